@@ -1,0 +1,90 @@
+// The floor: the least that Node can do between HTTP and a stdio server. One shared child, no checks, no sessions, no
+// credential, no limits. Run as `node bench/floor-bridge.js <server.js>`; prints `{"port":…}` once it listens.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+
+const newline = 0x0a;
+const digitZero = 0x30;
+
+/** Up to here copying a message costs less than handing it on in two pieces. */
+const shortBytes = 4096;
+
+/**
+ * Responses by JSON-RPC id modulo the length, since the bench counts its ids up. A Map would cost more: its outgrown
+ * tables keep what was in them, and each other, alive until the next full garbage collection.
+ * @type {(import('node:http').ServerResponse | undefined)[]}
+ */
+const waiting = Array.from({ length: 1024 });
+
+const child = spawn(process.execPath, [process.argv[2] ?? ''], { stdio: ['pipe', 'pipe', 'inherit'] });
+child.once('exit', () => process.exit());
+
+/** @type {Buffer[]} the parts of a line that is not complete yet */
+const parts = [];
+child.stdout.on('data', (/** @type {Buffer} */ chunk) => {
+  let start = 0;
+  for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
+    const part = chunk.subarray(start, end);
+    answer(parts.length === 0 ? part : Buffer.concat([...parts.splice(0), part]));
+    start = end + 1;
+  }
+  if (start < chunk.length) parts.push(chunk.subarray(start));
+});
+
+const server = createServer((request, response) => {
+  /** @type {Buffer[]} */
+  const chunks = [];
+  request.on('data', (/** @type {Buffer} */ chunk) => chunks.push(chunk));
+  request.on('end', () => {
+    const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+    const id = idOf(body);
+    if (id === undefined) response.writeHead(202).end();
+    else waiting[id % waiting.length] = response;
+    write(child.stdin, body);
+  });
+});
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  if (typeof address === 'object') console.log(JSON.stringify({ port: address?.port }));
+});
+
+/** @param {Buffer} line */
+function answer(line) {
+  const id = idOf(line);
+  if (id === undefined) return;
+  const response = waiting[id % waiting.length];
+  if (response === undefined) return;
+  waiting[id % waiting.length] = undefined;
+  response.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(line.length)]);
+  // A short body in one piece with the head is one buffer less to hand to the system; a long one is not copied.
+  if (line.length <= shortBytes) response.end(line.toString('latin1'), 'latin1');
+  else response.end(line);
+}
+
+/**
+ * @param {import('node:stream').Writable} stdin
+ * @param {Buffer} line
+ */
+function write(stdin, line) {
+  if (line.length <= shortBytes) {
+    stdin.write(`${line.toString('latin1')}\n`, 'latin1');
+    return;
+  }
+  stdin.cork();
+  stdin.write(line);
+  stdin.write('\n');
+  stdin.uncork();
+}
+
+/** The first number behind an `"id":`. Good enough for what the bench sends. @param {Buffer} message */
+function idOf(message) {
+  const start = message.indexOf('"id":') + 5;
+  if (start === 4) return undefined;
+  let id = 0;
+  for (let at = start; at < message.length; at++) {
+    const digit = (message[at] ?? 0) - digitZero;
+    if (digit < 0 || digit > 9) break;
+    id = id * 10 + digit;
+  }
+  return id;
+}

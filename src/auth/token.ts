@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+
+import { ExposeError, messageOf } from '../errors.ts';
+
+/** Secret scanners and people recognise our tokens by it. */
+export const tokenPrefix = 'mcpx_';
+
+const tokenBytes = 32;
+
+/** Shorter than this is worth a warning: 22 characters of base64url are 128 bits. */
+export const weakTokenLength = 22;
+
+/** Largest token file that is read, in bytes: one line, with room for a comment-free future. */
+const maxTokenFileBytes = 4096;
+
+/** What may stand behind `Bearer` (RFC 6750 §2.1, `b64token`). */
+const bearerSyntax = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+/** A new token: `mcpx_` and 256 bits from the system's generator, in base64url. */
+export function generateToken(): string {
+  return tokenPrefix + randomBytes(tokenBytes).toString('base64url');
+}
+
+/**
+ * A token that the user supplied, without surrounding white space.
+ * @param origin where it came from, for the error message; the token itself never appears in one.
+ * @throws ExposeError `token_unusable` when it is empty or cannot be sent as a bearer token (RFC 6750 §2.1).
+ */
+export function checkToken(supplied: string, origin: string): string {
+  const token = supplied.trim();
+  if (token === '') throw unusable(`${origin} is empty`);
+  if (!bearerSyntax.test(token)) {
+    throw unusable(`the token in ${origin} has characters that a bearer token cannot have`, [
+      'use only letters, digits and - . _ ~ + /',
+    ]);
+  }
+  return token;
+}
+
+/**
+ * Reads a token from a file that only its owner may read, or from standard input when `path` is `-`.
+ * @throws ExposeError `token_unusable`: missing, not a file, readable by others, too large, empty or not a bearer token.
+ */
+export async function readTokenFile(path: string, stdin: NodeJS.ReadableStream): Promise<string> {
+  if (path === '-') return checkToken(await text(stdin), 'standard input');
+  let file: FileHandle;
+  try {
+    file = await open(path);
+  } catch (cause) {
+    throw unusable(`cannot read the token file ${path}: ${messageOf(cause)}`, [
+      `make one: (umask 077; echo "mcpx_$(openssl rand -hex 32)" > ${path})`,
+    ]);
+  }
+  try {
+    // Asked of the open file, so that nobody can swap it between the look and the reading.
+    const { mode, size } = await file
+      .stat()
+      .then((stat) => ({ mode: stat.isFile() ? stat.mode : undefined, size: stat.size }));
+    if (mode === undefined) throw unusable(`the token file ${path} is not a file`);
+    // Windows has no such bits; its files inherit the access list of their folder.
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+      throw unusable(
+        `the token file ${path} can be read by other users (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
+        [`make it private: chmod 600 ${path}`],
+      );
+    }
+    if (size > maxTokenFileBytes) throw unusable(`the token file ${path} is larger than ${maxTokenFileBytes} bytes`);
+    return checkToken(await file.readFile('utf8'), `the token file ${path}`);
+  } finally {
+    await file.close();
+  }
+}
+
+function unusable(message: string, hints: readonly string[] = []): ExposeError {
+  return new ExposeError('token_unusable', message, { hints });
+}

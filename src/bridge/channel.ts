@@ -1,0 +1,208 @@
+import {
+  errorResponse,
+  isRequestId,
+  memberOf,
+  rpcCode,
+  type RequestId,
+  type RpcMessage,
+  type RpcNotification,
+  type RpcRequest,
+  type RpcResponse,
+} from '../mcp/json-rpc.ts';
+import type { Call, CallFailure, Outlet, UpstreamMessage } from './call.ts';
+import type { Upstream, UpstreamEnd } from './upstream/upstream.ts';
+
+/** Asks that the client has not answered; beyond it the oldest is forgotten, and its answer would be ignored. */
+const maxOpenAsks = 1000;
+
+/** Notifications that concern the whole connection rather than a call that happens to be under way. */
+const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated|elicitation\/complete)$/;
+
+/** Why a message of the client was not taken. Nothing has been sent to the upstream. */
+export interface Refusal {
+  readonly code: number;
+  readonly reason: string;
+}
+
+export interface ChannelOptions {
+  readonly upstream: Upstream;
+  /** Where messages go that belong to no call. */
+  readonly general: Outlet;
+  readonly onClose: (end: UpstreamEnd) => void;
+}
+
+export interface Channel {
+  readonly callsInFlight: number;
+  /** Starts the upstream. */
+  start(): void;
+  /** Sends a request; `call` gets everything that belongs to it, and its end. */
+  request(request: RpcRequest, call: Call): Refusal | undefined;
+  /** Sends a notification, or the answer to an ask. */
+  forward(message: RpcNotification | RpcResponse): Refusal | undefined;
+  /** Ends the upstream; calls that are still in flight fail. */
+  close(): Promise<void>;
+}
+
+interface PendingCall {
+  call: Call | undefined;
+  readonly progressToken: unknown;
+}
+
+/**
+ * Carries the messages of one client over one upstream connection, untouched: which response belongs to which request,
+ * progress to its call by the token, cancellation, and for what carries no such mark the most plausible call.
+ */
+export function createChannel({ upstream, general, onClose }: ChannelOptions): Channel {
+  const pending = new Map<RequestId, PendingCall>();
+  const progressTokens = new Map<unknown, PendingCall>();
+  const asks = new Map<RequestId, Outlet>();
+  let blocked = 0;
+
+  function receive(message: RpcMessage): void {
+    switch (message.kind) {
+      case 'response':
+        receiveResponse(message);
+        return;
+      case 'request': {
+        const outlet = newestOpenCall() ?? general;
+        if (asks.size >= maxOpenAsks) for (const [oldest] of asks) if (asks.delete(oldest)) break;
+        asks.set(message.id, outlet);
+        deliver(outlet, message);
+        return;
+      }
+      case 'notification':
+        receiveNotification(message);
+    }
+  }
+
+  /** A response that nobody waits for comes late, after its call was cancelled: it is dropped. */
+  function receiveResponse(response: RpcResponse): void {
+    const call = settle(response.id);
+    if (call !== undefined && !call.finish(response)) waitFor(call);
+  }
+
+  function receiveNotification(message: RpcNotification): void {
+    const { params } = message.json;
+    if (message.method === 'notifications/progress') {
+      const call = progressTokens.get(memberOf(params, 'progressToken'))?.call;
+      if (call?.isOpen() === true) deliver(call, message);
+    } else if (message.method === 'notifications/cancelled') {
+      const ask = memberOf(params, 'requestId');
+      const outlet = isRequestId(ask) ? asks.get(ask) : undefined;
+      if (isRequestId(ask)) asks.delete(ask);
+      deliver(outlet?.isOpen() === true ? outlet : general, message);
+    } else if (general.isOpen() && connectionWide.test(message.method)) {
+      deliver(general, message);
+    } else {
+      deliver(newestOpenCall() ?? general, message);
+    }
+  }
+
+  /** Costs a walk over the calls in flight; only logs and asks need it, progress and responses name their call. */
+  function newestOpenCall(): Call | undefined {
+    let newest: Call | undefined;
+    for (const { call } of pending.values()) if (call?.isOpen() === true) newest = call;
+    return newest;
+  }
+
+  function deliver(outlet: Outlet, message: UpstreamMessage): void {
+    if (!outlet.send(message)) waitFor(outlet);
+  }
+
+  /** Back-pressure: while a client does not take what it was sent, nothing more is read from its upstream. */
+  function waitFor(outlet: Outlet): void {
+    if (++blocked === 1) upstream.pause();
+    outlet.whenWritable(() => {
+      if (--blocked === 0) upstream.resume();
+    });
+  }
+
+  /** Takes a call out of the books. */
+  function settle(id: RequestId): Call | undefined {
+    const entry = pending.get(id);
+    if (entry === undefined) return undefined;
+    pending.delete(id);
+    if (entry.progressToken !== undefined) progressTokens.delete(entry.progressToken);
+    const { call } = entry;
+    // V8 keeps what was in a table that a Map has outgrown until a full collection: 3 KB per call, with its socket.
+    entry.call = undefined;
+    return call;
+  }
+
+  function failAll(failure: CallFailure): void {
+    for (const id of pending.keys()) settle(id)?.fail(failure);
+    asks.clear();
+  }
+
+  return {
+    get callsInFlight() {
+      return pending.size;
+    },
+    start: () =>
+      upstream.start({
+        onMessage: receive,
+        onClose(end) {
+          failAll(failureOf(end));
+          onClose(end);
+        },
+      }),
+    request(request, call) {
+      const { id } = request;
+      if (pending.has(id)) return refuse(`the id ${JSON.stringify(id)} is in use by a request that is still in flight`);
+      const progressToken = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
+      if (progressToken !== undefined && progressTokens.has(progressToken)) {
+        return refuse('the progress token is in use by a request that is still in flight');
+      }
+      const entry = { call, progressToken };
+      pending.set(id, entry);
+      if (progressToken !== undefined) progressTokens.set(progressToken, entry);
+      if (!upstream.send(request.bytes)) settle(id)?.fail(notTaken);
+      return undefined;
+    },
+    forward(message) {
+      // An answer to an ask that the server has withdrawn, or never made, would only confuse it.
+      if (message.kind === 'response' && !asks.delete(message.id)) return undefined;
+      if (!upstream.send(message.bytes)) return { code: notTaken.code, reason: notTaken.message };
+      if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
+        const cancelled = memberOf(message.json['params'], 'requestId');
+        if (isRequestId(cancelled)) settle(cancelled)?.end();
+      }
+      return undefined;
+    },
+    close() {
+      failAll(sessionEnded);
+      return upstream.close();
+    },
+  };
+}
+
+/** The answer to an ask that cannot reach its client. */
+export function undeliverable(ask: RpcRequest): Buffer {
+  const message = 'the client is not listening';
+  return errorResponse({ id: ask.id, code: rpcCode.internalError, message });
+}
+
+const notTaken: CallFailure = {
+  code: rpcCode.internalError,
+  message: 'the server does not read its input',
+  data: { reason: 'upstream_not_reading' },
+};
+
+const sessionEnded: CallFailure = {
+  code: rpcCode.internalError,
+  message: 'the session was ended',
+  data: { reason: 'session_ended' },
+};
+
+/** What a client is told when the server has gone: why, and the last that the server said. */
+export function failureOf({ code, reason, exitCode, signal, stderr }: UpstreamEnd): CallFailure {
+  return {
+    code: rpcCode.internalError,
+    message: stderr === '' ? reason : `${reason}; its last words: ${stderr}`,
+    data: { reason: code, exitCode, signal, stderr },
+  };
+}
+
+function refuse(reason: string): Refusal {
+  return { code: rpcCode.invalidRequest, reason };
+}

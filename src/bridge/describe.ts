@@ -1,0 +1,147 @@
+import { createDeferred } from '../deferred.ts';
+import { ExposeError } from '../errors.ts';
+import { memberOf, parseMessage, serializeCall, type RpcResponse } from '../mcp/json-rpc.ts';
+import { eraOf, preferredRevision, type Era } from '../mcp/revisions.ts';
+import type { Call, UpstreamMessage } from './call.ts';
+import { createChannel, undeliverable } from './channel.ts';
+import type { Upstream } from './upstream/upstream.ts';
+
+/** What a server says of itself. */
+export interface ServerDescription {
+  readonly name: string;
+  readonly version: string;
+  readonly era: Era;
+  readonly protocolVersion: string;
+  /** Number of tools that it lists to a client without capabilities. */
+  readonly tools: number;
+}
+
+/** A list that never ends is not followed for ever. */
+const maxToolPages = 100;
+
+export interface DescribeOptions {
+  readonly upstream: Upstream;
+  /** How long the server may take in all. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Our own version, told to the server. */
+  readonly clientVersion: string;
+}
+
+/**
+ * Starts a server, asks what it is and what it has, and ends it: what a client will find, known before any client comes.
+ * @throws ExposeError `upstream_not_started`, `upstream_exited`, `upstream_silent` or `upstream_refused`, or the
+ * signal's reason.
+ */
+export async function describeServer(options: DescribeOptions): Promise<ServerDescription> {
+  const { upstream, timeoutMs, signal, clientVersion } = options;
+  const { promise: failed, reject: fail } = createDeferred<never>();
+  const onAbort = (): void => fail(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  const impatience = setTimeout(() => {
+    fail(
+      new ExposeError('upstream_silent', `the server did not answer within ${timeoutMs / 1000} s`, {
+        hints: [
+          'is it an MCP server that speaks over stdio? --verbose shows what it prints',
+          'give it longer with --start-timeout 120s',
+        ],
+      }),
+    );
+  }, timeoutMs);
+
+  const channel = createChannel({
+    upstream,
+    general: {
+      isOpen: () => true,
+      send(message: UpstreamMessage) {
+        if (message.kind === 'request') upstream.send(undeliverable(message));
+        return true;
+      },
+      whenWritable: (callback) => callback(),
+      end() {},
+    },
+    onClose({ code, reason, stderr }) {
+      const hints = stderr === '' ? [] : [`it printed: ${stderr.split('\n').slice(-5).join('\n')}`];
+      const message = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
+      fail(new ExposeError(code, message, { hints: [...hints, 'run the command alone to check it'] }));
+    },
+  });
+
+  let lastId = 0;
+  function request(method: string, params: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const message = parseMessage(serializeCall(method, params, ++lastId));
+    return new Promise((resolve, reject) => {
+      if (message.kind === 'request') channel.request(message, promisedCall(resolve, reject));
+    });
+  }
+
+  async function describe(): Promise<ServerDescription> {
+    const result = await request('initialize', {
+      protocolVersion: preferredRevision,
+      capabilities: {},
+      clientInfo: { name: 'mcp-expose', version: clientVersion },
+    }).catch((cause: unknown) => {
+      throw new ExposeError('upstream_refused', `the server refused initialize: ${failureMessage(cause)}`);
+    });
+    upstream.send(serializeCall('notifications/initialized', {}));
+    const serverInfo = memberOf(result, 'serverInfo');
+    const protocolVersion = textOf(memberOf(result, 'protocolVersion'), preferredRevision);
+    return {
+      name: textOf(memberOf(serverInfo, 'name'), 'unknown'),
+      version: textOf(memberOf(serverInfo, 'version'), ''),
+      era: eraOf(protocolVersion),
+      protocolVersion,
+      tools: memberOf(memberOf(result, 'capabilities'), 'tools') === undefined ? 0 : await countTools(),
+    };
+  }
+
+  async function countTools(): Promise<number> {
+    let count = 0;
+    let cursor: unknown;
+    for (let page = 0; page < maxToolPages; page++) {
+      // oxlint-disable-next-line no-await-in-loop -- the cursor of the next page stands in this one
+      const result = await request('tools/list', cursor === undefined ? {} : { cursor }).catch(() => undefined);
+      const tools = memberOf(result, 'tools');
+      count += Array.isArray(tools) ? tools.length : 0;
+      cursor = memberOf(result, 'nextCursor');
+      if (typeof cursor !== 'string') break;
+    }
+    return count;
+  }
+
+  try {
+    signal.throwIfAborted();
+    channel.start();
+    return await Promise.race([describe(), failed]);
+  } finally {
+    clearTimeout(impatience);
+    signal.removeEventListener('abort', onAbort);
+    failed.catch(() => {});
+    void channel.close();
+  }
+}
+
+/** A call whose outcome is a promise's. It is not open for anything but the response. */
+function promisedCall(resolve: (result: unknown) => void, reject: (reason: unknown) => void): Call {
+  return {
+    isOpen: () => false,
+    send: () => true,
+    whenWritable: (callback) => callback(),
+    finish(response: RpcResponse) {
+      if (response.failed) reject(response.json['error']);
+      else resolve(response.json['result']);
+      return true;
+    },
+    // An upstream that has gone says so, and better, through the channel's onClose.
+    fail() {},
+    end() {},
+  };
+}
+
+function failureMessage(error: unknown): string {
+  return textOf(memberOf(error, 'message'), 'it gave no reason');
+}
+
+function textOf(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise;
+}

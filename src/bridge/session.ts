@@ -1,0 +1,124 @@
+import { memberOf, rpcCode, type RpcNotification, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
+import type { Call, Outlet } from './call.ts';
+import { createChannel, undeliverable, type Refusal } from './channel.ts';
+import { createGeneralStream } from './general-stream.ts';
+import type { Upstream } from './upstream/upstream.ts';
+
+/** A legacy client's connection to its own upstream, from `initialize` to the end of either. */
+export interface Session {
+  readonly id: string;
+  /** The caller who opened it; nobody else may use it. */
+  readonly callerId: string;
+  /** The revision that client and server agreed on, once they have. */
+  readonly revision: string | undefined;
+  readonly callsInFlight: number;
+  /** Starts the upstream and hands it the client's `initialize` as it came. The outcome goes to `call`. Called once. */
+  open(initialize: RpcRequest, call: Call): void;
+  request(request: RpcRequest, call: Call): Refusal | undefined;
+  forward(message: RpcNotification | RpcResponse): Refusal | undefined;
+  /** Makes this the stream for messages that belong to no request. */
+  listen(outlet: Outlet): void;
+  /** Ends the session and its upstream; resolves when nothing of it is left. */
+  close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly callerId: string;
+  readonly upstream: Upstream;
+  /** How long the server may take to answer `initialize`. */
+  readonly startTimeoutMs: number;
+  /** Both sides have agreed: the session can be used from now on. */
+  readonly onOpen: () => void;
+  /** It is over, for whatever reason. Called once. */
+  readonly onEnd: () => void;
+  readonly onWarning: (message: string) => void;
+}
+
+export function createSession(options: SessionOptions): Session {
+  const { id, callerId, upstream, startTimeoutMs, onOpen, onEnd, onWarning } = options;
+  let revision: string | undefined;
+  let ended = false;
+
+  const general = createGeneralStream((message) => {
+    onWarning(`a client does not listen, dropped a message: ${message.method}`);
+    if (message.kind === 'request') upstream.send(undeliverable(message));
+  });
+  const channel = createChannel({
+    upstream,
+    general,
+    onClose({ reason }) {
+      if (!ended && revision !== undefined) onWarning(`${reason}; the session that used it is over`);
+      end();
+    },
+  });
+  let impatience: NodeJS.Timeout | undefined;
+
+  function end(): void {
+    if (ended) return;
+    ended = true;
+    clearTimeout(impatience);
+    general.end();
+    onEnd();
+  }
+
+  function close(): Promise<void> {
+    end();
+    return channel.close();
+  }
+
+  function open(initialize: RpcRequest, call: Call): void {
+    impatience = setTimeout(() => {
+      opening.fail({
+        code: rpcCode.internalError,
+        message: `the server did not answer initialize within ${startTimeoutMs / 1000} s`,
+        data: { reason: 'upstream_silent' },
+      });
+    }, startTimeoutMs);
+
+    /** Watches how `initialize` ends, since that decides whether there is a session. */
+    const opening: Call = {
+      isOpen: () => call.isOpen(),
+      send: (message) => call.send(message),
+      whenWritable: (callback) => call.whenWritable(callback),
+      finish(response) {
+        const agreed = memberOf(response.json['result'], 'protocolVersion');
+        // A client that has gone would never learn the session's id.
+        if (!ended && typeof agreed === 'string' && call.isOpen()) {
+          clearTimeout(impatience);
+          revision = agreed;
+          onOpen();
+        } else {
+          void close();
+        }
+        return call.finish(response);
+      },
+      fail(failure) {
+        call.fail(failure);
+        void close();
+      },
+      end() {
+        call.end();
+        void close();
+      },
+    };
+    channel.start();
+    channel.request(initialize, opening);
+  }
+
+  return {
+    id,
+    callerId,
+    get revision() {
+      return revision;
+    },
+    get callsInFlight() {
+      return channel.callsInFlight;
+    },
+    open,
+    request: channel.request,
+    forward: channel.forward,
+    listen: general.attach,
+    close,
+  };
+}

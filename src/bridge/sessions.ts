@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+
+import type { RpcRequest } from '../mcp/json-rpc.ts';
+import type { Call } from './call.ts';
+import { createSession, type Session } from './session.ts';
+import type { Upstream } from './upstream/upstream.ts';
+
+/** Each session has a server process of its own, which may well need 100 MB. */
+export const defaultMaxSessions = 32;
+
+/** 128 bits from the system's generator, in base64url (MCP 2025-11-25, Streamable HTTP, session management). */
+const sessionIdBytes = 16;
+const sessionIdSyntax = /^[A-Za-z0-9_-]{22}$/;
+
+export interface SessionsOptions {
+  /** Gives the upstream of a new session, not yet started. */
+  readonly nextUpstream: () => Upstream;
+  /** Default 32. */
+  readonly maxSessions?: number | undefined;
+  /** How long a server may take to answer `initialize`, in milliseconds. */
+  readonly startTimeoutMs: number;
+  /** Called with the number of open sessions whenever it changes. */
+  readonly onChange?: (open: number) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+export interface Sessions {
+  /**
+   * Opens a session for a client's `initialize`; the outcome goes to `call`. Undefined when there are too many sessions
+   * and none of them is idle.
+   */
+  open(callerId: string, initialize: RpcRequest, call: Call): Session | undefined;
+  /** The open session of this id, if it belongs to this caller. */
+  find(id: string, callerId: string): Session | undefined;
+  /** Ends all sessions; resolves when nothing of them is left. */
+  close(): Promise<void>;
+}
+
+interface OpenSession {
+  readonly session: Session;
+  /** The higher, the later. */
+  lastUse: number;
+}
+
+/** Holds the sessions of all clients. When there are too many, the one that has been idle longest gives way. */
+export function createSessions(options: SessionsOptions): Sessions {
+  const { nextUpstream, maxSessions = defaultMaxSessions, startTimeoutMs, onChange, onWarning } = options;
+  const open = new Map<string, OpenSession>();
+  let uses = 0;
+  /** Those and the ones that are opening. */
+  const living = new Set<Session>();
+  const endings = new Set<Promise<void>>();
+
+  function makeRoom(): boolean {
+    if (living.size < maxSessions) return true;
+    let idle: OpenSession | undefined;
+    for (const candidate of open.values()) {
+      if (candidate.session.callsInFlight > 0) continue;
+      if (idle === undefined || candidate.lastUse < idle.lastUse) idle = candidate;
+    }
+    void idle?.session.close();
+    return idle !== undefined;
+  }
+
+  return {
+    open(callerId, initialize, call) {
+      if (!makeRoom()) return undefined;
+      const id = randomBytes(sessionIdBytes).toString('base64url');
+      const upstream = nextUpstream();
+      const session = createSession({
+        id,
+        callerId,
+        upstream,
+        startTimeoutMs,
+        onOpen() {
+          open.set(id, { session, lastUse: ++uses });
+          onChange?.(open.size);
+        },
+        onEnd() {
+          living.delete(session);
+          const ending = upstream.close().finally(() => endings.delete(ending));
+          endings.add(ending);
+          if (open.delete(id)) onChange?.(open.size);
+        },
+        onWarning,
+      });
+      living.add(session);
+      session.open(initialize, call);
+      return session;
+    },
+    find(id, callerId) {
+      const found = sessionIdSyntax.test(id) ? open.get(id) : undefined;
+      if (found?.session.callerId !== callerId) return undefined;
+      found.lastUse = ++uses;
+      return found.session;
+    },
+    async close() {
+      for (const session of living) void session.close();
+      await Promise.all(endings);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+
+export interface LineSplitterOptions {
+  /** Longest line in bytes; a longer one is not kept. */
+  readonly maxBytes: number;
+  readonly onLine: (line: Buffer) => void;
+  readonly onOverlong: (line: OverlongLine) => void;
+}
+
+/** What is kept of a line that was too long: its size, and its first and last bytes (`edgeBytes` each at most). */
+export interface OverlongLine {
+  readonly size: number;
+  readonly head: Buffer;
+  readonly tail: Buffer;
+}
+
+export interface LineSplitter {
+  push(chunk: Buffer): void;
+  /** What has come since the last line break, if anything; the splitter is empty afterwards. */
+  flush(): Buffer | undefined;
+}
+
+/** How much of an overlong line is kept from either end. */
+export const edgeBytes = 1024;
+
+/**
+ * Cuts a byte stream into lines, without the line break (`\n` or `\r\n`). Every byte is looked at once and copied at
+ * most once, however many chunks a line comes in.
+ */
+export function createLineSplitter({ maxBytes, onLine, onOverlong }: LineSplitterOptions): LineSplitter {
+  let parts: Buffer[] = [];
+  let size = 0;
+  let overlong: { head: Buffer; tail: Buffer } | undefined;
+
+  function add(part: Buffer): void {
+    size += part.length;
+    if (overlong !== undefined) {
+      overlong.tail = lastBytes([overlong.tail, part]);
+    } else {
+      parts.push(part);
+      if (size <= maxBytes) return;
+      overlong = { head: firstBytes(parts), tail: lastBytes(parts) };
+      parts = [];
+    }
+  }
+
+  function take(): Buffer {
+    const line = parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, size);
+    parts = [];
+    size = 0;
+    return line.at(-1) === carriageReturn ? line.subarray(0, -1) : line;
+  }
+
+  function endLine(): void {
+    if (overlong === undefined) {
+      onLine(take());
+      return;
+    }
+    const line = { size, ...overlong };
+    overlong = undefined;
+    size = 0;
+    onOverlong(line);
+  }
+
+  return {
+    push(chunk) {
+      let start = 0;
+      for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
+        add(chunk.subarray(start, end));
+        endLine();
+        start = end + 1;
+      }
+      if (start < chunk.length) add(chunk.subarray(start));
+    },
+    flush() {
+      const rest = size > 0 && overlong === undefined ? take() : undefined;
+      overlong = undefined;
+      size = 0;
+      return rest;
+    },
+  };
+}
+
+/** The first `edgeBytes` of a sequence of buffers, copied, so that the rest can be forgotten. */
+function firstBytes(parts: readonly Buffer[]): Buffer {
+  const first = Buffer.alloc(edgeBytes);
+  let filled = 0;
+  for (const part of parts) filled += part.copy(first, filled);
+  return first.subarray(0, filled);
+}
+
+function lastBytes(parts: readonly Buffer[]): Buffer {
+  let tail = Buffer.alloc(0);
+  for (const part of parts.toReversed()) {
+    if (tail.length >= edgeBytes) break;
+    tail = Buffer.concat([part.subarray(-(edgeBytes - tail.length)), tail]);
+  }
+  return tail;
+}

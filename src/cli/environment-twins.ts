@@ -1,0 +1,62 @@
+import { InvalidArgumentError, type Command, type Option } from 'commander';
+
+import { ExposeError } from '../errors.ts';
+
+const prefix = 'MCP_EXPOSE_';
+
+/** The environment variable that does what an option does: `--max-body` is `MCP_EXPOSE_MAX_BODY`. */
+export function twinOf(option: Option): string {
+  const long = option.long ?? '';
+  return prefix + long.replace(/^--/, '').replaceAll('-', '_').toUpperCase();
+}
+
+/**
+ * Sets the options that were not given on the command line from their environment twins. An option that can be given
+ * several times takes one value per line there; a switch takes 1, true, yes, on or 0, false, no, off.
+ * @throws ExposeError `usage` for a value that the option would refuse.
+ */
+export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv): void {
+  for (const option of command.options) {
+    // These end the command line instead of setting something.
+    if (option.long === '--version' || option.long === '--help') continue;
+    const twin = twinOf(option);
+    const value = env[twin];
+    const attribute = option.attributeName();
+    const source = command.getOptionValueSource(attribute);
+    if (value === undefined || value === '' || (source !== undefined && source !== 'default')) continue;
+    try {
+      if (option.required) {
+        const values =
+          option.variadic || isRepeatable(option) ? value.split('\n').filter((line) => line !== '') : [value];
+        let parsed: unknown;
+        for (const single of values) parsed = option.parseArg === undefined ? single : option.parseArg(single, parsed);
+        command.setOptionValueWithSource(attribute, parsed, 'env');
+      } else if (isOn(value)) {
+        command.setOptionValueWithSource(attribute, !option.negate, 'env');
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      throw new ExposeError('usage', `the environment variable ${twin} is not valid: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+const repeatable = new WeakSet<Option>();
+
+/** Marks an option that adds to its earlier values. */
+export function repeat(option: Option): Option {
+  repeatable.add(option);
+  return option;
+}
+
+function isRepeatable(option: Option): boolean {
+  return repeatable.has(option);
+}
+
+function isOn(value: string): boolean {
+  if (/^(?:1|true|yes|on)$/i.test(value)) return true;
+  if (/^(?:0|false|no|off)$/i.test(value)) return false;
+  throw new InvalidArgumentError('it takes 1 or 0');
+}

@@ -1,0 +1,134 @@
+import { ExposeError } from '../errors.ts';
+import { expose, type Exposed, type ExposeEvent, type ExposeOptions } from '../expose.ts';
+import type { CommandContext } from './main.ts';
+import type { Output } from './output.ts';
+import type { ExposeFlags } from './program.ts';
+import { countOf, howToGetPublicUrl, summaryLines } from './summary.ts';
+
+/** Exposes a server until we are asked to end. */
+export async function runExpose(flags: ExposeFlags, context: CommandContext): Promise<void> {
+  const { output, ending } = context;
+  const startedAt = performance.now();
+  const token = takeToken(flags);
+  void output.progress('starting');
+  const exposed = await expose({
+    ...optionsOf(flags, context.serverCommand),
+    ...token.option,
+    signal: ending,
+    onEvent: (event) => showEvent(output, event),
+  });
+  context.onForcedExit = exposed.kill;
+  output.endProgress();
+  showReady(output, exposed, { tokenOrigin: token.origin, startedInMs: performance.now() - startedAt });
+
+  await context.untilEnding();
+  if (output.interactive) output.note('ending, press Ctrl+C again not to wait for running calls');
+  await exposed.close();
+}
+
+function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): ExposeOptions {
+  const [file, ...args] = serverCommand;
+  if (file !== undefined && flags.stdio !== undefined) {
+    throw new ExposeError('usage', 'the server is named twice, with --stdio and behind --');
+  }
+  const stdio: ExposeOptions['stdio'] | undefined = file === undefined ? flags.stdio : [file, ...args];
+  if (stdio === undefined) {
+    throw new ExposeError('usage', 'no server is named', {
+      hints: [
+        'name the command that starts it: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
+        'mcp-expose --help shows more',
+      ],
+    });
+  }
+  return {
+    stdio,
+    cwd: flags.cwd,
+    env: flags.env,
+    inheritEnv: flags.inheritEnv,
+    allowUnauthenticatedPublic: flags.allowUnauthenticatedPublic,
+    host: flags.host,
+    port: flags.port,
+    tunnel: flags.tunnel,
+    relayUrl: flags.relay,
+    name: flags.name,
+    lanAddresses: flags.lanAddress,
+    maxBodyBytes: flags.maxBody,
+    maxSessions: flags.maxSessions,
+    startTimeoutMs: flags.startTimeout,
+    reportRequests: flags.json === true && flags.verbose === true,
+  };
+}
+
+interface TokenChoice {
+  readonly option: Pick<ExposeOptions, 'token' | 'tokenFile'>;
+  /** In words where the user's own token comes from; undefined for a new one. */
+  readonly origin: string | undefined;
+}
+
+/** Takes the token out of our environment, so that nothing that we start can find it there. */
+function takeToken(flags: ExposeFlags): TokenChoice {
+  const fromEnvironment = process.env['MCP_EXPOSE_TOKEN'];
+  delete process.env['MCP_EXPOSE_TOKEN'];
+  if (!flags.auth) {
+    if (flags.tokenFile === undefined && fromEnvironment === undefined)
+      return { option: { token: false }, origin: undefined };
+    throw new ExposeError('usage', 'a token is given, and --no-auth says that none is needed');
+  }
+  if (flags.tokenFile !== undefined) return { option: { tokenFile: flags.tokenFile }, origin: flags.tokenFile };
+  return { option: { token: fromEnvironment }, origin: fromEnvironment === undefined ? undefined : 'MCP_EXPOSE_TOKEN' };
+}
+
+interface Start {
+  readonly tokenOrigin: string | undefined;
+  readonly startedInMs: number;
+}
+
+function showReady(output: Output, exposed: Exposed, start: Start): void {
+  const { publicUrl, localUrl, token, provider, notice, server } = exposed;
+  const newToken = start.tokenOrigin === undefined ? token : null;
+  if (output.json) {
+    const { name, era, protocolVersion, tools } = server;
+    const servers = [{ name, path: '/mcp', era, protocolVersion, tools }];
+    output.event({ event: 'ready', publicUrl, localUrl, token: newToken, tunnel: { provider }, servers });
+    if (notice !== undefined) output.warning(notice);
+    return;
+  }
+  if (output.interactive) {
+    for (const line of summaryLines({ exposed, ...start }, output.style)) output.result(line);
+    return;
+  }
+  if (newToken !== null) output.essential(`token: ${newToken}`);
+  if (notice !== undefined) output.warning(notice);
+  if (publicUrl === null) output.note(`public url: ${howToGetPublicUrl}`);
+  output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${countOf(server.tools, 'tool')})`);
+}
+
+function showEvent(output: Output, event: ExposeEvent): void {
+  switch (event.type) {
+    case 'progress':
+      void output.progress(event.text);
+      output.detail(event.text);
+      return;
+    case 'warning':
+      output.warning(event.message);
+      return;
+    case 'stderr':
+      output.serverLine(event.line);
+      return;
+    case 'tunnel': {
+      const { state, publicUrl, reason } = event;
+      output.event({ event: 'tunnel', state, publicUrl });
+      const why = reason === undefined ? '' : `: ${reason}`;
+      output.note(`tunnel ${state}${state === 'up' ? ` at ${publicUrl}` : why}`);
+      return;
+    }
+    case 'sessions':
+      output.event({ event: 'session', open: event.open });
+      output.detail(`${countOf(event.open, 'session')} open`);
+      return;
+    case 'request': {
+      const { method, durationMs } = event;
+      output.event({ event: 'request', method, durationMs: Math.round(durationMs * 1000) / 1000 });
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import { constants } from 'node:os';
+
+import { CommanderError, type Command } from 'commander';
+
+import { ExposeError } from '../errors.ts';
+import { applyEnvironmentTwins } from './environment-twins.ts';
+import { createOutput, type Output } from './output.ts';
+import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
+
+/** What a command gets beside its options. */
+export interface CommandContext {
+  readonly output: Output;
+  /** Behind `--`, or empty. */
+  readonly serverCommand: readonly string[];
+  /** Aborted by the first signal that asks us to end. */
+  readonly ending: AbortSignal;
+  /** Resolves then. */
+  untilEnding(): Promise<void>;
+  /** Called by the second one, just before the process ends: the last chance to take others along. */
+  onForcedExit: () => void;
+}
+
+/** Runs the command line and ends the process with its exit code. @param argv what follows the program's name. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const separator = argv.indexOf('--');
+  // Split here, so that the server may be called `relay`, or take any option.
+  const own = separator === -1 ? argv : argv.slice(0, separator);
+  const serverCommand = separator === -1 ? [] : argv.slice(separator + 1);
+  let output = outputFor({ color: !own.includes('--no-color'), ...(own.includes('--json') ? { json: true } : {}) });
+  let endedBy: NodeJS.Signals | undefined;
+
+  async function run(command: Command, action: (context: CommandContext) => Promise<void>): Promise<void> {
+    applyEnvironmentTwins(command, process.env);
+    output = outputFor(command.opts<OutputFlags>());
+    const ending = new AbortController();
+    const context: CommandContext = {
+      output,
+      serverCommand,
+      ending: ending.signal,
+      untilEnding: () =>
+        new Promise((resolve) => {
+          if (ending.signal.aborted) resolve();
+          ending.signal.addEventListener('abort', () => resolve());
+        }),
+      onForcedExit() {},
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        if (endedBy !== undefined) {
+          context.onForcedExit();
+          process.exit(exitCodeOf(signal));
+        }
+        endedBy = signal;
+        ending.abort(new ExposeError('internal', `ended by ${signal}`));
+      });
+    }
+    for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+      process.on(event, (error: unknown) => {
+        output.error(error);
+        context.onForcedExit();
+        process.exit(1);
+      });
+    }
+    await action(context);
+  }
+
+  const program = createProgram({
+    async expose(command) {
+      const { runExpose } = await import('./expose-command.ts');
+      await run(command, (context) => runExpose(command.opts<ExposeFlags>(), context));
+    },
+    async relay(command) {
+      if (serverCommand.length > 0) throw new ExposeError('usage', 'a relay takes no command behind --');
+      const { runRelay } = await import('./relay-command.ts');
+      await run(command, (context) => runRelay(command.opts<RelayFlags>(), context));
+    },
+  });
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    command.configureOutput({ writeErr() {} });
+  }
+
+  let exitCode = 0;
+  try {
+    await program.parseAsync(own, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
+    if (endedBy === undefined) {
+      const shown = error instanceof CommanderError ? usageError(error, own) : error;
+      output.endProgress();
+      output.error(shown);
+      exitCode = shown instanceof ExposeError ? shown.exitCode : 1;
+    }
+  }
+  if (endedBy !== undefined) exitCode = exitCodeOf(endedBy);
+  output.event({ event: 'closed', reason: endedBy ?? (exitCode === 0 ? 'done' : 'error'), exitCode });
+  // What was written to a pipe may still be on its way; the process ends by itself when it is through.
+  process.exitCode = exitCode;
+  setTimeout(() => process.exit(), flushMs).unref();
+}
+
+/** When something unforeseen keeps the process alive after its work is done. */
+const flushMs = 500;
+
+function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {
+  return createOutput({
+    json: json ?? false,
+    quiet: quiet ?? false,
+    verbose: verbose ?? false,
+    color,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+  });
+}
+
+/** commander's message, in our voice: its `error: ` and its full stop go, its suggestion becomes a hint. */
+function usageError({ code, message }: CommanderError, own: readonly string[]): ExposeError {
+  if (code === 'commander.excessArguments') {
+    return new ExposeError('usage', `there is something on the command line that is no option: ${own.join(' ')}`, {
+      hints: [
+        'write the command of the server behind --, as in: mcp-expose -- npx -y @modelcontextprotocol/server-filesystem .',
+      ],
+    });
+  }
+  const [first = '', ...more] = message.replace(/^error: /, '').split('\n');
+  const hints = more.map((line) => line.replace(/^\((.*)\)$/, '$1').trim()).filter((line) => line !== '');
+  return new ExposeError('usage', first.replace(/\.$/, ''), {
+    hints: [...hints, 'mcp-expose --help lists what there is'],
+  });
+}
+
+function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}

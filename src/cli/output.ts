@@ -1,0 +1,169 @@
+/*
+ * Everything that mcp-expose prints goes through this file. The rules:
+ *
+ * - Standard output carries the result and nothing else: the summary on a terminal, one line off a terminal, one JSON
+ *   object per line with --json. All else goes to standard error behind `mcp-expose: `, without capital initials and
+ *   without full stops.
+ * - What the server writes to its standard error stands behind `[server] `, without control characters.
+ * - A missing terminal is never consent, and never gets colours, spinners or boxes.
+ * - The token is shown once, when it is new.
+ */
+import { styleText } from 'node:util';
+
+import { ExposeError } from '../errors.ts';
+
+/** A spinner, as far as it is used here. */
+export interface Spinner {
+  text: string;
+  clear(): unknown;
+  stop(): unknown;
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: boolean;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export type Style = 'bold' | 'cyan' | 'green' | 'red' | 'yellow' | 'dim';
+
+export interface Output {
+  /** Whether a person is watching: a terminal on both streams, and no wish for JSON or silence. */
+  readonly interactive: boolean;
+  readonly json: boolean;
+  /** Prints a line of the result. */
+  result(line: string): void;
+  /** Prints a JSON event, with --json only. What comes before `ready`, or the error in its place, waits for it. */
+  event(event: Readonly<Record<string, unknown>>): void;
+  /** Something that the user should know; not shown with --quiet. */
+  note(message: string): void;
+  warning(message: string): void;
+  /** The server's own words. */
+  serverLine(line: string): void;
+  /** Only with --verbose. */
+  detail(message: string): void;
+  /** Something that the user cannot do without. */
+  essential(message: string): void;
+  error(error: unknown): void;
+  /** For parts of `result`. */
+  style(style: Style, text: string): string;
+  /** Shows a spinner with this text, or changes its text; only on a terminal. */
+  progress(text: string): Promise<void>;
+  endProgress(): void;
+}
+
+/** What becomes of a start; a script learns it from the first line. */
+const outcomes = new Set(['ready', 'error', 'closed']);
+
+export function createOutput(options: OutputOptions): Output {
+  const { json, quiet, verbose, stdout, stderr, env } = options;
+  const interactive = stdout.isTTY && stderr.isTTY && !json && !quiet && !isSet(env['CI']);
+  let spinner: Spinner | undefined;
+  /** Until the outcome is known: a script reads it from the first line. */
+  let early: Readonly<Record<string, unknown>>[] | undefined = [];
+  // Whoever reads what we print may stop; that ends neither the sharing nor the process.
+  for (const stream of [stdout, stderr]) {
+    if (stream.listenerCount('error') === 0) stream.on('error', () => {});
+  }
+  // A terminal that does not know its width has none, and ora would count its lines for ever.
+  let wantsSpinner = interactive && stderr.columns > 0;
+
+  function say(line: string): void {
+    spinner?.clear();
+    stderr.write(`${line}\n`);
+  }
+
+  function print(line: string): void {
+    spinner?.clear();
+    stdout.write(`${line}\n`);
+  }
+
+  const styleFor = (stream: NodeJS.WriteStream): Output['style'] =>
+    wantsColor(options, stream) ? styleText : (_style, text) => text;
+  const mark = styleFor(stderr);
+
+  const output: Output = {
+    interactive,
+    json,
+    result: print,
+    event(event) {
+      if (!json) return;
+      const isOutcome = typeof event['event'] === 'string' && outcomes.has(event['event']);
+      if (early !== undefined && !isOutcome) {
+        early.push(event);
+        return;
+      }
+      print(JSON.stringify(event));
+      for (const earlier of early ?? []) print(JSON.stringify(earlier));
+      early = undefined;
+    },
+    note(message) {
+      if (!quiet) say(`mcp-expose: ${message}`);
+    },
+    warning(message) {
+      output.event({ event: 'warning', message });
+      if (!quiet) say(`mcp-expose: ${mark('yellow', 'warning:')} ${message}`);
+    },
+    serverLine(line) {
+      if (!quiet) say(`${mark('dim', '[server]')} ${line}`);
+    },
+    detail(message) {
+      if (verbose && !quiet) say(`mcp-expose: ${message}`);
+    },
+    essential: (message) => say(`mcp-expose: ${message}`),
+    error(error) {
+      const { code, message, hints } = readError(error);
+      output.event({ event: 'error', code, message, hints });
+      say(`mcp-expose: ${mark('red', 'error:')} ${message}`);
+      for (const hint of hints) say(`mcp-expose: hint: ${hint.replaceAll('\n', '\n  ')}`);
+      if (verbose && error instanceof Error && error.stack !== undefined) say(error.stack);
+    },
+    style: styleFor(stdout),
+    async progress(text) {
+      if (!wantsSpinner) return;
+      if (spinner !== undefined) {
+        spinner.text = text;
+        return;
+      }
+      // 50 ms that only a terminal has to pay; by then the start may be over.
+      const { default: ora } = await import('ora');
+      if (wantsSpinner)
+        spinner ??= ora({
+          text,
+          stream: stderr,
+          discardStdin: false,
+          color: wantsColor(options, stderr) && 'cyan',
+        }).start();
+    },
+    endProgress() {
+      wantsSpinner = false;
+      spinner?.stop();
+      spinner = undefined;
+    },
+  };
+  return output;
+}
+
+/** NO_COLOR and --no-color, then FORCE_COLOR, then whether it is a terminal (https://no-color.org). */
+function wantsColor({ color, json, env }: OutputOptions, stream: NodeJS.WriteStream): boolean {
+  if (!color || json || isSet(env['NO_COLOR'])) return false;
+  if (isSet(env['FORCE_COLOR'])) return env['FORCE_COLOR'] !== '0';
+  return stream.isTTY;
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}
+
+function readError(error: unknown): { code: string; message: string; hints: readonly string[] } {
+  if (error instanceof ExposeError) return error;
+  return {
+    code: 'internal',
+    message: error instanceof Error ? error.message : String(error),
+    hints: ['this is a fault of mcp-expose, please report it with what --verbose shows'],
+  };
+}

@@ -1,0 +1,174 @@
+import { Command, Option } from 'commander';
+
+import { version } from '../version.ts';
+import { repeat } from './environment-twins.ts';
+import { parseCount, parseDuration, parseList, parsePort, parseSize, parseUrl, parseVariable } from './values.ts';
+
+/** Options that concern what is printed, the same for every command. */
+export interface OutputFlags {
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+  readonly color: boolean;
+}
+
+export interface ExposeFlags extends OutputFlags {
+  readonly stdio?: string;
+  readonly cwd?: string;
+  readonly env?: ReadonlyMap<string, string>;
+  readonly inheritEnv?: true;
+  readonly startTimeout?: number;
+  readonly tokenFile?: string;
+  readonly auth: boolean;
+  readonly allowUnauthenticatedPublic?: true;
+  readonly tunnel: 'auto' | 'relay' | 'lan' | 'none';
+  readonly relay?: string;
+  readonly name?: string;
+  readonly lanAddress?: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  readonly maxBody?: number;
+  readonly maxSessions?: number;
+}
+
+export interface RelayFlags extends OutputFlags {
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl?: string;
+  readonly domain?: string;
+}
+
+export interface ProgramActions {
+  readonly expose: (command: Command) => Promise<void>;
+  readonly relay: (command: Command) => Promise<void>;
+}
+
+const exposeExamples = `Examples:
+  Share a folder, on this machine only:
+    $ mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."
+
+  Share it with colleagues on the same network:
+    $ mcp-expose --tunnel lan -- npx -y @modelcontextprotocol/server-filesystem .
+
+  Give it a public URL through a relay that you run (see mcp-expose relay --help):
+    $ mcp-expose --relay https://relay.example -- npx -y @modelcontextprotocol/server-filesystem .
+
+  Bring your own token, and let a script read the result:
+    $ MCP_EXPOSE_TOKEN=… mcp-expose --json -- uvx mcp-server-git
+`;
+
+const exposeNotes = `
+Environment:
+  MCP_EXPOSE_TOKEN sets the bearer token; without it and --token-file, one is made.
+  Every option has a twin: --max-body is MCP_EXPOSE_MAX_BODY, --no-auth is MCP_EXPOSE_NO_AUTH.
+
+Exit codes:
+  0 ended as asked, 1 runtime failure, 2 usage, 3 the server failed to start, 4 the tunnel failed,
+  128+n ended by signal n. The first Ctrl+C lets running calls finish, the second does not.`;
+
+const relayExamples = `Examples:
+  Try it on one machine:
+    $ mcp-expose relay --port 7900
+    $ mcp-expose --relay http://127.0.0.1:7900 --stdio "npx -y @modelcontextprotocol/server-filesystem ."
+
+  Behind a proxy that terminates TLS, names in the path (https://relay.example/NAME/mcp):
+    $ mcp-expose relay --host 127.0.0.1 --port 7900 --public-url https://relay.example
+
+  The same with names in the host (https://NAME.relay.example/mcp), which hosted clients need:
+    $ mcp-expose relay --port 7900 --public-url https://relay.example --domain relay.example
+`;
+
+/** The command line: what there is, what it is called and what it takes. Does nothing by itself. */
+export function createProgram(actions: ProgramActions): Command {
+  const program = new Command('mcp-expose')
+    .description('Make a local MCP server reachable: bridge, token and tunnel in one process.')
+    .usage('[options]\n       mcp-expose [options] -- <command> [args]\n       mcp-expose relay [options]')
+    .version(version)
+    .helpOption('--help', 'show this help')
+    .addHelpCommand(false)
+    .allowExcessArguments(false)
+    // The options of `relay` are its own, though some have the same names.
+    .enablePositionalOptions()
+    .addHelpText('before', exposeExamples)
+    .addHelpText('after', exposeNotes);
+
+  program
+    .optionsGroup('Server:')
+    .option('--stdio <command>', 'the command that starts the server; or write it behind --')
+    .option('--cwd <folder>', 'where the server runs')
+    .addOption(
+      repeat(
+        new Option(
+          '--env <NAME=value>',
+          'a variable for the server, or NAME to pass on yours; may be repeated',
+        ).argParser(parseVariable),
+      ),
+    )
+    .option('--inherit-env', 'give the server the whole environment, not only a safe few variables')
+    .addOption(
+      new Option('--start-timeout <duration>', 'how long the server may take to start (default: 60s)').argParser(
+        parseDuration,
+      ),
+    )
+    .optionsGroup('Access:')
+    .option('--token-file <file>', 'read the bearer token from a file that only you can read; - is standard input')
+    .option('--no-auth', 'ask for no token')
+    .option('--allow-unauthenticated-public', 'with --no-auth, also where more than this machine can connect')
+    .optionsGroup('Tunnel:')
+    .addOption(
+      new Option('--tunnel <kind>', 'how others reach the server')
+        .choices(['auto', 'relay', 'lan', 'none'])
+        .default('auto'),
+    )
+    .addOption(new Option('--relay <url>', 'the relay to use').argParser(parseUrl))
+    .option('--name <name>', 'the name to ask the relay for (default: one that belongs to your key)')
+    .addOption(
+      repeat(
+        new Option(
+          '--lan-address <address>',
+          'with --tunnel lan, listen on this address only; may be repeated',
+        ).argParser(parseList),
+      ),
+    )
+    .optionsGroup('Listen:')
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .addOption(new Option('--port <port>', 'the port to listen on; 0 is a free one').argParser(parsePort).default(0))
+    .addOption(new Option('--max-body <size>', 'largest request (default: 16MiB)').argParser(parseSize))
+    .addOption(
+      new Option('--max-sessions <n>', 'sessions at a time, each with a server of its own (default: 32)').argParser(
+        parseCount,
+      ),
+    )
+    .action((_flags: unknown, command: Command) => actions.expose(command));
+  addOutputOptions(program);
+
+  const relay = program
+    .command('relay')
+    .summary('run a relay')
+    .description('Run a relay: it gives URLs to the servers that mcp-expose shares through it.')
+    .usage('[options]')
+    .helpOption('--help', 'show this help')
+    .allowExcessArguments(false)
+    .addHelpText('before', relayExamples)
+    .optionsGroup('Listen:')
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .addOption(new Option('--port <port>', 'the port to listen on; 0 is a free one').argParser(parsePort).default(7900))
+    .addOption(
+      new Option('--public-url <url>', 'what the world calls this relay (default: http://host:port)').argParser(
+        parseUrl,
+      ),
+    )
+    .option('--domain <domain>', 'give out NAME.<domain> as well; needs a wildcard DNS record')
+    .action((_flags: unknown, command: Command) => actions.relay(command));
+  addOutputOptions(relay);
+  return program;
+}
+
+function addOutputOptions(command: Command): void {
+  command
+    .optionsGroup('Output:')
+    .option('--json', 'print one JSON object per line')
+    .option('--quiet', 'print only the result and errors')
+    .option('--verbose', 'print more of what happens')
+    .option('--no-color', 'no colours');
+}

@@ -1,0 +1,42 @@
+import { createRelay, type RelayEvent } from '../tunnel/relay/relay.ts';
+import type { CommandContext } from './main.ts';
+import type { Output } from './output.ts';
+import type { RelayFlags } from './program.ts';
+
+/** Runs a relay until we are asked to end. */
+export async function runRelay(flags: RelayFlags, { output, untilEnding }: CommandContext): Promise<void> {
+  const { host, port, publicUrl, domain } = flags;
+  const relay = await createRelay({
+    host,
+    port,
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    ...(domain === undefined ? {} : { domain }),
+    onEvent: (event) => showEvent(output, event),
+  });
+  output.event({ event: 'ready', url: relay.url });
+  if (!output.json) output.result(`mcp-expose: relay ready at ${relay.url}`);
+  await untilEnding();
+  await relay.close();
+}
+
+function showEvent(output: Output, event: RelayEvent): void {
+  switch (event.type) {
+    case 'agent_connected': {
+      const { name, urls, agent, address } = event;
+      output.event({ event: 'agent', state: 'connected', name, urls, agent, address });
+      output.note(`${name} is online at ${urls[0] ?? '(no url)'}, from ${address}`);
+      return;
+    }
+    case 'agent_disconnected': {
+      const { name, reason } = event;
+      output.event({ event: 'agent', state: 'disconnected', name, reason });
+      output.note(`${name} is offline: ${reason}`);
+      return;
+    }
+    case 'agent_rejected': {
+      const { code, message, address } = event;
+      output.event({ event: 'agent', state: 'rejected', code, message, address });
+      output.note(`refused an agent from ${address}: ${message}`);
+    }
+  }
+}

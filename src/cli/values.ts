@@ -1,0 +1,76 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Parsers of option values. Each throws commander's InvalidArgumentError, which becomes a usage error. */
+
+export function parsePort(value: string): number {
+  const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(port <= 65_535)) throw new InvalidArgumentError('a port is a number from 0 to 65535');
+  return port;
+}
+
+export function parseCount(value: string): number {
+  const count = /^\d{1,9}$/.test(value) ? Number(value) : 0;
+  if (count < 1) throw new InvalidArgumentError('it takes a whole number from 1');
+  return count;
+}
+
+const sizeUnits = new Map([
+  ['', 1],
+  ['b', 1],
+  ['k', 1024],
+  ['m', 1024 ** 2],
+  ['g', 1024 ** 3],
+]);
+
+/** A size in bytes: `16MiB`, `16m` or `16777216`. */
+export function parseSize(value: string): number {
+  const [, digits, unit = ''] = /^(\d{1,12})\s*(b|[kmg](?:i?b)?)?$/i.exec(value) ?? [];
+  const factor = sizeUnits.get(unit.slice(0, 1).toLowerCase());
+  const size = digits === undefined || factor === undefined ? 0 : Number(digits) * factor;
+  if (size < 1 || !Number.isSafeInteger(size))
+    throw new InvalidArgumentError('a size is a number with KiB, MiB or GiB, such as 16MiB');
+  return size;
+}
+
+const durationUnits = new Map([
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+/** Longest delay that a timer of Node can have, in milliseconds. */
+const maxDurationMs = 2 ** 31 - 1;
+
+/** A duration in milliseconds: `500ms`, `30s`, `2m`, `1h`; a bare number is seconds. */
+export function parseDuration(value: string): number {
+  const [, digits, unit = 's'] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(value) ?? [];
+  const duration = Number(digits ?? Number.NaN) * (durationUnits.get(unit) ?? Number.NaN);
+  if (!(duration >= 1 && duration <= maxDurationMs))
+    throw new InvalidArgumentError('a duration is a number with ms, s, m or h, such as 30s');
+  return duration;
+}
+
+/** An http(s) URL, without a trailing slash. */
+export function parseUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^(?:https?|wss?):$/.test(url.protocol))
+    throw new InvalidArgumentError('it takes a URL such as https://relay.example');
+  return value.replace(/\/+$/, '');
+}
+
+/** `NAME=value`, or `NAME` to pass on our own value. Adds to those given before. */
+export function parseVariable(
+  value: string,
+  previous: ReadonlyMap<string, string> = new Map(),
+): ReadonlyMap<string, string> {
+  const [, name, given] = /^([^=\0]+)(?:=([^\0]*))?$/s.exec(value) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('it takes NAME=value, or NAME to pass on your own');
+  const content = given ?? process.env[name];
+  if (content === undefined) throw new InvalidArgumentError(`there is no variable ${name} to pass on`);
+  return new Map([...previous, [name, content]]);
+}
+
+export function parseList(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}

@@ -1,0 +1,16 @@
+/** A promise with its two ends: what Promise.withResolvers gives from Node 22 on. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export function createDeferred<T>(): Deferred<T> {
+  let ends: Pick<Deferred<T>, 'resolve' | 'reject'> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    ends = { resolve, reject };
+  });
+  // The executor has run by now (ECMA-262, Promise constructor).
+  if (ends === undefined) throw new Error('unreachable');
+  return { promise, ...ends };
+}

@@ -1,0 +1,34 @@
+import type { HttpResponse } from './message.ts';
+
+/** What may wait in a response for a client that does not read, in bytes, before its upstream is made to wait. */
+const maxWaitingBytes = 64 * 1024;
+
+export interface BackPressure {
+  /** Whether the client has taken enough for more to be sent, or has gone. */
+  isWritable(): boolean;
+  /** Calls back once, when it is so again; at once when the client has gone already. */
+  whenWritable(callback: () => void): void;
+}
+
+/** Follows how fast a client takes what is written into its response. */
+export function watchBackPressure(response: HttpResponse): BackPressure {
+  let closed = false;
+  let waiting: (() => void)[] = [];
+  const release = (): void => {
+    const released = waiting;
+    waiting = [];
+    for (const callback of released) callback();
+  };
+  response.on('drain', release);
+  response.once('close', () => {
+    closed = true;
+    release();
+  });
+  return {
+    isWritable: () => closed || response.writableLength < maxWaitingBytes,
+    whenWritable(callback) {
+      if (closed) callback();
+      else waiting.push(callback);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { createServer, STATUS_CODES, type RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { ExposeError, messageOf } from '../errors.ts';
+import { errorResponse, rpcCode } from '../mcp/json-rpc.ts';
+
+/** An idle connection is kept this long: clients that reuse one after a pause must not find it closing. */
+const keepAliveMs = 65_000;
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no new connections and ends the idle ones. */
+  stop(): void;
+  /** Ends every connection; resolves when the port is free. */
+  close(): Promise<void>;
+}
+
+/**
+ * Listens for HTTP/1.1 on one address.
+ * @param port 0 picks a free one.
+ * @throws ExposeError `address_in_use` or `address_unavailable`.
+ */
+export async function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
+  const server = createServer({ keepAliveTimeout: keepAliveMs }, handler);
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => refuseMalformed(error, socket));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(listenError(host, port, cause)));
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string')
+    throw new ExposeError('internal', `listening on ${host} gave no port`);
+  return {
+    port: bound.port,
+    stop() {
+      server.close();
+      server.closeIdleConnections();
+    },
+    close() {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      server.closeAllConnections();
+      return closed;
+    },
+  };
+}
+
+/** Bytes that are no HTTP request, or too many of them: node:http would answer without a body. */
+function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const message =
+    status === 431
+      ? 'the header of the request is too large'
+      : status === 408
+        ? 'the request took too long to arrive'
+        : 'the request is not valid HTTP/1.1';
+  const body = errorResponse({ id: null, code: rpcCode.badRequest, message });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body.toString()}`,
+  );
+}
+
+function listenError(host: string, port: number, cause: Error & { code?: string }): ExposeError {
+  if (cause.code === 'EADDRINUSE') {
+    return new ExposeError('address_in_use', `port ${port} on ${host} is in use`, {
+      hints: ['choose another one with --port, or leave --port away to get a free one'],
+      cause,
+    });
+  }
+  return new ExposeError('address_unavailable', `cannot listen on ${host} port ${port}: ${messageOf(cause)}`, {
+    cause,
+  });
+}

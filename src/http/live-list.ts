@@ -1,0 +1,34 @@
+/** Something that is in a list and knows where. */
+export interface Listed {
+  place: number;
+}
+
+/**
+ * What is going on at the moment, added and removed once per call, in no order. An array and not a Set: V8 keeps what
+ * was in a table that a Set has outgrown until a full collection, and with each call a socket and a body.
+ */
+export interface LiveList<Item extends Listed> extends Iterable<Item> {
+  readonly size: number;
+  add(item: Item): void;
+  /** The item must be in the list. */
+  remove(item: Item): void;
+}
+
+export function createLiveList<Item extends Listed>(): LiveList<Item> {
+  const items: Item[] = [];
+  return {
+    get size() {
+      return items.length;
+    },
+    add(item) {
+      item.place = items.push(item) - 1;
+    },
+    remove(item) {
+      const last = items.pop();
+      if (last === undefined || last === item) return;
+      items[item.place] = last;
+      last.place = item.place;
+    },
+    [Symbol.iterator]: () => items[Symbol.iterator](),
+  };
+}

@@ -1,0 +1,51 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+
+/** What requests of node:http and of node:http2's compatibility layer have in common, as far as it is used here. */
+export interface HttpRequest extends Readable {
+  readonly httpVersionMajor: number;
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  readonly complete: boolean;
+  /** HTTP/2 only. */
+  readonly stream?: { close(): void };
+}
+
+/** The same of responses. HTTP/2's are no streams: they have neither `closed` nor `destroyed`. */
+export interface HttpResponse {
+  readonly headersSent: boolean;
+  /** Bytes that have not been handed to the system yet. */
+  readonly writableLength: number;
+  writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
+  write(chunk: Buffer | string): boolean;
+  end(): unknown;
+  end(chunk: Buffer | string): unknown;
+  /** `close` comes once, after the end of the response or of the connection, whichever is first. */
+  on(event: 'close' | 'drain' | 'error', listener: () => void): unknown;
+  once(event: 'close' | 'drain', listener: () => void): unknown;
+}
+
+/** Every value of a header that must not come twice, in order; node:http shows only the first. */
+export function valuesOf({ rawHeaders }: HttpRequest, name: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const candidate = rawHeaders[at];
+    if (candidate?.length === name.length && candidate.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '');
+  }
+  return values;
+}
+
+/** A header that has a single value, or undefined. */
+export function valueOf({ headers }: HttpRequest, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Stops the rest of a request from coming: cuts the connection, or with HTTP/2 the stream (RFC 9113 §8.1). */
+export function cutOff(request: HttpRequest): void {
+  if (request.stream === undefined) request.destroy();
+  else request.stream.close();
+}

@@ -1,0 +1,41 @@
+import { memberOf, rpcCode, type RpcMessage } from './json-rpc.ts';
+import { eraOf, legacyRevisions } from './revisions.ts';
+
+/** Member of `params._meta` that carries the revision of a modern request (MCP 2026-07-28, request envelope). */
+const revisionKey = 'io.modelcontextprotocol/protocolVersion';
+
+/** How a POSTed message is to be served. Decided here once; nothing behind it looks at the era of a request again. */
+export type Classification =
+  | { readonly kind: 'opening' } /** `initialize`: opens a legacy session. */
+  | { readonly kind: 'session' } /** Belongs to a legacy session that is already open. */
+  | {
+      readonly kind: 'reject';
+      readonly status: number;
+      readonly code: number;
+      readonly reason: string;
+      readonly data?: Readonly<Record<string, unknown>>;
+    };
+
+/**
+ * Classifies one message by its body first and by its `MCP-Protocol-Version` header second, since clients of the modern
+ * era state the revision in both and legacy ones at most in the header.
+ */
+export function classify(message: RpcMessage, revisionHeader: string | undefined): Classification {
+  if (message.kind !== 'response') {
+    const claimed = memberOf(memberOf(message.json['params'], '_meta'), revisionKey);
+    if (claimed !== undefined) return unsupported(typeof claimed === 'string' ? claimed : 'malformed');
+  }
+  if (revisionHeader !== undefined && eraOf(revisionHeader) === 'modern') return unsupported(revisionHeader);
+  return message.kind === 'request' && message.method === 'initialize' ? { kind: 'opening' } : { kind: 'session' };
+}
+
+/** A dual-era client takes this answer as the sign to open a legacy session instead. */
+function unsupported(requested: string): Classification {
+  return {
+    kind: 'reject',
+    status: 400,
+    code: rpcCode.unsupportedProtocolVersion,
+    reason: `protocol revision ${JSON.stringify(requested.slice(0, 64))} is not supported here`,
+    data: { supported: legacyRevisions, requested: requested.slice(0, 64) },
+  };
+}

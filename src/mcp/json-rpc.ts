@@ -1,0 +1,183 @@
+import { isUtf8 } from 'node:buffer';
+
+import { exceedsDepth } from './json-depth.ts';
+
+/** A JSON-RPC 2.0 id as MCP narrows it: never null. */
+export type RequestId = string | number;
+
+/** JSON-RPC error codes that mcp-expose itself puts on the wire. */
+export const rpcCode = {
+  /** The body is not JSON (JSON-RPC 2.0 §5.1). */
+  parseError: -32700,
+  /** JSON, but not a JSON-RPC message (JSON-RPC 2.0 §5.1). */
+  invalidRequest: -32600,
+  /** The upstream ended or could not be started (JSON-RPC 2.0 §5.1). */
+  internalError: -32603,
+  /** The HTTP request is wrong around the message: a header, the path, the credential. */
+  badRequest: -32000,
+  /** No such session (HTTP 404); the same code as the official SDKs use. */
+  sessionNotFound: -32001,
+  /** The protocol revision asked for is not served here (MCP 2026-07-28). */
+  unsupportedProtocolVersion: -32022,
+} as const;
+
+/** Deepest nesting of arrays and objects that is accepted. Common recursive parsers give up at about 1000 levels. */
+export const maxJsonDepth = 512;
+
+interface ParsedMessage {
+  /** The message as it arrived. Contains no line break, so it can become a line or an SSE `data` field as it is. */
+  readonly bytes: Buffer;
+  /** The same, parsed. Read it, never change it: what travels on is `bytes`. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+export interface RpcRequest extends ParsedMessage {
+  readonly kind: 'request';
+  readonly id: RequestId;
+  readonly method: string;
+}
+
+export interface RpcNotification extends ParsedMessage {
+  readonly kind: 'notification';
+  readonly method: string;
+}
+
+export interface RpcResponse extends ParsedMessage {
+  readonly kind: 'response';
+  readonly id: RequestId;
+  readonly failed: boolean;
+}
+
+export type RpcMessage = RpcRequest | RpcNotification | RpcResponse;
+
+export interface RpcFault {
+  readonly kind: 'fault';
+  readonly code: number;
+  readonly reason: string;
+  /** The id of the faulty message, where it could be read. */
+  readonly id?: RequestId;
+}
+
+/** Several messages at once, which exist in the revision 2025-03-26 alone. */
+export interface RpcBatch {
+  readonly kind: 'batch';
+  readonly messages: readonly RpcMessage[];
+}
+
+/** Most messages in a batch: each may be a call of its own. */
+const maxBatchSize = 100;
+
+/**
+ * Reads one JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it) or a batch (§6).
+ * Never throws: bytes that are neither come back as a fault with the code and the sentence to answer.
+ */
+export function parseMessages(raw: Buffer): RpcMessage | RpcBatch | RpcFault {
+  if (!isUtf8(raw)) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
+  if (exceedsDepth(raw, maxJsonDepth)) {
+    return fault(rpcCode.invalidRequest, `the message is nested deeper than ${maxJsonDepth} levels`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(raw.toString());
+  } catch {
+    return fault(rpcCode.parseError, 'the message is not valid JSON');
+  }
+  return Array.isArray(json) ? readBatch(json) : readMessage(raw, json);
+}
+
+/** As `parseMessages`, where there can be no batch. */
+export function parseMessage(raw: Buffer): RpcMessage | RpcFault {
+  const parsed = parseMessages(raw);
+  return parsed.kind === 'batch' ? fault(rpcCode.invalidRequest, 'the message is a batch') : parsed;
+}
+
+/** The messages of a batch are serialised anew: where each began and ended in the bytes is not known. */
+function readBatch(batch: readonly unknown[]): RpcBatch | RpcFault {
+  if (batch.length === 0) return fault(rpcCode.invalidRequest, 'the message is an empty array');
+  if (batch.length > maxBatchSize) {
+    return fault(rpcCode.invalidRequest, `the batch has more than ${maxBatchSize} messages`);
+  }
+  const messages: RpcMessage[] = [];
+  for (const [index, json] of batch.entries()) {
+    const message = readMessage(Buffer.from(JSON.stringify(json)), json);
+    if (message.kind === 'fault') return { ...message, reason: `message ${index + 1} of the batch: ${message.reason}` };
+    messages.push(message);
+  }
+  return { kind: 'batch', messages };
+}
+
+function readMessage(raw: Buffer, json: unknown): RpcMessage | RpcFault {
+  if (!isObject(json)) return fault(rpcCode.invalidRequest, 'the message is not a JSON object');
+  const { id, method } = json;
+  if (json['jsonrpc'] !== '2.0') return invalid(id, '"jsonrpc" is not "2.0"');
+  if (id !== undefined && !isRequestId(id)) return invalid(id, '"id" is neither a string nor a number');
+  const bytes = onOneLine(raw);
+  if (method === undefined) {
+    const failed = 'error' in json;
+    if (failed === 'result' in json)
+      return invalid(id, 'the message has no "method", and not exactly one of "result" and "error"');
+    if (id === undefined) return invalid(id, 'a response has no "id"');
+    return { kind: 'response', bytes, json, id, failed };
+  }
+  if (typeof method !== 'string') return invalid(id, '"method" is not a string');
+  return id === undefined
+    ? { kind: 'notification', bytes, json, method }
+    : { kind: 'request', bytes, json, id, method };
+}
+
+/**
+ * Line breaks in valid JSON are white space (RFC 8259 §2), so they can become blanks and the rest stays as it came.
+ * Returns the same buffer where there is none.
+ */
+function onOneLine(bytes: Buffer): Buffer {
+  if (!bytes.includes(0x0a) && !bytes.includes(0x0d)) return bytes;
+  const line = Buffer.from(bytes);
+  for (const lineBreak of [0x0a, 0x0d]) {
+    for (let at = line.indexOf(lineBreak); at !== -1; at = line.indexOf(lineBreak, at + 1)) line[at] = 0x20;
+  }
+  return line;
+}
+
+export interface RpcErrorOptions {
+  /** The request that failed, or null where it is not known (JSON-RPC 2.0 §5). */
+  readonly id: RequestId | null;
+  readonly code: number;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** An error response, serialised (JSON-RPC 2.0 §5.1). */
+export function errorResponse({ id, code, message, data }: RpcErrorOptions): Buffer {
+  const error = data === undefined ? { code, message } : { code, message, data };
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
+}
+
+/** A request or, without an id, a notification, serialised on one line. */
+export function serializeCall(method: string, params: Readonly<Record<string, unknown>>, id?: RequestId): Buffer {
+  return Buffer.from(
+    JSON.stringify(id === undefined ? { jsonrpc: '2.0', method, params } : { jsonrpc: '2.0', id, method, params }),
+  );
+}
+
+/** A member of an object, or undefined where the value is no object or has no such member of its own. */
+export function memberOf(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+export function isRequestId(value: unknown): value is RequestId {
+  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A fault of a message whose id may be known in spite of it. */
+function invalid(id: unknown, reason: string): RpcFault {
+  const found = fault(rpcCode.invalidRequest, reason);
+  return isRequestId(id) ? { ...found, id } : found;
+}
+
+function fault(code: number, reason: string): RpcFault {
+  return { kind: 'fault', code, reason };
+}

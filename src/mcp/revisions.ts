@@ -1,0 +1,24 @@
+/** The two ways in which MCP is spoken: with a handshake and sessions, or one self-contained exchange at a time. */
+export type Era = 'legacy' | 'modern';
+
+/** Revisions of the legacy era that define or can be carried over Streamable HTTP, newest first. */
+export const legacyRevisions: readonly string[] = [
+  '2025-11-25',
+  '2025-06-18',
+  '2025-03-26',
+  '2024-11-05',
+  '2024-10-07',
+];
+
+/** The only revision in which several messages may come at once. */
+export const batchRevision = '2025-03-26';
+
+/** The revision that mcp-expose offers when it speaks for itself. */
+export const preferredRevision = '2025-11-25';
+
+/** First revision of the modern era. Revisions are dates, so they compare as strings. */
+export const firstModernRevision = '2026-07-28';
+
+export function eraOf(revision: string): Era {
+  return revision >= firstModernRevision ? 'modern' : 'legacy';
+}

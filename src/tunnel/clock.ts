@@ -1,0 +1,31 @@
+/** Time as the tunnel sees it, so that tests can move it. */
+export interface Clock {
+  /** Milliseconds of wall-clock time: it goes on while the machine sleeps, which a monotonic clock does not. */
+  now(): number;
+  /** Calls `callback` once after `delayMs`; the returned function calls it off. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};
+
+/** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects. */
+export async function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const finish = (): void => {
+      cancel();
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, finish);
+    signal.addEventListener('abort', finish);
+  });
+}

@@ -1,0 +1,98 @@
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+
+/** Age at which a lock without a readable pid, or an interrupted take-over, counts as left behind, in milliseconds. */
+const abandonedAfterMs = 10_000;
+
+/** Locks of this very process: its pid in a lock file may also stem from an earlier process with the same number. */
+const heldHere = new Set<string>();
+
+export interface SlotLock {
+  /** Removes the lock file. Safe to call twice. */
+  release(): void;
+}
+
+/**
+ * Takes the lock file `path`, which holds the pid of its owner, or returns undefined while a living process has it.
+ * A lock whose owner is dead is taken over. Throws what the file system throws.
+ * `isAlive` says whether a pid belongs to a living process.
+ */
+export function takeLock(path: string, isAlive: (pid: number) => boolean = isProcessAlive): SlotLock | undefined {
+  if (heldHere.has(path)) return undefined;
+  if (!createFile(path) && !takeOver(path, isAlive)) return undefined;
+  heldHere.add(path);
+  return {
+    release() {
+      if (!heldHere.delete(path)) return;
+      if (readText(path) === lockText()) rmSync(path, { force: true });
+    },
+  };
+}
+
+/** Only the holder of the `.takeover` file may replace a stale lock, so two starters cannot both remove and create it. */
+function takeOver(path: string, isAlive: (pid: number) => boolean): boolean {
+  if (!isStale(path, isAlive)) return false;
+  const guard = `${path}.takeover`;
+  if (ageOf(guard) > abandonedAfterMs) rmSync(guard, { force: true });
+  if (!createFile(guard)) return false;
+  try {
+    // Somebody may have replaced the lock between the first look and the guard.
+    if (!isStale(path, isAlive)) return false;
+    rmSync(path, { force: true });
+    return createFile(path);
+  } finally {
+    rmSync(guard, { force: true });
+  }
+}
+
+function isStale(path: string, isAlive: (pid: number) => boolean): boolean {
+  const [pidText = '', boot = ''] = (readText(path) ?? '').split('\n');
+  const pid = Number(pidText);
+  // The owner creates and fills the file in two steps; an empty one may be a moment old.
+  if (!Number.isSafeInteger(pid) || pid <= 0) return ageOf(path) > abandonedAfterMs;
+  if (boot !== '' && boot !== bootId()) return true;
+  // In a container every run has the same pid; a lock with ours that we do not hold is from the run before.
+  return pid === process.pid || !isAlive(pid);
+}
+
+function createFile(path: string): boolean {
+  try {
+    writeFileSync(path, lockText(), { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function lockText(): string {
+  return `${process.pid}\n${bootId()}\n`;
+}
+
+/** Tells boots apart where the system can, since pids start again with each; empty elsewhere. */
+function bootId(): string {
+  return process.platform === 'linux' ? (readText('/proc/sys/kernel/random/boot_id') ?? '').trim() : '';
+}
+
+function isProcessAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it lives, but belongs to another user.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds since the last change; 0 for a file that is not there. */
+function ageOf(path: string): number {
+  const changedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return changedAt === undefined ? 0 : Date.now() - changedAt;
+}

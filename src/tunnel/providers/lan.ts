@@ -1,0 +1,94 @@
+import { isIP } from 'node:net';
+import type { NetworkInterfaceInfo } from 'node:os';
+import { networkInterfaces } from 'node:os';
+import { ExposeError } from '../../errors.ts';
+import { createIdentity } from '../link/identity.ts';
+import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
+import type { Relay, RelayOptions } from '../relay/relay.ts';
+import { createRelay } from '../relay/relay.ts';
+import { createRelayProvider } from './relay.ts';
+
+export interface LanProviderOptions {
+  /** Addresses to be reachable at; by default every address of this machine that others on the network can use. */
+  readonly addresses?: readonly string[];
+  /** Port to be reachable at; by default that of the local listener, or else a free one. */
+  readonly port?: number;
+}
+
+/**
+ * The tunnel to colleagues on the same network: a relay in this process that serves only this agent, on the machine's
+ * network addresses. `open` throws ExposeError `tunnel_unavailable` without such an address, `address_in_use` or
+ * `address_unavailable` when it cannot listen there.
+ */
+export function createLanProvider(options: LanProviderOptions = {}): TunnelProvider {
+  return {
+    name: 'lan',
+    notice:
+      'this path is not encrypted: anyone on the same network can read the traffic, the token included; use it only where you trust everybody',
+    open: async (target, tunnelOptions) => await openLan(options, target, tunnelOptions),
+  };
+}
+
+async function openLan(
+  options: LanProviderOptions,
+  target: TunnelTarget,
+  tunnelOptions: TunnelOptions,
+): Promise<Tunnel> {
+  tunnelOptions.signal.throwIfAborted();
+  const addresses = options.addresses ?? lanAddresses(networkInterfaces());
+  if (addresses.length === 0) {
+    throw new ExposeError('tunnel_unavailable', 'this machine has no network address that others could use', {
+      hints: ['connect it to a network, or use --tunnel none'],
+    });
+  }
+  const identity = createIdentity();
+  const relay = await startRelay(
+    { addresses, sole: { publicKey: identity.publicKey }, maxAgents: 1 },
+    options.port === undefined ? [target.localPort, 0] : [options.port],
+  );
+  try {
+    // No proxy stands between this process and itself.
+    const provider = createRelayProvider({ relayUrl: relay.url, keys: identity, env: {} });
+    const tunnel = await provider.open(target, tunnelOptions);
+    return {
+      publicUrls: tunnel.publicUrls,
+      async close() {
+        await tunnel.close();
+        await relay.close();
+      },
+    };
+  } catch (error) {
+    await relay.close();
+    throw error;
+  }
+}
+
+/** Tries the ports in turn; only a port in use leads to the next. */
+async function startRelay(options: Omit<RelayOptions, 'port'>, ports: readonly number[]): Promise<Relay> {
+  const [port = 0, ...others] = ports;
+  try {
+    return await createRelay({ ...options, port });
+  } catch (error) {
+    if (others.length > 0 && error instanceof ExposeError && error.code === 'address_in_use') {
+      return await startRelay(options, others);
+    }
+    throw error;
+  }
+}
+
+/**
+ * The addresses at which others on the network can reach this machine: IPv4 first, then global and unique local IPv6.
+ * Link-local IPv6 needs a zone that differs on each machine, so no URL can hold it.
+ */
+export function lanAddresses(interfaces: ReturnType<typeof networkInterfaces>): string[] {
+  const entries: NetworkInterfaceInfo[] = Object.values(interfaces).flatMap((list) => list ?? []);
+  const usable = entries.filter((entry) => !entry.internal && !isLinkLocal(entry.address));
+  const addresses = [4, 6].flatMap((version) =>
+    usable.map((entry) => entry.address).filter((address) => isIP(address) === version),
+  );
+  return [...new Set(addresses)];
+}
+
+function isLinkLocal(address: string): boolean {
+  return address.startsWith('169.254.') || /^fe[89ab]/i.test(address);
+}

@@ -1,0 +1,129 @@
+import { ExposeError } from '../../errors.ts';
+import type { ConnectOptions } from '../agent/connection.ts';
+import { connectOnce } from '../agent/connection.ts';
+import { isLoopback } from '../agent/http-proxy.ts';
+import { createStreamServer } from '../agent/stream-server.ts';
+import { superviseConnection } from '../agent/supervisor.ts';
+import { createBackoff } from '../backoff.ts';
+import type { Clock } from '../clock.ts';
+import { systemClock } from '../clock.ts';
+import type { Identity } from '../link/identity.ts';
+import type { KeySlot } from '../link/key-store.ts';
+import { openKeySlot } from '../link/key-store.ts';
+import { isValidName } from '../link/names.ts';
+import { tunnelPath } from '../link/protocol.ts';
+import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
+
+/** Time for one attempt from the first packet to the welcome, in milliseconds: name lookup, proxy, TLS and handshake. */
+const connectTimeoutMs = 15_000;
+
+export interface RelayProviderOptions {
+  /** http(s): or ws(s): URL of the relay; a path prefix is kept. */
+  readonly relayUrl: string;
+  /** Wished name; without it the name that belongs to the key. */
+  readonly name?: string;
+  /** Name and version of this program for the relay's log; `mcp-expose` by default. */
+  readonly agent?: string;
+  /** A fixed key instead of the one kept for this user and relay. */
+  readonly keys?: Identity;
+  /** Told once the key is known, before the relay is dialled: its name and whether it lasts beyond this process. */
+  readonly onKey?: (key: { readonly name: string; readonly isStable: boolean }) => void;
+  /** Proxy settings and the configuration folder; `process.env` by default. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Milliseconds for one attempt; 15 s by default. */
+  readonly connectTimeoutMs?: number;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+/**
+ * The tunnel through our own relay: dials out, so nothing has to listen, and serves the relay's HTTP/2 streams with the
+ * target's handler in this process. The handler gets the public Host as `:authority`.
+ *
+ * Throws ExposeError `usage` for a URL or a name that cannot be used. `open` fails fast with `tunnel_unreachable`,
+ * `tunnel_not_a_relay`, `tunnel_version`, `tunnel_rejected` or `tunnel_unavailable`; after that the tunnel reconnects for
+ * ever and reports through `onStatus`.
+ */
+export function createRelayProvider(options: RelayProviderOptions): TunnelProvider {
+  const endpoint = tunnelEndpoint(options.relayUrl);
+  if (options.name !== undefined && !isValidName(options.name)) {
+    throw new ExposeError('usage', `${JSON.stringify(options.name)} cannot be a tunnel name`, {
+      hints: ['use 3 to 63 lower-case letters, digits and dashes, with no dash at either end'],
+    });
+  }
+  return {
+    name: 'relay',
+    ...(endpoint.protocol === 'ws:' && !isLoopback(endpoint.hostname)
+      ? { notice: `the connection to the relay ${options.relayUrl} is not encrypted` }
+      : {}),
+    open: async (target, tunnelOptions) => await openTunnel(options, endpoint, target, tunnelOptions),
+  };
+}
+
+async function openTunnel(
+  options: RelayProviderOptions,
+  endpoint: URL,
+  target: TunnelTarget,
+  { signal, onStatus, onWarning }: TunnelOptions,
+): Promise<Tunnel> {
+  signal.throwIfAborted();
+  const env = options.env ?? process.env;
+  const clock = options.clock ?? systemClock;
+  const slot: KeySlot =
+    options.keys === undefined
+      ? openKeySlot({ relayHost: endpoint.host, env, onWarning })
+      : { identity: options.keys, isStable: true, close() {} };
+  try {
+    options.onKey?.({ name: slot.identity.name, isStable: slot.isStable });
+    const connect = async (connectSignal: AbortSignal) =>
+      await connectOnce({ ...connectOptions, signal: connectSignal });
+    const connectOptions: ConnectOptions = {
+      relayUrl: options.relayUrl,
+      endpoint,
+      identity: slot.identity,
+      agent: options.agent ?? 'mcp-expose',
+      ...(options.name === undefined ? {} : { name: options.name }),
+      server: createStreamServer(target.handler),
+      env,
+      clock,
+      timeoutMs: options.connectTimeoutMs ?? connectTimeoutMs,
+      signal,
+      onNotice(message) {
+        onWarning(`the relay says: ${message}`);
+      },
+    };
+    const first = await connect(signal);
+    if (first.type === 'failed') throw first.failure.error;
+    const backoff = createBackoff(options.random === undefined ? { clock } : { clock, random: options.random });
+    const supervisor = superviseConnection({ first: first.connection, connect, backoff, clock, onStatus });
+    return {
+      get publicUrls() {
+        return supervisor.publicUrls;
+      },
+      async close() {
+        await supervisor.close();
+        slot.close();
+      },
+    };
+  } catch (error) {
+    slot.close();
+    throw error;
+  }
+}
+
+/** The WebSocket URL of the tunnel endpoint of a relay. Throws ExposeError `usage` for anything that is no such URL. */
+export function tunnelEndpoint(relayUrl: string): URL {
+  const url = URL.canParse(relayUrl) ? new URL(relayUrl) : undefined;
+  const scheme = /^(?:http|ws)(s?):$/.exec(url?.protocol ?? '');
+  if (url === undefined || scheme === null || url.hostname === '') {
+    throw new ExposeError('usage', `${JSON.stringify(relayUrl)} is not the URL of a relay`, {
+      hints: ['give it as in --relay https://relay.example or --relay http://127.0.0.1:8080'],
+    });
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new ExposeError('usage', 'the URL of a relay must have no user name, password, query or fragment', {
+      hints: [`use ${url.protocol}//${url.host}${url.pathname}`],
+    });
+  }
+  return new URL(`ws${scheme[1] ?? ''}://${url.host}${url.pathname.replace(/\/+$/, '')}${tunnelPath}`);
+}

@@ -1,0 +1,137 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+
+/** Headers that belong to one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'expect',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Lists by their definition, so duplicates are joined (RFC 9110, section 5.3); node:http2 sends them once. */
+const joinable: ReadonlySet<string> = new Set(['content-encoding', 'content-language', 'if-match', 'if-none-match']);
+
+/** Two of these are an attempt to be read differently by two parsers, or a mistake; never valid. */
+const singleValue: ReadonlySet<string> = new Set([
+  'access-control-request-method',
+  'age',
+  'authorization',
+  'content-length',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'date',
+  'dnt',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-modified-since',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'location',
+  'max-forwards',
+  'origin',
+  'proxy-authorization',
+  'range',
+  'referer',
+  'retry-after',
+  'tk',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'access-control-allow-credentials',
+  'access-control-max-age',
+  'x-content-type-options',
+]);
+
+export interface RequestHead {
+  readonly method: string;
+  readonly path: string;
+  /** `raw` as in IncomingMessage.rawHeaders: name, value, name, value. */
+  readonly rawHeaders: readonly string[];
+  readonly scheme: 'http' | 'https';
+  readonly remoteAddress: string;
+}
+
+export type RequestHeaders =
+  | { readonly ok: true; readonly headers: OutgoingHttpHeaders; readonly hasBody: boolean }
+  | { readonly ok: false; readonly status: number; readonly message: string };
+
+/**
+ * The HTTP/2 header block for the agent: the client's headers without those of the connection and without forwarding
+ * headers, which only the relay sets. Refuses duplicates of single-value headers and transfer codings but `chunked`.
+ */
+export function toRequestHeaders(head: RequestHead): RequestHeaders {
+  const values = new Map<string, string[]>();
+  for (let index = 0; index + 1 < head.rawHeaders.length; index += 2) {
+    const name = (head.rawHeaders[index] ?? '').toLowerCase();
+    const value = head.rawHeaders[index + 1] ?? '';
+    const present = values.get(name);
+    if (present === undefined) values.set(name, [value]);
+    else if (singleValue.has(name)) return refuse(400, `the request has more than one ${name} header`);
+    else present.push(value);
+  }
+  const host = values.get('host')?.[0] ?? '';
+  if (!/^[\w.:[\]-]+$/.test(host)) return refuse(400, 'the request has no usable Host header');
+  const coding = values.get('transfer-encoding')?.join(',').trim().toLowerCase();
+  if (coding !== undefined && coding !== 'chunked')
+    return refuse(501, 'the only transfer coding that this relay knows is chunked');
+
+  const dropped = new Set((values.get('connection') ?? []).flatMap((value) => value.toLowerCase().split(/\s*,\s*/)));
+  const headers = new Map<string, string | string[]>([
+    [':method', head.method],
+    [':scheme', head.scheme],
+    [':authority', host],
+    [':path', head.path],
+  ]);
+  for (const [name, list] of values) {
+    if (name === 'host' || hopByHop.has(name) || dropped.has(name) || isForwarding(name)) continue;
+    headers.set(name, list.length === 1 || joinable.has(name) ? list.join(', ') : list);
+  }
+  headers.set('x-forwarded-for', head.remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''));
+  headers.set('x-forwarded-proto', head.scheme);
+  headers.set('x-forwarded-host', host);
+  const length = values.get('content-length')?.[0];
+  const hasBody = coding !== undefined || (length !== undefined && Number(length) > 0);
+  // fromEntries defines own properties, so even a header named __proto__ stays a header.
+  return { ok: true, headers: Object.fromEntries(headers), hasBody };
+}
+
+/**
+ * The HTTP/1.1 headers for the client: the agent's without pseudo-headers and those of the connection. Event streams get
+ * what keeps proxies on the way from holding them back (`X-Accel-Buffering`, `no-transform` of RFC 9111, section 5.2.2.6).
+ */
+export function toResponseHeaders(headers: IncomingHttpHeaders): Map<string, string | string[]> {
+  const result = new Map<string, string | string[]>();
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || name.startsWith(':') || hopByHop.has(name)) continue;
+    result.set(name, value);
+  }
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type === 'text/event-stream') {
+    result.set('x-accel-buffering', 'no');
+    const cacheControl = headers['cache-control'] ?? '';
+    if (!/(?:^|[\s,])no-transform(?:$|[\s,])/i.test(cacheControl)) {
+      result.set('cache-control', cacheControl === '' ? 'no-transform' : `${cacheControl}, no-transform`);
+    }
+  }
+  return result;
+}
+
+function isForwarding(name: string): boolean {
+  return name === 'forwarded' || name.startsWith('x-forwarded-') || name === 'x-real-ip';
+}
+
+function refuse(status: number, message: string): RequestHeaders {
+  return { ok: false, status, message };
+}

@@ -1,0 +1,238 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { ExposeError } from '../../errors.ts';
+import { deriveName } from '../link/identity.ts';
+import { maxMessageBytes } from '../link/limits.ts';
+import { protocolVersion } from '../link/protocol.ts';
+import type { RelayEvent } from './admission.ts';
+import { createAdmission } from './admission.ts';
+import type { AgentSession } from './agent-session.ts';
+import { relayErrorCodes, sendAnswer, sendJson } from './answers.ts';
+import { answerOffline, forward } from './forward.ts';
+import { bracket, isWildcard, knownHosts } from './known-hosts.ts';
+import { listenOn } from './listen.ts';
+import { createPublicServer } from './public-server.ts';
+import { createRegistry } from './registry.ts';
+import type { Route, RouteOptions } from './route.ts';
+import { labelBelow, printable, routeRequest } from './route.ts';
+
+export type { RelayEvent } from './admission.ts';
+
+/** How long open requests may go on when the relay is closed, in milliseconds. */
+const closeGraceMs = 500;
+
+export interface RelayOptions {
+  /** Address to listen on. */
+  readonly host?: string;
+  /** Addresses to listen on instead of `host`, all with one port. */
+  readonly addresses?: readonly string[];
+  /** 0 for a free one. */
+  readonly port: number;
+  /** What the world calls this relay, with scheme and port; a path is kept. */
+  readonly publicUrl?: string;
+  /** Domain below which every name is a host (`NAME.domain`), for a relay with wildcard DNS. */
+  readonly domain?: string;
+  /** Serves this one key only (raw Ed25519, base64url), whose agent gets every request at the root path. */
+  readonly sole?: { readonly publicKey: string };
+  readonly maxAgents?: number;
+  /** Milliseconds; 5 s by default. */
+  readonly handshakeTimeoutMs?: number;
+  readonly onEvent?: (event: RelayEvent) => void;
+}
+
+export interface Relay {
+  /** URL for `--relay`, without a trailing slash: `publicUrl`, or the first address. */
+  readonly url: string;
+  /** One URL per address, or only `publicUrl`. */
+  readonly urls: readonly string[];
+  readonly port: number;
+  /** Sends the agents away and ends everything; resolves when all sockets are gone. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a relay. Throws ExposeError `usage` for options that contradict themselves, `address_in_use` or
+ * `address_unavailable` when it cannot listen.
+ */
+export async function createRelay(options: RelayOptions): Promise<Relay> {
+  const addresses = options.addresses ?? [options.host ?? '127.0.0.1'];
+  const publicUrl = options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl);
+  const domain = options.domain === undefined ? undefined : parseDomain(options.domain);
+  const basePath = publicUrl?.pathname.replace(/\/+$/, '') ?? '';
+  const soleName = options.sole === undefined ? undefined : deriveName(options.sole.publicKey);
+  const { WebSocketServer } = await import('ws');
+
+  let port = options.port;
+  const urls = (): string[] => {
+    if (publicUrl !== undefined) return [`${publicUrl.origin}${basePath}`];
+    return addresses.map((address) => `http://${urlHost(address)}:${port}`);
+  };
+  const urlsOf = (name: string): string[] => {
+    if (soleName !== undefined) return urls();
+    const byPath = urls().map((url) => `${url}/${name}`);
+    if (domain === undefined) return byPath;
+    const suffix = publicUrl === undefined ? `:${port}` : publicUrl.port && `:${publicUrl.port}`;
+    return [`${publicUrl?.protocol ?? 'http:'}//${name}.${domain}${suffix}`, ...byPath];
+  };
+
+  const registry = createRegistry<AgentSession>(
+    options.maxAgents === undefined ? {} : { maxAgents: options.maxAgents },
+  );
+  const admission = createAdmission({
+    webSocketServer: new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: maxMessageBytes,
+      clientTracking: false,
+      handleProtocols: () => protocolVersion,
+    }),
+    registry,
+    knownHosts: (isLocalPeer) =>
+      knownHosts(
+        {
+          addresses,
+          port,
+          ...(publicUrl === undefined ? {} : { publicUrl }),
+          ...(domain === undefined ? {} : { domain }),
+        },
+        isLocalPeer,
+      ),
+    urlsOf,
+    reservedNames: new Set([basePath.split('/')[1] ?? '']),
+    ...(options.sole === undefined ? {} : { solePublicKey: options.sole.publicKey }),
+    ...(options.handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeTimeoutMs }),
+    onEvent: (event) => options.onEvent?.(event),
+  });
+
+  const routeOptions: RouteOptions = {
+    basePath,
+    ...(domain === undefined ? {} : { domain }),
+    ...(soleName === undefined ? {} : { soleName }),
+  };
+  const scheme = publicUrl?.protocol === 'https:' ? 'https' : 'http';
+
+  const answer = async (route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    switch (route.kind) {
+      case 'health':
+        sendJson(response, 200, Buffer.from('{"status":"ok"}'));
+        return;
+      case 'tunnel':
+        sendAnswer(response, {
+          status: 426,
+          code: relayErrorCodes.badRequest,
+          message: `this path is for agents, which speak ${protocolVersion} over WebSocket`,
+        });
+        return;
+      case 'tls-check': {
+        const name = labelBelow(route.domain.toLowerCase(), domain);
+        const isOwn = route.domain !== '' && (route.domain === domain || route.domain === publicUrl?.hostname);
+        if (isOwn || (name !== undefined && (await registry.find(name)).state !== 'unknown')) {
+          sendJson(response, 200, Buffer.from('{"status":"ok"}'));
+        } else sendAnswer(response, unknownAnswer(`the domain ${printable(route.domain)}`));
+        return;
+      }
+      case 'agent': {
+        const found = await registry.find(route.name);
+        if (found.state === 'online') forward(request, response, { agent: found.agent, path: route.path, scheme });
+        else if (found.state === 'offline' || soleName !== undefined) answerOffline(response, route.name);
+        else sendAnswer(response, unknownAnswer(`the name ${route.name}`));
+        return;
+      }
+      case 'unknown':
+        sendAnswer(response, unknownAnswer(route.what));
+    }
+  };
+  const route = (request: IncomingMessage): Route | undefined => {
+    const target = request.url ?? '';
+    return target.startsWith('/') ? routeRequest(request.headers.host ?? '', target, routeOptions) : undefined;
+  };
+  const handlers = {
+    onRequest(request: IncomingMessage, response: ServerResponse): void {
+      const where = route(request);
+      if (where !== undefined) void answer(where, request, response);
+      else
+        sendAnswer(response, {
+          status: 400,
+          code: relayErrorCodes.badRequest,
+          message: 'the request target must be a path',
+        });
+    },
+    onWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+      if (route(request)?.kind !== 'tunnel') return false;
+      admission.upgrade(request, socket, head);
+      return true;
+    },
+  };
+
+  const servers = new Map<string, Server>(addresses.map((address) => [address, createPublicServer(handlers)]));
+  port = await listenOn(servers, options.port);
+
+  let closing: Promise<void> | undefined;
+  return {
+    urls: urls(),
+    url: urls()[0] ?? '',
+    port,
+    async close() {
+      closing ??= closeRelay([...servers.values()], admission);
+      await closing;
+    },
+  };
+}
+
+async function closeRelay(servers: readonly Server[], admission: ReturnType<typeof createAdmission>): Promise<void> {
+  admission.close();
+  const stopped = servers.map(
+    async (server) =>
+      await new Promise<void>((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  );
+  for (const agent of admission.agents) agent.goaway();
+  const timer = setTimeout(() => {
+    for (const server of servers) server.closeAllConnections();
+    for (const agent of admission.agents) agent.close(1001, 'the relay is stopping');
+  }, closeGraceMs);
+  // Without open requests there is nothing to wait for.
+  await Promise.all(stopped);
+  clearTimeout(timer);
+  const gone = [...admission.agents].map(async (agent) => {
+    agent.close(1001, 'the relay is stopping');
+    await agent.closed;
+  });
+  await Promise.all(gone);
+}
+
+function unknownAnswer(what: string): { status: number; code: typeof relayErrorCodes.unknownName; message: string } {
+  return { status: 404, code: relayErrorCodes.unknownName, message: `this relay knows nothing of ${what}` };
+}
+
+function urlHost(address: string): string {
+  return isWildcard(address) ? '127.0.0.1' : bracket(address);
+}
+
+function parsePublicUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
+  if (url === undefined || !isHttp || url.username !== '' || url.search !== '' || url.hash !== '') {
+    throw new ExposeError('usage', `${JSON.stringify(text)} cannot be the public URL of a relay`, {
+      hints: ['give it as in --public-url https://relay.example'],
+    });
+  }
+  return url;
+}
+
+function parseDomain(text: string): string {
+  const domain = text
+    .toLowerCase()
+    .replace(/^\*?\./, '')
+    .replace(/\.$/, '');
+  if (!/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(domain)) {
+    throw new ExposeError('usage', `${JSON.stringify(text)} cannot be the domain of a relay`, {
+      hints: ['give it as in --domain relay.example, with *.relay.example in the DNS pointing here'],
+    });
+  }
+  return domain;
+}

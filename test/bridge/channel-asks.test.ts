@@ -1,0 +1,95 @@
+// Requests of the server to the client: src/bridge/channel.ts.
+import { describe, expect, test } from 'vitest';
+import { undeliverable } from '../../src/bridge/channel.ts';
+import type { RequestId } from '../../src/mcp/json-rpc.ts';
+import { world } from './channel-world.ts';
+import { methodsOf } from './fake-outlet.ts';
+import { failedResponse, notification, request, response } from './messages.ts';
+
+const ask = (id: RequestId) => request(id, 'sampling/createMessage');
+
+describe('asks', () => {
+  test('go to the newest open call', () => {
+    const { upstream, general, call } = world();
+    const [old, newest, gone] = [call(1), call(2), call(3)];
+    gone.open = false;
+    upstream.say(ask('ask'));
+    expect([old.got.length, newest.got.length, gone.got.length, general.got.length]).toEqual([0, 1, 0, 0]);
+  });
+
+  test('go to the general stream without an open call', () => {
+    const { upstream, general, call } = world();
+    call(1).open = false;
+    upstream.say(ask('ask'));
+    expect(methodsOf(general)).toEqual(['sampling/createMessage']);
+  });
+
+  test('get their answer to the server, once', () => {
+    const { upstream, channel, call } = world();
+    call(1);
+    upstream.say(ask(7));
+    const answer = response(7, { role: 'assistant' });
+    expect(channel.forward(answer)).toBeUndefined();
+    expect(channel.forward(answer)).toBeUndefined();
+    expect(upstream.sent.slice(1)).toEqual([answer.bytes.toString()]);
+  });
+
+  test('keep 7 and "7" apart; an answer to an ask that was never made is not forwarded', () => {
+    const { upstream, channel } = world();
+    upstream.say(ask(7));
+    expect(channel.forward(response('7'))).toBeUndefined();
+    expect(channel.forward(failedResponse(8))).toBeUndefined();
+    expect(upstream.sent).toEqual([]);
+    channel.forward(failedResponse(7));
+    expect(upstream.sent).toHaveLength(1);
+  });
+
+  test('may have the id of a call in flight', () => {
+    const { upstream, channel, call } = world();
+    const pending = call(1);
+    upstream.say(ask(1));
+    channel.forward(response(1, { from: 'client' }));
+    upstream.say(response(1, { from: 'server' }));
+    expect(upstream.sent).toHaveLength(2);
+    expect(pending.responses).toMatchObject([{ json: { result: { from: 'server' } } }]);
+  });
+
+  test('that the server withdraws are followed by the withdrawal, and take no answer any more', () => {
+    const { upstream, channel, general, call } = world();
+    const older = call(1);
+    upstream.say(ask('ask'));
+    const newer = call(2);
+    upstream.say(notification('notifications/cancelled', { requestId: 'ask' }));
+    expect(methodsOf(older)).toEqual(['sampling/createMessage', 'notifications/cancelled']);
+    expect([newer.got, general.got]).toEqual([[], []]);
+    channel.forward(response('ask'));
+    expect(upstream.sent).toHaveLength(2);
+  });
+
+  test('whose call has gone are withdrawn on the general stream', () => {
+    const { upstream, general, call } = world();
+    const first = call(1);
+    upstream.say(ask('ask'));
+    first.open = false;
+    upstream.say(notification('notifications/cancelled', { requestId: 'ask' }));
+    expect(methodsOf(general)).toEqual(['notifications/cancelled']);
+  });
+
+  test('are remembered up to a thousand; the answer to the oldest beyond that is ignored', () => {
+    const { upstream, channel } = world();
+    for (let id = 0; id <= 1000; id++) upstream.say(ask(id));
+    channel.forward(response(0));
+    expect(upstream.sent).toEqual([]);
+    channel.forward(response(1));
+    channel.forward(response(1000));
+    expect(upstream.sent).toHaveLength(2);
+  });
+
+  test('that could not be delivered have an answer of ours', () => {
+    expect(JSON.parse(undeliverable(ask('x')).toString())).toEqual({
+      jsonrpc: '2.0',
+      id: 'x',
+      error: { code: -32603, message: 'the client is not listening' },
+    });
+  });
+});

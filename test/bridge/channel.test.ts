@@ -1,0 +1,306 @@
+import { describe, expect, test } from 'vitest';
+import { failureOf } from '../../src/bridge/channel.ts';
+import type { RequestId } from '../../src/mcp/json-rpc.ts';
+import { world } from './channel-world.ts';
+import { createFakeCall, methodsOf } from './fake-outlet.ts';
+import { failedResponse, notification, request, response, watchedRequest } from './messages.ts';
+
+const progress = (progressToken: RequestId, value: number) =>
+  notification('notifications/progress', { progressToken, progress: value });
+const log = notification('notifications/message', { level: 'info', data: 'x' });
+
+describe('responses', () => {
+  test('reach the call whose id they carry, in whatever order', () => {
+    const { upstream, call } = world();
+    const first = call(1);
+    const second = call(2);
+    upstream.say(response(2, { of: 'second' }));
+    upstream.say(failedResponse(1));
+    expect(second.responses).toMatchObject([{ id: 2, failed: false }]);
+    expect(first.responses).toMatchObject([{ id: 1, failed: true }]);
+  });
+
+  test('keep 1 and "1" apart', () => {
+    const { upstream, call } = world();
+    const number = call(1);
+    const text = call('1');
+    upstream.say(response('1'));
+    expect([number.responses.length, text.responses.length]).toEqual([0, 1]);
+  });
+
+  test('are handed on as the very message that came, and requests as the very bytes', () => {
+    const { upstream, channel } = world();
+    const call = createFakeCall();
+    const sent = request('a', 'tools/call', { big: 'x', _meta: { 'x-unknown': 1 } });
+    channel.request(sent, call);
+    const answer = response('a', { content: [] });
+    upstream.say(answer);
+    expect(upstream.sent).toEqual([sent.bytes.toString()]);
+    expect(call.responses[0]).toBe(answer);
+  });
+
+  test('that nobody waits for are dropped', () => {
+    const { upstream, general, call } = world();
+    const pending = call(1);
+    upstream.say(response(99));
+    upstream.say(response(1));
+    upstream.say(response(1, { twice: true }));
+    expect(pending.responses).toHaveLength(1);
+    expect(general.got).toEqual([]);
+  });
+
+  test('settle their call: it is no longer in flight, and its id is free', () => {
+    const { upstream, channel, call } = world();
+    call(1);
+    expect(channel.callsInFlight).toBe(1);
+    upstream.say(response(1));
+    expect(channel.callsInFlight).toBe(0);
+    const again = call(1);
+    upstream.say(response(1));
+    expect(again.responses).toHaveLength(1);
+  });
+});
+
+describe('a request is refused, without harm to others,', () => {
+  test('when its id is in flight', () => {
+    const { upstream, channel, call } = world();
+    const first = call(1);
+    const second = createFakeCall();
+    expect(channel.request(request(1), second)).toEqual({
+      code: -32600,
+      reason: 'the id 1 is in use by a request that is still in flight',
+    });
+    expect(upstream.sent).toHaveLength(1);
+    upstream.say(response(1));
+    expect([first.responses.length, second.responses.length]).toEqual([1, 0]);
+  });
+
+  test('when its progress token is in flight', () => {
+    const { upstream, channel, call } = world();
+    const first = call(1, 'token');
+    const second = createFakeCall();
+    expect(channel.request(watchedRequest(2, 'token'), second)).toEqual({
+      code: -32600,
+      reason: 'the progress token is in use by a request that is still in flight',
+    });
+    expect([upstream.sent.length, channel.callsInFlight]).toEqual([1, 1]);
+    upstream.say(progress('token', 1));
+    expect([first.got.length, second.got.length]).toEqual([1, 0]);
+  });
+});
+
+describe('progress', () => {
+  test('goes to the call of its token only, and interleaves', () => {
+    const { upstream, general, call } = world();
+    const a = call(1, 'a');
+    const b = call(2, 'b');
+    for (const [token, value] of [
+      ['a', 1],
+      ['b', 1],
+      ['b', 2],
+      ['a', 2],
+    ] as const)
+      upstream.say(progress(token, value));
+    expect(a.got.map(({ json }) => json['params'])).toEqual(
+      [1, 2].map((value) => ({ progressToken: 'a', progress: value })),
+    );
+    expect(b.got.map(({ json }) => json['params'])).toEqual(
+      [1, 2].map((value) => ({ progressToken: 'b', progress: value })),
+    );
+    expect(general.got).toEqual([]);
+  });
+
+  test('keeps the tokens 1 and "1" apart', () => {
+    const { upstream, call } = world();
+    const number = call(1, 1);
+    const text = call(2, '1');
+    upstream.say(progress('1', 1));
+    expect([number.got.length, text.got.length]).toEqual([0, 1]);
+  });
+
+  test('is dropped after the response, and its token is free again', () => {
+    const { upstream, general, call } = world();
+    const first = call(1, 't');
+    upstream.say(response(1));
+    upstream.say(progress('t', 1));
+    expect([first.got, general.got]).toEqual([[], []]);
+    const second = call(2, 't');
+    upstream.say(progress('t', 2));
+    expect([first.got.length, second.got.length]).toEqual([0, 1]);
+  });
+
+  test('is dropped when nobody asked for it, when it has no token and when its client has gone', () => {
+    const { upstream, general, call } = world();
+    const plain = call(1);
+    const gone = call(2, 't');
+    gone.open = false;
+    upstream.say(progress('other', 1));
+    upstream.say(progress('t', 1));
+    upstream.say(notification('notifications/progress', { progress: 1 }));
+    expect([plain.got, gone.got, general.got]).toEqual([[], [], []]);
+  });
+});
+
+const cancel = (requestId: unknown) => notification('notifications/cancelled', { requestId, reason: 'enough' });
+
+describe('cancellation by the client', () => {
+  test('reaches the server, ends the call, and a late response is dropped', () => {
+    const { upstream, channel, general, call } = world();
+    const cancelled = call(1, 't');
+    const other = call(2);
+    expect(channel.forward(cancel(1))).toBeUndefined();
+    expect(upstream.sent.at(-1)).toBe(cancel(1).bytes.toString());
+    expect([cancelled.ends, channel.callsInFlight]).toEqual([1, 1]);
+    upstream.say(progress('t', 1));
+    upstream.say(response(1));
+    expect([cancelled.got, cancelled.responses, general.got]).toEqual([[], [], []]);
+    upstream.say(response(2));
+    expect(other.responses).toHaveLength(1);
+  });
+
+  test.each([[99], ['1'], [null], [{}], [undefined]])('of %j, which is not in flight, only travels on', (requestId) => {
+    const { upstream, channel, call } = world();
+    const pending = call(1);
+    expect(channel.forward(cancel(requestId))).toBeUndefined();
+    expect([upstream.sent.length, pending.ends]).toEqual([2, 0]);
+  });
+});
+
+describe('other notifications', () => {
+  test.each([
+    'notifications/tools/list_changed',
+    'notifications/resources/list_changed',
+    'notifications/prompts/list_changed',
+    'notifications/resources/updated',
+    'notifications/elicitation/complete',
+  ])('%s prefers the general stream', (method) => {
+    const { upstream, general, call } = world();
+    const pending = call(1);
+    upstream.say(notification(method));
+    expect([methodsOf(general), methodsOf(pending)]).toEqual([[method], []]);
+    general.open = false;
+    upstream.say(notification(method));
+    expect(methodsOf(pending)).toEqual([method]);
+  });
+
+  test('log messages prefer the newest open call', () => {
+    const { upstream, general, call } = world();
+    const pending = call(1);
+    upstream.say(log);
+    upstream.say(response(1));
+    upstream.say(log);
+    expect([pending.got.length, general.got.length]).toEqual([1, 1]);
+  });
+
+  test('of the client reach the server as they came', () => {
+    const { upstream, channel } = world();
+    const sent = notification('notifications/initialized', { 'x-unknown': [1] });
+    expect(channel.forward(sent)).toBeUndefined();
+    expect(upstream.sent).toEqual([sent.bytes.toString()]);
+  });
+});
+
+describe('the end of the upstream', () => {
+  test('fails every call once, with the reason and the last words, and is told on', () => {
+    const { upstream, channel, ends, call } = world();
+    const calls = [call(1), call('two', 't')];
+    upstream.die({ reason: 'the server exited with code 3', exitCode: 3, stderr: 'disk full\nbye' });
+    const failure = {
+      code: -32603,
+      message: 'the server exited with code 3; its last words: disk full\nbye',
+      data: { reason: 'upstream_exited', exitCode: 3, stderr: 'disk full\nbye' },
+    };
+    for (const { failures } of calls) expect(failures).toEqual([failure]);
+    expect(ends).toMatchObject([{ exitCode: 3 }]);
+    expect(channel.callsInFlight).toBe(0);
+  });
+
+  test('without last words is told without them', () => {
+    expect(
+      failureOf({ reason: 'the server was ended by SIGKILL', code: 'upstream_exited', signal: 'SIGKILL', stderr: '' }),
+    ).toEqual({
+      code: -32603,
+      message: 'the server was ended by SIGKILL',
+      data: { reason: 'upstream_exited', signal: 'SIGKILL', stderr: '' },
+    });
+  });
+
+  test('closing fails the calls in flight once and ends the upstream', async () => {
+    const { upstream, channel, ends, call } = world();
+    const pending = call(1);
+    await channel.close();
+    expect(pending.failures).toEqual([
+      { code: -32603, message: 'the session was ended', data: { reason: 'session_ended' } },
+    ]);
+    expect([upstream.closeCalls, ends.length]).toEqual([1, 1]);
+  });
+});
+
+describe('an upstream that takes nothing', () => {
+  test('fails the request, whose id and token are free again', () => {
+    const { upstream, channel, call } = world();
+    upstream.accepting = false;
+    const refused = call(1, 't');
+    const failure = {
+      code: -32603,
+      message: 'the server does not read its input',
+      data: { reason: 'upstream_not_reading' },
+    };
+    expect(refused.failures).toEqual([failure]);
+    expect(channel.callsInFlight).toBe(0);
+    upstream.accepting = true;
+    expect(call(1, 't').failures).toEqual([]);
+  });
+
+  test('refuses the notification', () => {
+    const { upstream, channel } = world();
+    upstream.accepting = false;
+    expect(channel.forward(log)).toEqual({ code: -32603, reason: 'the server does not read its input' });
+  });
+});
+
+describe('back-pressure', () => {
+  test('a client that does not read pauses the upstream until it does', () => {
+    const { upstream, call } = world();
+    const slow = call(1, 't');
+    slow.fast = false;
+    upstream.say(progress('t', 1));
+    expect(upstream.paused).toBe(true);
+    slow.drain();
+    expect(upstream.paused).toBe(false);
+  });
+
+  test('the upstream waits for the last of several slow clients, and is paused once', () => {
+    const { upstream, general, call } = world();
+    const a = call(1, 'a');
+    general.fast = false;
+    a.fast = false;
+    upstream.say(progress('a', 1));
+    upstream.say(progress('a', 2));
+    upstream.say(notification('notifications/tools/list_changed'));
+    a.drain();
+    expect([upstream.paused, upstream.pauses]).toEqual([true, 1]);
+    general.drain();
+    expect(upstream.paused).toBe(false);
+    upstream.say(progress('a', 3));
+    expect([upstream.paused, upstream.pauses]).toEqual([true, 2]);
+  });
+
+  test('a large response counts as well', () => {
+    const { upstream, call } = world();
+    const slow = call(1);
+    slow.fast = false;
+    upstream.say(response(1));
+    expect(upstream.paused).toBe(true);
+    slow.drain();
+    expect(upstream.paused).toBe(false);
+  });
+
+  test('a client that reads pauses nothing', () => {
+    const { upstream, call } = world();
+    call(1, 't');
+    upstream.say(progress('t', 1));
+    upstream.say(response(1));
+    expect(upstream.pauses).toBe(0);
+  });
+});

@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import type { UpstreamMessage } from '../../src/bridge/call.ts';
+import { createGeneralStream, type GeneralStream } from '../../src/bridge/general-stream.ts';
+import { createFakeOutlet, methodsOf } from './fake-outlet.ts';
+import { notification, request } from './messages.ts';
+
+function world(): { stream: GeneralStream; dropped: UpstreamMessage[] } {
+  const dropped: UpstreamMessage[] = [];
+  return { stream: createGeneralStream((message) => dropped.push(message)), dropped };
+}
+
+const numbered = (number: number, filling = '') => notification(`n/${number}`, { filling });
+
+describe('while nobody listens', () => {
+  test('messages wait, and reach the first listener in order', () => {
+    const { stream, dropped } = world();
+    expect(stream.isOpen()).toBe(false);
+    for (const number of [1, 2, 3]) expect(stream.send(numbered(number))).toBe(true);
+    const outlet = createFakeOutlet();
+    stream.attach(outlet);
+    stream.send(numbered(4));
+    expect(methodsOf(outlet)).toEqual(['n/1', 'n/2', 'n/3', 'n/4']);
+    expect([stream.isOpen(), dropped]).toEqual([true, []]);
+  });
+
+  test('a thousand wait; of more, the oldest are dropped', () => {
+    const { stream, dropped } = world();
+    for (let number = 1; number <= 1003; number++) stream.send(numbered(number));
+    expect(dropped.map(({ method }) => method)).toEqual(['n/1', 'n/2', 'n/3']);
+    const outlet = createFakeOutlet();
+    stream.attach(outlet);
+    expect([outlet.got.length, outlet.got[0]?.method]).toEqual([1000, 'n/4']);
+  });
+
+  test('a mebibyte waits; of more, the oldest are dropped', () => {
+    const { stream, dropped } = world();
+    const quarter = 'x'.repeat(256 * 1024);
+    for (const number of [1, 2, 3]) stream.send(numbered(number, quarter));
+    expect(dropped).toEqual([]);
+    stream.send(numbered(4, quarter));
+    expect(dropped.map(({ method }) => method)).toEqual(['n/1']);
+  });
+
+  test('a message larger than that is dropped at once', () => {
+    const { stream, dropped } = world();
+    stream.send(numbered(1, 'x'.repeat(1024 * 1024)));
+    expect(dropped).toHaveLength(1);
+    stream.send(numbered(2));
+    expect(dropped).toHaveLength(1);
+  });
+
+  test('what was delivered no longer counts', () => {
+    const { stream, dropped } = world();
+    const half = 'x'.repeat(600 * 1024);
+    stream.send(numbered(1, half));
+    const first = createFakeOutlet();
+    stream.attach(first);
+    first.open = false;
+    stream.send(numbered(2, half));
+    expect(dropped).toEqual([]);
+    stream.send(numbered(3, half));
+    expect(dropped.map(({ method }) => method)).toEqual(['n/2']);
+  });
+
+  test('asks that are dropped are told of like everything else', () => {
+    const { stream, dropped } = world();
+    stream.send(request('ask', 'roots/list'));
+    for (let number = 1; number <= 1000; number++) stream.send(numbered(number));
+    expect(dropped).toMatchObject([{ kind: 'request', id: 'ask' }]);
+  });
+
+  test('there is nothing to wait for', () => {
+    let called = 0;
+    world().stream.whenWritable(() => called++);
+    expect(called).toBe(1);
+  });
+});
+
+describe('with a listener', () => {
+  test('a new one replaces it, and the old one is ended', () => {
+    const { stream } = world();
+    const [old, fresh] = [createFakeOutlet(), createFakeOutlet()];
+    stream.attach(old);
+    stream.attach(fresh);
+    stream.send(numbered(1));
+    expect([old.ends, old.got.length, fresh.got.length]).toEqual([1, 0, 1]);
+  });
+
+  test('one that has gone is no listener: messages wait for the next', () => {
+    const { stream } = world();
+    const [gone, next] = [createFakeOutlet(), createFakeOutlet()];
+    stream.attach(gone);
+    gone.open = false;
+    stream.send(numbered(1));
+    expect([stream.isOpen(), gone.got.length]).toEqual([false, 0]);
+    stream.attach(next);
+    expect(methodsOf(next)).toEqual(['n/1']);
+  });
+
+  test('its slowness is told on', () => {
+    const { stream } = world();
+    const slow = createFakeOutlet();
+    slow.fast = false;
+    stream.attach(slow);
+    expect(stream.send(numbered(1))).toBe(false);
+    let called = 0;
+    stream.whenWritable(() => called++);
+    expect(called).toBe(0);
+    slow.drain();
+    expect(called).toBe(1);
+  });
+
+  test('the end ends it', () => {
+    const { stream } = world();
+    const outlet = createFakeOutlet();
+    stream.attach(outlet);
+    stream.end();
+    expect(outlet.ends).toBe(1);
+  });
+});

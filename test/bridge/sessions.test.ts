@@ -1,0 +1,211 @@
+import { describe, expect, test } from 'vitest';
+import type { Session } from '../../src/bridge/session.ts';
+import { createSessions, type Sessions } from '../../src/bridge/sessions.ts';
+import { createFakeCall, type FakeCall } from './fake-outlet.ts';
+import { createFakeUpstream, type FakeUpstream } from './fake-upstream.ts';
+import { agreement, initialize, request } from './messages.ts';
+
+interface World {
+  readonly sessions: Sessions;
+  readonly upstreams: FakeUpstream[];
+  readonly counts: number[];
+  /** Opens a session whose server agrees at once. */
+  readonly opened: (callerId?: string) => { session: Session; upstream: FakeUpstream };
+  readonly begin: () => { session: Session | undefined; call: FakeCall };
+}
+
+function world(maxSessions?: number): World {
+  const upstreams: FakeUpstream[] = [];
+  const counts: number[] = [];
+  const sessions = createSessions({
+    nextUpstream() {
+      const upstream = createFakeUpstream();
+      upstreams.push(upstream);
+      return upstream;
+    },
+    maxSessions,
+    startTimeoutMs: 60_000,
+    onChange: (open) => counts.push(open),
+    onWarning() {},
+  });
+  const begin: World['begin'] = () => {
+    const call = createFakeCall();
+    return { session: sessions.open('me', initialize, call), call };
+  };
+  const opened: World['opened'] = (callerId = 'me') => {
+    const session = sessions.open(callerId, initialize, createFakeCall());
+    const upstream = upstreams.at(-1);
+    if (session === undefined || upstream === undefined) throw new Error('no session was opened');
+    upstream.say(agreement());
+    return { session, upstream };
+  };
+  return { sessions, upstreams, counts, begin, opened };
+}
+
+describe('session ids', () => {
+  test('are 128 bits of base64url, and never come twice', () => {
+    const { opened } = world(500);
+    const ids = Array.from({ length: 500 }, () => opened().session.id);
+    expect(ids.every((id) => /^[A-Za-z0-9_-]{22}$/.test(id))).toBe(true);
+    expect(new Set(ids).size).toBe(500);
+    // 21 characters carry 6 bits each, the last one 2.
+    expect(new Set(ids.map((id) => id[21]))).toEqual(new Set(['A', 'Q', 'g', 'w']));
+    expect(new Set(ids.map((id) => id[0])).size).toBeGreaterThan(50);
+  });
+});
+
+describe('a session is found', () => {
+  test('by its id and the caller who opened it', () => {
+    const { sessions, opened } = world();
+    const { session } = opened();
+    expect(sessions.find(session.id, 'me')).toBe(session);
+  });
+
+  test('by nobody else', () => {
+    const { sessions, opened } = world();
+    const { session } = opened();
+    for (const foreigner of ['you', '', 'ME', 'undefined'])
+      expect(sessions.find(session.id, foreigner)).toBeUndefined();
+    expect(sessions.find(session.id, 'me')).toBe(session);
+  });
+
+  test('not before both sides have agreed, and not after its end', async () => {
+    const { sessions, upstreams, begin } = world();
+    const { session } = begin();
+    const id = session?.id ?? '';
+    expect(sessions.find(id, 'me')).toBeUndefined();
+    upstreams[0]?.say(agreement());
+    expect(sessions.find(id, 'me')).toBe(session);
+    await session?.close();
+    expect(sessions.find(id, 'me')).toBeUndefined();
+  });
+
+  test.each([
+    '',
+    '__proto__',
+    'constructor',
+    'toString',
+    'x'.repeat(22),
+    'x'.repeat(21),
+    'x'.repeat(1_000_000),
+    '../../etc/passwd',
+    'AAAAAAAAAAAAAAAAAAAAA\n',
+    'ÄAAAAAAAAAAAAAAAAAAAAA',
+  ])('not by the id %.40j', (id) => {
+    const { sessions, opened } = world();
+    opened();
+    expect(sessions.find(id, 'me')).toBeUndefined();
+  });
+
+  test('not by its id with something around it', () => {
+    const { sessions, opened } = world();
+    const { id } = opened().session;
+    for (const wrong of [` ${id}`, `${id} `, `${id}\0`, `${id},${id}`, id.slice(0, -1)]) {
+      expect(sessions.find(wrong, 'me')).toBeUndefined();
+    }
+  });
+});
+
+describe('when there are too many sessions', () => {
+  test('the one that has been idle longest gives way', () => {
+    const { sessions, opened } = world(2);
+    const [first, second] = [opened(), opened()];
+    sessions.find(first.session.id, 'me');
+    opened();
+    expect(sessions.find(second.session.id, 'me')).toBeUndefined();
+    expect(second.upstream.closeCalls).toBeGreaterThan(0);
+    expect(sessions.find(first.session.id, 'me')).toBe(first.session);
+  });
+
+  test('one with a call in flight does not', () => {
+    const { sessions, opened } = world(2);
+    const [busy, idle] = [opened(), opened()];
+    busy.session.request(request(1), createFakeCall());
+    opened();
+    expect(sessions.find(busy.session.id, 'me')).toBe(busy.session);
+    expect(sessions.find(idle.session.id, 'me')).toBeUndefined();
+  });
+
+  test('and none is idle, there is no new one, and nothing is started for it', () => {
+    const { sessions, upstreams, opened, begin } = world(2);
+    for (const { session } of [opened(), opened()]) session.request(request(1), createFakeCall());
+    const { session, call } = begin();
+    expect([session, call.failures, upstreams.length]).toEqual([undefined, [], 2]);
+    expect(sessions).toBeDefined();
+  });
+
+  test('those that are still opening count, and are not ended', () => {
+    const { upstreams, begin } = world(2);
+    begin();
+    begin();
+    expect(begin().session).toBeUndefined();
+    expect(upstreams.map(({ closeCalls }) => closeCalls)).toEqual([0, 0]);
+  });
+
+  test('a place that became free is taken again', () => {
+    const { upstreams, begin } = world(1);
+    begin();
+    upstreams[0]?.die();
+    expect(begin().session).toBeDefined();
+  });
+
+  test('32 are enough unless told otherwise', () => {
+    const { begin } = world();
+    const results = Array.from({ length: 33 }, () => begin().session !== undefined);
+    expect(results.filter(Boolean)).toHaveLength(32);
+    expect(results.at(-1)).toBe(false);
+  });
+});
+
+describe('the number of open sessions', () => {
+  test('is told whenever it changes', async () => {
+    const { sessions, upstreams, begin, opened, counts } = world();
+    opened();
+    opened();
+    begin();
+    expect(counts).toEqual([1, 2]);
+    upstreams[0]?.die();
+    expect(counts).toEqual([1, 2, 1]);
+    await sessions.close();
+    expect(counts).toEqual([1, 2, 1, 0]);
+  });
+});
+
+describe('closing', () => {
+  test('ends all sessions, those that are opening too, and waits for the last', async () => {
+    const { sessions, upstreams, begin, opened } = world();
+    opened();
+    const { call } = begin();
+    const release = upstreams[0]?.holdEnd();
+    let closed = false;
+    const closing = sessions.close().then(() => (closed = true));
+    await Promise.resolve();
+    expect(upstreams.every(({ closeCalls }) => closeCalls > 0)).toBe(true);
+    expect(call.failures).toHaveLength(1);
+    await new Promise(setImmediate);
+    expect(closed).toBe(false);
+    release?.();
+    await closing;
+    expect(closed).toBe(true);
+  });
+
+  test('waits also for a session that ended shortly before', async () => {
+    const { sessions, upstreams, opened } = world();
+    const { session } = opened();
+    const release = upstreams[0]?.holdEnd();
+    void session.close();
+    let closed = false;
+    const closing = sessions.close().then(() => (closed = true));
+    await new Promise(setImmediate);
+    expect(closed).toBe(false);
+    release?.();
+    await closing;
+  });
+
+  test('without sessions is done at once, and twice is fine', async () => {
+    const { sessions } = world();
+    await sessions.close();
+    await sessions.close();
+    expect(sessions.find('x'.repeat(22), 'me')).toBeUndefined();
+  });
+});

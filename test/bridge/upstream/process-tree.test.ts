@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { endProcessTree } from '../../../src/bridge/upstream/process-tree.ts';
+import { eventually } from '../../harness/eventually.ts';
+import { isAlive } from '../../harness/processes.ts';
+import { behaviours, expectGone, infoOf, startNode, withStubbornChild, type NodeProcess } from './node-process.ts';
+
+function end({ pid, child, exited }: NodeProcess, graceMs: number): Promise<void> {
+  return endProcessTree({ pid, exited, endInput: () => child.stdin.end(), graceMs });
+}
+
+/** So long that nothing but the process itself can have ended it. */
+const longGraceMs = 60_000;
+const shortGraceMs = 100;
+
+describe('a process', () => {
+  test('that honours the end of its input is left to end by itself', async () => {
+    const started = await startNode(behaviours.endsWithInput);
+    await end(started, longGraceMs);
+    expect(await started.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('that does not gets SIGTERM', async () => {
+    const started = await startNode(behaviours.ignoresEndOfInput);
+    await end(started, shortGraceMs);
+    expect(await started.exited).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  test('that ignores SIGTERM as well gets SIGKILL', async () => {
+    const started = await startNode(behaviours.ignoresSigterm);
+    await end(started, shortGraceMs);
+    expect(await started.exited).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  test('that may take its time after SIGTERM is not killed', async () => {
+    const started = await startNode(
+      `process.on('SIGTERM', () => setTimeout(() => process.exit(5), 200)); ${behaviours.ignoresEndOfInput} console.log('ready')`,
+    );
+    const { pid, exited } = started;
+    // Its input is not the way to end it here; the first grace period is over at once.
+    await endProcessTree({ pid, exited: Promise.resolve(), endInput() {}, graceMs: longGraceMs });
+    expect(await exited).toEqual({ code: 5, signal: null });
+  });
+
+  test('that has ended before is no trouble', async () => {
+    const started = await startNode(behaviours.endsWithInput);
+    started.child.stdin.end();
+    await started.exited;
+    await end(started, longGraceMs);
+    expect(isAlive(started.info)).toBe(false);
+  });
+});
+
+describe('what a process has started in its group', () => {
+  test('is ended with it, stubborn or not', async () => {
+    const started = await startNode(withStubbornChild(behaviours.ignoresSigterm));
+    const grandchild = infoOf(Number(started.greeting));
+    await end(started, shortGraceMs);
+    await eventually(() => expectGone(grandchild));
+    expect(isAlive(started.info)).toBe(false);
+  });
+
+  test('is ended also when the process itself went politely and left it behind', async () => {
+    const started = await startNode(withStubbornChild(behaviours.endsWithInput));
+    const grandchild = infoOf(Number(started.greeting));
+    await end(started, 500);
+    await eventually(() => expectGone(grandchild));
+    expect(await started.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('is ended also when the process had died before', async () => {
+    const started = await startNode(withStubbornChild(behaviours.ignoresEndOfInput));
+    const grandchild = infoOf(Number(started.greeting));
+    process.kill(started.pid, 'SIGKILL');
+    await started.exited;
+    expect(isAlive(grandchild)).toBe(true);
+    await end(started, shortGraceMs);
+    await eventually(() => expectGone(grandchild));
+  });
+
+  test('in other groups is nobody that we end', async () => {
+    const bystander = await startNode(behaviours.ignoresEndOfInput);
+    const started = await startNode(behaviours.ignoresSigterm);
+    await end(started, shortGraceMs);
+    expect(isAlive(bystander.info)).toBe(true);
+  });
+});

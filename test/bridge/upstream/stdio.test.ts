@@ -1,0 +1,314 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../../harness/eventually.ts';
+import { parseJson } from '../../harness/parse-json.ts';
+import { temporaryDirectory } from '../../harness/program.ts';
+import { behaviours, expectGone, infoOf, withStubbornChild } from './node-process.ts';
+import { fixtureCommand, nodeCommand, startStdio, type StdioServer } from './stdio-server.ts';
+
+const ping = (id: number | string) => ({ id, method: 'ping' });
+const callTool = (id: number, name: string, args: object = {}) => ({
+  id,
+  method: 'tools/call',
+  params: { name, arguments: args },
+});
+
+async function toolText({ send, answerTo }: StdioServer, id: number, name: string, args?: object): Promise<string> {
+  send(callTool(id, name, args));
+  const { json } = await answerTo(id);
+  const { content } = parseJson<{ content: { text: string }[] }>(JSON.stringify(json['result']));
+  return content.map(({ text }) => text).join('');
+}
+
+/** Why it did not start; it must have been told once, and be over. */
+async function reasonOf(server: StdioServer): Promise<string> {
+  const { code, reason } = await server.ended;
+  expect(code).toBe('upstream_not_started');
+  await server.upstream.close();
+  expect([server.ends.length, server.send(ping(2)), server.guarding]).toEqual([1, false, []]);
+  return reason;
+}
+
+describe('messages', () => {
+  test('may be sent at once, and come back in order', async () => {
+    const server = startStdio(fixtureCommand('echo'));
+    expect(server.send(ping(1))).toBe(true);
+    expect(server.send(ping('two'))).toBe(true);
+    await server.answerTo('two');
+    expect(server.messages).toMatchObject([
+      { kind: 'response', id: 1 },
+      { kind: 'response', id: 'two' },
+    ]);
+  });
+
+  test('of a megabyte go through both ways', async () => {
+    const server = startStdio(fixtureCommand('echo'));
+    const text = 'é'.repeat(512 * 1024);
+    expect(await toolText(server, 1, 'echo', { text })).toBe(text);
+  });
+
+  test('that are said just before the exit still arrive, the last without its line break too', async () => {
+    const server = startStdio(
+      nodeCommand(`
+        const filling = 'x'.repeat(200_000);
+        for (let id = 0; id < 20; id++) process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result: { filling } }) + '\\n');
+        process.stdout.write('{"jsonrpc":"2.0","id":"last","result":{}}', () => process.exit(0));
+      `),
+    );
+    await server.ended;
+    expect(server.messages.map((message) => 'id' in message && message.id)).toEqual([...Array(20).keys(), 'last']);
+  });
+
+  test('are not read while paused, and all of them afterwards', async () => {
+    const server = startStdio(
+      nodeCommand(`
+        process.stdin.once('data', () => {
+          process.stdout.write('{"jsonrpc":"2.0","id":1,"result":{}}\\n', () => console.error('said'));
+        });
+      `),
+    );
+    server.upstream.pause();
+    server.send(ping(1));
+    await server.stderrLine(/said/);
+    await new Promise(setImmediate);
+    expect(server.messages).toEqual([]);
+    server.upstream.resume();
+    await server.answerTo(1);
+  });
+});
+
+describe('what the server gets', () => {
+  test('is the environment that was given and nothing else, and its folder', async () => {
+    const cwd = temporaryDirectory();
+    const server = startStdio(fixtureCommand('environment', 'a b', '$HOME'), { env: { A: 'é\n"', PATH: '/bin' }, cwd });
+    expect(JSON.parse(await toolText(server, 1, 'env'))).toEqual({ A: 'é\n"', PATH: '/bin' });
+    expect(await toolText(server, 2, 'cwd')).toBe(cwd);
+    expect(JSON.parse(await toolText(server, 3, 'argv'))).toEqual(['a b', '$HOME']);
+  });
+
+  test('is the shell, where only a shell can read the line', async () => {
+    const line = `echo "ready in $PLACE" >&2 | cat; exec "$NODE" -e "${behaviours.endsWithInput.replaceAll('"', '\\"')}"`;
+    const server = startStdio(
+      { kind: 'shell', line },
+      { env: { PLACE: 'here', NODE: process.execPath, PATH: process.env['PATH'] ?? '' } },
+    );
+    await server.stderrLine(/^ready in here$/);
+    await server.upstream.close();
+    expect(server.ends).toMatchObject([{ code: 'upstream_exited', exitCode: 0 }]);
+  });
+});
+
+describe('ending', () => {
+  test('a server that honours the end of its input ends by itself, and the end is told once', async () => {
+    const server = startStdio(nodeCommand(behaviours.endsWithInput), { graceMs: 60_000 });
+    await server.upstream.close();
+    await server.upstream.close();
+    expect(server.ends).toEqual([
+      { reason: 'the server exited with code 0', code: 'upstream_exited', exitCode: 0, stderr: '' },
+    ]);
+    expect(server.guarding).toEqual(['guard', 'release']);
+    expect(server.send(ping(1))).toBe(false);
+  });
+
+  test('a server that ignores SIGTERM is killed', async () => {
+    const server = startStdio(nodeCommand(`${behaviours.ignoresSigterm} console.error('up')`), { graceMs: 200 });
+    await server.stderrLine(/up/);
+    await server.upstream.close();
+    expect(server.ends).toMatchObject([{ reason: 'the server was ended by SIGKILL', signal: 'SIGKILL' }]);
+  });
+
+  test('a server that died is told of with its exit code and its last words', async () => {
+    const server = startStdio(fixtureCommand('exit-at-start'));
+    expect(await server.ended).toEqual({
+      reason: 'the server exited with code 7',
+      code: 'upstream_exited',
+      exitCode: 7,
+      stderr: 'cannot open /no/such/database',
+    });
+    expect(server.send(ping(1))).toBe(false);
+  });
+
+  test('a server that was killed is told of with the signal', async () => {
+    const server = startStdio(fixtureCommand('echo'));
+    process.kill(server.pid(), 'SIGKILL');
+    const end = await server.ended;
+    expect(end).toEqual({
+      reason: 'the server was ended by SIGKILL',
+      code: 'upstream_exited',
+      signal: 'SIGKILL',
+      stderr: '',
+    });
+  });
+
+  test('a server whose own child holds its output open is not waited for, and the child is ended', async () => {
+    const child = `${behaviours.ignoresSigterm} console.error('pid ' + process.pid)`;
+    const server = startStdio(
+      nodeCommand(`
+        require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(child)}], { stdio: 'inherit' });
+        process.stdin.once('data', () => process.exit(4));
+      `),
+      { graceMs: 300 },
+    );
+    const grandchild = infoOf(Number((await server.stderrLine(/^pid \d+$/)).slice(4)));
+    server.send(ping(1));
+    expect(await server.ended).toMatchObject({ exitCode: 4 });
+    await server.upstream.close();
+    await eventually(() => expectGone(grandchild));
+  });
+
+  test('what a polite server leaves behind is ended', async () => {
+    const server = startStdio(
+      nodeCommand(
+        withStubbornChild(behaviours.endsWithInput).replace('console.log(child.pid)', 'console.error(child.pid)'),
+      ),
+      {
+        graceMs: 500,
+      },
+    );
+    const grandchild = infoOf(Number(await server.stderrLine(/^\d+$/)));
+    await server.upstream.close();
+    await eventually(() => expectGone(grandchild));
+    expect(server.ends).toMatchObject([{ exitCode: 0 }]);
+  });
+
+  test('a server that closes its output can answer nothing, so it is ended', async () => {
+    const server = startStdio(nodeCommand(`require('node:fs').closeSync(1); ${behaviours.endsWithInput}`));
+    expect(await server.ended).toMatchObject({ exitCode: 0 });
+  });
+
+  test('a server that closes its input does no harm', async () => {
+    const server = startStdio(
+      nodeCommand(`require('node:fs').closeSync(0); console.error('closed'); setTimeout(() => {}, 60_000);`),
+      {
+        graceMs: 100,
+      },
+    );
+    await server.stderrLine(/closed/);
+    // The first write finds the pipe broken, which is told later.
+    for (let id = 0; id < 3; id++) server.send(ping(id));
+    await eventually(() => expect(server.send(ping(9))).toBe(false));
+    await server.upstream.close();
+    expect(server.ends).toHaveLength(1);
+  });
+
+  test('closing while the output is paused does not wait for ever', async () => {
+    const server = startStdio(
+      nodeCommand(`
+        process.stdin.resume().on('end', () => {
+          process.stdout.write('x'.repeat(500_000) + '\\n', () => process.exit(0));
+        });
+        console.error('up');
+      `),
+      { graceMs: 60_000 },
+    );
+    await server.stderrLine(/up/);
+    server.upstream.pause();
+    await server.upstream.close();
+    expect(server.ends).toMatchObject([{ exitCode: 0 }]);
+  });
+});
+
+describe('a server that does not start', () => {
+  test('since there is no such command', async () => {
+    const server = startStdio({ kind: 'argv', file: 'no-such-command-anywhere', args: ['x'] });
+    server.send(ping(1));
+    expect(await reasonOf(server)).toBe('the server did not start: there is no command no-such-command-anywhere');
+  });
+
+  test('since there is no such folder', async () => {
+    const server = startStdio(fixtureCommand('echo'), { cwd: '/no/such/folder' });
+    expect(await reasonOf(server)).toBe('the server did not start: there is no folder /no/such/folder');
+  });
+
+  test('since the file may not be executed', async () => {
+    const file = path.join(temporaryDirectory(), 'server');
+    await writeFile(file, '#!/bin/sh\n', { mode: 0o644 });
+    const server = startStdio({ kind: 'argv', file, args: [] });
+    expect(await reasonOf(server)).toBe(`the server did not start: ${file} may not be executed`);
+  });
+
+  test('since an argument holds what no argument can hold', async () => {
+    const server = startStdio({ kind: 'argv', file: process.execPath, args: ['a\0b'] });
+    expect(await reasonOf(server)).toMatch(/^the server did not start: .*null bytes/s);
+  });
+});
+
+describe('a line that is no message', () => {
+  test('is reported, without control characters, and skipped', async () => {
+    const server = startStdio(
+      nodeCommand(
+        `process.stdout.write('\\u001b[31mbooting\\u001b[0m\\u0007\\n\\n\\r\\n{"jsonrpc":"2.0","id":1,"result":{}}\\n');`,
+      ),
+    );
+    await server.answerTo(1);
+    expect(server.warnings).toEqual([
+      'the server wrote a line to stdout that is not a JSON-RPC message (the message is not valid JSON), it was skipped: booting',
+    ]);
+  });
+
+  test('is reported ten times at most, and shown in part', async () => {
+    const server = startStdio(
+      nodeCommand(
+        `process.stdout.write(('x'.repeat(5000) + '\\n').repeat(50) + '{"jsonrpc":"2.0","id":1,"result":{}}\\n');`,
+      ),
+    );
+    await server.answerTo(1);
+    expect(server.warnings).toHaveLength(10);
+    expect(server.warnings.filter((warning) => warning.endsWith('; further ones are not reported'))).toHaveLength(1);
+    expect(Math.max(...server.warnings.map(({ length }) => length))).toBeLessThan(400);
+  });
+
+  test('is no reason to miss what stands around it', async () => {
+    const server = startStdio(fixtureCommand('garbage-on-stdout'));
+    for (const id of [1, 2, 3]) server.send(callTool(id, 'echo', { text: `${id}` }));
+    await Promise.all([1, 2, 3].map((id) => server.answerTo(id)));
+    expect(server.messages).toHaveLength(3);
+  });
+});
+
+describe('a message that is too long', () => {
+  test('fails the request that it answers, and no other', async () => {
+    const server = startStdio(fixtureCommand('huge-result'), { maxMessageBytes: 100_000 });
+    server.send(callTool(1, 'huge', { bytes: 1_000_000 }));
+    const { json } = await server.answerTo(1);
+    expect(json).toMatchObject({
+      id: 1,
+      error: { code: -32603, data: { reason: 'message_too_large' } },
+    });
+    expect(server.warnings).toHaveLength(1);
+    expect(await toolText(server, 2, 'echo', { text: 'still here' })).toBe('still here');
+  });
+
+  test('with an id that is no JSON is dropped', async () => {
+    const server = startStdio(
+      nodeCommand(`
+        process.stdout.write('{"jsonrpc":"2.0","id":007,"result":"' + 'x'.repeat(50_000) + '"}\\n{"jsonrpc":"2.0","id":1,"result":{}}\\n');
+      `),
+      { maxMessageBytes: 10_000 },
+    );
+    await server.answerTo(1);
+    expect(server.messages).toHaveLength(1);
+  });
+});
+
+describe('a server that does not read', () => {
+  test('is sent no more than it may leave unread, and can be ended', async () => {
+    const server = startStdio(nodeCommand(behaviours.ignoresEndOfInput), { maxUnreadBytes: 256 * 1024, graceMs: 100 });
+    const large = { id: 1, method: 'm', params: { filling: 'x'.repeat(64 * 1024) } };
+    const taken = Array.from({ length: 100 }, () => server.send(large)).filter(Boolean).length;
+    expect(taken).toBeGreaterThan(3);
+    expect(taken).toBeLessThan(20);
+    await server.upstream.close();
+    expect(server.ends).toHaveLength(1);
+  });
+});
+
+describe('standard error', () => {
+  test('is handed on line by line, without control characters', async () => {
+    const server = startStdio(fixtureCommand('paints-on-stderr'));
+    expect(await server.stderrLine(/red alert/)).toBe('red alertmcp-expose: faked');
+    await server.upstream.close();
+    expect(server.ends[0]?.stderr).toBe('red alertmcp-expose: faked');
+  });
+});

@@ -1,0 +1,185 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { ExposeError } from '../../src/errors.ts';
+import { parseJson } from '../harness/parse-json.ts';
+import { createTerminal, type Terminal } from './terminal.ts';
+
+const failure = new ExposeError('address_in_use', 'port 80 on 127.0.0.1 is in use', {
+  hints: ['choose another one', 'or\nwait'],
+});
+
+function sayEverything({ output }: Terminal): void {
+  output.result('the result');
+  output.event({ event: 'ready', publicUrl: null });
+  output.note('a note');
+  output.warning('a warning');
+  output.serverLine('words of the server');
+  output.detail('a detail');
+  output.essential('the token');
+  output.error(failure);
+}
+
+const errorLines =
+  'mcp-expose: error: port 80 on 127.0.0.1 is in use\nmcp-expose: hint: choose another one\nmcp-expose: hint: or\n  wait\n';
+
+describe('off a terminal', () => {
+  test('standard output has the result only, everything else is on standard error behind our name', () => {
+    const terminal = createTerminal();
+    sayEverything(terminal);
+    expect(terminal.stdout()).toBe('the result\n');
+    expect(terminal.stderr()).toBe(
+      `mcp-expose: a note\nmcp-expose: warning: a warning\n[server] words of the server\nmcp-expose: the token\n${errorLines}`,
+    );
+  });
+
+  test('--verbose adds details', () => {
+    const terminal = createTerminal({ verbose: true });
+    terminal.output.detail('a detail');
+    expect(terminal.stderr()).toBe('mcp-expose: a detail\n');
+  });
+
+  test('--quiet leaves the result, what cannot be done without, and errors', () => {
+    const terminal = createTerminal({ quiet: true, verbose: true });
+    sayEverything(terminal);
+    expect(terminal.stdout()).toBe('the result\n');
+    expect(terminal.stderr()).toMatch(/^mcp-expose: the token\nmcp-expose: error: port 80/);
+    expect(terminal.stderr()).not.toMatch(/note|warning|server\]|detail/);
+  });
+});
+
+describe('--json', () => {
+  test('prints events, warnings and errors as one object per line', () => {
+    const terminal = createTerminal({ json: true });
+    terminal.output.event({ event: 'ready', publicUrl: null, text: 'a\nb' });
+    terminal.output.warning('a warning');
+    terminal.output.error(failure);
+    const lines = terminal.stdout().trimEnd().split('\n');
+    expect(lines.map((line) => parseJson<unknown>(line))).toEqual([
+      { event: 'ready', publicUrl: null, text: 'a\nb' },
+      { event: 'warning', message: 'a warning' },
+      {
+        event: 'error',
+        code: 'address_in_use',
+        message: 'port 80 on 127.0.0.1 is in use',
+        hints: ['choose another one', 'or\nwait'],
+      },
+    ]);
+    expect(terminal.stderr()).toContain(errorLines);
+  });
+
+  test('with --quiet still prints every event', () => {
+    const terminal = createTerminal({ json: true, quiet: true });
+    terminal.output.event({ event: 'ready' });
+    terminal.output.warning('a warning');
+    expect(terminal.stdout()).toBe('{"event":"ready"}\n{"event":"warning","message":"a warning"}\n');
+    expect(terminal.stderr()).toBe('');
+  });
+
+  test.each(['ready', 'error', 'closed'])(
+    'what comes before %s waits for it, so that a script reads it first',
+    (outcome) => {
+      const terminal = createTerminal({ json: true });
+      terminal.output.warning('early');
+      terminal.output.event({ event: 'tunnel', state: 'up' });
+      expect(terminal.stdout()).toBe('');
+      terminal.output.event({ event: outcome });
+      terminal.output.warning('late');
+      const events = terminal
+        .stdout()
+        .trimEnd()
+        .split('\n')
+        .map((line) => parseJson<{ event: string }>(line).event);
+      expect(events).toEqual([outcome, 'warning', 'tunnel', 'warning']);
+    },
+  );
+
+  test('without it there are no events', () => {
+    const terminal = createTerminal();
+    terminal.output.event({ event: 'ready' });
+    expect(terminal.stdout()).toBe('');
+  });
+});
+
+describe('an error that is not ours', () => {
+  test.each([
+    [new TypeError('x is not a function'), 'x is not a function'],
+    ['thrown text', 'thrown text'],
+    [undefined, 'undefined'],
+  ])('%s is told as a fault of mcp-expose', (error, message) => {
+    const terminal = createTerminal({ json: true });
+    terminal.output.error(error);
+    expect(parseJson<unknown>(terminal.stdout())).toMatchObject({ event: 'error', code: 'internal', message });
+    expect(terminal.stderr()).toContain(
+      `mcp-expose: error: ${message}\nmcp-expose: hint: this is a fault of mcp-expose`,
+    );
+  });
+
+  test('shows where it came from with --verbose only', () => {
+    const error = new Error('broken');
+    const [plain, verbose] = [createTerminal(), createTerminal({ verbose: true })];
+    plain.output.error(error);
+    verbose.output.error(error);
+    expect(plain.stderr()).not.toContain('output.test.ts');
+    expect(verbose.stderr()).toContain('output.test.ts');
+  });
+});
+
+describe('colours', () => {
+  // Node's styleText asks the process itself as well, which has no terminal here.
+  beforeEach(() => void vi.stubEnv('FORCE_COLOR', '1'));
+
+  const escape = '\u001b[';
+  const coloured = (options: Parameters<typeof createTerminal>[0]): boolean => {
+    const terminal = createTerminal(options);
+    terminal.output.result(terminal.output.style('green', 'text'));
+    terminal.output.warning('x');
+    return `${terminal.stdout()}${terminal.stderr()}`.includes(escape);
+  };
+
+  test.each<[string, Parameters<typeof createTerminal>[0], boolean]>([
+    ['on a terminal', { tty: 'both' }, true],
+    ['off a terminal', {}, false],
+    ['with NO_COLOR', { tty: 'both', env: { NO_COLOR: '1' } }, false],
+    ['with an empty NO_COLOR', { tty: 'both', env: { NO_COLOR: '' } }, true],
+    ['with FORCE_COLOR off a terminal', { env: { FORCE_COLOR: '1' } }, true],
+    ['with FORCE_COLOR=0 on a terminal', { tty: 'both', env: { FORCE_COLOR: '0' } }, false],
+    ['with NO_COLOR and FORCE_COLOR', { tty: 'both', env: { NO_COLOR: '1', FORCE_COLOR: '1' } }, false],
+    ['with --no-color', { tty: 'both', color: false, env: { FORCE_COLOR: '1' } }, false],
+    ['with --json', { tty: 'both', json: true, env: { FORCE_COLOR: '1' } }, false],
+  ])('%s: %j', (_when, options, expected) => {
+    expect(coloured(options)).toBe(expected);
+  });
+
+  test('do not end up in a file to which only standard error is redirected', () => {
+    const terminal = createTerminal({ tty: 'stdout' });
+    sayEverything(terminal);
+    expect(terminal.stderr()).not.toContain(escape);
+  });
+
+  test('do not end up in a file to which only standard output is redirected', () => {
+    const terminal = createTerminal({ tty: 'stderr' });
+    terminal.output.result(terminal.output.style('green', 'text'));
+    expect(terminal.stdout()).toBe('text\n');
+  });
+});
+
+describe('interactive', () => {
+  test.each<[string, Parameters<typeof createTerminal>[0], boolean]>([
+    ['with a terminal on both streams', { tty: 'both' }, true],
+    ['with standard output redirected', { tty: 'stderr' }, false],
+    ['with standard error redirected', { tty: 'stdout' }, false],
+    ['without a terminal', {}, false],
+    ['with --json', { tty: 'both', json: true }, false],
+    ['with --quiet', { tty: 'both', quiet: true }, false],
+    ['in continuous integration', { tty: 'both', env: { CI: 'true' } }, false],
+    ['with FORCE_COLOR alone', { env: { FORCE_COLOR: '1' } }, false],
+  ])('%s', (_when, options, expected) => {
+    expect(createTerminal(options).output.interactive).toBe(expected);
+  });
+
+  test('off a terminal there is no spinner', async () => {
+    const terminal = createTerminal();
+    await terminal.output.progress('starting');
+    terminal.output.endProgress();
+    expect([terminal.stdout(), terminal.stderr()]).toEqual(['', '']);
+  });
+});

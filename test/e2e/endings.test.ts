@@ -1,0 +1,154 @@
+// However it ends, nothing of it is left running.
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import { type Exposed, launchExpose, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
+import { textOf } from '../harness/json-rpc-message.ts';
+import { parseJson } from '../harness/parse-json.ts';
+import {
+  childrenWithMark,
+  descendants,
+  isAlive,
+  killIfAlive,
+  type ProcessInfo,
+  processesWithMark,
+} from '../harness/processes.ts';
+import { fixture } from '../harness/program.ts';
+import { openSession, type RawSession } from '../harness/raw-mcp.ts';
+
+/** Two sessions, so that there are children that serve somebody; returns all processes that belong to the run. */
+async function occupy(exposed: Exposed): Promise<ProcessInfo[]> {
+  await Promise.all([openSession(exposed.url, exposed.token), openSession(exposed.url, exposed.token)]);
+  expect(childrenWithMark(exposed.mark).length).toBeGreaterThanOrEqual(2);
+  return descendants(exposed.pid);
+}
+
+/** Nothing with the mark and none of the former descendants, whatever became of their parents. */
+function expectNothingLeft(exposed: { mark: string }, before: ProcessInfo[] = []): void {
+  expect(processesWithMark(exposed.mark).map(({ command }) => command)).toEqual([]);
+  expect(before.filter((info) => isAlive(info)).map(({ command }) => command)).toEqual([]);
+}
+
+/** The child of a session and its children. */
+async function familyOf(exposed: Exposed, session: RawSession): Promise<ProcessInfo[]> {
+  const { result } = await session.call('tools', 'tools/list');
+  const name = JSON.stringify(result).includes('"pids"') ? 'pids' : 'pid';
+  const answer = await session.call(1, 'tools/call', { name, arguments: {} });
+  const pids = [parseJson<number | number[]>(textOf(answer))].flat();
+  const family = childrenWithMark(exposed.mark).filter(({ pid }) => pids.includes(pid));
+  expect(family).toHaveLength(pids.length);
+  return family;
+}
+
+const servers: [string, string[]][] = [
+  ['a server that ends with its input', fixture('echo')],
+  ['a server that ignores the end of its input', fixture('ignores-end-of-input')],
+  ['a server that ignores SIGTERM too', fixture('ignores-sigterm')],
+  ['a server with stubborn grandchildren', fixture('spawns-grandchild')],
+];
+
+describe.each(servers)('%s', (_what, server) => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s: exit code %i, and it is all gone when mcp-expose is', async (signal, code) => {
+    const exposed = await startExpose({ server });
+    const before = await occupy(exposed);
+    expect(await exposed.stop(signal)).toBe(code);
+    expectNothingLeft(exposed, before);
+  });
+
+  test('a second Ctrl+C forces the end, and still nothing is left', async () => {
+    const exposed = await startExpose({ server });
+    const before = await occupy(exposed);
+    killIfAlive(exposed.pid, 'SIGINT');
+    expect(await exposed.stop('SIGINT')).toBe(130);
+    await eventually(() => expectNothingLeft(exposed, before), 2000);
+  });
+
+  test('SIGKILL of mcp-expose: its children and its watchdog are gone soon after', async () => {
+    const exposed = await startExpose({ server });
+    const before = await occupy(exposed);
+    expect(await exposed.stop('SIGKILL')).toBe(137);
+    await eventually(() => expectNothingLeft(exposed, before), 8000);
+  });
+
+  test('DELETE ends the whole tree of the session', async () => {
+    const exposed = await startExpose({ server });
+    const session = await openSession(exposed.url, exposed.token);
+    const family = await familyOf(exposed, session);
+    await session.end();
+    await eventually(() => expect(family.filter((info) => isAlive(info))).toEqual([]), 8000);
+  });
+});
+
+test('a server that ends with its input is gone within a second after SIGKILL of mcp-expose', async () => {
+  const exposed = await startExpose({ server: fixture('echo') });
+  await occupy(exposed);
+  await exposed.stop('SIGKILL');
+  await eventually(() => expect(childrenWithMark(exposed.mark)).toEqual([]), 1000);
+});
+
+test('a closed terminal (SIGHUP) ends everything', async () => {
+  const exposed = await startExpose({ server: fixture('ignores-sigterm') });
+  const before = await occupy(exposed);
+  expect(await exposed.stop('SIGHUP')).toBe(129);
+  expectNothingLeft(exposed, before);
+});
+
+test('the tree of a server that was started by a shell goes as a whole', async () => {
+  const [node = '', script = ''] = fixture('ignores-sigterm');
+  const exposed = await startExpose({ server: ['sh', '-c', `"${node}" "${script}"; true`] });
+  const before = await occupy(exposed);
+  expect(before.length).toBeGreaterThanOrEqual(4);
+  await exposed.stop('SIGTERM');
+  expectNothingLeft(exposed, before);
+});
+
+test('a server that crashes leaves none of its own children behind', async () => {
+  const exposed = await startExpose({ server: fixture('spawns-grandchild') });
+  const session = await openSession(exposed.url, exposed.token);
+  const family = await familyOf(exposed, session);
+  expect(family).toHaveLength(3);
+  const child = family.find(({ command }) => command.some((word) => word.endsWith('spawns-grandchild.js')));
+  killIfAlive(child?.pid ?? 0);
+  await eventually(() => expect(family.filter((info) => isAlive(info))).toEqual([]), 8000);
+});
+
+test('the first Ctrl+C lets a call finish that is in progress', async () => {
+  const exposed = await startExpose({ server: fixture('slow') });
+  const session = await openSession(exposed.url, exposed.token);
+  const call = await session.post({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'wait', arguments: { ms: 500 }, _meta: { progressToken: 1 } },
+  });
+  await call.next(({ method }) => method === 'notifications/progress');
+  const ended = exposed.stop('SIGINT');
+  expect(textOf(await call.next(({ id }) => id === 1))).toBe('waited 500 ms');
+  expect(await ended).toBe(130);
+});
+
+test('Ctrl+C while the server is still starting ends both', async () => {
+  const exposed = launchExpose({ server: fixture('silent') });
+  await eventually(() => expect(childrenWithMark(exposed.mark)).not.toEqual([]));
+  expect(await exposed.stop('SIGINT')).toBe(130);
+  expectNothingLeft(exposed);
+});
+
+test('with --json the last line says that it closed', async () => {
+  const exposed = await startExpose({ server: fixture('echo') });
+  await exposed.stop('SIGTERM');
+  await exposed.exited;
+  expect(exposed.events().at(-1)).toMatchObject({ event: 'closed' });
+});
+
+test('through the relay: both ends stop cleanly', async () => {
+  const relay = await startRelay();
+  const exposed = await startBehindRelay(relay, { server: fixture('ignores-sigterm') });
+  const before = await occupy(exposed);
+  expect(await exposed.stop('SIGTERM')).toBe(143);
+  expectNothingLeft(exposed, before);
+  expect(await relay.stop('SIGINT')).toBe(130);
+  expectNothingLeft(relay);
+});

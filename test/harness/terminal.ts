@@ -1,0 +1,72 @@
+// mcp-expose on a terminal: `script` of util-linux gives it one. What a person sees is everything on that terminal.
+import { randomUUID } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
+import { within } from './eventually.ts';
+import { atEnd } from './lifetime.ts';
+import { descendants, killIfAlive, processesWithMark } from './processes.ts';
+import { bin, cleanEnvironment, projectRoot, temporaryDirectory } from './program.ts';
+
+export interface Terminal {
+  mark: string;
+  /** As it arrived, control sequences included. */
+  raw(): string;
+  /** What a reader sees, line feeds normalised. */
+  screen(): string;
+  waitFor(pattern: RegExp, withinMs?: number): Promise<RegExpMatchArray>;
+  /** Types on the keyboard; '\u0003' is Ctrl+C. */
+  type(keys: string): void;
+  exited: Promise<number>;
+}
+
+const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** Runs mcp-expose with these arguments on a pseudo-terminal. */
+export function startOnTerminal(args: string[], env: Record<string, string> = {}): Terminal {
+  const mark = randomUUID();
+  const home = temporaryDirectory();
+  // stty: the summary may be wide, and a real terminal has a size.
+  const command = `stty cols 200 rows 50; exec ${[process.execPath, bin, ...args].map(quote).join(' ')}`;
+  const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    cwd: projectRoot,
+    env: { ...cleanEnvironment(home), TERM: 'xterm-256color', SHELL: '/bin/sh', TEST_RUN_MARK: mark, ...env },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  let raw = '';
+  const waiting = new Set<() => void>();
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (chunk: string) => {
+    raw += chunk;
+    for (const look of waiting) look();
+  });
+  const screen = () => stripVTControlCharacters(raw).replaceAll(/\r+\n/g, '\n');
+  const exited = new Promise<number>((resolve) => {
+    child.on('exit', (code) => resolve(code ?? 255));
+  });
+  atEnd('test', async () => {
+    const left = descendants(child.pid ?? 0);
+    for (const { pid } of [...left, ...processesWithMark(mark)]) killIfAlive(pid);
+    if (child.exitCode === null && child.signalCode === null) killIfAlive(child.pid ?? 0);
+    await exited;
+  });
+  return {
+    mark,
+    raw: () => raw,
+    screen,
+    waitFor: (pattern, withinMs = 10_000) => {
+      const found = new Promise<RegExpMatchArray>((resolve) => {
+        const look = () => {
+          const match = screen().match(pattern);
+          if (!match) return;
+          waiting.delete(look);
+          resolve(match);
+        };
+        waiting.add(look);
+        look();
+      });
+      return within(withinMs, `${String(pattern)} on the terminal; it shows:\n${screen()}`, found);
+    },
+    type: (keys) => void child.stdin.write(keys),
+    exited,
+  };
+}

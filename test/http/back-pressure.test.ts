@@ -1,0 +1,81 @@
+import { EventEmitter } from 'node:events';
+import { expect, test } from 'vitest';
+import { watchBackPressure } from '../../src/http/back-pressure.ts';
+import type { HttpResponse } from '../../src/http/message.ts';
+
+/** A response of which only the fill level matters. */
+class FakeResponse extends EventEmitter implements HttpResponse {
+  readonly headersSent = true;
+  writableLength = 0;
+  writeHead(): void {}
+  write(): boolean {
+    return true;
+  }
+  end(): void {}
+}
+
+const limit = 64 * 1024;
+
+test('up to 64 KiB may wait for a client', () => {
+  const response = new FakeResponse();
+  const { isWritable } = watchBackPressure(response);
+  expect(isWritable()).toBe(true);
+  response.writableLength = limit - 1;
+  expect(isWritable()).toBe(true);
+  response.writableLength = limit;
+  expect(isWritable()).toBe(false);
+});
+
+test('everybody who waits is called once when it has drained', () => {
+  const response = new FakeResponse();
+  const { whenWritable } = watchBackPressure(response);
+  const called: string[] = [];
+  whenWritable(() => called.push('first'));
+  whenWritable(() => called.push('second'));
+  expect(called).toEqual([]);
+  response.emit('drain');
+  response.emit('drain');
+  response.emit('close');
+  expect(called).toEqual(['first', 'second']);
+});
+
+test('who waits for a client that goes is called once', () => {
+  const response = new FakeResponse();
+  const { whenWritable } = watchBackPressure(response);
+  let called = 0;
+  whenWritable(() => called++);
+  response.emit('close');
+  response.emit('drain');
+  expect(called).toBe(1);
+});
+
+test('nobody waits for a client that has gone, however much was left unread', () => {
+  const response = new FakeResponse();
+  const { isWritable, whenWritable } = watchBackPressure(response);
+  response.writableLength = 10 * limit;
+  response.emit('close');
+  let called = 0;
+  whenWritable(() => called++);
+  expect([isWritable(), called]).toEqual([true, 1]);
+});
+
+test('who waits again while being called is called the next time', () => {
+  const response = new FakeResponse();
+  const { whenWritable } = watchBackPressure(response);
+  let called = 0;
+  whenWritable(() => {
+    called++;
+    whenWritable(() => called++);
+  });
+  response.emit('drain');
+  expect(called).toBe(1);
+  response.emit('drain');
+  expect(called).toBe(2);
+});
+
+test('many who wait leave no listeners behind', () => {
+  const response = new FakeResponse();
+  const { whenWritable } = watchBackPressure(response);
+  for (let count = 0; count < 100; count++) whenWritable(() => {});
+  expect(response.listenerCount('drain') + response.listenerCount('close')).toBeLessThan(5);
+});

@@ -1,0 +1,119 @@
+// Our request handler in front of servers in memory: everything but processes and tunnels.
+import { createGuard } from '../../src/auth/guard.ts';
+import { createHostList } from '../../src/auth/hosts.ts';
+import { createSessions } from '../../src/bridge/sessions.ts';
+import { createHandler } from '../../src/http/handler.ts';
+import { createMcpEndpoint, type McpEndpoint, type RequestReport } from '../../src/http/mcp-endpoint.ts';
+import type { RequestId } from '../../src/mcp/json-rpc.ts';
+import { createFakeUpstream, type FakeUpstream } from '../bridge/fake-upstream.ts';
+import { agreement, initialize } from '../bridge/messages.ts';
+import { atEnd } from '../harness/lifetime.ts';
+import { parseJson } from '../harness/parse-json.ts';
+import { startWeb, type Answer, type Handler, type Headers, type Protocol, type Question, type Web } from './web.ts';
+
+export const token = 'mcpx_the-right-token-of-these-tests';
+
+export interface GatewayOptions {
+  readonly token?: string | undefined;
+  readonly maxBodyBytes?: number;
+  readonly maxSessions?: number;
+  /** Answers `initialize` by itself; default true. */
+  readonly agreeable?: boolean;
+}
+
+export interface OpenSession {
+  readonly id: string;
+  readonly upstream: FakeUpstream;
+  /** Headers that name the session. */
+  readonly headers: Headers;
+}
+
+export interface Gateway {
+  readonly handler: Handler;
+  readonly web: Web;
+  readonly mcp: McpEndpoint;
+  readonly upstreams: FakeUpstream[];
+  readonly reports: RequestReport[];
+  /** Sends a message (or any text) by POST with everything that is asked for; headers given here win. */
+  readonly post: (message: object | string, headers?: Headers, more?: Question) => Promise<Answer>;
+  readonly get: (headers?: Headers) => Promise<Answer>;
+  readonly openSession: () => Promise<OpenSession>;
+}
+
+export const clientHeaders: Headers = {
+  authorization: `Bearer ${token}`,
+  accept: 'application/json, text/event-stream',
+  'content-type': 'application/json',
+};
+
+export async function startGateway(protocol: Protocol, options: GatewayOptions = {}): Promise<Gateway> {
+  const { maxBodyBytes = 1_000_000, maxSessions, agreeable = true } = options;
+  const upstreams: FakeUpstream[] = [];
+  const reports: RequestReport[] = [];
+  const sessions = createSessions({
+    nextUpstream() {
+      const upstream = createFakeUpstream();
+      if (agreeable) upstream.onSent = (line) => agree(upstream, line);
+      upstreams.push(upstream);
+      return upstream;
+    },
+    maxSessions,
+    startTimeoutMs: 60_000,
+    onWarning() {},
+  });
+  const mcp = createMcpEndpoint({ sessions, maxBodyBytes, onRequest: (report) => reports.push(report) });
+  const guard = createGuard({ hosts: createHostList(), token: 'token' in options ? options.token : token });
+  const handler = createHandler({ guard, mcp });
+  const web = await startWeb(protocol, handler);
+  atEnd('test', async () => {
+    mcp.close();
+    await sessions.close();
+  });
+
+  const post: Gateway['post'] = (message, headers = {}, more = {}) =>
+    web.ask({
+      method: 'POST',
+      headers: { ...clientHeaders, ...headers },
+      body: typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message }),
+      ...more,
+    });
+
+  return {
+    handler,
+    web,
+    mcp,
+    upstreams,
+    reports,
+    post,
+    get: (headers = {}) =>
+      web.ask({ headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream', ...headers } }),
+    async openSession() {
+      const answer = await post(initialize.json);
+      await answer.body();
+      const id = String(answer.headers['mcp-session-id']);
+      const upstream = upstreams.at(-1);
+      if (upstream === undefined) throw new Error('no server was started');
+      return { id, upstream, headers: { 'mcp-session-id': id } };
+    },
+  };
+}
+
+function agree(upstream: FakeUpstream, line: string): void {
+  const { id, method, params } = parseJson<{ id?: RequestId; method?: string; params?: { protocolVersion?: string } }>(
+    line,
+  );
+  // No process answers before it was given its turn.
+  if (method === 'initialize' && id !== undefined)
+    setImmediate(() => upstream.say(agreement(id, params?.protocolVersion)));
+}
+
+/** Resolves when the server has been sent something that contains this text. */
+export function arrivalOf(upstream: FakeUpstream, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    const before = upstream.onSent;
+    upstream.onSent = (line) => {
+      before(line);
+      if (line.includes(text)) resolve();
+    };
+  });
+}

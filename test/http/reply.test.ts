@@ -1,0 +1,260 @@
+import { describe, expect, test } from 'vitest';
+import { createDeferred } from '../../src/deferred.ts';
+import type { HttpResponse } from '../../src/http/message.ts';
+import {
+  createEventStream,
+  createReply,
+  type EventStream,
+  type Reply,
+  type ReplyOptions,
+} from '../../src/http/reply.ts';
+import { notification, request, response } from '../bridge/messages.ts';
+import { within } from '../harness/eventually.ts';
+import { eventsIn, protocols, readUntil, startWeb, type Answer, type Protocol } from './web.ts';
+
+interface Exchange<T> {
+  readonly ours: T;
+  readonly response: HttpResponse;
+  /** The client's side, once the head of the answer has come. */
+  readonly theirs: Promise<Answer>;
+  readonly done: () => number;
+  readonly closed: Promise<void>;
+}
+
+async function exchange<T>(
+  protocol: Protocol,
+  create: (response: HttpResponse, onDone: () => void) => T,
+): Promise<Exchange<T>> {
+  let done = 0;
+  const begun = createDeferred<Omit<Exchange<T>, 'theirs'>>();
+  const web = await startWeb(protocol, (_request, served) => {
+    served.on('error', () => {});
+    const closed = new Promise<void>((resolve) => {
+      served.once('close', () => resolve());
+    });
+    begun.resolve({ ours: create(served, () => done++), response: served, done: () => done, closed });
+  });
+  const theirs = web.ask();
+  return { ...(await within(15_000, 'the request', begun.promise)), theirs };
+}
+
+function replyExchange(protocol: Protocol, headersAt?: ReplyOptions['headersAt']): Promise<Exchange<Reply>> {
+  return exchange(protocol, (served, onDone) =>
+    createReply({ response: served, id: 7, onDone, ...(headersAt === undefined ? {} : { headersAt }) }),
+  );
+}
+
+const note = notification('notifications/progress', { progressToken: 1, progress: 1 });
+const answer = response(7, { content: [] });
+const large = notification('notifications/message', { filling: 'x'.repeat(64 * 1024) });
+
+describe.each(protocols)('a reply over %s', (protocol) => {
+  test('is JSON, byte for byte, when the response is all there is to say', async () => {
+    const { ours, theirs, done } = await replyExchange(protocol, (begin) => ({ 'mcp-session-id': `the-id ${begin}` }));
+    expect(ours.finish(answer)).toBe(true);
+    const { status, headers, body } = await theirs;
+    expect([status, headers['content-type'], headers['mcp-session-id']]).toEqual([
+      200,
+      'application/json',
+      'the-id final',
+    ]);
+    expect(headers['content-length']).toBe(String(answer.bytes.length));
+    expect(await body()).toBe(answer.bytes.toString());
+    expect([done(), ours.isOpen()]).toEqual([1, false]);
+  });
+
+  test('is an event stream as soon as something comes before the response', async () => {
+    const { ours, theirs, done } = await replyExchange(protocol, (begin) => ({ 'mcp-session-id': `the-id ${begin}` }));
+    ours.send(note);
+    const { status, headers, stream, body } = await theirs;
+    expect(headers).toMatchObject({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+      'mcp-session-id': 'the-id early',
+    });
+    expect([status, done(), ours.isOpen()]).toEqual([200, 0, true]);
+    await new Promise((resolve) => {
+      stream.once('readable', resolve);
+    });
+    ours.send(request('ask', 'roots/list'));
+    ours.finish(answer);
+    expect(eventsIn(await body())).toEqual([
+      note.json,
+      { jsonrpc: '2.0', id: 'ask', method: 'roots/list', params: {} },
+      answer.json,
+    ]);
+    expect(done()).toBe(1);
+  });
+
+  test('that fails is an error with the id of the request', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    ours.fail({ code: -32603, message: 'gone', data: { reason: 'x' } });
+    const { status, json } = await theirs;
+    expect(status).toBe(200);
+    expect(await json()).toEqual({
+      jsonrpc: '2.0',
+      id: 7,
+      error: { code: -32603, message: 'gone', data: { reason: 'x' } },
+    });
+  });
+
+  test('that fails in the middle of a stream ends the stream with the error', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    ours.send(note);
+    ours.fail({ code: -32603, message: 'gone' });
+    expect(eventsIn(await (await theirs).body())).toMatchObject([note.json, { id: 7, error: { message: 'gone' } }]);
+  });
+
+  test('that is cancelled ends without a message', async () => {
+    const { ours, theirs, done } = await replyExchange(protocol);
+    ours.end();
+    const { status, headers, body } = await theirs;
+    expect([status, headers['content-type'], await body()]).toEqual([200, 'text/event-stream', '']);
+    expect(done()).toBe(1);
+  });
+
+  test('that is cancelled in the middle of a stream ends the stream', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    ours.send(note);
+    ours.end();
+    expect(eventsIn(await (await theirs).body())).toEqual([note.json]);
+  });
+
+  test('has one end: the first', async () => {
+    const { ours, theirs, done, closed } = await replyExchange(protocol);
+    ours.finish(answer);
+    ours.fail({ code: 1, message: 'too late' });
+    expect(ours.finish(response(7, { second: true }))).toBe(true);
+    expect(ours.send(note)).toBe(true);
+    ours.end();
+    ours.keepAlive();
+    expect(await (await theirs).json()).toEqual(answer.json);
+    await closed;
+    expect(done()).toBe(1);
+  });
+
+  test('becomes a stream to keep the connection alive after a while of silence', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    ours.keepAlive();
+    expect(ours.isOpen()).toBe(true);
+    ours.keepAlive();
+    const { headers, stream } = await theirs;
+    expect(headers['content-type']).toBe('text/event-stream');
+    await readUntil(stream, ': keep-alive\n\n');
+    ours.finish(answer);
+    await readUntil(stream, answer.bytes.toString());
+  });
+
+  test('that has just said something needs no keep-alive', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    ours.keepAlive();
+    ours.send(note);
+    ours.keepAlive();
+    ours.finish(answer);
+    expect(await (await theirs).body()).not.toContain('keep-alive');
+  });
+
+  test('to a client that has gone is over, and everything that comes later is harmless', async () => {
+    const { ours, theirs, done, closed } = await replyExchange(protocol);
+    ours.send(note);
+    (await theirs).hangUp();
+    await within(15_000, 'the end of the response', closed);
+    expect([ours.isOpen(), done()]).toEqual([false, 1]);
+    expect([ours.send(note), ours.finish(answer)]).toEqual([true, true]);
+    ours.fail({ code: 1, message: 'x' });
+    ours.end();
+    ours.keepAlive();
+    expect(done()).toBe(1);
+  });
+
+  test('tells when its client does not read, and when it reads again', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    let sent = 0;
+    while (ours.send(large) && sent < 10_000) sent++;
+    expect(sent).toBeLessThan(10_000);
+    const writable = new Promise<void>((resolve) => ours.whenWritable(resolve));
+    const { stream } = await theirs;
+    stream.resume();
+    await within(15_000, 'the client to be writable', writable);
+    ours.end();
+  });
+
+  test('to a slow client that goes away lets go on who waits for it', async () => {
+    const { ours, theirs, closed } = await replyExchange(protocol);
+    while (ours.send(large));
+    const writable = new Promise<void>((resolve) => ours.whenWritable(resolve));
+    (await theirs).hangUp();
+    await within(15_000, 'the wait to end', Promise.all([writable, closed]));
+    expect(ours.isOpen()).toBe(false);
+  });
+
+  test('to a client that has gone already makes nobody wait', async () => {
+    const { ours, theirs, closed } = await replyExchange(protocol);
+    ours.send(note);
+    (await theirs).hangUp();
+    await within(15_000, 'the end of the response', closed);
+    let called = 0;
+    ours.whenWritable(() => called++);
+    expect(called).toBe(1);
+  });
+
+  test('calls back once, though the client reads and then goes', async () => {
+    const { ours, theirs, closed } = await replyExchange(protocol);
+    while (ours.send(large));
+    let called = 0;
+    const writable = new Promise<void>((resolve) =>
+      ours.whenWritable(() => {
+        called++;
+        resolve();
+      }),
+    );
+    const { stream, hangUp } = await theirs;
+    stream.resume();
+    await within(15_000, 'the client to be writable', writable);
+    hangUp();
+    await within(15_000, 'the end of the response', closed);
+    expect(called).toBe(1);
+  });
+});
+
+describe.each(protocols)('an event stream over %s', (protocol) => {
+  const begin = (): Promise<Exchange<EventStream>> => exchange(protocol, createEventStream);
+
+  test('begins at once, so that its client knows that it is heard', async () => {
+    const { theirs } = await begin();
+    const { status, headers, stream } = await theirs;
+    expect([status, headers['content-type']]).toEqual([200, 'text/event-stream']);
+    await readUntil(stream, ': listening\n\n');
+  });
+
+  test('carries messages until it is ended', async () => {
+    const { ours, theirs } = await begin();
+    expect(ours.isOpen()).toBe(true);
+    ours.send(note);
+    ours.end();
+    expect(ours.isOpen()).toBe(false);
+    expect(ours.send(note)).toBe(true);
+    expect(eventsIn(await (await theirs).body())).toEqual([note.json]);
+  });
+
+  test('is kept alive when nothing was said since the last time', async () => {
+    const { ours, theirs } = await begin();
+    ours.keepAlive();
+    ours.send(note);
+    ours.keepAlive();
+    ours.keepAlive();
+    ours.end();
+    ours.keepAlive();
+    expect((await (await theirs).body()).match(/: keep-alive\n\n/g)).toHaveLength(1);
+  });
+
+  test('is closed when its client has gone', async () => {
+    const { ours, theirs, closed } = await begin();
+    (await theirs).hangUp();
+    await within(15_000, 'the end of the response', closed);
+    expect([ours.isOpen(), ours.send(note)]).toEqual([false, true]);
+    ours.keepAlive();
+    ours.end();
+  });
+});

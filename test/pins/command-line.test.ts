@@ -1,0 +1,60 @@
+// Every option that there is. Removing or renaming one breaks somebody's script.
+import { expect, test } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+test('the options of mcp-expose', () => {
+  const program = createProgram({ expose: nothing, relay: nothing });
+  expect(program.options.map(({ flags }) => flags)).toEqual([
+    '-V, --version',
+    '--stdio <command>',
+    '--cwd <folder>',
+    '--env <NAME=value>',
+    '--inherit-env',
+    '--start-timeout <duration>',
+    '--token-file <file>',
+    '--no-auth',
+    '--allow-unauthenticated-public',
+    '--tunnel <kind>',
+    '--relay <url>',
+    '--name <name>',
+    '--lan-address <address>',
+    '--host <address>',
+    '--port <port>',
+    '--max-body <size>',
+    '--max-sessions <n>',
+    '--json',
+    '--quiet',
+    '--verbose',
+    '--no-color',
+  ]);
+  expect(program.commands.map((command) => command.name())).toEqual(['relay']);
+});
+
+test('the options of mcp-expose relay', () => {
+  const [relay] = createProgram({ expose: nothing, relay: nothing }).commands;
+  expect(relay?.options.map(({ flags }) => flags)).toEqual([
+    '--host <address>',
+    '--port <port>',
+    '--public-url <url>',
+    '--domain <domain>',
+    '--json',
+    '--quiet',
+    '--verbose',
+    '--no-color',
+  ]);
+});
+
+test('the kinds of tunnel, and the defaults', () => {
+  const program = createProgram({ expose: nothing, relay: nothing });
+  expect(program.options.find(({ long }) => long === '--tunnel')?.argChoices).toEqual(['auto', 'relay', 'lan', 'none']);
+  expect(program.opts()).toEqual({ auth: true, tunnel: 'auto', host: '127.0.0.1', port: 0, color: true });
+  expect(program.commands[0]?.opts()).toEqual({ host: '127.0.0.1', port: 7900, color: true });
+});
+
+test('no option takes a secret', () => {
+  const program = createProgram({ expose: nothing, relay: nothing });
+  const names = [program, ...program.commands].flatMap((command) => command.options.map(({ long }) => long));
+  for (const name of ['--token', '--password', '--secret', '--key', '--bearer']) expect(names).not.toContain(name);
+});

@@ -1,0 +1,149 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openKeySlot } from '../../../src/tunnel/link/key-store.ts';
+import { temporaryFolder } from '../world.ts';
+
+let folder: ReturnType<typeof temporaryFolder>;
+let keys: string;
+let warnings: string[];
+beforeEach(() => {
+  folder = temporaryFolder();
+  keys = join(folder.path, 'mcp-expose', 'keys');
+  warnings = [];
+});
+afterEach(() => {
+  folder.remove();
+});
+
+function open(options: { relayHost?: string; isAlive?: (pid: number) => boolean } = {}) {
+  return openKeySlot({
+    relayHost: 'relay.example:8443',
+    env: { XDG_CONFIG_HOME: folder.path },
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  });
+}
+
+test('the key is kept, for this user alone', () => {
+  const first = open();
+  first.close();
+  const second = open();
+  second.close();
+  expect(second.identity.name).toBe(first.identity.name);
+  expect(readdirSync(keys)).toEqual(['relay.example%3A8443.1.key']);
+  expect(statSync(keys).mode & 0o777).toBe(0o700);
+  expect(statSync(join(keys, 'relay.example%3A8443.1.key')).mode & 0o777).toBe(0o600);
+  expect(warnings).toEqual([]);
+});
+
+test('every relay has a key of its own, whatever its name looks like', () => {
+  const names = ['relay.example', '[::1]:80', '..', 'a/../../b', `${'x'.repeat(300)}.example`].map((relayHost) => {
+    const slot = open({ relayHost });
+    slot.close();
+    return slot.identity.name;
+  });
+  expect(new Set(names).size).toBe(5);
+  expect(readdirSync(keys)).toHaveLength(5);
+});
+
+test('two at once get two slots, and each slot keeps its name', () => {
+  const one = open();
+  const two = open();
+  expect(two.identity.name).not.toBe(one.identity.name);
+  one.close();
+  two.close();
+  const again = [open(), open()];
+  expect(again.map((slot) => slot.identity.name)).toEqual([one.identity.name, two.identity.name]);
+  for (const slot of again) slot.close();
+  expect(readdirSync(keys).filter((name) => name.endsWith('.lock'))).toEqual([]);
+});
+
+test('the lock of another living process is respected, that of a dead one is taken over', () => {
+  mkdirSync(keys, { recursive: true });
+  const lock = join(keys, 'relay.example%3A8443.1.lock');
+  writeFileSync(lock, '4194000\n');
+  const beside = open({ isAlive: (pid) => pid === 4_194_000 });
+  expect(existsSync(join(keys, 'relay.example%3A8443.2.key'))).toBe(true);
+  expect(readFileSync(lock, 'utf8')).toBe('4194000\n');
+  beside.close();
+  const over = open({ isAlive: () => false });
+  expect(existsSync(join(keys, 'relay.example%3A8443.1.key'))).toBe(true);
+  expect(readFileSync(lock, 'utf8')).toContain(`${process.pid}\n`);
+  over.close();
+  expect(existsSync(lock)).toBe(false);
+});
+
+test('whether a process lives is asked of the system', () => {
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  mkdirSync(keys, { recursive: true });
+  const lock = join(keys, 'relay.example%3A8443.1.lock');
+  writeFileSync(lock, `${process.ppid}\n`);
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
+  writeFileSync(lock, `${pid}\n`);
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
+});
+
+test('a lock with our own pid that we do not hold is from an earlier run (containers)', () => {
+  mkdirSync(keys, { recursive: true });
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock'), `${process.pid}\n`);
+  open().close();
+  expect(readdirSync(keys)).toEqual(['relay.example%3A8443.1.key']);
+});
+
+test('a lock without a pid is another starter for a moment, and left behind later', () => {
+  mkdirSync(keys, { recursive: true });
+  const lock = join(keys, 'relay.example%3A8443.1.lock');
+  writeFileSync(lock, '');
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
+  utimesSync(lock, 1, 1);
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
+});
+
+test('a stale lock that another starter is taking over is left to it', () => {
+  mkdirSync(keys, { recursive: true });
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock'), '4194000\n');
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock.takeover'), '4194001\n');
+  open({ isAlive: () => false }).close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
+});
+
+test.each([
+  ['can be read by other users', (path: string) => chmodSync(path, 0o640), 'chmod 600'],
+  ['is damaged', (path: string) => writeFileSync(path, 'garbage'), 'delete it'],
+  ['is damaged', (path: string) => writeFileSync(path, ''), 'delete it'],
+])('a key that %s is refused, and the lock is freed', (message, damage, hint) => {
+  open().close();
+  damage(join(keys, 'relay.example%3A8443.1.key'));
+  expect(() => open()).toThrow(
+    expect.objectContaining({
+      code: 'tunnel_unavailable',
+      message: expect.stringContaining(message),
+      hints: expect.arrayContaining([expect.stringContaining(hint)]),
+    }),
+  );
+  expect(readdirSync(keys).some((name) => name.endsWith('.lock'))).toBe(false);
+});
+
+test('a folder that cannot be made: a key for this run and a warning', () => {
+  writeFileSync(join(folder.path, 'mcp-expose'), 'a file where the folder should be');
+  const slot = open();
+  expect(slot.isStable).toBe(false);
+  expect(slot.identity.name).toMatch(/^[a-z2-7]{10}$/);
+  expect(warnings).toEqual([expect.stringContaining('its URL will change with every start')]);
+  slot.close();
+});

@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import type { NetworkInterfaceInfo } from 'node:os';
+import { createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import { createIdentity } from '../../../src/tunnel/link/identity.ts';
+import { createLanProvider, lanAddresses } from '../../../src/tunnel/providers/lan.ts';
+import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
+import type { TunnelTarget } from '../../../src/tunnel/provider.ts';
+import { ask, echo, inTurn, overHttp2, portOf } from '../world.ts';
+
+const options = { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined };
+function entry(address: string, internal = false): NetworkInterfaceInfo {
+  const common = { address, internal, netmask: '', mac: '', cidr: null };
+  return address.includes(':') ? { ...common, family: 'IPv6', scopeid: 0 } : { ...common, family: 'IPv4' };
+}
+
+const addresses = ['127.0.0.2', '127.0.0.3'];
+
+/** A local listener on 127.0.0.1, whose port is free elsewhere. */
+async function localListener(): Promise<{ target: TunnelTarget; close: () => void }> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const port = portOf(server);
+  return { target: { handler: overHttp2(echo), localPort: port }, close: () => server.close() };
+}
+
+test('every address leads to the handler, at the root path and the port of the local listener', async () => {
+  const { target, close } = await localListener();
+  const tunnel = await createLanProvider({ addresses }).open(target, options);
+  expect(tunnel.publicUrls).toEqual(addresses.map((address) => `http://${address}:${target.localPort}`));
+  await inTurn(tunnel.publicUrls, async (url) => {
+    const reply = await ask(`${url}/mcp?x`);
+    expect(JSON.parse(reply.body)).toMatchObject({ url: '/mcp?x', authority: new URL(url).host });
+  });
+  await tunnel.close();
+  await tunnel.close();
+  await expect(ask(tunnel.publicUrls[0] ?? '')).rejects.toThrow('ECONNREFUSED');
+  close();
+});
+
+test('when that port is taken on an address, another one is used on all', async () => {
+  const { target, close } = await localListener();
+  const rival = createServer();
+  rival.listen(target.localPort, '127.0.0.3');
+  await once(rival, 'listening');
+  const tunnel = await createLanProvider({ addresses }).open(target, options);
+  const ports = tunnel.publicUrls.map((url) => Number(new URL(url).port));
+  expect(new Set(ports).size).toBe(1);
+  expect(ports[0]).not.toBe(target.localPort);
+  await tunnel.close();
+  rival.close();
+  close();
+});
+
+test('a port that was asked for is never silently another one', async () => {
+  const { target, close } = await localListener();
+  const opened = createLanProvider({ addresses: ['127.0.0.1'], port: target.localPort }).open(target, options);
+  await expect(opened).rejects.toMatchObject({ code: 'address_in_use' });
+  close();
+});
+
+test('nobody else can join as an agent', async () => {
+  const { target, close } = await localListener();
+  const tunnel = await createLanProvider({ addresses }).open(target, options);
+  const rival = createRelayProvider({ relayUrl: tunnel.publicUrls[0] ?? '', keys: createIdentity(), env: {} });
+  await expect(rival.open(target, options)).rejects.toThrow('this relay serves one agent only (auth)');
+  expect((await ask(tunnel.publicUrls[0] ?? '')).status).toBe(200);
+  await tunnel.close();
+  close();
+});
+
+test('no address: a clear error', async () => {
+  const opened = createLanProvider({ addresses: [] }).open({ handler: overHttp2(echo), localPort: 1 }, options);
+  await expect(opened).rejects.toMatchObject({ code: 'tunnel_unavailable' });
+});
+
+test('it says that the path is not encrypted', () => {
+  expect(createLanProvider().notice).toContain('not encrypted');
+  expect(createLanProvider().notice).toContain('token');
+});
+
+test('which addresses: IPv4 first, global and unique local IPv6, neither internal nor link-local', () => {
+  expect(
+    lanAddresses({
+      lo: [entry('127.0.0.1', true), entry('::1', true)],
+      eth0: [entry('fe80::1'), entry('fd00::5'), entry('2001:db8::5'), entry('192.168.1.5')],
+      wlan0: [entry('10.0.0.7'), entry('169.254.3.4'), entry('192.168.1.5')],
+    }),
+  ).toEqual(['192.168.1.5', '10.0.0.7', 'fd00::5', '2001:db8::5']);
+});

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { createResetBudget } from '../../../src/tunnel/relay/reset-budget.ts';
+import { createFakeClock } from '../fake-clock.ts';
+
+test('900 at once, then 30 a second, in order', () => {
+  const clock = createFakeClock();
+  const budget = createResetBudget(clock);
+  const done: number[] = [];
+  for (let index = 0; index < 1000; index += 1) budget.spend(() => done.push(index));
+  expect(done).toHaveLength(900);
+  clock.advance(1000);
+  expect(done.length).toBeGreaterThanOrEqual(928);
+  expect(done.length).toBeLessThanOrEqual(931);
+  clock.advance(5000);
+  expect(done).toEqual(Array.from({ length: 1000 }, (_, index) => index));
+  expect(clock.pending).toBe(0);
+});
+
+test('close forgets what waits and leaves no timer', () => {
+  const clock = createFakeClock();
+  const budget = createResetBudget(clock);
+  for (let index = 0; index < 1000; index += 1) budget.spend(() => undefined);
+  budget.close();
+  expect(clock.pending).toBe(0);
+});
