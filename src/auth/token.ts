@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants, open, type FileHandle } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 
 import { ExposeError, messageOf } from '../errors.ts';
@@ -47,7 +47,8 @@ export async function readTokenFile(path: string, stdin: NodeJS.ReadableStream):
   if (path === '-') return checkToken(await text(stdin), 'standard input');
   let file: FileHandle;
   try {
-    file = await open(path);
+    // Without waiting: a pipe that nobody writes to is no token file.
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
     throw unusable(`cannot read the token file ${path}: ${messageOf(cause)}`, [
       `make one: (umask 077; echo "mcpx_$(openssl rand -hex 32)" > ${path})`,

@@ -32,7 +32,8 @@ export interface ChannelOptions {
 }
 
 export interface Channel {
-  readonly callsInFlight: number;
+  /** Whether a client waits for a response. A call whose client has gone may go on, but nobody waits for it. */
+  isBusy(): boolean;
   /** Starts the upstream. */
   start(): void;
   /** Sends a request; `call` gets everything that belongs to it, and its end. */
@@ -135,9 +136,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   }
 
   return {
-    get callsInFlight() {
-      return pending.size;
-    },
+    isBusy: () => newestOpenCall() !== undefined,
     start: () =>
       upstream.start({
         onMessage: receive,

@@ -11,7 +11,8 @@ export interface Session {
   readonly callerId: string;
   /** The revision that client and server agreed on, once they have. */
   readonly revision: string | undefined;
-  readonly callsInFlight: number;
+  /** Whether a client waits for a response. */
+  isBusy(): boolean;
   /** Starts the upstream and hands it the client's `initialize` as it came. The outcome goes to `call`. Called once. */
   open(initialize: RpcRequest, call: Call): void;
   request(request: RpcRequest, call: Call): Refusal | undefined;
@@ -112,9 +113,7 @@ export function createSession(options: SessionOptions): Session {
     get revision() {
       return revision;
     },
-    get callsInFlight() {
-      return channel.callsInFlight;
-    },
+    isBusy: channel.isBusy,
     open,
     request: channel.request,
     forward: channel.forward,

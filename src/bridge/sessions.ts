@@ -55,7 +55,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (living.size < maxSessions) return true;
     let idle: OpenSession | undefined;
     for (const candidate of open.values()) {
-      if (candidate.session.callsInFlight > 0) continue;
+      if (candidate.session.isBusy()) continue;
       if (idle === undefined || candidate.lastUse < idle.lastUse) idle = candidate;
     }
     void idle?.session.close();

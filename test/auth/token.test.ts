@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -119,6 +120,12 @@ describe('a token file', () => {
     expect(await readTokenFile(path.join(folder, 'to-closed'), noInput())).toBe(secret);
     const dangling = await refusalOf(readTokenFile(path.join(folder, 'dangling'), noInput()));
     expect(dangling.code).toBe('token_unusable');
+  });
+
+  test('that is a pipe to which nobody writes is refused, not waited for', async () => {
+    const pipe = path.join(temporaryDirectory(), 'pipe');
+    execFileSync('mkfifo', ['-m', '600', pipe]);
+    expect((await refusalOf(readTokenFile(pipe, noInput()))).message).toContain('is not a file');
   });
 
   test('that is a folder is refused', async () => {

@@ -52,9 +52,9 @@ describe('responses', () => {
   test('settle their call: it is no longer in flight, and its id is free', () => {
     const { upstream, channel, call } = world();
     call(1);
-    expect(channel.callsInFlight).toBe(1);
+    expect(channel.isBusy()).toBe(true);
     upstream.say(response(1));
-    expect(channel.callsInFlight).toBe(0);
+    expect(channel.isBusy()).toBe(false);
     const again = call(1);
     upstream.say(response(1));
     expect(again.responses).toHaveLength(1);
@@ -83,7 +83,7 @@ describe('a request is refused, without harm to others,', () => {
       code: -32600,
       reason: 'the progress token is in use by a request that is still in flight',
     });
-    expect([upstream.sent.length, channel.callsInFlight]).toEqual([1, 1]);
+    expect([upstream.sent.length, channel.isBusy()]).toEqual([1, true]);
     upstream.say(progress('token', 1));
     expect([first.got.length, second.got.length]).toEqual([1, 0]);
   });
@@ -150,7 +150,7 @@ describe('cancellation by the client', () => {
     const other = call(2);
     expect(channel.forward(cancel(1))).toBeUndefined();
     expect(upstream.sent.at(-1)).toBe(cancel(1).bytes.toString());
-    expect([cancelled.ends, channel.callsInFlight]).toEqual([1, 1]);
+    expect([cancelled.ends, channel.isBusy()]).toEqual([1, true]);
     upstream.say(progress('t', 1));
     upstream.say(response(1));
     expect([cancelled.got, cancelled.responses, general.got]).toEqual([[], [], []]);
@@ -212,7 +212,7 @@ describe('the end of the upstream', () => {
     };
     for (const { failures } of calls) expect(failures).toEqual([failure]);
     expect(ends).toMatchObject([{ exitCode: 3 }]);
-    expect(channel.callsInFlight).toBe(0);
+    expect(channel.isBusy()).toBe(false);
   });
 
   test('without last words is told without them', () => {
@@ -247,7 +247,7 @@ describe('an upstream that takes nothing', () => {
       data: { reason: 'upstream_not_reading' },
     };
     expect(refused.failures).toEqual([failure]);
-    expect(channel.callsInFlight).toBe(0);
+    expect(channel.isBusy()).toBe(false);
     upstream.accepting = true;
     expect(call(1, 't').failures).toEqual([]);
   });

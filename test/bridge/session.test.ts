@@ -44,7 +44,7 @@ describe('opening', () => {
   test('starts the upstream and hands it initialize as it came', () => {
     const { session, upstream, happened } = world();
     expect([upstream.started, upstream.sent]).toEqual([true, [initialize.bytes.toString()]]);
-    expect([session.revision, session.callsInFlight, happened]).toEqual([undefined, 1, []]);
+    expect([session.revision, session.isBusy(), happened]).toEqual([undefined, true, []]);
   });
 
   test('succeeds when the server agrees, before the client hears of it', () => {
@@ -128,7 +128,7 @@ describe('an open session', () => {
     session.request(request(1), call);
     session.forward(notification('notifications/initialized'));
     upstream.say(response(1));
-    expect([upstream.sent.length, call.responses.length, session.callsInFlight]).toEqual([3, 1, 0]);
+    expect([upstream.sent.length, call.responses.length, session.isBusy()]).toEqual([3, 1, false]);
   });
 
   test('keeps what belongs to no call until the client listens', () => {

@@ -126,6 +126,18 @@ describe('when there are too many sessions', () => {
     expect(sessions.find(idle.session.id, 'me')).toBeUndefined();
   });
 
+  test('one whose client has gone does, though its call goes on', () => {
+    const { sessions, opened } = world(2);
+    const [abandoned, busy] = [opened(), opened()];
+    const dropped = createFakeCall();
+    abandoned.session.request(request(1), dropped);
+    busy.session.request(request(1), createFakeCall());
+    dropped.open = false;
+    opened();
+    expect(sessions.find(abandoned.session.id, 'me')).toBeUndefined();
+    expect(sessions.find(busy.session.id, 'me')).toBe(busy.session);
+  });
+
   test('and none is idle, there is no new one, and nothing is started for it', () => {
     const { sessions, upstreams, opened, begin } = world(2);
     for (const { session } of [opened(), opened()]) session.request(request(1), createFakeCall());

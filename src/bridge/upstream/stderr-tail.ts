@@ -46,7 +46,7 @@ export function createStderrTail(onLine: (line: string) => void): StderrTail {
   };
 }
 
-/** A server's words on our terminal: no colours, no cursor movements, no bells. */
+/** A server's words on our terminal: no colours, no cursor movements, no bells, no text that runs backwards. */
 export function sanitize(line: string): string {
-  return stripVTControlCharacters(line).replaceAll(/(?!\t)\p{Cc}/gu, '');
+  return stripVTControlCharacters(line).replaceAll(/(?!\t)\p{Cc}|\p{Bidi_Control}/gu, '');
 }

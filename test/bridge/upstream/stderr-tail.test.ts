@@ -71,6 +71,7 @@ describe('control characters never reach the terminal', () => {
     ['a title', '\u001b]0;owned\u0007x', 'x'],
     ['a hyperlink', '\u001b]8;;https://evil.example\u0007link\u001b]8;;\u0007', 'link'],
     ['a bell', 'a\u0007b', 'ab'],
+    ['text that runs backwards', 'a\u202Etxt.exe\u2066b', 'atxt.exeb'],
     ['a carriage return', 'a\rmcp-expose: faked', 'amcp-expose: faked'],
     ['backspaces', 'abc\b\b\b', 'abc'],
     ['a zero byte', 'a\0b', 'ab'],
