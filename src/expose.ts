@@ -169,7 +169,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const ownUrls = listenerUrls(bind, listener.port);
     hosts.setUrls(ownUrls);
 
-    onEvent({ type: 'progress', text: 'starting the server' });
+    const and = provider === undefined ? '' : `, opening the tunnel (${provider.name})`;
+    onEvent({ type: 'progress', text: `starting the server${and}` });
     const described = newUpstream(() => true);
     headStart.begin();
     endings.push(() => Promise.all([described.close(), headStart.close(), sessions.close()]));

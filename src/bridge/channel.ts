@@ -15,6 +15,9 @@ import type { Upstream, UpstreamEnd } from './upstream/upstream.ts';
 /** Asks that the client has not answered; beyond it the oldest is forgotten, and its answer would be ignored. */
 const maxOpenAsks = 1000;
 
+/** Cancelled calls that the server has not answered; beyond it the oldest is forgotten. */
+const maxUnansweredCancelled = 1000;
+
 /** Notifications that concern the whole connection rather than a call that happens to be under way. */
 const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated|elicitation\/complete)$/;
 
@@ -57,6 +60,8 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   const pending = new Map<RequestId, PendingCall>();
   const progressTokens = new Map<unknown, PendingCall>();
   const asks = new Map<RequestId, Outlet>();
+  /** A server may answer a cancelled call all the same; until then its id cannot stand for another one. */
+  const cancelled = new Set<RequestId>();
   let blocked = 0;
 
   function receive(message: RpcMessage): void {
@@ -66,7 +71,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
         return;
       case 'request': {
         const outlet = newestOpenCall() ?? general;
-        if (asks.size >= maxOpenAsks) for (const [oldest] of asks) if (asks.delete(oldest)) break;
+        makeRoom(asks, maxOpenAsks);
         asks.set(message.id, outlet);
         deliver(outlet, message);
         return;
@@ -78,6 +83,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   /** A response that nobody waits for comes late, after its call was cancelled: it is dropped. */
   function receiveResponse(response: RpcResponse): void {
+    if (cancelled.delete(response.id)) return;
     const call = settle(response.id);
     if (call !== undefined && !call.finish(response)) waitFor(call);
   }
@@ -130,6 +136,14 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     return call;
   }
 
+  function cancel(id: RequestId): void {
+    const call = settle(id);
+    if (call === undefined) return;
+    makeRoom(cancelled, maxUnansweredCancelled);
+    cancelled.add(id);
+    call.end();
+  }
+
   function failAll(failure: CallFailure): void {
     for (const id of pending.keys()) settle(id)?.fail(failure);
     asks.clear();
@@ -148,6 +162,9 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     request(request, call) {
       const { id } = request;
       if (pending.has(id)) return refuse(`the id ${JSON.stringify(id)} is in use by a request that is still in flight`);
+      if (cancelled.has(id)) {
+        return refuse(`the id ${JSON.stringify(id)} is that of a cancelled request whose answer may still come`);
+      }
       const progressToken = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
       if (progressToken !== undefined && progressTokens.has(progressToken)) {
         return refuse('the progress token is in use by a request that is still in flight');
@@ -163,8 +180,8 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       if (message.kind === 'response' && !asks.delete(message.id)) return undefined;
       if (!upstream.send(message.bytes)) return { code: notTaken.code, reason: notTaken.message };
       if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
-        const cancelled = memberOf(message.json['params'], 'requestId');
-        if (isRequestId(cancelled)) settle(cancelled)?.end();
+        const id = memberOf(message.json['params'], 'requestId');
+        if (isRequestId(id)) cancel(id);
       }
       return undefined;
     },
@@ -173,6 +190,15 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       return upstream.close();
     },
   };
+}
+
+/** Forgets the oldest of a collection that is full. */
+function makeRoom(full: Map<RequestId, unknown> | Set<RequestId>, max: number): void {
+  if (full.size < max) return;
+  for (const oldest of full.keys()) {
+    full.delete(oldest);
+    return;
+  }
 }
 
 /** The answer to an ask that cannot reach its client. */

@@ -158,6 +158,17 @@ describe('cancellation by the client', () => {
     expect(other.responses).toHaveLength(1);
   });
 
+  test('keeps its id from another call until the server has answered all the same', () => {
+    const { upstream, channel, call } = world();
+    call(1);
+    channel.forward(cancel(1));
+    expect(channel.request(request(1), createFakeCall())?.reason).toContain('cancelled');
+    upstream.say(response(1));
+    const again = call(1);
+    upstream.say(response(1));
+    expect(again.responses).toHaveLength(1);
+  });
+
   test.each([[99], ['1'], [null], [{}], [undefined]])('of %j, which is not in flight, only travels on', (requestId) => {
     const { upstream, channel, call } = world();
     const pending = call(1);

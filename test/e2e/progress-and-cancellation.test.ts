@@ -137,11 +137,22 @@ describe.each(ways)('cancellation %s', (way) => {
     });
   });
 
+  test('the id of a cancelled call is refused while its answer may still come', async () => {
+    const session = await openSession(exposed.url, exposed.token);
+    const first = await session.post(toolCall(5, 'wait', { ms: 60_000 }, 't'));
+    await first.next(({ method }) => method === 'notifications/progress');
+    await session.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 5 } });
+    const again = await session.post(toolCall(5, 'echo', { text: 'the second call' }));
+    expect(again.status).toBe(400);
+    expect(textOf(await session.call(6, 'tools/call', { name: 'echo', arguments: { text: 'fine' } }))).toBe('fine');
+  });
+
   test('the id of a cancelled call can be used again after the server has answered all the same', async () => {
     const session = await openSession(exposed.url, exposed.token);
     const first = await session.post(toolCall(5, 'wait', { ms: 60_000, answerAnyway: true }, 't'));
     await first.next(({ method }) => method === 'notifications/progress');
     await session.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 5 } });
+    await session.call(6, 'tools/call', { name: 'echo', arguments: { text: 'behind the late answer' } });
     const again = await session.post(toolCall(5, 'echo', { text: 'the second call' }));
     expect(textOf(await again.next(({ id }) => id === 5))).toBe('the second call');
   });
