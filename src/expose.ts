@@ -12,6 +12,7 @@ import { createWatchdog } from './bridge/upstream/watchdog.ts';
 import { ExposeError } from './errors.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
 import { defaultMaxBodyBytes } from './http/body.ts';
+import { createCors } from './http/cors.ts';
 import { createHandler, mcpPath } from './http/handler.ts';
 import { listen } from './http/listener.ts';
 import { createMcpEndpoint, type RequestReport } from './http/mcp-endpoint.ts';
@@ -67,6 +68,8 @@ export interface ExposeOptions {
   readonly name?: string | undefined;
   /** Addresses that `tunnel: 'lan'` listens on. Default: all of this machine's that a network can reach. */
   readonly lanAddresses?: readonly string[] | undefined;
+  /** Origins whose browser pages may use the server (CORS), as browsers write them: `https://app.example`. */
+  readonly allowOrigins?: readonly string[] | undefined;
   /** Largest request body in bytes. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
   /** Sessions at a time, each with a server process of its own. Default 32. */
@@ -130,7 +133,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   }
 
   try {
-    const hosts = createHostList();
+    const hosts = createHostList(options.allowOrigins);
     const { execa } = await import('./bridge/upstream/execa.ts');
     const env = childEnvironment({
       own: process.env,
@@ -161,7 +164,11 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
       onRequest: options.reportRequests === true ? (report) => onEvent({ type: 'request', ...report }) : undefined,
     });
-    const handler = createHandler({ guard: createGuard({ hosts, token }), mcp });
+    const handler = createHandler({
+      guard: createGuard({ hosts, token }),
+      cors: createCors(options.allowOrigins ?? []),
+      mcp,
+    });
 
     // Before any process is started: a port in use must leave none behind.
     const listener = await listen(bind.address, options.port ?? 0, handler);

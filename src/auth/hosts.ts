@@ -16,8 +16,10 @@ export interface HostList {
  * (DNS rebinding) sends a name that is not on the list, whatever address it connects to.
  *
  * Loopback names are admitted with any port, other names only with the port of their URL.
+ * @param allowedOrigins further origins whose pages may call, as browsers write them: `https://app.example`.
  */
-export function createHostList(): HostList {
+export function createHostList(allowedOrigins: readonly string[] = []): HostList {
+  const allowed = new Set(allowedOrigins);
   let hosts = new Set<string>();
   let origins = new Set<string>();
   return {
@@ -25,7 +27,9 @@ export function createHostList(): HostList {
       return host !== undefined && (loopbackHost.test(host) || hosts.has(host.toLowerCase()));
     },
     admitsOrigin(origin) {
-      return origin === undefined || loopbackOrigin.test(origin) || origins.has(origin.toLowerCase());
+      return (
+        origin === undefined || loopbackOrigin.test(origin) || origins.has(origin.toLowerCase()) || allowed.has(origin)
+      );
     },
     setUrls(urls) {
       const parsed = urls.map((url) => new URL(url));

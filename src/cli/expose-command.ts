@@ -52,6 +52,7 @@ function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): Expose
     relayUrl: flags.relay,
     name: flags.name,
     lanAddresses: flags.lanAddress,
+    allowOrigins: flags.allowOrigin,
     maxBodyBytes: flags.maxBody,
     maxSessions: flags.maxSessions,
     startTimeoutMs: flags.startTimeout,

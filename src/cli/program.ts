@@ -2,7 +2,16 @@ import { Command, Option } from 'commander';
 
 import { version } from '../version.ts';
 import { repeat } from './environment-twins.ts';
-import { parseCount, parseDuration, parseList, parsePort, parseSize, parseUrl, parseVariable } from './values.ts';
+import {
+  parseCount,
+  parseDuration,
+  parseList,
+  parseOrigin,
+  parsePort,
+  parseSize,
+  parseUrl,
+  parseVariable,
+} from './values.ts';
 
 /** Options that concern what is printed, the same for every command. */
 export interface OutputFlags {
@@ -27,6 +36,7 @@ export interface ExposeFlags extends OutputFlags {
   readonly lanAddress?: readonly string[];
   readonly host: string;
   readonly port: number;
+  readonly allowOrigin?: readonly string[];
   readonly maxBody?: number;
   readonly maxSessions?: number;
 }
@@ -114,6 +124,13 @@ export function createProgram(actions: ProgramActions): Command {
     .option('--token-file <file>', 'read the bearer token from a file that only you can read; - is standard input')
     .option('--no-auth', 'ask for no token')
     .option('--allow-unauthenticated-public', 'with --no-auth, also where more than this machine can connect')
+    .addOption(
+      repeat(
+        new Option('--allow-origin <origin>', 'let web pages of this origin use the server; may be repeated').argParser(
+          parseOrigin,
+        ),
+      ),
+    )
     .optionsGroup('Tunnel:')
     .addOption(
       new Option('--tunnel <kind>', 'how others reach the server')

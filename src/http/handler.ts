@@ -1,4 +1,5 @@
 import type { Guard } from '../auth/guard.ts';
+import type { Cors } from './cors.ts';
 import { answerJson, refuse } from './json-answer.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
@@ -10,14 +11,20 @@ const healthy: Buffer = Buffer.from('{"status":"ok"}');
 
 export interface HandlerOptions {
   readonly guard: Guard;
+  readonly cors: Cors;
   readonly mcp: McpEndpoint;
 }
 
 /**
  * The one request handler of the process, for the local listener (HTTP/1.1) and for tunnels (HTTP/2): who may come in,
- * and to which endpoint. Everything but the health check is behind the guard, so that a stranger learns nothing.
+ * and to which endpoint. Everything but the health check and preflights of allowed origins is behind the guard, so that a
+ * stranger learns nothing.
  */
-export function createHandler({ guard, mcp }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
+export function createHandler({
+  guard,
+  cors,
+  mcp,
+}: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
   return (request, response) => {
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
     response.on('error', () => {});
@@ -27,6 +34,7 @@ export function createHandler({ guard, mcp }: HandlerOptions): (request: HttpReq
       answerJson(response, 200, healthy);
       return;
     }
+    if (cors.apply(request, response)) return;
     const hosts = valuesOf(request, 'host');
     if (hosts.length > 1) {
       refuse(request, response, { status: 400, message: 'more than one Host header' });

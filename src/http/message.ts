@@ -19,6 +19,8 @@ export interface HttpResponse {
   readonly headersSent: boolean;
   /** Bytes that have not been handed to the system yet. */
   readonly writableLength: number;
+  /** Adds to the headers that `writeHead` sends. */
+  setHeader(name: string, value: string): unknown;
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   write(chunk: Buffer | string): boolean;
   end(): unknown;

@@ -7,6 +7,7 @@ import type { HttpResponse } from '../../src/http/message.ts';
 class FakeResponse extends EventEmitter implements HttpResponse {
   readonly headersSent = true;
   writableLength = 0;
+  setHeader(): void {}
   writeHead(): void {}
   write(): boolean {
     return true;

@@ -2,6 +2,7 @@
 import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createSessions } from '../../src/bridge/sessions.ts';
+import { createCors } from '../../src/http/cors.ts';
 import { createHandler } from '../../src/http/handler.ts';
 import { createMcpEndpoint, type McpEndpoint, type RequestReport } from '../../src/http/mcp-endpoint.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
@@ -15,6 +16,7 @@ export const token = 'mcpx_the-right-token-of-these-tests';
 
 export interface GatewayOptions {
   readonly token?: string | undefined;
+  readonly allowOrigins?: readonly string[];
   readonly maxBodyBytes?: number;
   readonly maxSessions?: number;
   /** Answers `initialize` by itself; default true. */
@@ -47,7 +49,7 @@ export const clientHeaders: Headers = {
 };
 
 export async function startGateway(protocol: Protocol, options: GatewayOptions = {}): Promise<Gateway> {
-  const { maxBodyBytes = 1_000_000, maxSessions, agreeable = true } = options;
+  const { maxBodyBytes = 1_000_000, maxSessions, agreeable = true, allowOrigins = [] } = options;
   const upstreams: FakeUpstream[] = [];
   const reports: RequestReport[] = [];
   const sessions = createSessions({
@@ -62,8 +64,8 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
     onWarning() {},
   });
   const mcp = createMcpEndpoint({ sessions, maxBodyBytes, onRequest: (report) => reports.push(report) });
-  const guard = createGuard({ hosts: createHostList(), token: 'token' in options ? options.token : token });
-  const handler = createHandler({ guard, mcp });
+  const guard = createGuard({ hosts: createHostList(allowOrigins), token: 'token' in options ? options.token : token });
+  const handler = createHandler({ guard, cors: createCors(allowOrigins), mcp });
   const web = await startWeb(protocol, handler);
   atEnd('test', async () => {
     mcp.close();
