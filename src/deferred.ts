@@ -14,3 +14,11 @@ export function createDeferred<T>(): Deferred<T> {
   if (ends === undefined) throw new Error('unreachable');
   return { promise, ...ends };
 }
+
+/** Waits until a promise is settled, but no longer than this. Never rejects. */
+export async function settledWithin(promise: Promise<unknown>, limitMs: number): Promise<void> {
+  const { promise: elapsed, resolve } = createDeferred<void>();
+  const timer = setTimeout(resolve, limitMs);
+  await Promise.race([promise.catch(() => {}), elapsed]);
+  clearTimeout(timer);
+}

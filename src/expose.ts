@@ -1,5 +1,5 @@
 import { createGuard } from './auth/guard.ts';
-import { createHostList } from './auth/hosts.ts';
+import { createHostList, type HostList } from './auth/hosts.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
 import { describeServer, type ServerDescription } from './bridge/describe.ts';
 import { createHeadStart } from './bridge/head-start.ts';
@@ -9,6 +9,7 @@ import { childEnvironment } from './bridge/upstream/environment.ts';
 import { createStdioUpstream } from './bridge/upstream/stdio.ts';
 import type { Upstream } from './bridge/upstream/upstream.ts';
 import { createWatchdog } from './bridge/upstream/watchdog.ts';
+import { settledWithin } from './deferred.ts';
 import { ExposeError } from './errors.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
 import { defaultMaxBodyBytes } from './http/body.ts';
@@ -133,7 +134,9 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   }
 
   try {
-    const hosts = createHostList(options.allowOrigins);
+    // Apart: what a relay says that it is called by must not be let in where only this machine should come in.
+    const localHosts = createHostList(options.allowOrigins);
+    const tunnelHosts = createHostList(options.allowOrigins);
     const { execa } = await import('./bridge/upstream/execa.ts');
     const env = childEnvironment({
       own: process.env,
@@ -164,17 +167,20 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
       onRequest: options.reportRequests === true ? (report) => onEvent({ type: 'request', ...report }) : undefined,
     });
-    const handler = createHandler({
-      guard: createGuard({ hosts, token }),
-      cors: createCors(options.allowOrigins ?? []),
-      mcp,
-    });
+    const cors = createCors(options.allowOrigins ?? []);
+    const handlerFor = (hosts: HostList): ReturnType<typeof createHandler> =>
+      createHandler({ guard: createGuard({ hosts, token }), cors, mcp });
 
     // Before any process is started: a port in use must leave none behind.
-    const listener = await listen(bind.address, options.port ?? 0, handler);
+    const listener = await listen(bind.address, options.port ?? 0, handlerFor(localHosts));
     endings.push(() => listener.close());
     const ownUrls = listenerUrls(bind, listener.port);
-    hosts.setUrls(ownUrls);
+    localHosts.setUrls(ownUrls);
+    if (!bind.isLoopback) {
+      warn(
+        `others can connect at ${ownUrls.slice(bind.isWildcard ? 1 : 0).join(' ')}; this is not encrypted, whoever is on the network can read the token`,
+      );
+    }
 
     const and = provider === undefined ? '' : `, opening the tunnel (${provider.name})`;
     onEvent({ type: 'progress', text: `starting the server${and}` });
@@ -192,15 +198,15 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 
     async function openTunnel(opening: AbortSignal): Promise<Tunnel | undefined> {
       if (provider === undefined) return undefined;
-      const target = { handler, localPort: listener.port };
+      const target = { handler: handlerFor(tunnelHosts), localPort: listener.port };
       const opened = await provider.open(target, { signal: opening, onStatus: tunnelChanged, onWarning: warn });
       endings.push(() => opened.close());
-      hosts.setUrls([...ownUrls, ...opened.publicUrls]);
+      tunnelHosts.setUrls(opened.publicUrls);
       return opened;
     }
 
     function tunnelChanged({ state, publicUrls, reason }: TunnelStatus): void {
-      hosts.setUrls([...ownUrls, ...publicUrls]);
+      tunnelHosts.setUrls(publicUrls);
       const publicUrl = (publicUrls[0] ?? '') + mcpPath;
       onEvent({ type: 'tunnel', state, publicUrl, ...(reason === undefined ? {} : { reason }) });
     }
@@ -235,8 +241,8 @@ async function chooseToken(options: ExposeOptions, warn: (message: string) => vo
   if (tokenFile === undefined && token === undefined) return generateToken();
   const own =
     tokenFile === undefined
-      ? checkToken(token ?? '', 'the environment')
-      : await readTokenFile(tokenFile, process.stdin);
+      ? checkToken(token ?? '', 'MCP_EXPOSE_TOKEN (or options.token)')
+      : await readTokenFile(tokenFile, process.stdin, options.signal);
   if (own.length < weakTokenLength)
     warn(`the token is short: ${weakTokenLength} random characters or more cannot be guessed`);
   return own;
@@ -295,10 +301,4 @@ async function untilFirstFailure<A, B>(startup: AbortController, parts: [Promise
     await Promise.allSettled(parts);
     throw error;
   }
-}
-
-async function settledWithin(promise: Promise<void>, limitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)))]);
-  clearTimeout(timer);
 }

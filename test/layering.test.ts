@@ -18,11 +18,12 @@ const rules: Readonly<Record<string, Rule>> = {
   errors: { values: [] },
   version: { values: [] },
   deferred: { values: [] },
+  sanitize: { values: [] },
   mcp: { values: [] },
   policy: { values: ['mcp', 'errors'] },
   inspect: { values: ['mcp', 'errors'] },
   auth: { values: ['errors'] },
-  bridge: { values: ['mcp', 'errors', 'deferred'], packageTypes: ['execa'] },
+  bridge: { values: ['mcp', 'errors', 'deferred', 'sanitize'], packageTypes: ['execa'] },
   // Re-exports execa and nothing else, so that it can be loaded when it is needed.
   'bridge/upstream/execa': { values: [], packages: ['execa'] },
   tunnel: { values: ['errors', 'deferred'], packages: ['ws'] },
@@ -33,7 +34,10 @@ const rules: Readonly<Record<string, Rule>> = {
   index: {
     values: ['errors', 'version', 'deferred', 'mcp', 'policy', 'inspect', 'auth', 'bridge', 'tunnel', 'http', 'expose'],
   },
-  cli: { values: ['expose', 'errors', 'version', 'tunnel/relay', 'tunnel/link'], packages: ['commander', 'ora'] },
+  cli: {
+    values: ['expose', 'errors', 'version', 'sanitize', 'tunnel/relay', 'tunnel/link'],
+    packages: ['commander', 'ora'],
+  },
 };
 
 const maxLines = 400;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, open, type FileHandle } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { addAbortSignal, type Readable } from 'node:stream';
 
 import { ExposeError, messageOf } from '../errors.ts';
 
@@ -12,7 +12,7 @@ const tokenBytes = 32;
 /** Shorter than this is worth a warning: 22 characters of base64url are 128 bits. */
 export const weakTokenLength = 22;
 
-/** Largest token file that is read, in bytes: one line, with room for a comment-free future. */
+/** Largest token file or standard input that is read, in bytes: one line, with room for a comment-free future. */
 const maxTokenFileBytes = 4096;
 
 /** What may stand behind `Bearer` (RFC 6750 §2.1, `b64token`). */
@@ -41,10 +41,16 @@ export function checkToken(supplied: string, origin: string): string {
 
 /**
  * Reads a token from a file that only its owner may read, or from standard input when `path` is `-`.
- * @throws ExposeError `token_unusable`: missing, not a file, readable by others, too large, empty or not a bearer token.
+ * @param signal gives up waiting for standard input, and closes it.
+ * @throws ExposeError `token_unusable`: missing, not a file, readable by others, too large, empty or not a bearer token;
+ * or the signal's reason.
  */
-export async function readTokenFile(path: string, stdin: NodeJS.ReadableStream): Promise<string> {
-  if (path === '-') return checkToken(await text(stdin), 'standard input');
+export async function readTokenFile(
+  path: string,
+  stdin: Readable,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<string> {
+  if (path === '-') return checkToken(await readInput(stdin, signal), 'standard input');
   let file: FileHandle;
   try {
     // Without waiting: a pipe that nobody writes to is no token file.
@@ -72,6 +78,26 @@ export async function readTokenFile(path: string, stdin: NodeJS.ReadableStream):
   } finally {
     await file.close();
   }
+}
+
+async function readInput(stdin: Readable, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    const input: AsyncIterable<string | Buffer> = addAbortSignal(signal, stdin);
+    for await (const chunk of input) {
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+      size += bytes.length;
+      // Left early, the loop closes the stream.
+      if (size > maxTokenFileBytes) throw unusable(`standard input is larger than ${maxTokenFileBytes} bytes`);
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ExposeError) throw error;
+    throw unusable(`cannot read the token from standard input: ${messageOf(error)}`);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function unusable(message: string, hints: readonly string[] = []): ExposeError {

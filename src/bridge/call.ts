@@ -31,4 +31,6 @@ export interface Call extends Outlet {
   finish(response: RpcResponse): boolean;
   /** There will be no response. */
   fail(failure: CallFailure): void;
+  /** Calls back when the client goes before the call is over. */
+  whenGone(callback: () => void): void;
 }

@@ -47,9 +47,15 @@ export interface Channel {
   close(): Promise<void>;
 }
 
+/** A request of the server that the client has not answered, and the way that it went. */
+interface Ask {
+  readonly message: RpcRequest;
+  readonly outlet: Outlet;
+}
+
 interface PendingCall {
   call: Call | undefined;
-  readonly progressToken: unknown;
+  readonly progressToken: RequestId | undefined;
 }
 
 /**
@@ -59,7 +65,7 @@ interface PendingCall {
 export function createChannel({ upstream, general, onClose }: ChannelOptions): Channel {
   const pending = new Map<RequestId, PendingCall>();
   const progressTokens = new Map<unknown, PendingCall>();
-  const asks = new Map<RequestId, Outlet>();
+  const asks = new Map<RequestId, Ask>();
   /** A server may answer a cancelled call all the same; until then its id cannot stand for another one. */
   const cancelled = new Set<RequestId>();
   let blocked = 0;
@@ -69,16 +75,24 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       case 'response':
         receiveResponse(message);
         return;
-      case 'request': {
-        const outlet = newestOpenCall() ?? general;
+      case 'request':
         makeRoom(asks, maxOpenAsks);
-        asks.set(message.id, outlet);
-        deliver(outlet, message);
+        ask(message);
         return;
-      }
       case 'notification':
         receiveNotification(message);
     }
+  }
+
+  /** Puts an ask to the client; when it goes without having answered, it may come back on another way. */
+  function ask(message: RpcRequest): void {
+    const call = newestOpenCall();
+    const outlet = call ?? general;
+    asks.set(message.id, { message, outlet });
+    call?.whenGone(() => {
+      if (asks.get(message.id)?.outlet === call) ask(message);
+    });
+    deliver(outlet, message);
   }
 
   /** A response that nobody waits for comes late, after its call was cancelled: it is dropped. */
@@ -94,9 +108,9 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       const call = progressTokens.get(memberOf(params, 'progressToken'))?.call;
       if (call?.isOpen() === true) deliver(call, message);
     } else if (message.method === 'notifications/cancelled') {
-      const ask = memberOf(params, 'requestId');
-      const outlet = isRequestId(ask) ? asks.get(ask) : undefined;
-      if (isRequestId(ask)) asks.delete(ask);
+      const id = memberOf(params, 'requestId');
+      const outlet = isRequestId(id) ? asks.get(id)?.outlet : undefined;
+      if (isRequestId(id)) asks.delete(id);
       deliver(outlet?.isOpen() === true ? outlet : general, message);
     } else if (general.isOpen() && connectionWide.test(message.method)) {
       deliver(general, message);
@@ -165,7 +179,8 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       if (cancelled.has(id)) {
         return refuse(`the id ${JSON.stringify(id)} is that of a cancelled request whose answer may still come`);
       }
-      const progressToken = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
+      const token = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
+      const progressToken = isRequestId(token) ? token : undefined;
       if (progressToken !== undefined && progressTokens.has(progressToken)) {
         return refuse('the progress token is in use by a request that is still in flight');
       }

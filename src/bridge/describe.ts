@@ -1,9 +1,18 @@
 import { createDeferred } from '../deferred.ts';
 import { ExposeError } from '../errors.ts';
-import { memberOf, parseMessage, serializeCall, type RpcResponse } from '../mcp/json-rpc.ts';
+import {
+  errorResponse,
+  memberOf,
+  parseMessage,
+  rpcCode,
+  serializeCall,
+  serializeResult,
+  type RpcRequest,
+  type RpcResponse,
+} from '../mcp/json-rpc.ts';
 import { eraOf, preferredRevision, type Era } from '../mcp/revisions.ts';
 import type { Call, UpstreamMessage } from './call.ts';
-import { createChannel, undeliverable } from './channel.ts';
+import { createChannel } from './channel.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
 /** What a server says of itself. */
@@ -15,6 +24,10 @@ export interface ServerDescription {
   /** Number of tools that it lists to a client without capabilities. */
   readonly tools: number;
 }
+
+/** Of a server's last words, as many lines are shown as a hint, without those that only its author can read. */
+const maxHintLines = 5;
+const stackFrame = /^\s*at .+|^\s*$|^\s*(?:code: |requireStack: |[{}]\s*$)|^Node\.js v/;
 
 /** A list that never ends is not followed for ever. */
 const maxToolPages = 100;
@@ -54,14 +67,15 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
     general: {
       isOpen: () => true,
       send(message: UpstreamMessage) {
-        if (message.kind === 'request') upstream.send(undeliverable(message));
+        if (message.kind === 'request') upstream.send(answerWithoutClient(message));
         return true;
       },
       whenWritable: (callback) => callback(),
       end() {},
     },
     onClose({ code, reason, stderr }) {
-      const hints = stderr === '' ? [] : [`it printed: ${stderr.split('\n').slice(-5).join('\n')}`];
+      const lines = stderr.split('\n').filter((line) => !stackFrame.test(line));
+      const hints = stderr === '' ? [] : [`it printed: ${lines.slice(-maxHintLines).join('\n')}`];
       const message = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
       fail(new ExposeError(code, message, { hints: [...hints, 'run the command alone to check it'] }));
     },
@@ -121,6 +135,12 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
   }
 }
 
+/** What a client without capabilities answers (MCP 2025-11-25, ping). */
+function answerWithoutClient({ id, method }: RpcRequest): Buffer {
+  if (method === 'ping') return serializeResult(id, {});
+  return errorResponse({ id, code: rpcCode.methodNotFound, message: `${method} is not supported by this client` });
+}
+
 /** A call whose outcome is a promise's. It is not open for anything but the response. */
 function promisedCall(resolve: (result: unknown) => void, reject: (reason: unknown) => void): Call {
   return {
@@ -132,6 +152,7 @@ function promisedCall(resolve: (result: unknown) => void, reject: (reason: unkno
       else resolve(response.json['result']);
       return true;
     },
+    whenGone() {},
     // An upstream that has gone says so, and better, through the channel's onClose.
     fail() {},
     end() {},

@@ -4,20 +4,26 @@ import type { Outlet, UpstreamMessage } from './call.ts';
 const maxWaiting = 1000;
 const maxWaitingBytes = 1024 * 1024;
 
+/** Streams that a client may have open at a time; the oldest is ended when there are more. */
+const maxStreams = 8;
+
 export interface GeneralStream extends Outlet {
-  /** Sends everything from now on to this outlet, first what has waited. */
-  attach(outlet: Outlet): void;
+  /** Adds a stream. From now on messages go to it, and first those that have waited. */
+  attach(stream: Outlet): void;
 }
 
 /**
- * The way for what belongs to no request: the client's GET stream while there is one, else a short queue until there is
- * (MCP 2025-11-25, Streamable HTTP, "Listening for Messages from the Server").
+ * The way for what belongs to no request: the newest of the client's GET streams, or while there is none, a short queue
+ * (MCP 2025-11-25, Streamable HTTP, "Listening for Messages from the Server"). Each message goes one way only.
  * @param onDropped called with a message that will never be delivered.
  */
 export function createGeneralStream(onDropped: (message: UpstreamMessage) => void): GeneralStream {
   const waiting: UpstreamMessage[] = [];
   let waitingBytes = 0;
-  let current: Outlet | undefined;
+  let streams: Outlet[] = [];
+  const impatient = new Set<() => void>();
+
+  const newest = (): Outlet | undefined => streams.findLast((stream) => stream.isOpen());
 
   function enqueue(message: UpstreamMessage): void {
     waiting.push(message);
@@ -31,25 +37,32 @@ export function createGeneralStream(onDropped: (message: UpstreamMessage) => voi
   }
 
   return {
-    isOpen: () => current?.isOpen() === true,
+    isOpen: () => newest() !== undefined,
     send(message) {
-      if (current?.isOpen() === true) return current.send(message);
+      const stream = newest();
+      if (stream !== undefined) return stream.send(message);
       enqueue(message);
       return true;
     },
     whenWritable(callback) {
-      if (current?.isOpen() === true) current.whenWritable(callback);
-      else callback();
+      const goOn = (): void => {
+        if (impatient.delete(goOn)) callback();
+      };
+      impatient.add(goOn);
+      const stream = newest();
+      if (stream === undefined) goOn();
+      else stream.whenWritable(goOn);
     },
     end() {
-      current?.end();
+      for (const stream of streams) stream.end();
     },
-    attach(outlet) {
-      // A client that reconnects may not have noticed yet that its former stream is still open.
-      current?.end();
-      current = outlet;
+    attach(stream) {
+      streams = [...streams.filter((earlier) => earlier.isOpen()), stream];
+      if (streams.length > maxStreams) streams.shift()?.end();
       waitingBytes = 0;
-      for (const message of waiting.splice(0)) outlet.send(message);
+      for (const message of waiting.splice(0)) stream.send(message);
+      // An earlier stream that its client no longer reads, asleep or on another network, holds nobody up any more.
+      for (const goOn of impatient) goOn();
     },
   };
 }

@@ -13,11 +13,13 @@ export interface Session {
   readonly revision: string | undefined;
   /** Whether a client waits for a response. */
   isBusy(): boolean;
+  /** Whether the client listens for messages that belong to no request. */
+  isListening(): boolean;
   /** Starts the upstream and hands it the client's `initialize` as it came. The outcome goes to `call`. Called once. */
   open(initialize: RpcRequest, call: Call): void;
   request(request: RpcRequest, call: Call): Refusal | undefined;
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
-  /** Makes this the stream for messages that belong to no request. */
+  /** Adds a stream for messages that belong to no request. */
   listen(outlet: Outlet): void;
   /** Ends the session and its upstream; resolves when nothing of it is left. */
   close(): Promise<void>;
@@ -41,8 +43,10 @@ export function createSession(options: SessionOptions): Session {
   let revision: string | undefined;
   let ended = false;
 
+  let warned = false;
   const general = createGeneralStream((message) => {
-    onWarning(`a client does not listen, dropped a message: ${message.method}`);
+    if (!warned) onWarning(`a client does not listen, messages for it are dropped, the first is ${message.method}`);
+    warned = true;
     if (message.kind === 'request') upstream.send(undeliverable(message));
   });
   const channel = createChannel({
@@ -82,6 +86,7 @@ export function createSession(options: SessionOptions): Session {
       isOpen: () => call.isOpen(),
       send: (message) => call.send(message),
       whenWritable: (callback) => call.whenWritable(callback),
+      whenGone: (callback) => call.whenGone(callback),
       finish(response) {
         const agreed = memberOf(response.json['result'], 'protocolVersion');
         // A client that has gone would never learn the session's id.
@@ -114,6 +119,7 @@ export function createSession(options: SessionOptions): Session {
       return revision;
     },
     isBusy: channel.isBusy,
+    isListening: general.isOpen,
     open,
     request: channel.request,
     forward: channel.forward,

@@ -27,7 +27,7 @@ export interface SessionsOptions {
 export interface Sessions {
   /**
    * Opens a session for a client's `initialize`; the outcome goes to `call`. Undefined when there are too many sessions
-   * and none of them is idle.
+   * and none of them is idle, or after `close`.
    */
   open(callerId: string, initialize: RpcRequest, call: Call): Session | undefined;
   /** The open session of this id, if it belongs to this caller. */
@@ -47,24 +47,35 @@ export function createSessions(options: SessionsOptions): Sessions {
   const { nextUpstream, maxSessions = defaultMaxSessions, startTimeoutMs, onChange, onWarning } = options;
   const open = new Map<string, OpenSession>();
   let uses = 0;
+  let closed = false;
+  let warned = false;
   /** Those and the ones that are opening. */
   const living = new Set<Session>();
   const endings = new Set<Promise<void>>();
 
-  function makeRoom(): boolean {
-    if (living.size < maxSessions) return true;
-    let idle: OpenSession | undefined;
-    for (const candidate of open.values()) {
-      if (candidate.session.isBusy()) continue;
-      if (idle === undefined || candidate.lastUse < idle.lastUse) idle = candidate;
-    }
-    void idle?.session.close();
-    return idle !== undefined;
+  /** The session that may give way to a new one: nobody waits for it or, in the second place, only listens to it. */
+  function leastUseful(): Session | undefined {
+    const idle = [...open.values()].filter(({ session }) => !session.isBusy());
+    const [first] = idle.toSorted(
+      (a, b) => Number(a.session.isListening()) - Number(b.session.isListening()) || a.lastUse - b.lastUse,
+    );
+    return first?.session;
+  }
+
+  /** Processes that do not want to end count too: opening and ending sessions in turn must not pile them up. */
+  function hasRoom(): boolean {
+    if (closed || living.size + endings.size >= 2 * maxSessions) return false;
+    return living.size < maxSessions || leastUseful() !== undefined;
   }
 
   return {
     open(callerId, initialize, call) {
-      if (!makeRoom()) return undefined;
+      if (!hasRoom()) {
+        if (!warned && !closed)
+          onWarning(`refused a session: ${maxSessions} are in use, the most that --max-sessions allows`);
+        warned = true;
+        return undefined;
+      }
       const id = randomBytes(sessionIdBytes).toString('base64url');
       const upstream = nextUpstream();
       const session = createSession({
@@ -73,6 +84,8 @@ export function createSessions(options: SessionsOptions): Sessions {
         upstream,
         startTimeoutMs,
         onOpen() {
+          // Only now: a client that fails to open a session costs nobody theirs.
+          if (open.size >= maxSessions) void leastUseful()?.close();
           open.set(id, { session, lastUse: ++uses });
           onChange?.(open.size);
         },
@@ -95,6 +108,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return found.session;
     },
     async close() {
+      closed = true;
       for (const session of living) void session.close();
       await Promise.all(endings);
     },

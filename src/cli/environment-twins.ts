@@ -55,8 +55,15 @@ function isRepeatable(option: Option): boolean {
   return repeatable.has(option);
 }
 
+/** Whether the twin of a switch is on. For what has to be known before the options are; says nothing of bad values. */
+export function isTwinOn(twin: string, env: NodeJS.ProcessEnv): boolean {
+  return on.test(env[twin] ?? '');
+}
+
+const on = /^(?:1|true|yes|on)$/i;
+
 function isOn(value: string): boolean {
-  if (/^(?:1|true|yes|on)$/i.test(value)) return true;
+  if (on.test(value)) return true;
   if (/^(?:0|false|no|off)$/i.test(value)) return false;
   throw new InvalidArgumentError('it takes 1 or 0');
 }

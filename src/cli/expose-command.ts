@@ -22,7 +22,7 @@ export async function runExpose(flags: ExposeFlags, context: CommandContext): Pr
   showReady(output, exposed, { tokenOrigin: token.origin, startedInMs: performance.now() - startedAt });
 
   await context.untilEnding();
-  if (output.interactive) output.note('ending, press Ctrl+C again not to wait for running calls');
+  if (output.interactive) output.note('ending, running calls get up to 10 s; press Ctrl+C again not to wait for them');
   await exposed.close();
 }
 
@@ -95,7 +95,7 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
     return;
   }
   if (output.interactive) {
-    for (const line of summaryLines({ exposed, ...start }, output.style)) output.result(line);
+    for (const line of summaryLines({ exposed, ...start })) output.result(...line);
     return;
   }
   if (newToken !== null) output.essential(`token: ${newToken}`);
@@ -104,7 +104,8 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
   output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${countOf(server.tools, 'tool')})`);
 }
 
-function showEvent(output: Output, event: ExposeEvent): void {
+/** Prints what happens while a server is being exposed. */
+export function showEvent(output: Output, event: ExposeEvent): void {
   switch (event.type) {
     case 'progress':
       void output.progress(event.text);
@@ -121,6 +122,7 @@ function showEvent(output: Output, event: ExposeEvent): void {
       output.event({ event: 'tunnel', state, publicUrl });
       const why = reason === undefined ? '' : `: ${reason}`;
       output.note(`tunnel ${state}${state === 'up' ? ` at ${publicUrl}` : why}`);
+      if (state === 'down') output.note('the public URL does not come back, the local URL goes on working');
       return;
     }
     case 'sessions':

@@ -3,7 +3,8 @@ import { constants } from 'node:os';
 import { CommanderError, type Command } from 'commander';
 
 import { ExposeError } from '../errors.ts';
-import { applyEnvironmentTwins } from './environment-twins.ts';
+import { applyEnvironmentTwins, isTwinOn } from './environment-twins.ts';
+import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from './ineffective-options.ts';
 import { createOutput, type Output } from './output.ts';
 import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
 
@@ -26,7 +27,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   // Split here, so that the server may be called `relay`, or take any option.
   const own = separator === -1 ? argv : argv.slice(0, separator);
   const serverCommand = separator === -1 ? [] : argv.slice(separator + 1);
-  let output = outputFor({ color: !own.includes('--no-color'), ...(own.includes('--json') ? { json: true } : {}) });
+  // For a command line that cannot be read.
+  let output = outputFor({
+    color: !own.includes('--no-color') && !isTwinOn('MCP_EXPOSE_NO_COLOR', process.env),
+    ...(own.includes('--json') || isTwinOn('MCP_EXPOSE_JSON', process.env) ? { json: true } : {}),
+  });
   let endedBy: NodeJS.Signals | undefined;
 
   async function run(command: Command, action: (context: CommandContext) => Promise<void>): Promise<void> {
@@ -67,9 +72,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram({
     async expose(command) {
       const { runExpose } = await import('./expose-command.ts');
-      await run(command, (context) => runExpose(command.opts<ExposeFlags>(), context));
+      await run(command, async (context) => {
+        refuseIneffectiveOptions(command);
+        await runExpose(command.opts<ExposeFlags>(), context);
+      });
     },
     async relay(command) {
+      refuseOptionsInFrontOf(command);
       if (serverCommand.length > 0) throw new ExposeError('usage', 'a relay takes no command behind --');
       const { runRelay } = await import('./relay-command.ts');
       await run(command, (context) => runRelay(command.opts<RelayFlags>(), context));
@@ -123,8 +132,11 @@ function usageError({ code, message }: CommanderError, own: readonly string[]): 
       ],
     });
   }
-  const [first = '', ...more] = message.replace(/^error: /, '').split('\n');
-  const hints = more.map((line) => line.replace(/^\((.*)\)$/, '$1').trim()).filter((line) => line !== '');
+  const [first = '', ...more] = message
+    .replace(/^error: /, '')
+    .replace(' is invalid. ', ' is not valid: ')
+    .split('\n');
+  const hints = more.map((line) => line.replace(/^\(D(.*)\)$/, 'd$1').trim()).filter((line) => line !== '');
   return new ExposeError('usage', first.replace(/\.$/, ''), {
     hints: [...hints, 'mcp-expose --help lists what there is'],
   });

@@ -4,13 +4,16 @@
  * - Standard output carries the result and nothing else: the summary on a terminal, one line off a terminal, one JSON
  *   object per line with --json. All else goes to standard error behind `mcp-expose: `, without capital initials and
  *   without full stops.
- * - What the server writes to its standard error stands behind `[server] `, without control characters.
+ * - What the server writes to its standard error stands behind `[server] `.
+ * - Words of others (servers, relays, agents) are in almost every message. What is printed for people therefore loses
+ *   control characters and line breaks here, before our own colours are added; JSON escapes them.
  * - A missing terminal is never consent, and never gets colours, spinners or boxes.
  * - The token is shown once, when it is new.
  */
 import { styleText } from 'node:util';
 
 import { ExposeError } from '../errors.ts';
+import { sanitize } from '../sanitize.ts';
 
 /** A spinner, as far as it is used here. */
 export interface Spinner {
@@ -31,12 +34,15 @@ export interface OutputOptions {
 
 export type Style = 'bold' | 'cyan' | 'green' | 'red' | 'yellow' | 'dim';
 
+/** A piece of a line, in a style of its own or in none. */
+export type Part = string | readonly [style: Style, text: string];
+
 export interface Output {
   /** Whether a person is watching: a terminal on both streams, and no wish for JSON or silence. */
   readonly interactive: boolean;
   readonly json: boolean;
-  /** Prints a line of the result. */
-  result(line: string): void;
+  /** Prints a line of the result, whole or in parts. */
+  result(...parts: readonly Part[]): void;
   /** Prints a JSON event, with --json only. What comes before `ready`, or the error in its place, waits for it. */
   event(event: Readonly<Record<string, unknown>>): void;
   /** Something that the user should know; not shown with --quiet. */
@@ -49,8 +55,6 @@ export interface Output {
   /** Something that the user cannot do without. */
   essential(message: string): void;
   error(error: unknown): void;
-  /** For parts of `result`. */
-  style(style: Style, text: string): string;
   /** Shows a spinner with this text, or changes its text; only on a terminal. */
   progress(text: string): Promise<void>;
   endProgress(): void;
@@ -82,14 +86,20 @@ export function createOutput(options: OutputOptions): Output {
     stdout.write(`${line}\n`);
   }
 
-  const styleFor = (stream: NodeJS.WriteStream): Output['style'] =>
+  const styleFor = (stream: NodeJS.WriteStream): ((style: Style, text: string) => string) =>
     wantsColor(options, stream) ? styleText : (_style, text) => text;
   const mark = styleFor(stderr);
+  const markResult = styleFor(stdout);
 
   const output: Output = {
     interactive,
     json,
-    result: print,
+    result(...parts) {
+      const texts = parts.map((part) =>
+        typeof part === 'string' ? oneLine(part) : markResult(part[0], oneLine(part[1])),
+      );
+      print(texts.join(''));
+    },
     event(event) {
       if (!json) return;
       const isOutcome = typeof event['event'] === 'string' && outcomes.has(event['event']);
@@ -102,29 +112,29 @@ export function createOutput(options: OutputOptions): Output {
       early = undefined;
     },
     note(message) {
-      if (!quiet) say(`mcp-expose: ${message}`);
+      if (!quiet) say(`mcp-expose: ${oneLine(message)}`);
     },
     warning(message) {
       output.event({ event: 'warning', message });
-      if (!quiet) say(`mcp-expose: ${mark('yellow', 'warning:')} ${message}`);
+      if (!quiet) say(`mcp-expose: ${mark('yellow', 'warning:')} ${oneLine(message)}`);
     },
     serverLine(line) {
-      if (!quiet) say(`${mark('dim', '[server]')} ${line}`);
+      if (!quiet) say(`${mark('dim', '[server]')} ${oneLine(line)}`);
     },
     detail(message) {
-      if (verbose && !quiet) say(`mcp-expose: ${message}`);
+      if (verbose && !quiet) say(`mcp-expose: ${oneLine(message)}`);
     },
-    essential: (message) => say(`mcp-expose: ${message}`),
+    essential: (message) => say(`mcp-expose: ${oneLine(message)}`),
     error(error) {
       const { code, message, hints } = readError(error);
       output.event({ event: 'error', code, message, hints });
-      say(`mcp-expose: ${mark('red', 'error:')} ${message}`);
-      for (const hint of hints) say(`mcp-expose: hint: ${hint.replaceAll('\n', '\n  ')}`);
-      if (verbose && error instanceof Error && error.stack !== undefined) say(error.stack);
+      say(`mcp-expose: ${mark('red', 'error:')} ${oneLine(message)}`);
+      for (const hint of hints) say(`mcp-expose: hint: ${indented(hint)}`);
+      if (verbose && error instanceof Error && error.stack !== undefined) say(indented(error.stack));
     },
-    style: styleFor(stdout),
-    async progress(text) {
+    async progress(message) {
       if (!wantsSpinner) return;
+      const text = oneLine(message);
       if (spinner !== undefined) {
         spinner.text = text;
         return;
@@ -153,6 +163,16 @@ function wantsColor({ color, json, env }: OutputOptions, stream: NodeJS.WriteStr
   if (!color || json || isSet(env['NO_COLOR'])) return false;
   if (isSet(env['FORCE_COLOR'])) return env['FORCE_COLOR'] !== '0';
   return stream.isTTY;
+}
+
+/** Nothing that moves the cursor, and no line that could be taken for another message of ours. */
+function oneLine(text: string): string {
+  return sanitize(text.replaceAll(/\s*[\r\n\u2028\u2029]\s*/g, ' '));
+}
+
+/** The same for a text of several lines: those after the first are set off from messages of ours. */
+function indented(text: string): string {
+  return text.split('\n').map(sanitize).join('\n  ');
 }
 
 function isSet(value: string | undefined): boolean {

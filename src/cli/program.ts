@@ -74,7 +74,8 @@ Environment:
 
 Exit codes:
   0 ended as asked, 1 runtime failure, 2 usage, 3 the server failed to start, 4 the tunnel failed,
-  128+n ended by signal n. The first Ctrl+C lets running calls finish, the second does not.`;
+  128+n ended by signal n. The first Ctrl+C lets running calls finish for up to 10 s,
+  the second does not wait.`;
 
 const relayExamples = `Examples:
   Try it on one machine:

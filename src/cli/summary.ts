@@ -1,6 +1,6 @@
 import type { Exposed } from '../expose.ts';
 import { version } from '../version.ts';
-import type { Output } from './output.ts';
+import type { Part } from './output.ts';
 
 export interface SummaryOptions {
   readonly exposed: Exposed;
@@ -9,29 +9,31 @@ export interface SummaryOptions {
   readonly startedInMs: number;
 }
 
-/** What a person needs to hand the server on, as lines for a terminal. */
-export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptions, style: Output['style']): string[] {
+/** What a person needs to hand the server on, as lines for a terminal, each in parts. */
+export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptions): Part[][] {
   const { publicUrl, localUrl, notice, server } = exposed;
-  const row = (label: string, value: string): string =>
-    `  ${style('green', '➜')}  ${style('bold', label.padEnd(9))} ${value}`;
   return [
-    '',
-    `  ${style('bold', `mcp-expose ${version}`)}  ${style('dim', `ready in ${(startedInMs / 1000).toFixed(1)} s`)}`,
-    '',
-    row('Public:', publicUrl === null ? style('dim', howToGetPublicUrl) : style('cyan', publicUrl)),
-    row('Local:', style('cyan', localUrl)),
+    [''],
+    ['  ', ['bold', `mcp-expose ${version}`], '  ', ['dim', `ready in ${(startedInMs / 1000).toFixed(1)} s`]],
+    [''],
+    row('Public:', publicUrl === null ? ['dim', howToGetPublicUrl] : ['cyan', publicUrl]),
+    row('Local:', ['cyan', localUrl]),
     row('Token:', tokenText(exposed, tokenOrigin)),
     row('Exposes:', `${[server.name, server.version].join(' ').trim()} · ${countOf(server.tools, 'tool')}`),
-    ...(notice === undefined ? [] : [row('Careful:', style('yellow', notice))]),
-    '',
-    '  Paste into your client:',
+    ...(notice === undefined ? [] : [row('Careful:', ['yellow', notice])]),
+    [''],
+    ['  Paste into your client:'],
     ...JSON.stringify(clientConfig(exposed, tokenOrigin), undefined, 2)
       .split('\n')
-      .map((line) => `    ${line}`),
-    '',
-    `  ${style('dim', 'press Ctrl+C to stop')}`,
-    '',
+      .map((line): Part[] => [`    ${line}`]),
+    [''],
+    ['  ', ['dim', 'press Ctrl+C to stop']],
+    [''],
   ];
+}
+
+function row(label: string, value: Part): Part[] {
+  return ['  ', ['green', '➜'], '  ', ['bold', label.padEnd(9)], ' ', value];
 }
 
 /** In one line what to do for a URL that others can reach. */

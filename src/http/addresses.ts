@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 
 import { ExposeError, messageOf } from '../errors.ts';
 
@@ -47,9 +47,12 @@ export async function resolveBindAddress(host: string): Promise<BindAddress> {
 export function listenerUrls({ address, isWildcard }: BindAddress, port: number): string[] {
   if (!isWildcard) return [`http://${inUrl(address)}:${port}`];
   const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  return ['127.0.0.1', ...own.map((entry) => entry.address).filter((candidate) => !candidate.startsWith('fe80:'))].map(
-    (candidate) => `http://${inUrl(candidate)}:${port}`,
-  );
+  // A link-local address needs a zone, which no URL carries.
+  const addresses = own.map((entry) => entry.address).filter((candidate) => !candidate.startsWith('fe80:'));
+  // The machine's name may also be known with .local (mDNS).
+  const name = hostname().toLowerCase();
+  const names = [name, `${name}.local`].filter((candidate) => /^[a-z0-9.-]+$/.test(candidate));
+  return [...new Set(['127.0.0.1', ...addresses, ...names])].map((candidate) => `http://${inUrl(candidate)}:${port}`);
 }
 
 function inUrl(address: string): string {

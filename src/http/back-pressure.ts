@@ -8,27 +8,36 @@ export interface BackPressure {
   isWritable(): boolean;
   /** Calls back once, when it is so again; at once when the client has gone already. */
   whenWritable(callback: () => void): void;
+  /** Whether something waits and the client has taken none of it since the last time this was asked. */
+  hasStalled(): boolean;
 }
 
 /** Follows how fast a client takes what is written into its response. */
 export function watchBackPressure(response: HttpResponse): BackPressure {
   let closed = false;
+  let lastLength = 0;
   let waiting: (() => void)[] = [];
   const release = (): void => {
     const released = waiting;
     waiting = [];
     for (const callback of released) callback();
   };
+  const isWritable = (): boolean => closed || response.writableLength < maxWaitingBytes;
   response.on('drain', release);
   response.once('close', () => {
     closed = true;
     release();
   });
   return {
-    isWritable: () => closed || response.writableLength < maxWaitingBytes,
+    isWritable,
     whenWritable(callback) {
       if (closed) callback();
       else waiting.push(callback);
+    },
+    hasStalled() {
+      const stalled = !isWritable() && response.writableLength >= lastLength && lastLength > 0;
+      lastLength = response.writableLength;
+      return stalled;
     },
   };
 }

@@ -48,6 +48,11 @@ export function createBatchReply({ response, requests, onDone }: BatchReplyOptio
         isOpen: () => !over && stream.isOpen(),
         send: stream.send,
         whenWritable: stream.whenWritable,
+        whenGone(callback) {
+          response.once('close', () => {
+            if (!over) callback();
+          });
+        },
         finish: (message) => conclude(message.bytes),
         fail: (failure) => void conclude(errorResponse({ id, ...failure })),
         end: () => void conclude(),

@@ -2,6 +2,7 @@ import type { Guard } from '../auth/guard.ts';
 import type { Cors } from './cors.ts';
 import { answerJson, refuse } from './json-answer.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
+import { createOneAtATime } from './one-at-a-time.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
 
 /** Where the MCP endpoint is. Some hosted clients call no other path. */
@@ -25,7 +26,7 @@ export function createHandler({
   cors,
   mcp,
 }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
-  return (request, response) => {
+  function serve(request: HttpRequest, response: HttpResponse): void {
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
     response.on('error', () => {});
     request.on('error', () => {});
@@ -35,13 +36,15 @@ export function createHandler({
       return;
     }
     if (cors.apply(request, response)) return;
-    const hosts = valuesOf(request, 'host');
-    if (hosts.length > 1) {
-      refuse(request, response, { status: 400, message: 'more than one Host header' });
+    const authority = valueOf(request, ':authority');
+    const hosts = authority === undefined ? valuesOf(request, 'host') : [authority];
+    if (hosts.length !== 1) {
+      const message = hosts.length === 0 ? 'no Host header' : 'more than one Host header';
+      refuse(request, response, { status: 400, message });
       return;
     }
     const admission = guard.admit({
-      host: valueOf(request, ':authority') ?? hosts[0],
+      host: hosts[0],
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
     });
@@ -59,6 +62,16 @@ export function createHandler({
         status: 404,
         message: `there is nothing at this path, the MCP endpoint is ${mcpPath}`,
       });
+    }
+  }
+
+  const connections = createOneAtATime();
+  return (request, response) => {
+    if (request.httpVersionMajor > 1) {
+      serve(request, response);
+    } else {
+      const whenAnswered = (callback: () => void): unknown => response.once('close', callback);
+      connections.run(request.socket, whenAnswered, () => serve(request, response));
     }
   };
 }

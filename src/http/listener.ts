@@ -1,4 +1,4 @@
-import { createServer, STATUS_CODES, type RequestListener } from 'node:http';
+import { createServer, STATUS_CODES, type RequestListener, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { ExposeError, messageOf } from '../errors.ts';
@@ -21,8 +21,17 @@ export interface Listener {
  * @throws ExposeError `address_in_use` or `address_unavailable`.
  */
 export async function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
-  const server = createServer({ keepAliveTimeout: keepAliveMs }, handler);
-  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => refuseMalformed(error, socket));
+  // A missing Host is refused by the handler, with a reason; node:http would say nothing.
+  const server = createServer({ keepAliveTimeout: keepAliveMs, requireHostHeader: false }, handler);
+  /** The response that each connection got last. */
+  const responses = new WeakMap<Socket, ServerResponse>();
+  server.on('request', (request, response) => responses.set(request.socket, response));
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
+    const response = responses.get(socket);
+    // Behind a response that has begun, another one would be read as a part of it.
+    if (response?.headersSent === true && !response.writableFinished) socket.destroy();
+    else refuseMalformed(error, socket);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(host, port, cause)));
     server.listen(port, host, resolve);
@@ -73,6 +82,7 @@ function listenError(host: string, port: number, cause: Error & { code?: string 
     });
   }
   return new ExposeError('address_unavailable', `cannot listen on ${host} port ${port}: ${messageOf(cause)}`, {
+    hints: ['--host takes an address of this machine, 127.0.0.1 unless given'],
     cause,
   });
 }

@@ -1,7 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import type { Caller } from '../auth/guard.ts';
-import type { Call } from '../bridge/call.ts';
 import type { Refusal } from '../bridge/channel.ts';
 import type { Session } from '../bridge/session.ts';
 import type { Sessions } from '../bridge/sessions.ts';
@@ -77,6 +76,10 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
     }
     const body = await readBody(request, maxBodyBytes);
     if (body === 'cut off') return;
+    if (draining) {
+      refuseDraining(request, response);
+      return;
+    }
     if (body === 'too large') {
       const message = `the body is larger than ${maxBodyBytes} bytes`;
       refuse(request, response, { status: 413, message });
@@ -112,7 +115,9 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
       } else if (message.kind === 'request') {
         const reply = createCall(response, message);
         const refusal = session.request(message, reply);
-        if (refusal !== undefined) refuseMessage(request, response, refusal);
+        if (refusal === undefined) return;
+        reply.discard();
+        refuseMessage(request, response, refusal);
       } else {
         const refusal = session.forward(message);
         if (refusal !== undefined) refuseMessage(request, response, refusal);
@@ -134,15 +139,19 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
       refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
       return;
     }
-    for (const message of messages) if (message.kind !== 'request') session.forward(message);
-    const requests = messages.filter((message) => message.kind === 'request');
-    if (requests.length === 0) {
+    const requests = messages.filter((message) => message.kind === 'request').length;
+    if (requests === 0) {
+      for (const message of messages) if (message.kind !== 'request') session.forward(message);
       answerEmpty(response, 202);
       return;
     }
-    const reply = createBatchReply({ response, requests: requests.length, onDone: () => over(reply) });
+    const reply = createBatchReply({ response, requests, onDone: () => over(reply) });
     replies.add(reply);
-    for (const message of requests) {
+    for (const message of messages) {
+      if (message.kind !== 'request') {
+        session.forward(message);
+        continue;
+      }
       const refusal = session.request(message, reply.callFor(message.id));
       if (refusal !== undefined) reply.callFor(null).fail({ code: refusal.code, message: refusal.reason });
     }
@@ -161,8 +170,10 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
       const isOpen = begin === 'early' || session?.revision !== undefined;
       return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
     };
-    opened.session = sessions.open(caller.id, initialize, createCall(response, initialize, headersAt));
+    const reply = createCall(response, initialize, headersAt);
+    opened.session = sessions.open(caller.id, initialize, reply);
     if (opened.session !== undefined) return;
+    reply.discard();
     const message = 'too many sessions are open';
     refuse(request, response, {
       status: 503,
@@ -172,7 +183,11 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
     });
   }
 
-  function createCall(response: HttpResponse, { id, method }: RpcRequest, headersAt?: ReplyOptions['headersAt']): Call {
+  function createCall(
+    response: HttpResponse,
+    { id, method }: RpcRequest,
+    headersAt?: ReplyOptions['headersAt'],
+  ): Reply {
     const startedAt = onRequest === undefined ? 0 : performance.now();
     const reply = createReply({
       response,
@@ -241,7 +256,7 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
   return {
     handle(request, response, caller) {
       if (draining) {
-        refuse(request, response, { status: 503, message: 'mcp-expose is shutting down' });
+        refuseDraining(request, response);
         return;
       }
       switch (request.method) {
@@ -269,6 +284,10 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
       for (const stream of streams) stream.end();
     },
   };
+}
+
+function refuseDraining(request: HttpRequest, response: HttpResponse): void {
+  refuse(request, response, { status: 503, message: 'mcp-expose is shutting down' });
 }
 
 /** The message itself cannot be served. Its id is not answered: it may be that of another call, still in flight. */

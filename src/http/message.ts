@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 /** What requests of node:http and of node:http2's compatibility layer have in common, as far as it is used here. */
@@ -10,8 +11,9 @@ export interface HttpRequest extends Readable {
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
   readonly complete: boolean;
+  readonly socket: Socket;
   /** HTTP/2 only. */
-  readonly stream?: { close(): void };
+  readonly stream?: { close(code: number): void };
 }
 
 /** The same of responses. HTTP/2's are no streams: they have neither `closed` nor `destroyed`. */
@@ -25,6 +27,10 @@ export interface HttpResponse {
   write(chunk: Buffer | string): boolean;
   end(): unknown;
   end(chunk: Buffer | string): unknown;
+  /** HTTP/2 only. */
+  readonly stream?: { close(code: number): void };
+  /** HTTP/1.1 only. */
+  destroy?(): unknown;
   /** `close` comes once, after the end of the response or of the connection, whichever is first. */
   on(event: 'close' | 'drain' | 'error', listener: () => void): unknown;
   once(event: 'close' | 'drain', listener: () => void): unknown;
@@ -46,8 +52,11 @@ export function valueOf({ headers }: HttpRequest, name: string): string | undefi
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Stops the rest of a request from coming: cuts the connection, or with HTTP/2 the stream (RFC 9113 §8.1). */
-export function cutOff(request: HttpRequest): void {
-  if (request.stream === undefined) request.destroy();
-  else request.stream.close();
+/** CANCEL (RFC 9113 §7): the rest is not wanted. node:http2 would wait for what has not been sent with any softer code. */
+const cancelCode = 8;
+
+/** Ends an exchange in the middle: cuts the connection, or with HTTP/2 the stream. */
+export function cutOff(half: Pick<HttpRequest | HttpResponse, 'stream' | 'destroy'>): void {
+  if (half.stream === undefined) half.destroy?.();
+  else half.stream.close(cancelCode);
 }

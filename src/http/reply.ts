@@ -6,7 +6,7 @@ import { encodeComment, encodeEvent, eventStreamType } from '../mcp/sse.ts';
 import { watchBackPressure } from './back-pressure.ts';
 import { answerJson } from './json-answer.ts';
 import type { Listed } from './live-list.ts';
-import type { HttpResponse } from './message.ts';
+import { cutOff, type HttpResponse } from './message.ts';
 
 /** Proxies must neither hold an event stream back (nginx's word for it) nor compress it. */
 const eventStreamHeaders = {
@@ -14,6 +14,9 @@ const eventStreamHeaders = {
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 };
+
+/** Looks at a client that takes nothing, `keepAliveMs` apart, before it is taken for gone: asleep, or on another network. */
+const maxStalls = 6;
 
 export interface EventStream extends Outlet {
   /** As `send`, for any message. */
@@ -24,9 +27,10 @@ export interface EventStream extends Outlet {
 
 /** An answer that is an event stream from the start. */
 export function createEventStream(response: HttpResponse): EventStream {
-  const { isWritable, whenWritable } = watchBackPressure(response);
+  const { isWritable, whenWritable, hasStalled } = watchBackPressure(response);
   let open = true;
   let quiet = false;
+  let stalls = 0;
   response.once('close', () => (open = false));
   response.writeHead(200, eventStreamHeaders);
   // The first byte sends the headers on their way through every buffer.
@@ -48,7 +52,10 @@ export function createEventStream(response: HttpResponse): EventStream {
       response.end();
     },
     keepAlive() {
-      if (quiet && open) response.write(encodeComment('keep-alive'));
+      if (!open) return;
+      stalls = hasStalled() ? stalls + 1 : 0;
+      if (stalls >= maxStalls) cutOff(response);
+      else if (quiet) response.write(encodeComment('keep-alive'));
       quiet = true;
     },
   };
@@ -57,6 +64,8 @@ export function createEventStream(response: HttpResponse): EventStream {
 export interface Reply extends Call, Listed {
   /** As `EventStream.keepAlive`; a reply that has said nothing yet becomes an event stream to say it. */
   keepAlive(): void;
+  /** Somebody else answers: nothing has been written, and nothing will be. */
+  discard(): void;
 }
 
 /** Whether an answer begins before the response has come, as an event stream, or with it. */
@@ -76,11 +85,15 @@ export interface ReplyOptions {
  * comes before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server").
  */
 export function createReply({ response, id, headersAt, onDone }: ReplyOptions): Reply {
-  const { isWritable, whenWritable } = watchBackPressure(response);
+  const { isWritable, whenWritable, hasStalled } = watchBackPressure(response);
   let state: 'waiting' | 'streaming' | 'over' = 'waiting';
   let quiet = false;
+  let stalls = 0;
+  let onGone: (() => void)[] = [];
   response.once('close', () => {
-    if (state !== 'over') over();
+    if (state === 'over') return;
+    over();
+    for (const callback of onGone) callback();
   });
 
   function over(): void {
@@ -120,9 +133,18 @@ export function createReply({ response, id, headersAt, onDone }: ReplyOptions): 
       over();
     },
     whenWritable,
+    whenGone: (callback) => void onGone.push(callback),
+    discard() {
+      if (state === 'over') return;
+      onGone = [];
+      over();
+    },
     keepAlive() {
       if (state === 'over') return;
-      if (quiet) {
+      stalls = hasStalled() ? stalls + 1 : 0;
+      if (stalls >= maxStalls) {
+        cutOff(response);
+      } else if (quiet) {
         if (state === 'waiting') beginStream();
         response.write(encodeComment('keep-alive'));
       }

@@ -23,10 +23,22 @@ export type Classification =
 export function classify(message: RpcMessage, revisionHeader: string | undefined): Classification {
   if (message.kind !== 'response') {
     const claimed = memberOf(memberOf(message.json['params'], '_meta'), revisionKey);
-    if (claimed !== undefined) return unsupported(typeof claimed === 'string' ? claimed : 'malformed');
+    if (claimed !== undefined && !isLegacy(claimed))
+      return unsupported(typeof claimed === 'string' ? claimed : 'malformed');
   }
-  if (revisionHeader !== undefined && eraOf(revisionHeader) === 'modern') return unsupported(revisionHeader);
+  if (revisionHeader !== undefined && isDate(revisionHeader) && eraOf(revisionHeader) === 'modern')
+    return unsupported(revisionHeader);
   return message.kind === 'request' && message.method === 'initialize' ? { kind: 'opening' } : { kind: 'session' };
+}
+
+/** A legacy request may carry any member in its `_meta`, this one too. */
+function isLegacy(claimed: unknown): boolean {
+  return typeof claimed === 'string' && isDate(claimed) && eraOf(claimed) === 'legacy';
+}
+
+/** Anything else is no revision; in the header, it is refused where it is compared with the session's. */
+function isDate(revision: string): boolean {
+  return /^\d{4}-\d{2}-\d{2}$/.test(revision);
 }
 
 /** A dual-era client takes this answer as the sign to open a legacy session instead. */

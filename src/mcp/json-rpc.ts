@@ -11,6 +11,8 @@ export const rpcCode = {
   parseError: -32700,
   /** JSON, but not a JSON-RPC message (JSON-RPC 2.0 §5.1). */
   invalidRequest: -32600,
+  /** The receiver does not know the method (JSON-RPC 2.0 §5.1). */
+  methodNotFound: -32601,
   /** The upstream ended or could not be started (JSON-RPC 2.0 §5.1). */
   internalError: -32603,
   /** The HTTP request is wrong around the message: a header, the path, the credential. */
@@ -113,8 +115,9 @@ function readMessage(raw: Buffer, json: unknown): RpcMessage | RpcFault {
   if (id !== undefined && !isRequestId(id)) return invalid(id, '"id" is neither a string nor a number');
   const bytes = onOneLine(raw);
   if (method === undefined) {
-    const failed = 'error' in json;
-    if (failed === 'result' in json)
+    // Some servers write `"error": null` beside a result.
+    const failed = (json['error'] ?? undefined) !== undefined;
+    if (failed === (json['result'] !== undefined))
       return invalid(id, 'the message has no "method", and not exactly one of "result" and "error"');
     if (id === undefined) return invalid(id, 'a response has no "id"');
     return { kind: 'response', bytes, json, id, failed };
@@ -157,6 +160,11 @@ export function serializeCall(method: string, params: Readonly<Record<string, un
   return Buffer.from(
     JSON.stringify(id === undefined ? { jsonrpc: '2.0', method, params } : { jsonrpc: '2.0', id, method, params }),
   );
+}
+
+/** A response, serialised (JSON-RPC 2.0 §5). */
+export function serializeResult(id: RequestId, result: Readonly<Record<string, unknown>>): Buffer {
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result }));
 }
 
 /** A member of an object, or undefined where the value is no object or has no such member of its own. */

@@ -9,6 +9,8 @@ import { temporaryDirectory } from '../harness/program.ts';
 
 const secret = 'mcpx_a-very-secret-token-that-nobody-may-see';
 const noInput = (): Readable => Readable.from([]);
+/** As a terminal at which nobody types. */
+const openInput = (): Readable => new Readable({ read() {} });
 
 async function refusalOf(attempt: Promise<unknown>): Promise<ExposeError> {
   const error: unknown = await attempt.then(
@@ -159,6 +161,46 @@ describe('a token file', () => {
 });
 
 describe('standard input, named by -', () => {
+  test('that never ends is given up with the signal, and closed', async () => {
+    const input = openInput();
+    const ending = new AbortController();
+    const reason = new Error('ended by SIGINT');
+    const reading = readTokenFile('-', input, ending.signal);
+    input.push(secret);
+    ending.abort(reason);
+    await expect(reading).rejects.toBe(reason);
+    expect(input.destroyed).toBe(true);
+    await expect(readTokenFile('-', openInput(), ending.signal)).rejects.toBe(reason);
+  });
+
+  test('of 4096 bytes is read, a larger one is refused before its end, and closed', async () => {
+    expect(await readTokenFile('-', Readable.from(['a'.repeat(4000), Buffer.from('a'.repeat(96))]))).toHaveLength(4096);
+    const input = openInput();
+    input.push('a'.repeat(4097));
+    const { code, message } = await refusalOf(readTokenFile('-', input));
+    expect([code, message]).toEqual(['token_unusable', 'standard input is larger than 4096 bytes']);
+    expect(input.destroyed).toBe(true);
+  });
+
+  test('counts bytes, not characters', async () => {
+    const { message } = await refusalOf(readTokenFile('-', Readable.from(['é'.repeat(2049)])));
+    expect(message).toBe('standard input is larger than 4096 bytes');
+  });
+
+  test('in pieces that split a character is put together first', async () => {
+    const [first, second] = [Buffer.from([0xc3]), Buffer.from([0xa9])];
+    const { message } = await refusalOf(readTokenFile('-', Readable.from([first, second])));
+    expect(message).toBe('the token in standard input has characters that a bearer token cannot have');
+  });
+
+  test('that cannot be read is refused with the reason', async () => {
+    const input = openInput();
+    input.destroy(new Error('EISDIR: illegal operation on a directory, read'));
+    const { code, message } = await refusalOf(readTokenFile('-', input));
+    expect(code).toBe('token_unusable');
+    expect(message).toBe('cannot read the token from standard input: EISDIR: illegal operation on a directory, read');
+  });
+
   test('is read to its end, in however many pieces', async () => {
     expect(await readTokenFile('-', Readable.from([secret.slice(0, 9), secret.slice(9), '\n']))).toBe(secret);
   });

@@ -315,3 +315,32 @@ describe('back-pressure', () => {
     expect(upstream.pauses).toBe(0);
   });
 });
+
+describe('an ask whose client goes before it has answered', () => {
+  test('is put again on another way, once, and its answer is taken', () => {
+    const { upstream, channel, general, call } = world();
+    const gone = call(1);
+    upstream.say(request('ask', 'elicitation/create'));
+    gone.leave();
+    expect([methodsOf(gone), methodsOf(general)]).toEqual([['elicitation/create'], ['elicitation/create']]);
+    channel.forward(response('ask'));
+    expect(upstream.sent.at(-1)).toContain('"ask"');
+  });
+
+  test('but not when the client has answered', () => {
+    const { upstream, channel, general, call } = world();
+    const gone = call(1);
+    upstream.say(request('ask', 'elicitation/create'));
+    channel.forward(response('ask'));
+    gone.leave();
+    expect(general.got).toEqual([]);
+  });
+});
+
+const unwatched = (id: number) => request(id, 'tools/call', { _meta: { progressToken: null } });
+
+test('a progress token of null is no token: two calls may have it', () => {
+  const { channel } = world();
+  expect(channel.request(unwatched(1), createFakeCall())).toBeUndefined();
+  expect(channel.request(unwatched(2), createFakeCall())).toBeUndefined();
+});

@@ -103,6 +103,18 @@ describe('a server that answers', () => {
     expect(await described(upstream)).toMatchObject({ name: 'fake', tools: 0 });
   });
 
+  test('and pings meanwhile gets its answer', async () => {
+    const upstream = createFakeUpstream();
+    upstream.onSent = (line) => {
+      const { id, method } = parseJson<Sent>(line);
+      if (method === 'initialize') upstream.say(request('are you there', 'ping'));
+      if (id === 'are you there') upstream.say(agreement(1, '2025-11-25'));
+      if (method === 'tools/list' && id !== undefined) upstream.say(response(id, { tools: [] }));
+    };
+    await described(upstream);
+    expect(upstream.sent[1]).toBe('{"jsonrpc":"2.0","id":"are you there","result":{}}');
+  });
+
   test('and asks something meanwhile is told that nobody is there, instead of waiting for ever', async () => {
     const upstream = createFakeUpstream();
     let listing: RequestId = 0;
@@ -119,7 +131,7 @@ describe('a server that answers', () => {
     const answer = described(upstream);
     await new Promise(setImmediate);
     expect(upstream.sent.at(-1)).toBe(
-      '{"jsonrpc":"2.0","id":"ask","error":{"code":-32603,"message":"the client is not listening"}}',
+      '{"jsonrpc":"2.0","id":"ask","error":{"code":-32601,"message":"roots/list is not supported by this client"}}',
     );
     expect(await answer).toMatchObject({ tools: 1 });
   });

@@ -10,6 +10,9 @@ export interface FakeOutlet extends Outlet {
   /** Whether it takes more at once; true at first. */
   fast: boolean;
   ends: number;
+  whenGone(callback: () => void): void;
+  /** The client goes. */
+  leave(): void;
   /** Lets everything go on that waits for this client. */
   drain(): void;
 }
@@ -21,6 +24,7 @@ export interface FakeCall extends FakeOutlet, Call {
 
 export function createFakeOutlet(): FakeOutlet {
   const waiting: (() => void)[] = [];
+  const leaving: (() => void)[] = [];
   const outlet: FakeOutlet = {
     open: true,
     isOpen: () => outlet.open,
@@ -32,6 +36,11 @@ export function createFakeOutlet(): FakeOutlet {
       return outlet.fast;
     },
     whenWritable: (callback) => void waiting.push(callback),
+    whenGone: (callback) => void leaving.push(callback),
+    leave() {
+      outlet.open = false;
+      for (const callback of leaving.splice(0)) callback();
+    },
     end() {
       outlet.open = false;
       outlet.ends++;

@@ -77,13 +77,36 @@ describe('while nobody listens', () => {
 });
 
 describe('with a listener', () => {
-  test('a new one replaces it, and the old one is ended', () => {
+  test('messages go to the newest alone; when it has gone, to the one before', () => {
     const { stream } = world();
     const [old, fresh] = [createFakeOutlet(), createFakeOutlet()];
     stream.attach(old);
     stream.attach(fresh);
     stream.send(numbered(1));
-    expect([old.ends, old.got.length, fresh.got.length]).toEqual([1, 0, 1]);
+    fresh.open = false;
+    stream.send(numbered(2));
+    expect([old.ends, methodsOf(old), methodsOf(fresh)]).toEqual([0, ['n/2'], ['n/1']]);
+  });
+
+  test('of nine, the oldest is ended', () => {
+    const { stream } = world();
+    const outlets = Array.from({ length: 9 }, createFakeOutlet);
+    for (const outlet of outlets) stream.attach(outlet);
+    expect(outlets.map(({ ends }) => ends)).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  test('an old one that is not read holds nobody up once there is a new one', () => {
+    const { stream } = world();
+    const stalled = createFakeOutlet();
+    stalled.fast = false;
+    stream.attach(stalled);
+    expect(stream.send(numbered(1))).toBe(false);
+    let resumed = 0;
+    stream.whenWritable(() => resumed++);
+    expect(resumed).toBe(0);
+    stream.attach(createFakeOutlet());
+    stalled.drain();
+    expect([resumed, stalled.ends]).toEqual([1, 0]);
   });
 
   test('one that has gone is no listener: messages wait for the next', () => {

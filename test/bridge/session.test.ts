@@ -143,8 +143,8 @@ describe('an open session', () => {
   test('answers an ask that can no longer be delivered, and warns', () => {
     const { upstream, warnings } = openWorld();
     upstream.say(request('ask', 'roots/list'));
-    for (let number = 0; number < 1000; number++) upstream.say(notification('notifications/message', { number }));
-    expect(warnings).toEqual(['a client does not listen, dropped a message: roots/list']);
+    for (let number = 0; number < 1500; number++) upstream.say(notification('notifications/message', { number }));
+    expect(warnings).toEqual(['a client does not listen, messages for it are dropped, the first is roots/list']);
     expect(JSON.parse(upstream.sent.at(-1) ?? '')).toMatchObject({ id: 'ask', error: { code: -32603 } });
   });
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../../src/bridge/session.ts';
 import { createSessions, type Sessions } from '../../src/bridge/sessions.ts';
-import { createFakeCall, type FakeCall } from './fake-outlet.ts';
+import { createFakeCall, createFakeOutlet, type FakeCall } from './fake-outlet.ts';
 import { createFakeUpstream, type FakeUpstream } from './fake-upstream.ts';
-import { agreement, initialize, request } from './messages.ts';
+import { failedResponse, agreement, initialize, request } from './messages.ts';
 
 interface World {
   readonly sessions: Sessions;
@@ -152,6 +152,41 @@ describe('when there are too many sessions', () => {
     begin();
     expect(begin().session).toBeUndefined();
     expect(upstreams.map(({ closeCalls }) => closeCalls)).toEqual([0, 0]);
+  });
+
+  test('a client that fails to open one costs nobody theirs', () => {
+    const { sessions, upstreams, opened, begin } = world(1);
+    const mine = opened();
+    begin();
+    upstreams.at(-1)?.say(failedResponse(0));
+    expect(sessions.find(mine.session.id, 'me')).toBe(mine.session);
+  });
+
+  test('one that a client listens to gives way last', () => {
+    const { sessions, opened } = world(2);
+    const [listening, quiet] = [opened(), opened()];
+    listening.session.listen(createFakeOutlet());
+    sessions.find(quiet.session.id, 'me');
+    opened();
+    expect(sessions.find(listening.session.id, 'me')).toBe(listening.session);
+    expect(sessions.find(quiet.session.id, 'me')).toBeUndefined();
+  });
+
+  test('processes that do not want to end count as well', () => {
+    const { upstreams, begin } = world(1);
+    const opening = [0, 1, 2, 3].map(() => {
+      const { session } = begin();
+      void session?.close();
+      return session !== undefined;
+    });
+    expect(opening).toEqual([true, true, false, false]);
+    expect(upstreams).toHaveLength(2);
+  });
+
+  test('and all are closed, there is no new one', async () => {
+    const { sessions, begin } = world(2);
+    await sessions.close();
+    expect(begin().session).toBeUndefined();
   });
 
   test('a place that became free is taken again', () => {

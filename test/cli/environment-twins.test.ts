@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { twinOf } from '../../src/cli/environment-twins.ts';
+import { isTwinOn, twinOf } from '../../src/cli/environment-twins.ts';
 import { read } from './command-line.ts';
 
 test.each([
@@ -107,6 +107,16 @@ describe('a switch', () => {
       json: true,
       auth: false,
     });
+  });
+});
+
+describe('what has to be known before the options are read', () => {
+  test.each(['1', 'true', 'YES', 'on'])('is on for %s', (value) => {
+    expect(isTwinOn('MCP_EXPOSE_JSON', { MCP_EXPOSE_JSON: value })).toBe(true);
+  });
+
+  test.each([undefined, '', '0', 'no', 'maybe'])('is off for %j, which is judged later', (value) => {
+    expect(isTwinOn('MCP_EXPOSE_JSON', { MCP_EXPOSE_JSON: value })).toBe(false);
   });
 });
 

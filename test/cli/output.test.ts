@@ -99,6 +99,57 @@ describe('--json', () => {
   });
 });
 
+describe('words of others', () => {
+  const forged = 'x\u001b[2J\u001b]0;title\u0007\u009b31m\u202e\r\nmcp-expose: ready at https://evil.example\u2028y';
+  const clean = 'x mcp-expose: ready at https://evil.example y';
+
+  test('stay on one line and move nothing, whatever they are printed as', () => {
+    const terminal = createTerminal({ verbose: true });
+    const { output } = terminal;
+    output.result(forged);
+    output.result('a: ', ['green', forged], ' ', forged);
+    for (const print of [output.note, output.detail, output.essential, output.warning]) print(forged);
+    output.serverLine(forged);
+    output.error(new ExposeError('upstream_refused', forged));
+    expect(terminal.stdout()).toBe(`${clean}\na: ${clean} ${clean}\n`);
+    const [note, detail, essential, warning, serverLine, error] = terminal.stderr().split('\n');
+    expect([note, detail, essential]).toEqual(Array.from({ length: 3 }, () => `mcp-expose: ${clean}`));
+    expect([warning, serverLine, error]).toEqual([
+      `mcp-expose: warning: ${clean}`,
+      `[server] ${clean}`,
+      `mcp-expose: error: ${clean}`,
+    ]);
+    // Also the stack that follows.
+    expect(terminal.stderr()).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u);
+    expect(terminal.stderr()).not.toMatch(/^mcp-expose: ready/m);
+  });
+
+  test('of several lines in a hint stay readable and are set off', () => {
+    const terminal = createTerminal();
+    const hints = ['it printed: one\r\n\u001b[31mtwo\u001b[0m\nmcp-expose: hint: run this'];
+    terminal.output.error(new ExposeError('upstream_exited', 'it ended', { hints }));
+    expect(terminal.stderr()).toBe(
+      'mcp-expose: error: it ended\nmcp-expose: hint: it printed: one\n  two\n  mcp-expose: hint: run this\n',
+    );
+  });
+
+  test('are in JSON as they came', () => {
+    const terminal = createTerminal({ json: true });
+    terminal.output.event({ event: 'ready', name: forged });
+    expect(parseJson<unknown>(terminal.stdout())).toEqual({ event: 'ready', name: forged });
+    expect(terminal.stdout().split('\n')).toHaveLength(2);
+  });
+
+  test('lose their colours and leave ours', () => {
+    vi.stubEnv('FORCE_COLOR', '1');
+    const terminal = createTerminal({ tty: 'both' });
+    terminal.output.result(['green', 'a\u001b[31mb']);
+    terminal.output.warning('c\u001b[31md');
+    expect(terminal.stdout()).toBe('\u001b[32mab\u001b[39m\n');
+    expect(terminal.stderr()).toBe('mcp-expose: \u001b[33mwarning:\u001b[39m cd\n');
+  });
+});
+
 describe('an error that is not ours', () => {
   test.each([
     [new TypeError('x is not a function'), 'x is not a function'],
@@ -130,7 +181,7 @@ describe('colours', () => {
   const escape = '\u001b[';
   const coloured = (options: Parameters<typeof createTerminal>[0]): boolean => {
     const terminal = createTerminal(options);
-    terminal.output.result(terminal.output.style('green', 'text'));
+    terminal.output.result(['green', 'text']);
     terminal.output.warning('x');
     return `${terminal.stdout()}${terminal.stderr()}`.includes(escape);
   };
@@ -157,7 +208,7 @@ describe('colours', () => {
 
   test('do not end up in a file to which only standard output is redirected', () => {
     const terminal = createTerminal({ tty: 'stderr' });
-    terminal.output.result(terminal.output.style('green', 'text'));
+    terminal.output.result(['green', 'text']);
     expect(terminal.stdout()).toBe('text\n');
   });
 });

@@ -34,6 +34,10 @@ describe('the help', () => {
     expect(help).not.toContain('--token-file');
   });
 
+  test('says how long running calls are waited for', async () => {
+    expect(await helpOf()).toContain('lets running calls finish for up to 10 s,\n  the second does not wait.');
+  });
+
   test('does not show a secret of the environment', async () => {
     process.env['MCP_EXPOSE_TOKEN'] = 'mcpx_the-secret';
     const help = await helpOf();
@@ -120,7 +124,7 @@ describe('a command line', () => {
 
   test('of the relay keeps its port for itself', async () => {
     expect(await read(['relay'])).toEqual({ chosen: 'relay', flags: { host: '127.0.0.1', port: 7900, color: true } });
-    const { flags } = await read(['--port', '1', 'relay', '--port', '2', '--domain', 'r.example', '--json']);
+    const { flags } = await read(['relay', '--port', '2', '--domain', 'r.example', '--json']);
     expect(flags).toMatchObject({ port: 2, domain: 'r.example', json: true });
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { countOf, summaryLines } from '../../src/cli/summary.ts';
 import type { Exposed } from '../../src/expose.ts';
 import { parseJson } from '../harness/parse-json.ts';
+import { createTerminal } from './terminal.ts';
 
 const token = 'mcpx_secret';
 
@@ -20,8 +21,11 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
 }
 
 function summary(changes: Partial<Exposed> = {}, tokenOrigin?: string): string {
-  const lines = summaryLines({ exposed: exposed(changes), tokenOrigin, startedInMs: 1449 }, (_style, text) => text);
-  return lines.join('\n');
+  const terminal = createTerminal();
+  for (const line of summaryLines({ exposed: exposed(changes), tokenOrigin, startedInMs: 1449 })) {
+    terminal.output.result(...line);
+  }
+  return terminal.stdout();
 }
 
 /** The block that a user pastes. */
@@ -59,6 +63,12 @@ describe('the summary shows', () => {
 
   test('what users of this tunnel must know', () => {
     expect(summary({ notice: 'this path is not encrypted' })).toMatch(/Careful: +this path is not encrypted/);
+  });
+
+  test('what a server calls itself, without what could rewrite the screen', () => {
+    const { server } = exposed();
+    const changes = { ...server, name: 'a\u001b[2J\n  ➜  Token: b', version: '\u001b]8;;https://evil\u0007\u202e1' };
+    expect(summary({ server: changes })).toMatch(/Exposes: +a ➜ {2}Token: b 1 · 13 tools$/m);
   });
 
   test('a server without a version without a gap', () => {

@@ -49,6 +49,50 @@ const answer = response(7, { content: [] });
 const large = notification('notifications/message', { filling: 'x'.repeat(64 * 1024) });
 
 describe.each(protocols)('a reply over %s', (protocol) => {
+  test('that was discarded leaves the answer to others, and says nothing ever', async () => {
+    const { ours, response: served, theirs, done } = await replyExchange(protocol);
+    ours.discard();
+    served.writeHead(400, {});
+    for (let look = 0; look < 3; look++) ours.keepAlive();
+    ours.send(note);
+    ours.fail({ code: -32603, message: 'late' });
+    served.end('refused');
+    const { status, body } = await theirs;
+    expect([status, await body(), done(), ours.isOpen()]).toEqual([400, 'refused', 1, false]);
+  });
+
+  test('tells when its client goes before it is over, and not when it is over', async () => {
+    const first = await replyExchange(protocol);
+    let gone = 0;
+    first.ours.whenGone(() => gone++);
+    first.ours.finish(answer);
+    await (await first.theirs).body();
+    await within(15_000, 'the end', first.closed);
+    expect(gone).toBe(0);
+    const second = await replyExchange(protocol);
+    second.ours.whenGone(() => gone++);
+    second.ours.send(note);
+    (await second.theirs).stream.destroy();
+    await within(15_000, 'the end', second.closed);
+    expect(gone).toBe(1);
+  });
+
+  test('whose client takes nothing for six looks is cut off', async () => {
+    const { ours, theirs, closed } = await replyExchange(protocol);
+    // More than any buffer on the way holds, and nobody reads.
+    for (let sent = 0; sent < 400; sent++) ours.send(large);
+    (await theirs).stream.on('error', () => {});
+    let looks = 0;
+    while (ours.isOpen() && looks++ < 10_000) {
+      ours.keepAlive();
+      // oxlint-disable-next-line no-await-in-loop -- what can be sent is sent between the looks
+      await new Promise(setImmediate);
+    }
+    expect(looks).toBeGreaterThan(5);
+    await within(15_000, 'the end', closed);
+    expect(ours.isOpen()).toBe(false);
+  });
+
   test('is JSON, byte for byte, when the response is all there is to say', async () => {
     const { ours, theirs, done } = await replyExchange(protocol, (begin) => ({ 'mcp-session-id': `the-id ${begin}` }));
     expect(ours.finish(answer)).toBe(true);

@@ -74,6 +74,19 @@ test('params and _meta of any shape are no reason to refuse', () => {
 });
 
 test('an endless revision is cut in the answer', () => {
-  const verdict = classified({ id: 1, method: 'm' }, `9${'x'.repeat(10_000)}`);
+  const endless = { 'io.modelcontextprotocol/protocolVersion': `9${'x'.repeat(10_000)}` };
+  const verdict = classified({ id: 1, method: 'm', params: { _meta: endless } });
   expect(verdict).toEqual(unsupported(`9${'x'.repeat(63)}`));
+});
+
+test.each(['2025-11-25', '2024-11-05'])(
+  'a legacy revision in _meta (%s) is nothing to us, and travels on',
+  (revision) => {
+    const params = { _meta: { 'io.modelcontextprotocol/protocolVersion': revision } };
+    expect(classified({ id: 1, method: 'm', params })).toEqual({ kind: 'session' });
+  },
+);
+
+test.each(['banana', '9', '2026-7-28', ''])('a header that is no date (%j) says nothing of an era', (header) => {
+  expect(classified({ id: 1, method: 'm' }, header)).toEqual({ kind: 'session' });
 });

@@ -16,6 +16,7 @@ test('the options of mcp-expose', () => {
     '--token-file <file>',
     '--no-auth',
     '--allow-unauthenticated-public',
+    '--allow-origin <origin>',
     '--tunnel <kind>',
     '--relay <url>',
     '--name <name>',

@@ -17,6 +17,7 @@ import { encodeComment, encodeEvent, eventStreamType } from '../../src/mcp/sse.t
 test('JSON-RPC error codes', () => {
   expect(rpcCode).toEqual({
     parseError: -32700,
+    methodNotFound: -32601,
     invalidRequest: -32600,
     internalError: -32603,
     badRequest: -32000,

@@ -37,3 +37,7 @@ test('many failures do not overflow', () => {
   const waits = Array.from({ length: 5000 }, () => backoff.next());
   expect(waits.at(-1)).toBe(30_000);
 });
+
+test('a relay cannot ask for more than ten minutes, nor for a timer that overflows', () => {
+  expect(createBackoff({ random: () => 0 }).next(2 ** 50)).toBe(600_000);
+});

@@ -230,7 +230,9 @@ export async function rawAgent(relayUrl: string): Promise<RawAgent> {
   return {
     socket,
     messages,
-    closed: within(closed, 'the close'),
+    get closed() {
+      return within(closed, 'the close');
+    },
     async receive(type) {
       return await eventually(() => messages.find((message) => message['type'] === type), `a ${type}`);
     },

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { settledWithin } from '../../deferred.ts';
+import { signalStray, straysOf } from './strays.ts';
 import { signalGroup } from './watchdog.ts';
 
 /** How long a server may take to end after its input has ended, and again after SIGTERM. */
@@ -21,38 +23,33 @@ export interface EndProcessTreeOptions {
 }
 
 /**
- * Ends a process and everything in its group: end of input, then SIGTERM, then SIGKILL, each after a grace period.
- * Resolves when no process of the group is left, or when the kernel keeps one alive in spite of SIGKILL.
+ * Ends a process, everything in its group, and on Linux what it started outside of it: end of input, then SIGTERM, then
+ * SIGKILL, each after a grace period. Resolves when none of them is left, or when the kernel keeps one alive in spite of SIGKILL.
  */
 export async function endProcessTree(options: EndProcessTreeOptions): Promise<void> {
   const { pid, exited, endInput, graceMs = defaultGraceMs } = options;
+  const strays = straysOf(pid);
   endInput();
   await settledWithin(exited, graceMs);
   if (process.platform === 'win32') {
     await endWindowsTree(pid);
     return;
   }
-  if (!signalGroup(pid, 'SIGTERM')) return;
-  if (await emptyWithin(pid, graceMs)) return;
-  signalGroup(pid, 'SIGKILL');
-  await emptyWithin(pid, graceMs);
+  const signal = (name: NodeJS.Signals | 0): boolean =>
+    [signalGroup(pid, name), ...strays.map((stray) => signalStray(stray, name))].includes(true);
+  if (!signal('SIGTERM') || (await goneWithin(signal, graceMs))) return;
+  signal('SIGKILL');
+  await goneWithin(signal, graceMs);
 }
 
-async function emptyWithin(group: number, limitMs: number): Promise<boolean> {
+async function goneWithin(signal: (name: 0) => boolean, limitMs: number): Promise<boolean> {
   const deadline = performance.now() + limitMs;
-  while (signalGroup(group, 0)) {
+  while (signal(0)) {
     if (performance.now() > deadline) return false;
     // oxlint-disable-next-line no-await-in-loop -- each look follows a wait
     await delay(pollMs);
   }
   return true;
-}
-
-/** Waits for a promise, but no longer than this. */
-export async function settledWithin(promise: Promise<unknown>, limitMs: number): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([promise, delay(limitMs, undefined, { signal: timer.signal }).catch(() => {})]);
-  timer.abort();
 }
 
 /** Windows knows no process groups; taskkill follows the parents' numbers down the tree. */

@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
-import { stripVTControlCharacters } from 'node:util';
+
+import { sanitize } from '../../sanitize.ts';
 
 /** How much of a server's standard error is kept for the message about its end. */
 const maxTailLines = 20;
@@ -44,9 +45,4 @@ export function createStderrTail(onLine: (line: string) => void): StderrTail {
     },
     text: () => lines.join('\n'),
   };
-}
-
-/** A server's words on our terminal: no colours, no cursor movements, no bells, no text that runs backwards. */
-export function sanitize(line: string): string {
-  return stripVTControlCharacters(line).replaceAll(/(?!\t)\p{Cc}|\p{Bidi_Control}/gu, '');
 }

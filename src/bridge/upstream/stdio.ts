@@ -1,16 +1,17 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 
 import type { execa, ResultPromise } from 'execa';
 
-import { createDeferred } from '../../deferred.ts';
+import { createDeferred, settledWithin } from '../../deferred.ts';
+import { sanitize } from '../../sanitize.ts';
 import { messageOf } from '../../errors.ts';
 
-import { errorResponse, parseMessages, rpcCode } from '../../mcp/json-rpc.ts';
-import { idOfOverlongResponse } from '../../mcp/overlong.ts';
+import { errorResponse, parseMessages, rpcCode, type RequestId } from '../../mcp/json-rpc.ts';
+import { idOfUnreadableResponse } from '../../mcp/unreadable.ts';
 import { describeCommand, type ServerCommand } from './command-line.ts';
-import { createLineSplitter, type OverlongLine } from './line-splitter.ts';
-import { endProcessTree, settledWithin } from './process-tree.ts';
-import { createStderrTail, sanitize } from './stderr-tail.ts';
+import { createLineSplitter, edgeBytes, type OverlongLine } from './line-splitter.ts';
+import { endProcessTree } from './process-tree.ts';
+import { createStderrTail } from './stderr-tail.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from './upstream.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -76,29 +77,41 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
         for (const single of message.messages) events.onMessage(single);
       } else if (message.kind !== 'fault') {
         events.onMessage(message);
-      } else if (reports++ < maxReports) {
+      } else {
+        reportStray(line, message.reason);
+        const id = idOfUnreadableResponse(line.subarray(0, edgeBytes), line.subarray(-edgeBytes));
+        failAnswer(id, `the server's answer cannot be read: ${message.reason}`, 'message_unreadable');
+      }
+    }
+
+    function reportStray(line: Buffer, reason: string): void {
+      if (reports++ < maxReports) {
         const shown = sanitize(line.toString('utf8', 0, reportLength));
         const rest = reports === maxReports ? '; further ones are not reported' : '';
         options.onWarning(
-          `the server wrote a line to stdout that is not a JSON-RPC message (${message.reason}), it was skipped: ${shown}${rest}`,
+          `the server wrote a line to stdout that is not a JSON-RPC message (${reason}), it was skipped: ${shown}${rest}`,
         );
       }
     }
 
-    /** The request whose answer it was fails, and nothing else. */
     function readOverlong({ size, head, tail }: OverlongLine): void {
       const limit = `${maxMessageBytes} bytes that a message may have`;
       options.onWarning(`the server wrote a line of ${size} bytes to stdout, more than the ${limit}; it was dropped`);
-      const id = idOfOverlongResponse(head, tail);
-      if (id === undefined) return;
       const message = `the server's answer of ${size} bytes is larger than the ${limit}`;
-      readLine(errorResponse({ id, code: rpcCode.internalError, message, data: { reason: 'message_too_large' } }));
+      failAnswer(idOfUnreadableResponse(head, tail), message, 'message_too_large');
+    }
+
+    /** The request whose answer it was fails, and nothing else. */
+    function failAnswer(id: RequestId | undefined, message: string, reason: string): void {
+      if (id !== undefined) readLine(errorResponse({ id, code: rpcCode.internalError, message, data: { reason } }));
     }
 
     function finish(reason: Omit<UpstreamEnd, 'stderr'>): void {
       if (ended) return;
       const rest = output.flush();
-      if (rest !== undefined) readLine(rest);
+      // What the server did not finish to write: the calls that wait for it are told of its end.
+      if (rest !== undefined && parseMessages(rest).kind === 'fault') reportStray(rest, 'it is not complete');
+      else if (rest !== undefined) readLine(rest);
       ended = true;
       outputRead.resolve();
       stderr.end();
@@ -229,10 +242,15 @@ function startFailure({ command, cwd }: StdioUpstreamOptions, cause: unknown): s
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const why = (): string => {
     // The system says the same of a missing folder as of a missing program.
-    if (cwd !== undefined && !existsSync(cwd)) return `there is no folder ${cwd}`;
+    if (cwd !== undefined && !isFolder(cwd)) return `there is no folder ${cwd}`;
+    if (command.kind === 'argv' && isFolder(command.file)) return `${command.file} is a folder`;
     if (code === 'ENOENT') return `there is no command ${command.kind === 'argv' ? command.file : shown}`;
     if (code === 'EACCES') return `${shown} may not be executed`;
     return `${shown}: ${messageOf(cause)}`;
   };
   return `the server did not start: ${why()}`;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

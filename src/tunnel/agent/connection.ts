@@ -9,6 +9,7 @@ import { pingIntervalMs } from '../link/limits.ts';
 import { parseRelayMessage } from '../link/parse-message.ts';
 import type { Welcome } from '../link/protocol.ts';
 import { closeCodes } from '../link/protocol.ts';
+import { toSentence } from '../link/sentence.ts';
 import { dial } from './dial.ts';
 import type { Failure } from './failures.ts';
 import {
@@ -18,6 +19,7 @@ import {
   refusalFailure,
   rejectFailure,
   timeoutFailure,
+  urlsFailure,
 } from './failures.ts';
 import type { StreamServer } from './stream-server.ts';
 
@@ -80,6 +82,7 @@ export async function connectOnce(options: ConnectOptions): Promise<ConnectResul
     const { socket } = dialled;
     const result = await agentHandshake({ ...options, socket, relayHost: endpoint.host, signal: attempt.signal });
     if (result.type === 'reject') return failed(rejectFailure(relayUrl, result));
+    if (result.type === 'bad_url') return failed(urlsFailure(relayUrl, result.url));
     if (result.type === 'failed') return failed(handshakeFailure(relayUrl, result.reason));
     return { type: 'connected', connection: createConnection(socket, result.pipe, result.welcome, options) };
   } catch (error) {
@@ -154,7 +157,7 @@ function createConnection(socket: WebSocket, pipe: Duplex, welcome: Welcome, opt
 function closeReason(code: number, reason: string): string {
   if (code === closeCodes.takenOver) return 'another mcp-expose with the same key took this name over';
   if (code === closeCodes.normal || code === closeCodes.goingAway) return 'the relay closed the connection';
-  const detail = reason.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  const detail = toSentence(reason);
   if (code >= 4000) return `the relay closed the connection: ${detail === '' ? String(code) : detail}`;
   return 'the connection to the relay was lost';
 }

@@ -91,7 +91,9 @@ async function layerOver(tunnel: Socket, url: URL): Promise<Socket> {
   const { connect } = await import('node:tls');
   const host = url.hostname.replace(/^\[|\]$/g, '');
   // Server Name Indication must not hold an address (RFC 6066, section 3).
-  return connect({ socket: tunnel, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
+  const secure = connect({ socket: tunnel, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
+  // Whoever takes it over listens too; after an abort nobody does, and its error would end the process.
+  return secure.on('error', () => undefined);
 }
 
 async function readRefusal(response: IncomingMessage): Promise<Refusal> {

@@ -1,6 +1,7 @@
 import { ExposeError, messageOf } from '../../errors.ts';
 import type { Reject } from '../link/protocol.ts';
 import { protocolVersion, versionsHeader } from '../link/protocol.ts';
+import { toSentence } from '../link/sentence.ts';
 import type { Refusal } from './dial.ts';
 
 /** An attempt to connect that failed, in the words of an ExposeError plus what the retry loop must know. */
@@ -8,6 +9,8 @@ export interface Failure {
   readonly error: ExposeError;
   /** True when another attempt cannot succeed. */
   readonly isFatal: boolean;
+  /** The relay said that another key has the name; whether that is fatal depends on whether this agent had it before. */
+  readonly isNameTaken?: boolean;
   readonly retryAfterMs?: number;
 }
 
@@ -37,7 +40,8 @@ const certificateErrors: ReadonlySet<string> = new Set([
 /** What the network or TLS threw. `relayUrl` as the user gave it. */
 export function networkFailure(relayUrl: string, thrown: unknown): Failure {
   const code = codeOf(thrown);
-  const reason = networkErrors.get(code) ?? messageOf(thrown);
+  // Such a message may quote the other end, for example the names in its certificate.
+  const reason = networkErrors.get(code) ?? toSentence(messageOf(thrown));
   if (code.startsWith('HPE_')) {
     return failure('tunnel_not_a_relay', `${relayUrl} does not speak HTTP, it is not an mcp-expose relay`, thrown, [
       'check the address and the port; start a relay with: mcp-expose relay',
@@ -106,13 +110,22 @@ export function handshakeFailure(relayUrl: string, reason: string): Failure {
   return failure('tunnel_not_a_relay', message, undefined, ['check that the address is that of an mcp-expose relay']);
 }
 
+/** A welcome that names public URLs which are none. */
+export function urlsFailure(relayUrl: string, url: string): Failure {
+  const message = `the relay ${relayUrl} gave this agent a public URL that cannot be used: ${JSON.stringify(toSentence(url))}`;
+  return failure('tunnel_rejected', message, undefined, [
+    'if this is your relay, check its --public-url and --domain; a public URL is http(s), a host and a plain path',
+  ]);
+}
+
 /** The relay's own refusal. */
 export function rejectFailure(relayUrl: string, reject: Reject): Failure {
   const code = reject.code === 'version' ? 'tunnel_version' : 'tunnel_rejected';
   const error = new ExposeError(code, `the relay ${relayUrl} refused this agent: ${reject.message} (${reject.code})`, {
     hints: rejectHints(reject),
   });
-  const base = { error, isFatal: !reject.retryable };
+  const isNameTaken = reject.code === 'name_taken';
+  const base = { error, isFatal: !reject.retryable, isNameTaken };
   return reject.retryAfterMs === undefined ? base : { ...base, retryAfterMs: reject.retryAfterMs };
 }
 
@@ -163,9 +176,7 @@ function errorMessageIn(body: string): string | undefined {
     if (typeof value !== 'object' || value === null || !('error' in value)) return undefined;
     const { error } = value;
     if (typeof error !== 'object' || error === null || !('message' in error)) return undefined;
-    return String(error.message)
-      .replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ')
-      .slice(0, 500);
+    return toSentence(String(error.message));
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
-import { createServer } from 'node:http2';
+import { constants, createServer } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import {
   connectionWindowBytes,
@@ -29,7 +29,14 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
         maxHeaderListSize: maxHeaderListBytes,
       },
     },
-    handler,
+    (request, response) => {
+      // Thrown from an event of node:http2, a fault in one request would end the process and all others.
+      try {
+        handler(request, response);
+      } catch {
+        response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      }
+    },
   );
   let current: ServerHttp2Session | undefined;
   server.on('session', (session) => {
@@ -42,7 +49,7 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
       current = undefined;
       server.emit('connection', pipe);
       const session = current as ServerHttp2Session | undefined;
-      if (session === undefined) return undefined;
+      if (session === undefined || session.destroyed) return undefined;
       session.setLocalWindowSize(connectionWindowBytes);
       return session;
     },

@@ -24,7 +24,7 @@ export interface Supervisor {
 
 /**
  * Keeps a connection up: reconnects for ever with the back-off, dials before it drops on `goaway`, and gives up only on a
- * refusal that will not change or when the same key was used elsewhere. The loop watches state, never single events, so
+ * refusal that will not change (a name that another key took may be free again) or when the same key was used elsewhere. The loop watches state, never single events, so
  * no failure can leave it waiting for an event that has passed.
  */
 export function superviseConnection(options: SupervisorOptions): Supervisor {
@@ -61,7 +61,8 @@ export function superviseConnection(options: SupervisorOptions): Supervisor {
     for await (const result of attempts()) {
       if (result === undefined) return undefined;
       if (result.type === 'connected') return result.connection;
-      if (result.failure.isFatal) return result.failure;
+      // The name was this agent's before, and will be again when whoever took it over a restart of the relay has gone.
+      if (result.failure.isFatal && result.failure.isNameTaken !== true) return result.failure;
       retryAfterMs = result.failure.retryAfterMs;
       if (finishing.size === 0) report('reconnecting', result.failure.error.message);
     }

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { abortReason } from '../abort.ts';
+import { isBaseUrl } from './base-url.ts';
 import type { Identity } from './identity.ts';
 import { parseRelayMessage } from './parse-message.ts';
 import { createPipe } from './pipe.ts';
 import type { Hello, Reject, Welcome } from './protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from './protocol.ts';
+import { toSentence } from './sentence.ts';
 
 export interface AgentHandshakeOptions {
   readonly socket: WebSocket;
@@ -21,12 +23,14 @@ export interface AgentHandshakeOptions {
 export type AgentHandshakeResult =
   | { readonly type: 'welcome'; readonly welcome: Welcome; readonly pipe: Duplex }
   | Reject
+  /** A welcome whose public URL `url` is none. */
+  | { readonly type: 'bad_url'; readonly url: string }
   /** The peer is not a relay of this protocol, or left; `reason` in words. */
   | { readonly type: 'failed'; readonly reason: string };
 
 /**
  * The agent's side of the handshake on an open socket, which may be paused: hello, challenge, proof, welcome. Resolves with the live pipe, the
- * relay's refusal, or why it failed; after the last two the socket is closed. Rejects only when `signal` aborts.
+ * relay's refusal, or why it failed; after all but the first the socket is closed. Rejects only when `signal` aborts.
  */
 export async function agentHandshake(options: AgentHandshakeOptions): Promise<AgentHandshakeResult> {
   const { socket, signal } = options;
@@ -40,7 +44,8 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
     };
     const fail = (reason: string): void => {
       settle();
-      socket.close(closeCodes.protocolError, reason.slice(0, 100));
+      // Without the reason, which may hold more bytes than a close frame can: ws would throw.
+      socket.close(closeCodes.protocolError);
       resolve({ type: 'failed', reason });
     };
     const onAbort = (): void => {
@@ -49,7 +54,7 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
       reject(abortReason(signal));
     };
     const onClose = (code: number, reason: Buffer): void => {
-      fail(`it closed the connection during the handshake with ${code} ${reason.toString()}`.trim());
+      fail(`it closed the connection during the handshake with ${code} ${toSentence(reason.toString())}`.trim());
     };
     // All of it in one synchronous handler: bytes of the pipe may follow the welcome in the same packet.
     const onMessage = (data: RawData, isBinary: boolean): void => {
@@ -65,10 +70,17 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
           socket.send(encodeMessage({ type: 'proof', signature }));
           break;
         }
-        case 'welcome':
+        case 'welcome': {
           settle();
+          const badUrl = message.urls.find((url) => !isBaseUrl(url));
+          if (badUrl !== undefined) {
+            socket.close(closeCodes.protocolError);
+            resolve({ type: 'bad_url', url: badUrl });
+            break;
+          }
           resolve({ type: 'welcome', welcome: message, pipe: createPipe(socket) });
           break;
+        }
         case 'reject':
           settle();
           socket.close(closeCodes.normal);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ExposeError, messageOf } from '../../errors.ts';
 import type { Identity } from './identity.ts';
 import { createIdentity } from './identity.ts';
@@ -24,6 +24,8 @@ export interface KeySlot {
 export interface KeyStoreOptions {
   /** `host[:port]` of the relay, as in `URL.host`. */
   readonly relayHost: string;
+  /** The name that the relay will be asked for; it has a key of its own, whichever order shares are started in. */
+  readonly name?: string;
   /** Told when the key cannot be kept, so that the URL will be another one next time. */
   readonly onWarning: (message: string) => void;
   /** Where XDG_CONFIG_HOME, APPDATA and HOME are read; `process.env` by default. */
@@ -35,14 +37,16 @@ export interface KeyStoreOptions {
 /**
  * The agent's key for one relay, from the user's configuration folder. Each process holds one slot (`<relay>.1`,
  * `<relay>.2`, …) under a lock, so two processes never take each other's name over, and the first one always gets the
- * same URL. Makes the folder (0700) and the key (0600) as needed; falls back to a key in memory with a warning.
- * Throws ExposeError `tunnel_unavailable` for a key file that is damaged or that others can read.
+ * same URL. A wished name has one slot, `<relay>.name-<name>`. Makes the folder (0700) and the key (0600) as needed; falls back to a key in memory with a warning.
+ * Throws ExposeError `tunnel_unavailable` for a key file that is damaged or that others can read, or a wished name that
+ * another process of this user has.
  */
 export function openKeySlot(options: KeyStoreOptions): KeySlot {
   const folder = join(configFolder(options.env ?? process.env), 'mcp-expose', 'keys');
   let reason = `${maxSlots} processes use this relay already`;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
+    if (options.name !== undefined) return openNamedSlot(folder, options.name, options);
     for (let slot = 1; slot <= maxSlots; slot += 1) {
       const stem = join(folder, `${fileStem(options.relayHost)}.${slot}`);
       const lock = takeLock(`${stem}.lock`, options.isAlive);
@@ -54,6 +58,27 @@ export function openKeySlot(options: KeyStoreOptions): KeySlot {
   }
   options.onWarning(`the key of this tunnel cannot be kept, its URL will change with every start (${reason})`);
   return { identity: createIdentity(), isStable: false, close() {} };
+}
+
+function openNamedSlot(folder: string, name: string, { relayHost, isAlive }: KeyStoreOptions): KeySlot {
+  const stem = join(folder, `${fileStem(relayHost)}.name-${name}`);
+  const lock = takeLock(`${stem}.lock`, isAlive);
+  if (lock !== undefined) return openSlot(`${stem}.key`, lock);
+  throw new ExposeError('tunnel_unavailable', `the name ${name} is in use by another share of yours`, {
+    hints: ['end that one first, or choose another --name'],
+  });
+}
+
+/** Not by mkdir's own recursion, which never returns on file systems where nothing can be made, such as /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been faster.
+    if (!existsSync(folder)) throw error;
+  }
 }
 
 function openSlot(path: string, lock: SlotLock): KeySlot {

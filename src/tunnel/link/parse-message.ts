@@ -1,6 +1,7 @@
 import { isValidName } from './names.ts';
 import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
 import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';
+import { toSentence } from './sentence.ts';
 
 /** A message of a type that this version does not know; it is to be ignored. */
 export interface UnknownMessage {
@@ -33,7 +34,10 @@ export function parseAgentMessage(bytes: Buffer): AgentMessage | UnknownMessage 
   }
 }
 
-/** Reads a control message from a relay. Takes any bytes, never throws. */
+/**
+ * Reads a control message from a relay. Takes any bytes, never throws. Sentences come out fit to be shown; the URLs of a
+ * welcome are only strings yet.
+ */
 export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage | MalformedMessage {
   const fields = readFields(bytes);
   if (typeof fields === 'string') return malformed(fields);
@@ -77,7 +81,13 @@ function readHello(fields: Fields): Hello | undefined {
   const wish = toFields(fields.get('want') ?? {})?.get('name');
   if (versions === undefined || agent === undefined || !isBytes(publicKey, 32)) return undefined;
   if (wish !== undefined && (typeof wish !== 'string' || wish.length > maxTextLength)) return undefined;
-  return { type: 'hello', versions, agent, publicKey, want: wish === undefined ? {} : { name: wish } };
+  return {
+    type: 'hello',
+    versions: versions.map(toSentence),
+    agent,
+    publicKey,
+    want: wish === undefined ? {} : { name: wish },
+  };
 }
 
 function readWelcome(fields: Fields): Welcome | undefined {
@@ -90,7 +100,7 @@ function readWelcome(fields: Fields): Welcome | undefined {
   const streams = toFields(fields.get('limits'))?.get('streams');
   if (typeof session !== 'string' || session.length > 128 || !isCount(epoch)) return undefined;
   if (typeof name !== 'string' || !isValidName(name)) return undefined;
-  if (urls === undefined || !urls.every(isBaseUrl)) return undefined;
+  if (urls === undefined) return undefined;
   if (!isCount(resumeMs) || !isCount(heartbeatMs) || !isCount(streams)) return undefined;
   return { type: 'welcome', session, epoch, name, urls, resumeMs, heartbeatMs, limits: { streams } };
 }
@@ -132,10 +142,9 @@ function readStrings(value: unknown, maxItems: number, maxLength: number): strin
   return strings;
 }
 
-/** Text that will be shown on a terminal: without control characters, which could move the cursor or fake lines. */
+/** Text for a person. */
 function readSentence(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value.length > maxTextLength) return undefined;
-  return value.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
+  return typeof value === 'string' ? toSentence(value) : undefined;
 }
 
 function isCount(value: unknown): value is number {
@@ -145,10 +154,4 @@ function isCount(value: unknown): value is number {
 function isBytes(value: unknown, length: number): value is string {
   if (typeof value !== 'string' || value.length > 2 * length || !/^[\w-]+$/.test(value)) return false;
   return Buffer.from(value, 'base64url').length === length;
-}
-
-function isBaseUrl(text: string): boolean {
-  if (!/^https?:\/\/[!-~]+$/.test(text) || text.endsWith('/') || !URL.canParse(text)) return false;
-  const url = new URL(text);
-  return url.username === '' && url.password === '' && url.search === '' && url.hash === '';
 }

@@ -72,6 +72,13 @@ async function startRelay(options: Omit<RelayOptions, 'port'>, ports: readonly n
     if (others.length > 0 && error instanceof ExposeError && error.code === 'address_in_use') {
       return await startRelay(options, others);
     }
+    if (error instanceof ExposeError && error.code === 'address_unavailable') {
+      const message = `cannot listen on ${(options.addresses ?? []).join(' ')}, which must be this machine's own`;
+      throw new ExposeError('tunnel_unavailable', message, {
+        hints: ['--lan-address takes an address of this machine; leave it away to use all of them'],
+        cause: error,
+      });
+    }
     throw error;
   }
 }

@@ -71,7 +71,12 @@ async function openTunnel(
   const clock = options.clock ?? systemClock;
   const slot: KeySlot =
     options.keys === undefined
-      ? openKeySlot({ relayHost: endpoint.host, env, onWarning })
+      ? openKeySlot({
+          relayHost: endpoint.host,
+          env,
+          onWarning,
+          ...(options.name === undefined ? {} : { name: options.name }),
+        })
       : { identity: options.keys, isStable: true, close() {} };
   try {
     options.onKey?.({ name: slot.identity.name, isStable: slot.isStable });

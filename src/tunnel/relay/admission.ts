@@ -10,6 +10,7 @@ import { closeCodes, encodeMessage, protocolVersion } from '../link/protocol.ts'
 import type { AgentSession } from './agent-session.ts';
 import { createAgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './answers.ts';
+import { claimOrigin } from './claim-origin.ts';
 import { isLoopbackAddress } from './known-hosts.ts';
 import type { Registry } from './registry.ts';
 import { nameObjection } from './reserved-names.ts';
@@ -75,6 +76,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     // Behind a proxy on this machine every peer looks local, so a forwarded connection never counts as such.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
     const hosts = options.knownHosts(isLoopbackAddress(address) && !isForwarded);
+    const origin = claimOrigin(address, request.headers['x-forwarded-for']);
     const nonce = randomBytes(32);
     let hello: { readonly message: Hello; readonly bytes: Buffer } | undefined;
     let isDone = false;
@@ -124,7 +126,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         return;
       }
       const name = message.want.name ?? deriveName(message.publicKey);
-      const claim = await options.registry.claim(name, message.publicKey);
+      const claim = await options.registry.claim(name, message.publicKey, origin);
       if (!claim.ok) {
         const retry = claim.code === 'quota' ? { retryAfterMs: fullRetryMs } : {};
         if (!isDone) reject({ code: claim.code, message: claim.message, ...retry });
@@ -168,7 +170,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
         const { message: greeting, bytes } = hello;
         // One proof per challenge.
         socket.off('message', onMessage);
-        void onProof(message, { message: greeting, bytes });
+        onProof(message, { message: greeting, bytes }).catch(() => {
+          socket.terminate();
+        });
       } else if (message.type !== 'unknown') drop(closeCodes.protocolError, `${message.type} out of order`);
     };
 

@@ -65,10 +65,18 @@ function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: 
 function receiveAnswer(response: ServerResponse, stream: ClientHttp2Stream, agent: AgentSession): void {
   const body = watchEnd(stream);
   stream.once('response', (headers) => {
-    response.statusCode = headers[':status'] ?? 502;
-    for (const [name, value] of toResponseHeaders(headers)) response.setHeader(name, value);
-    response.flushHeaders();
-    stream.pipe(response, { end: false });
+    try {
+      const status = headers[':status'];
+      if (!isFinalStatus(status)) throw new TypeError('not the status of an answer');
+      response.statusCode = status;
+      for (const [name, value] of toResponseHeaders(headers)) response.setHeader(name, value);
+      response.flushHeaders();
+      stream.pipe(response, { end: false });
+    } catch {
+      // node:http refuses some of what nghttp2 lets through; thrown from here it would end the process.
+      failAnswer(response, `the agent of ${agent.name} gave an answer that is not valid HTTP`);
+      agent.cancel(stream);
+    }
   });
   stream.once('end', () => {
     if (body.isComplete && response.headersSent) response.end();
@@ -87,8 +95,22 @@ function receiveAnswer(response: ServerResponse, stream: ClientHttp2Stream, agen
 }
 
 function answerLost(response: ServerResponse, name: string): void {
-  const message = `the agent of ${name} was lost before it answered`;
+  failAnswer(response, `the agent of ${name} was lost before it answered`);
+}
+
+/** Ends one request that failed: a 502 without any of the agent's headers, or a cut where an answer has begun. */
+export function failAnswer(response: ServerResponse, message: string): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
   sendAnswer(response, { status: 502, code: relayErrorCodes.agentLost, message });
+}
+
+/** RFC 9110, section 15: nghttp2 takes any three digits, and informational ones never arrive as the response. */
+function isFinalStatus(status: unknown): status is number {
+  return typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 599;
 }
 
 /**

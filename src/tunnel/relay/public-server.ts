@@ -31,6 +31,8 @@ export function createPublicServer(handlers: PublicServerHandlers): Server {
   const responses = new WeakMap<Duplex, ServerResponse>();
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     responses.set(request.socket, response);
+    // What is written after the client has gone fails here; without a listener it would end the process.
+    response.on('error', () => undefined);
     handlers.onRequest(request, response);
   });
   server.on('checkExpectation', (_request, response: ServerResponse) => {

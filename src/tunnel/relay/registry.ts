@@ -4,6 +4,11 @@ import { isDerivedForm } from '../link/names.ts';
 export const nameKeptMs: number = 24 * 60 * 60 * 1000;
 /** Names that are remembered, online or not; about 300 bytes each. */
 export const defaultMaxNames = 20_000;
+/**
+ * Wished names that are kept for one origin (`claimOrigin`) while they are offline; without it one address could claim
+ * all names that a relay remembers and so lock everybody else out for nameKeptMs. More than anybody uses by hand.
+ */
+const maxKeptPerOrigin = 16;
 /** Names that are online at one time. */
 export const defaultMaxAgents = 1_000;
 
@@ -18,8 +23,11 @@ export type Found<Agent> =
 
 /** Which key has which name, and which agent serves it. Asynchronous, so that several relays can share one later. */
 export interface Registry<Agent> {
-  /** Gives `name` to `publicKey` under a new epoch, unless another key has it or the relay is full. */
-  claim(name: string, publicKey: string): Promise<ClaimVerdict>;
+  /**
+   * Gives `name` to `publicKey` under a new epoch, unless another key has it or the relay is full. `origin` is who the
+   * name is counted for: of more than maxKeptPerOrigin wished names that are offline, the oldest is forgotten.
+   */
+  claim(name: string, publicKey: string, origin: string): Promise<ClaimVerdict>;
   /**
    * Puts the agent of a claim online. Returns the agent that it replaces, for the caller to close; `accepted` is false
    * when a newer claim came first.
@@ -32,6 +40,7 @@ export interface Registry<Agent> {
 
 interface NameRecord<Agent> {
   readonly publicKey: string;
+  origin: string;
   epoch: number;
   agent: Agent | undefined;
   /** Epochs that are claimed and neither attached nor released; counted as agents. */
@@ -52,6 +61,8 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
   const maxNames = options.maxNames ?? defaultMaxNames;
   const now = options.now ?? Date.now;
   const records = new Map<string, NameRecord<Agent>>();
+  /** The wished names that are offline, by origin, the oldest first. */
+  const keptNames = new Map<string, Set<string>>();
   let busyNames = 0;
 
   const isBusy = (record: NameRecord<Agent>): boolean => record.agent !== undefined || record.isClaimed;
@@ -60,8 +71,31 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
   const read = (name: string): NameRecord<Agent> | undefined => {
     const record = records.get(name);
     if (record === undefined || !isExpired(record)) return record;
-    records.delete(name);
+    forget(name, record);
     return undefined;
+  };
+
+  const unkeep = (name: string, { origin }: NameRecord<Agent>): void => {
+    const names = keptNames.get(origin);
+    names?.delete(name);
+    if (names?.size === 0) keptNames.delete(origin);
+  };
+
+  const forget = (name: string, record: NameRecord<Agent>): void => {
+    records.delete(name);
+    unkeep(name, record);
+  };
+
+  /** Notes that a wished name went offline, and lets the oldest one of its origin give way. */
+  const keep = (name: string, { origin }: NameRecord<Agent>): void => {
+    // A derived name locks nobody out.
+    if (isDerivedForm(name)) return;
+    const names = keptNames.get(origin) ?? new Set();
+    keptNames.set(origin, names.add(name));
+    const [oldest] = names;
+    if (names.size <= maxKeptPerOrigin || oldest === undefined) return;
+    names.delete(oldest);
+    records.delete(oldest);
   };
 
   const touch = (name: string, record: NameRecord<Agent>): void => {
@@ -74,14 +108,14 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
   const makeRoom = (): boolean => {
     for (const [name, record] of records) {
       if (isBusy(record) || (!isExpired(record) && !isDerivedForm(name))) continue;
-      records.delete(name);
+      forget(name, record);
       return true;
     }
     return false;
   };
 
   return {
-    async claim(name, publicKey) {
+    async claim(name, publicKey, origin) {
       const existing = read(name);
       if (existing !== undefined && existing.publicKey !== publicKey) {
         return { ok: false, code: 'name_taken', message: `the name ${name} belongs to another key` };
@@ -93,7 +127,9 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
         }
         busyNames += 1;
       }
-      const record = existing ?? { publicKey, epoch: 0, agent: undefined, isClaimed: false, lastUsedAt: 0 };
+      if (existing !== undefined) unkeep(name, existing);
+      const record = existing ?? { publicKey, origin, epoch: 0, agent: undefined, isClaimed: false, lastUsedAt: 0 };
+      record.origin = origin;
       record.epoch += 1;
       record.isClaimed = true;
       touch(name, record);
@@ -120,6 +156,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
       record.isClaimed = false;
       busyNames -= 1;
       touch(name, record);
+      keep(name, record);
     },
   };
 }

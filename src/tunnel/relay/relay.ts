@@ -8,7 +8,7 @@ import type { RelayEvent } from './admission.ts';
 import { createAdmission } from './admission.ts';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson } from './answers.ts';
-import { answerOffline, forward } from './forward.ts';
+import { answerOffline, failAnswer, forward } from './forward.ts';
 import { bracket, isWildcard, knownHosts } from './known-hosts.ts';
 import { listenOn } from './listen.ts';
 import { createPublicServer } from './public-server.ts';
@@ -149,13 +149,18 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   const handlers = {
     onRequest(request: IncomingMessage, response: ServerResponse): void {
       const where = route(request);
-      if (where !== undefined) void answer(where, request, response);
-      else
+      if (where === undefined) {
         sendAnswer(response, {
           status: 400,
           code: relayErrorCodes.badRequest,
           message: 'the request target must be a path',
         });
+        return;
+      }
+      // Whatever a client or an agent says, it fails this one request and never the relay.
+      answer(where, request, response).catch(() => {
+        failAnswer(response, 'this relay could not forward the request');
+      });
     },
     onWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
       if (route(request)?.kind !== 'tunnel') return false;

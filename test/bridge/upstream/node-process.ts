@@ -17,11 +17,12 @@ export const behaviours: Readonly<Record<'endsWithInput' | 'ignoresEndOfInput' |
 };
 
 /** A script that starts a stubborn process in the same group, and then behaves as told. Prints the other's id. */
-export function withStubbornChild(behaviour: string): string {
+export function withStubbornChild(behaviour: string, detached = false): string {
   const child = `${behaviours.ignoresSigterm} console.log('ready')`;
   return `
     const child = require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(child)}], {
       stdio: ['ignore', 'pipe', 'ignore'],
+      detached: ${detached},
     });
     child.stdout.once('data', () => console.log(child.pid));
     child.stdout.unref?.();

@@ -77,6 +77,17 @@ describe('what a process has started in its group', () => {
     await eventually(() => expectGone(grandchild));
   });
 
+  test.each([
+    ['a stubborn process', behaviours.ignoresSigterm],
+    ['one that goes politely', behaviours.endsWithInput],
+  ])('and put into a group of its own is ended with %s, too', async (_what, behaviour) => {
+    const started = await startNode(withStubbornChild(behaviour, true));
+    const stray = infoOf(Number(started.greeting));
+    await end(started, shortGraceMs);
+    await eventually(() => expectGone(stray));
+    expect(isAlive(started.info)).toBe(false);
+  });
+
   test('in other groups is nobody that we end', async () => {
     const bystander = await startNode(behaviours.ignoresEndOfInput);
     const started = await startNode(behaviours.ignoresSigterm);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createStderrTail, sanitize, type StderrTail } from '../../../src/bridge/upstream/stderr-tail.ts';
+import { createStderrTail, type StderrTail } from '../../../src/bridge/upstream/stderr-tail.ts';
+import { sanitize } from '../../../src/sanitize.ts';
 
 function world(): { tail: StderrTail; shown: string[] } {
   const shown: string[] = [];

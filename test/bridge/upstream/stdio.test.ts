@@ -292,6 +292,29 @@ describe('a message that is too long', () => {
   });
 });
 
+describe('an answer that cannot be read fails its call instead of leaving it to wait', () => {
+  test.each([
+    ['not UTF-8', String.raw`Buffer.from('{"jsonrpc":"2.0","id":7,"result":"\xff"}\n', 'latin1')`],
+    ['not JSON', String.raw`'{"jsonrpc":"2.0","id":7,"result":{,}}\n'`],
+    ['nested too deep', String.raw`'{"jsonrpc":"2.0","id":7,"result":' + '['.repeat(600) + ']'.repeat(600) + '}\n'`],
+    ['a result and an error', String.raw`'{"jsonrpc":"2.0","id":7,"result":{},"error":{}}\n'`],
+    ['of no version', String.raw`'{"id":7,"result":{}}\n'`],
+    ['with its id at the end', String.raw`'{"result":{,},"jsonrpc":"2.0","id":7}\n'`],
+  ])('%s', async (_what, line) => {
+    const server = startStdio(nodeCommand(`process.stdout.write(${line}); process.stdin.resume();`));
+    const { json } = await server.answerTo(7);
+    expect(json['error']).toMatchObject({ code: -32603, data: { reason: 'message_unreadable' } });
+    expect(server.warnings).toHaveLength(1);
+  });
+
+  test('an error of null beside a result is no error', async () => {
+    const line = String.raw`'{"jsonrpc":"2.0","id":7,"result":{},"error":null}\n'`;
+    const server = startStdio(nodeCommand(`process.stdout.write(${line}); process.stdin.resume();`));
+    expect(await server.answerTo(7)).toMatchObject({ kind: 'response', failed: false });
+    expect(server.warnings).toEqual([]);
+  });
+});
+
 describe('a server that does not read', () => {
   test('is sent no more than it may leave unread, and can be ended', async () => {
     const server = startStdio(nodeCommand(behaviours.ignoresEndOfInput), { maxUnreadBytes: 256 * 1024, graceMs: 100 });

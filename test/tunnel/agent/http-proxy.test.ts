@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { proxyFor } from '../../../src/tunnel/agent/http-proxy.ts';
+import { connectThroughProxy, proxyFor } from '../../../src/tunnel/agent/http-proxy.ts';
+import { eventually, portOf } from '../world.ts';
 
 const relay = new URL('wss://relay.example/x');
 
@@ -30,3 +34,25 @@ test.each(['ws://localhost:1', 'ws://127.0.0.1', 'ws://127.9.9.9', 'ws://[::1]:8
     expect(proxyFor(new URL(url), { HTTP_PROXY: 'http://p', ALL_PROXY: 'http://p' })).toBeUndefined();
   },
 );
+
+test('a proxy that resets its connection right after CONNECT throws nothing', async () => {
+  const thrown: unknown[] = [];
+  const onThrown = (error: unknown): void => void thrown.push(error);
+  process.on('uncaughtException', onThrown);
+  const proxy = createServer();
+  proxy.on('connect', (_request, near: Socket) => {
+    near.write('HTTP/1.1 200 OK\r\n\r\n', () => setTimeout(() => near.resetAndDestroy(), 20));
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const socket = await connectThroughProxy(
+    new URL(`http://127.0.0.1:${portOf(proxy)}`),
+    new URL('ws://relay.test'),
+    new AbortController().signal,
+  );
+  socket.resume();
+  await eventually(() => socket.closed, 'the reset');
+  proxy.close();
+  process.off('uncaughtException', onThrown);
+  expect(thrown).toEqual([]);
+});

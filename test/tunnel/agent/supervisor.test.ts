@@ -154,6 +154,20 @@ test('a fatal refusal: down, and no further attempt', async () => {
   expect([attempts.length, clock.pending]).toEqual([0, 0]);
 });
 
+test('a name that another key took meanwhile is asked for again, with growing waits', async () => {
+  first.end(1006, 'lost');
+  const taken = failed('name_taken', { isFatal: true, isNameTaken: true });
+  (await attempt(0))(taken);
+  (await attempt(500))(taken);
+  const again = await attempt(1000);
+  expect(statuses.map((status) => [status.state, status.reason])).toEqual([
+    ['reconnecting', 'lost'],
+    ['reconnecting', 'name_taken'],
+  ]);
+  again({ type: 'connected', connection: createFakeConnection('https://a.example') });
+  await eventually(() => statuses.at(-1)?.state === 'up', 'up');
+});
+
 test('close during an attempt, and twice', async () => {
   first.end(1006, 'lost');
   await attempt(0);

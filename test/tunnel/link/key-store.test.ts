@@ -26,7 +26,7 @@ afterEach(() => {
   folder.remove();
 });
 
-function open(options: { relayHost?: string; isAlive?: (pid: number) => boolean } = {}) {
+function open(options: { relayHost?: string; name?: string; isAlive?: (pid: number) => boolean } = {}) {
   return openKeySlot({
     relayHost: 'relay.example:8443',
     env: { XDG_CONFIG_HOME: folder.path },
@@ -146,4 +146,31 @@ test('a folder that cannot be made: a key for this run and a warning', () => {
   expect(slot.identity.name).toMatch(/^[a-z2-7]{10}$/);
   expect(warnings).toEqual([expect.stringContaining('its URL will change with every start')]);
   slot.close();
+});
+
+test('a wished name keeps its key, whatever is shared before it', () => {
+  const named = open({ name: 'mine' });
+  named.close();
+  const [anonymous, other] = [open(), open({ name: 'other' })];
+  const again = open({ name: 'mine' });
+  for (const slot of [anonymous, other, again]) slot.close();
+  expect(again.identity.name).toBe(named.identity.name);
+  expect(new Set([again, anonymous, other].map(({ identity }) => identity.name)).size).toBe(3);
+});
+
+test('a wished name that another share of this user has is refused', () => {
+  const first = open({ name: 'mine' });
+  expect(() => open({ name: 'mine' })).toThrow('the name mine is in use by another share of yours');
+  first.close();
+  open({ name: 'mine' }).close();
+});
+
+test('a folder that cannot be made on any account is noticed at once', () => {
+  // Node's own recursive mkdir never returns there.
+  const slot = openKeySlot({
+    relayHost: 'relay.example',
+    env: { XDG_CONFIG_HOME: '/proc/nowhere' },
+    onWarning: (warning) => warnings.push(warning),
+  });
+  expect([slot.isStable, warnings.length]).toEqual([false, 1]);
 });

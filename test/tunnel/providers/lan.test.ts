@@ -75,6 +75,17 @@ test('no address: a clear error', async () => {
   await expect(opened).rejects.toMatchObject({ code: 'tunnel_unavailable' });
 });
 
+test('an address that is not this machine’s: an error that names it and the option', async () => {
+  const opened = createLanProvider({ addresses: ['203.0.113.7'] }).open(
+    { handler: overHttp2(echo), localPort: 0 },
+    options,
+  );
+  await expect(opened).rejects.toMatchObject({
+    code: 'tunnel_unavailable',
+    message: "cannot listen on 203.0.113.7, which must be this machine's own",
+  });
+});
+
 test('it says that the path is not encrypted', () => {
   expect(createLanProvider().notice).toContain('not encrypted');
   expect(createLanProvider().notice).toContain('token');

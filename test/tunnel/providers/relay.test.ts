@@ -22,10 +22,10 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-async function listen(server: Server): Promise<string> {
+async function listen(server: Server, port = 0): Promise<string> {
   servers.push(server);
   server.on('connection', (socket: Socket) => sockets.add(socket));
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return `127.0.0.1:${portOf(server)}`;
 }
@@ -45,15 +45,32 @@ async function openFails(options: RelayProviderOptions, signal = new AbortContro
 }
 
 /** A server that selects `protocol` whatever is offered, and sends `greet` at once. */
-async function webSocketServer(protocol: string | undefined, greet: string[] = []): Promise<string> {
+async function webSocketServer(
+  protocol: string | undefined,
+  greet: string[] = [],
+  port = 0,
+  bye?: string,
+): Promise<string> {
   const server = createHttpServer();
   const handleProtocols = (): string | false => protocol ?? false;
   const webSockets = new WebSocketServer({ server, handleProtocols });
   webSockets.on('connection', (socket) => {
     socket.on('error', () => undefined);
     for (const message of greet) socket.send(message);
+    if (bye !== undefined) socket.close(4000, bye);
   });
-  return await listen(server);
+  return await listen(server, port);
+}
+
+/** Ends the server at `host`, with all connections, so that its port is free. */
+async function stopListening(host: string): Promise<void> {
+  const server = servers.find((other) => host === `127.0.0.1:${portOf(other)}`);
+  for (const socket of sockets) socket.destroy();
+  if (server === undefined) throw new Error('no such server');
+  servers.splice(servers.indexOf(server), 1);
+  const closed = once(server, 'close');
+  server.close();
+  await within(closed, 'the server to end');
 }
 
 describe('the first connect fails fast and says why', () => {
@@ -172,6 +189,26 @@ describe('the first connect fails fast and says why', () => {
     ]);
   });
 
+  test.each(['javascript:alert(1)', 'https://user:pw@a.example', 'https://a.example?x', 'https://a.example/$(x)'])(
+    'a relay whose public URL is %s',
+    async (url) => {
+      const host = await webSocketServer('mcp-expose.v1', [
+        `{"type":"welcome","session":"s","epoch":1,"name":"files","urls":["https://a.example",${JSON.stringify(url)}],"resumeMs":0,"heartbeatMs":15000,"limits":{"streams":256}}`,
+      ]);
+      const error = await openFails({ relayUrl: `http://${host}` });
+      expect([error.code, error.message]).toEqual([
+        'tunnel_rejected',
+        `the relay http://${host} gave this agent a public URL that cannot be used: ${JSON.stringify(url)}`,
+      ]);
+    },
+  );
+
+  test('a relay that hangs up in the handshake with words of many bytes', async () => {
+    const host = await webSocketServer('mcp-expose.v1', [], 0, `${'\u4e16'.repeat(40)}\u202e`);
+    const error = await openFails({ relayUrl: `http://${host}` });
+    expect(error.message).toMatch(/with 4000 \u4e16{40}$/);
+  });
+
   test('aborting an open that is under way', async () => {
     const host = await listen(createTcpServer());
     const abort = new AbortController();
@@ -256,6 +293,25 @@ describe('a tunnel that is up', () => {
     world.relay = await createRelay({ host: '127.0.0.1', port, sole: { publicKey: keys.publicKey } });
     await eventually(() => agent.statuses.at(-1)?.state === 'down', 'down');
     expect(agent.statuses.at(-1)?.reason).toContain('this relay serves one agent only (auth)');
+  });
+
+  test('another key takes the wished name over a restart of the relay: the owner gets it back in the end', async () => {
+    const agent = await world.agent(echo, { name: 'files', random: () => 0 });
+    const { port } = world.relay;
+    await world.relay.close();
+    // The first one that asks a relay without memory gets the name.
+    const taken = await webSocketServer(
+      'mcp-expose.v1',
+      ['{"type":"reject","code":"name_taken","message":"the name files belongs to another key","retryable":false}'],
+      port,
+    );
+    await eventually(() => agent.statuses.at(-1)?.reason?.includes('(name_taken)'), 'the refusal');
+    expect(agent.statuses.at(-1)?.state).toBe('reconnecting');
+    await stopListening(taken);
+    world.relay = await createRelay({ host: '127.0.0.1', port });
+    await eventually(() => agent.statuses.at(-1)?.state === 'up', 'up again');
+    expect((await ask(agent.url)).status).toBe(200);
+    expect(agent.statuses.map((status) => status.state)).not.toContain('down');
   });
 
   test('close: no request comes through, nothing reconnects, and closing twice is safe', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { idOfOverlongResponse } from '../../src/mcp/overlong.ts';
+import { idOfUnreadableResponse } from '../../src/mcp/unreadable.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 
 const filling = 'x'.repeat(5000);
@@ -7,7 +7,7 @@ const filling = 'x'.repeat(5000);
 /** As the line splitter keeps it: the first and the last 1024 bytes. */
 function idOf(line: string): RequestId | undefined {
   const bytes = Buffer.from(line);
-  return idOfOverlongResponse(bytes.subarray(0, 1024), bytes.subarray(-1024));
+  return idOfUnreadableResponse(bytes.subarray(0, 1024), bytes.subarray(-1024));
 }
 
 describe('the id is found', () => {
@@ -58,6 +58,6 @@ describe('a line that is no JSON does no harm', () => {
 
   test('bytes that are not UTF-8', () => {
     const bytes = Buffer.concat([Buffer.from('{"jsonrpc":"2.0","id":7,"result":"'), Buffer.alloc(2000, 0xff)]);
-    expect(idOfOverlongResponse(bytes.subarray(0, 1024), bytes.subarray(-1024))).toBe(7);
+    expect(idOfUnreadableResponse(bytes.subarray(0, 1024), bytes.subarray(-1024))).toBe(7);
   });
 });

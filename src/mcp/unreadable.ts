@@ -12,10 +12,10 @@ const responseInFront = new RegExp(String.raw`^\s*\{\s*(?:${version}\s*,\s*)?"(?
 const idAtEnd = new RegExp(String.raw`"id"\s*:\s*${idValue}\s*(?:,\s*${version}\s*)?\}\s*$`);
 
 /**
- * The id of a response that is too long to be read, from its first and last bytes, so that the request which it
- * answers can fail instead of waiting for ever. Undefined where it is no response or writes its members otherwise.
+ * The id of a response that is too long to be read, or wrong in itself, from its first and last bytes, so that the
+ * request which it answers can fail instead of waiting for ever. Undefined where it is no response or writes its members otherwise.
  */
-export function idOfOverlongResponse(head: Buffer, tail: Buffer): RequestId | undefined {
+export function idOfUnreadableResponse(head: Buffer, tail: Buffer): RequestId | undefined {
   const start = head.toString();
   const found = idInFront.exec(start) ?? (responseInFront.test(start) ? idAtEnd.exec(tail.toString()) : null);
   if (found?.[1] === undefined) return undefined;

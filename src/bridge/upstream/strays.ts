@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** A process below a server that has left the server's group, as browsers and daemons do. */
+export interface Stray {
+  readonly pid: number;
+  /** When it started, in clock ticks since the system did: with the pid, it names a process for good. */
+  readonly startedAt: string;
+}
+
+interface Process extends Stray {
+  readonly parent: number;
+  readonly group: number;
+}
+
+/**
+ * The processes below `leader` that are not in its group, which a signal to the group would miss. Linux only, where
+ * /proc tells; elsewhere there are none. Has to be asked while their parents live: an orphan's parent is lost.
+ */
+export function straysOf(leader: number): Stray[] {
+  if (process.platform !== 'linux') return [];
+  const children = new Map<number, Process[]>();
+  for (const entry of readdirSync('/proc')) {
+    const found = /^\d+$/.test(entry) ? readProcess(Number(entry)) : undefined;
+    if (found === undefined) continue;
+    const siblings = children.get(found.parent);
+    if (siblings === undefined) children.set(found.parent, [found]);
+    else siblings.push(found);
+  }
+  const below: Process[] = [];
+  const parents = [leader];
+  for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
+    for (const child of children.get(parent) ?? []) {
+      below.push(child);
+      parents.push(child.pid);
+    }
+  }
+  return below.filter(({ group }) => group !== leader);
+}
+
+/** Sends a signal to a stray, unless it has ended. Returns false when it has. */
+export function signalStray({ pid, startedAt }: Stray, signal: NodeJS.Signals | 0): boolean {
+  if (readProcess(pid)?.startedAt !== startedAt) return false;
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** proc(5), /proc/pid/stat: the name in parentheses can hold anything, so what follows the last one is read. */
+function readProcess(pid: number): Process | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const [state, parent, group, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const startedAt = rest[16];
+  // A zombie has ended and waits for its parent to notice.
+  if (state === 'Z' || startedAt === undefined) return undefined;
+  return { pid, parent: Number(parent), group: Number(group), startedAt };
+}

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest';
+import { applyEnvironmentTwins } from '../../src/cli/environment-twins.ts';
+import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from '../../src/cli/ineffective-options.ts';
+import { quietProgram } from './command-line.ts';
+
+async function check(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+  const program = quietProgram((chosen, command) => {
+    applyEnvironmentTwins(command, env);
+    if (chosen === 'relay') refuseOptionsInFrontOf(command);
+    else refuseIneffectiveOptions(command);
+  });
+  await program.parseAsync([...argv], { from: 'user' });
+}
+
+const relay = ['--relay', 'https://relay.example'];
+
+describe('an option that the others leave without effect is refused', () => {
+  test.each<[string, string[], NodeJS.ProcessEnv?]>([
+    ['--relay has no effect with --tunnel lan', [...relay, '--tunnel', 'lan']],
+    ['--relay has no effect with --tunnel none', [...relay, '--tunnel', 'none']],
+    ['--relay has no effect with MCP_EXPOSE_TUNNEL=none', relay, { MCP_EXPOSE_TUNNEL: 'none' }],
+    ['--name has no effect without a relay', ['--name', 'files']],
+    ['--name has no effect with --tunnel none', ['--name', 'files', '--tunnel', 'none']],
+    [
+      '--name has no effect with --tunnel lan',
+      ['--name', 'files', '--tunnel', 'lan'],
+      { MCP_EXPOSE_RELAY: 'https://relay.example' },
+    ],
+    ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7']],
+    ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', '--tunnel', 'none']],
+    ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', ...relay]],
+  ])('%s: %j %j', async (message, argv, env) => {
+    await expect(check(argv, env)).rejects.toMatchObject({ code: 'usage', exitCode: 2, message });
+  });
+
+  test.each<[string[], NodeJS.ProcessEnv?]>([
+    [[]],
+    [relay],
+    [[...relay, '--name', 'files']],
+    [[...relay, '--tunnel', 'relay', '--name', 'files']],
+    [['--name', 'files'], { MCP_EXPOSE_RELAY: 'https://relay.example' }],
+    [['--tunnel', 'lan', '--lan-address', '10.0.0.7']],
+    [['--lan-address', '10.0.0.7'], { MCP_EXPOSE_TUNNEL: 'lan' }],
+    // It fails for the missing relay, with words that fit better.
+    [['--tunnel', 'relay', '--name', 'files']],
+    // A profile for all runs.
+    [
+      ['--tunnel', 'none'],
+      { MCP_EXPOSE_RELAY: 'https://r.example', MCP_EXPOSE_NAME: 'a', MCP_EXPOSE_LAN_ADDRESS: '10.0.0.7' },
+    ],
+    [[], { MCP_EXPOSE_NAME: 'files', MCP_EXPOSE_LAN_ADDRESS: '10.0.0.7' }],
+  ])('and nothing else: %j %j', async (argv, env) => {
+    await expect(check(argv, env)).resolves.toBeUndefined();
+  });
+});
+
+describe('options in front of relay', () => {
+  test('that it has are refused with where they belong', async () => {
+    await expect(check(['--json', '--port', '1', 'relay'])).rejects.toMatchObject({
+      code: 'usage',
+      message: 'in front of relay there is no effect of --port, --json',
+      hints: ['write what is meant for relay behind it: mcp-expose relay --port --json'],
+    });
+  });
+
+  test('that it has not are refused with how to find its own', async () => {
+    await expect(check(['--stdio', 'x', 'relay', '--json'])).rejects.toMatchObject({
+      code: 'usage',
+      message: 'in front of relay there is no effect of --stdio',
+      hints: ['relay does not take --stdio; mcp-expose relay --help lists what may stand behind relay'],
+    });
+  });
+
+  test('that only the environment sets are none', async () => {
+    await expect(check(['relay', '--json'], { MCP_EXPOSE_PORT: '1', MCP_EXPOSE_STDIO: 'x' })).resolves.toBeUndefined();
+  });
+});
