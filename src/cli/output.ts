@@ -67,6 +67,7 @@ export function createOutput(options: OutputOptions): Output {
   const { json, quiet, verbose, stdout, stderr, env } = options;
   const interactive = stdout.isTTY && stderr.isTTY && !json && !quiet && !isSet(env['CI']);
   let spinner: Spinner | undefined;
+  let progressText = '';
   /** Until the outcome is known: a script reads it from the first line. */
   let early: Readonly<Record<string, unknown>>[] | undefined = [];
   // Whoever reads what we print may stop; that ends neither the sharing nor the process.
@@ -133,21 +134,14 @@ export function createOutput(options: OutputOptions): Output {
       if (verbose && error instanceof Error && error.stack !== undefined) say(indented(error.stack));
     },
     async progress(message) {
-      if (!wantsSpinner) return;
-      const text = oneLine(message);
-      if (spinner !== undefined) {
-        spinner.text = text;
-        return;
-      }
-      // 50 ms that only a terminal has to pay; by then the start may be over.
+      progressText = oneLine(message);
+      if (spinner !== undefined) spinner.text = progressText;
+      if (!wantsSpinner || spinner !== undefined) return;
+      // 50 ms that only a terminal has to pay; by then the start may be over, or have come further.
       const { default: ora } = await import('ora');
-      if (wantsSpinner)
-        spinner ??= ora({
-          text,
-          stream: stderr,
-          discardStdin: false,
-          color: wantsColor(options, stderr) && 'cyan',
-        }).start();
+      if (!wantsSpinner || spinner !== undefined) return;
+      const color = wantsColor(options, stderr) && 'cyan';
+      spinner = ora({ text: progressText, stream: stderr, discardStdin: false, color }).start();
     },
     endProgress() {
       wantsSpinner = false;
