@@ -127,8 +127,10 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   let closing: Promise<void> | undefined;
   function end(): Promise<void> {
     closing ??= (async () => {
-      // oxlint-disable-next-line no-await-in-loop -- what is used is ended after what uses it
-      for (const ending of endings.toReversed()) await ending();
+      for (const ending of endings.toReversed()) {
+        // oxlint-disable-next-line no-await-in-loop -- what is used is ended after what uses it, even when that fails
+        await Promise.allSettled([(async () => ending())()]);
+      }
     })();
     return closing;
   }
