@@ -24,7 +24,8 @@ export interface EndProcessTreeOptions {
 
 /**
  * Ends a process, everything in its group, and on Linux what it started outside of it: end of input, then SIGTERM, then
- * SIGKILL, each after a grace period. Resolves when none of them is left, or when the kernel keeps one alive in spite of SIGKILL.
+ * SIGKILL, each after a grace period. Resolves when none of them is left, or when the kernel keeps one alive in spite of
+ * SIGKILL.
  */
 export async function endProcessTree(options: EndProcessTreeOptions): Promise<void> {
   const { pid, exited, endInput, graceMs = defaultGraceMs } = options;

@@ -243,14 +243,19 @@ function startFailure({ command, cwd }: StdioUpstreamOptions, cause: unknown): s
   const why = (): string => {
     // The system says the same of a missing folder as of a missing program.
     if (cwd !== undefined && !isFolder(cwd)) return `there is no folder ${cwd}`;
-    if (command.kind === 'argv' && isFolder(command.file)) return `${command.file} is a folder`;
     if (code === 'ENOENT') return `there is no command ${command.kind === 'argv' ? command.file : shown}`;
+    if (code === 'EACCES' && command.kind === 'argv' && isFolder(command.file)) return `${command.file} is a folder`;
     if (code === 'EACCES') return `${shown} may not be executed`;
     return `${shown}: ${messageOf(cause)}`;
   };
   return `the server did not start: ${why()}`;
 }
 
+/** Never throws: a path that cannot be looked at is no folder to us. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

@@ -18,8 +18,15 @@ interface Process extends Stray {
  */
 export function straysOf(leader: number): Stray[] {
   if (process.platform !== 'linux') return [];
+  let entries: string[];
+  try {
+    entries = readdirSync('/proc');
+  } catch {
+    // Not mounted, as in some containers.
+    return [];
+  }
   const children = new Map<number, Process[]>();
-  for (const entry of readdirSync('/proc')) {
+  for (const entry of entries) {
     const found = /^\d+$/.test(entry) ? readProcess(Number(entry)) : undefined;
     if (found === undefined) continue;
     const siblings = children.get(found.parent);

@@ -24,8 +24,8 @@ export interface Supervisor {
 
 /**
  * Keeps a connection up: reconnects for ever with the back-off, dials before it drops on `goaway`, and gives up only on a
- * refusal that will not change (a name that another key took may be free again) or when the same key was used elsewhere. The loop watches state, never single events, so
- * no failure can leave it waiting for an event that has passed.
+ * refusal that will not change (a name that another key took may be free again) or when the same key was used elsewhere.
+ * The loop watches state, never single events, so no failure can leave it waiting for an event that has passed.
  */
 export function superviseConnection(options: SupervisorOptions): Supervisor {
   const stop = new AbortController();

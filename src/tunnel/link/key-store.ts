@@ -37,7 +37,8 @@ export interface KeyStoreOptions {
 /**
  * The agent's key for one relay, from the user's configuration folder. Each process holds one slot (`<relay>.1`,
  * `<relay>.2`, …) under a lock, so two processes never take each other's name over, and the first one always gets the
- * same URL. A wished name has one slot, `<relay>.name-<name>`. Makes the folder (0700) and the key (0600) as needed; falls back to a key in memory with a warning.
+ * same URL. A wished name has one slot, `<relay>.name-<name>`. Makes the folder (0700) and the key (0600) as needed;
+ * falls back to a key in memory with a warning.
  * Throws ExposeError `tunnel_unavailable` for a key file that is damaged or that others can read, or a wished name that
  * another process of this user has.
  */

@@ -221,6 +221,17 @@ describe('a server that does not start', () => {
     expect(await reasonOf(server)).toBe('the server did not start: there is no folder /no/such/folder');
   });
 
+  test('since the folder is none that could be', async () => {
+    const cwd = `/${'x'.repeat(5000)}`;
+    expect(await reasonOf(startStdio(fixtureCommand('echo'), { cwd }))).toContain('there is no folder /xxx');
+  });
+
+  test('since the file is a folder', async () => {
+    const file = temporaryDirectory();
+    const server = startStdio({ kind: 'argv', file, args: [] });
+    expect(await reasonOf(server)).toBe(`the server did not start: ${file} is a folder`);
+  });
+
   test('since the file may not be executed', async () => {
     const file = path.join(temporaryDirectory(), 'server');
     await writeFile(file, '#!/bin/sh\n', { mode: 0o644 });
