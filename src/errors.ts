@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'upstream_not_started'
   | 'upstream_exited'
   | 'upstream_silent'
+  | 'upstream_unreachable'
+  | 'upstream_url_refused'
   | 'upstream_refused'
   | 'tunnel_unreachable'
   | 'tunnel_not_a_relay'
@@ -29,6 +31,8 @@ const exitCodes: Record<ErrorCode, number> = {
   upstream_not_started: 3,
   upstream_exited: 3,
   upstream_silent: 3,
+  upstream_unreachable: 3,
+  upstream_url_refused: 2,
   upstream_refused: 3,
   tunnel_unreachable: 4,
   tunnel_not_a_relay: 4,

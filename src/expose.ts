@@ -194,7 +194,13 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const startup = new AbortController();
     const starting = AbortSignal.any([signal, startup.signal]);
     const [server, tunnel] = await untilFirstFailure(startup, [
-      describeServer({ upstream: described, timeoutMs: startTimeoutMs, signal: starting, clientVersion: version }),
+      describeServer({
+        upstream: described,
+        timeoutMs: startTimeoutMs,
+        signal: starting,
+        checkAlone: 'run the command alone to check it',
+        clientVersion: version,
+      }),
       openTunnel(starting),
     ]);
 

@@ -19,14 +19,20 @@ const rules: Readonly<Record<string, Rule>> = {
   version: { values: [] },
   deferred: { values: [] },
   sanitize: { values: [] },
+  clock: { values: [] },
+  backoff: { values: ['clock'] },
   mcp: { values: [] },
   policy: { values: ['mcp', 'errors'] },
   inspect: { values: ['mcp', 'errors'] },
   auth: { values: ['errors'] },
-  bridge: { values: ['mcp', 'errors', 'deferred', 'sanitize'], packageTypes: ['execa'] },
+  bridge: {
+    values: ['mcp', 'errors', 'deferred', 'sanitize', 'clock', 'backoff'],
+    packageTypes: ['execa'],
+    packages: ['eventsource-parser'],
+  },
   // Re-exports execa and nothing else, so that it can be loaded when it is needed.
   'bridge/upstream/execa': { values: [], packages: ['execa'] },
-  tunnel: { values: ['errors', 'deferred'], packages: ['ws'] },
+  tunnel: { values: ['errors', 'deferred', 'clock', 'backoff'], packages: ['ws'] },
   http: { values: ['mcp', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },
   expose: {
     values: ['errors', 'version', 'deferred', 'mcp', 'policy', 'inspect', 'auth', 'bridge', 'tunnel', 'http'],

@@ -1,5 +1,4 @@
 import {
-  errorResponse,
   isRequestId,
   memberOf,
   rpcCode,
@@ -9,6 +8,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../mcp/json-rpc.ts';
+import { newError, newNotification } from '../mcp/new-message.ts';
 import type { Call, CallFailure, Outlet, UpstreamMessage } from './call.ts';
 import type { Upstream, UpstreamEnd } from './upstream/upstream.ts';
 
@@ -37,6 +37,9 @@ export interface ChannelOptions {
 export interface Channel {
   /** Whether a client waits for a response. A call whose client has gone may go on, but nobody waits for it. */
   isBusy(): boolean;
+  /** As `Upstream.isWritable` and `Upstream.whenWritable`. */
+  isWritable(): boolean;
+  whenWritable(callback: () => void): void;
   /** Starts the upstream. */
   start(): void;
   /** Sends a request; `call` gets everything that belongs to it, and its end. */
@@ -70,27 +73,26 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   const cancelled = new Set<RequestId>();
   let blocked = 0;
 
-  function receive(message: RpcMessage): void {
+  function receive(message: RpcMessage, origin?: RequestId): void {
     switch (message.kind) {
       case 'response':
         receiveResponse(message);
         return;
       case 'request':
         makeRoom(asks, maxOpenAsks);
-        ask(message);
+        ask(message, openCall(origin) ?? newestOpenCall());
         return;
       case 'notification':
-        receiveNotification(message);
+        receiveNotification(message, origin);
     }
   }
 
   /** Puts an ask to the client; when it goes without having answered, it may come back on another way. */
-  function ask(message: RpcRequest): void {
-    const call = newestOpenCall();
+  function ask(message: RpcRequest, call: Call | undefined): void {
     const outlet = call ?? general;
     asks.set(message.id, { message, outlet });
     call?.whenGone(() => {
-      if (asks.get(message.id)?.outlet === call) ask(message);
+      if (asks.get(message.id)?.outlet === call) ask(message, newestOpenCall());
     });
     deliver(outlet, message);
   }
@@ -102,7 +104,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     if (call !== undefined && !call.finish(response)) waitFor(call);
   }
 
-  function receiveNotification(message: RpcNotification): void {
+  function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
     const { params } = message.json;
     if (message.method === 'notifications/progress') {
       const call = progressTokens.get(memberOf(params, 'progressToken'))?.call;
@@ -115,8 +117,13 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     } else if (general.isOpen() && connectionWide.test(message.method)) {
       deliver(general, message);
     } else {
-      deliver(newestOpenCall() ?? general, message);
+      deliver(openCall(origin) ?? newestOpenCall() ?? general, message);
     }
+  }
+
+  function openCall(id: RequestId | undefined): Call | undefined {
+    const call = id === undefined ? undefined : pending.get(id)?.call;
+    return call?.isOpen() === true ? call : undefined;
   }
 
   /** Costs a walk over the calls in flight; only logs and asks need it, progress and responses name their call. */
@@ -163,11 +170,25 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     asks.clear();
   }
 
+  /** The server that comes back knows nothing of what it asked, nor of what was cancelled. */
+  function lose(end: UpstreamEnd): void {
+    const open = [...asks];
+    failAll(failureOf(end));
+    cancelled.clear();
+    for (const [requestId, { outlet }] of open) {
+      const withdrawal = newNotification('notifications/cancelled', { requestId, reason: end.reason });
+      deliver(outlet.isOpen() ? outlet : general, withdrawal);
+    }
+  }
+
   return {
     isBusy: () => newestOpenCall() !== undefined,
+    isWritable: upstream.isWritable,
+    whenWritable: upstream.whenWritable,
     start: () =>
       upstream.start({
         onMessage: receive,
+        onLost: lose,
         onClose(end) {
           failAll(failureOf(end));
           onClose(end);
@@ -187,13 +208,13 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       const entry = { call, progressToken };
       pending.set(id, entry);
       if (progressToken !== undefined) progressTokens.set(progressToken, entry);
-      if (!upstream.send(request.bytes)) settle(id)?.fail(notTaken);
+      if (!upstream.send(request)) settle(id)?.fail(notTaken);
       return undefined;
     },
     forward(message) {
       // An answer to an ask that the server has withdrawn, or never made, would only confuse it.
       if (message.kind === 'response' && !asks.delete(message.id)) return undefined;
-      if (!upstream.send(message.bytes)) return { code: notTaken.code, reason: notTaken.message };
+      if (!upstream.send(message)) return { code: notTaken.code, reason: notTaken.message };
       if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
         const id = memberOf(message.json['params'], 'requestId');
         if (isRequestId(id)) cancel(id);
@@ -217,9 +238,9 @@ function makeRoom(full: Map<RequestId, unknown> | Set<RequestId>, max: number): 
 }
 
 /** The answer to an ask that cannot reach its client. */
-export function undeliverable(ask: RpcRequest): Buffer {
+export function undeliverable(ask: RpcRequest): RpcResponse {
   const message = 'the client is not listening';
-  return errorResponse({ id: ask.id, code: rpcCode.internalError, message });
+  return newError({ id: ask.id, code: rpcCode.internalError, message });
 }
 
 const notTaken: CallFailure = {

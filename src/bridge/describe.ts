@@ -1,15 +1,7 @@
 import { createDeferred } from '../deferred.ts';
 import { ExposeError } from '../errors.ts';
-import {
-  errorResponse,
-  memberOf,
-  parseMessage,
-  rpcCode,
-  serializeCall,
-  serializeResult,
-  type RpcRequest,
-  type RpcResponse,
-} from '../mcp/json-rpc.ts';
+import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
+import { newError, newNotification, newRequest, newResult } from '../mcp/new-message.ts';
 import { eraOf, preferredRevision, type Era } from '../mcp/revisions.ts';
 import type { Call, UpstreamMessage } from './call.ts';
 import { createChannel } from './channel.ts';
@@ -37,6 +29,8 @@ export interface DescribeOptions {
   /** How long the server may take in all. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** What to do when it fails, in words. */
+  readonly checkAlone: string;
   /** Our own version, told to the server. */
   readonly clientVersion: string;
 }
@@ -47,7 +41,7 @@ export interface DescribeOptions {
  * signal's reason.
  */
 export async function describeServer(options: DescribeOptions): Promise<ServerDescription> {
-  const { upstream, timeoutMs, signal, clientVersion } = options;
+  const { upstream, timeoutMs, signal, checkAlone, clientVersion } = options;
   const { promise: failed, reject: fail } = createDeferred<never>();
   const onAbort = (): void => fail(signal.reason);
   signal.addEventListener('abort', onAbort);
@@ -77,15 +71,15 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       const lines = stderr.split('\n').filter((line) => !stackFrame.test(line));
       const hints = stderr === '' ? [] : [`it printed: ${lines.slice(-maxHintLines).join('\n')}`];
       const message = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
-      fail(new ExposeError(code, message, { hints: [...hints, 'run the command alone to check it'] }));
+      const known = code === 'upstream_session_lost' ? 'upstream_refused' : code;
+      fail(new ExposeError(known, message, { hints: [...hints, checkAlone] }));
     },
   });
 
   let lastId = 0;
   function request(method: string, params: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const message = parseMessage(serializeCall(method, params, ++lastId));
     return new Promise((resolve, reject) => {
-      if (message.kind === 'request') channel.request(message, promisedCall(resolve, reject));
+      channel.request(newRequest(++lastId, method, params), promisedCall(resolve, reject));
     });
   }
 
@@ -97,7 +91,7 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
     }).catch((cause: unknown) => {
       throw new ExposeError('upstream_refused', `the server refused initialize: ${failureMessage(cause)}`);
     });
-    upstream.send(serializeCall('notifications/initialized', {}));
+    upstream.send(newNotification('notifications/initialized'));
     const serverInfo = memberOf(result, 'serverInfo');
     const protocolVersion = textOf(memberOf(result, 'protocolVersion'), preferredRevision);
     return {
@@ -136,9 +130,9 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
 }
 
 /** What a client without capabilities answers (MCP 2025-11-25, ping). */
-function answerWithoutClient({ id, method }: RpcRequest): Buffer {
-  if (method === 'ping') return serializeResult(id, {});
-  return errorResponse({ id, code: rpcCode.methodNotFound, message: `${method} is not supported by this client` });
+function answerWithoutClient({ id, method }: RpcRequest): RpcResponse {
+  if (method === 'ping') return newResult(id, {});
+  return newError({ id, code: rpcCode.methodNotFound, message: `${method} is not supported by this client` });
 }
 
 /** A call whose outcome is a promise's. It is not open for anything but the response. */

@@ -17,6 +17,10 @@ export interface Session {
   isListening(): boolean;
   /** Starts the upstream and hands it the client's `initialize` as it came. The outcome goes to `call`. Called once. */
   open(initialize: RpcRequest, call: Call): void;
+  /** False while the server leaves so much unread that no more should be read from the client. */
+  isWritable(): boolean;
+  /** Calls back once, when that is over. */
+  whenWritable(callback: () => void): void;
   request(request: RpcRequest, call: Call): Refusal | undefined;
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
   /** Adds a stream for messages that belong to no request. */
@@ -121,6 +125,8 @@ export function createSession(options: SessionOptions): Session {
     isBusy: channel.isBusy,
     isListening: general.isOpen,
     open,
+    isWritable: channel.isWritable,
+    whenWritable: channel.whenWritable,
     request: channel.request,
     forward: channel.forward,
     listen: general.attach,

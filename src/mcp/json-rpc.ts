@@ -155,18 +155,6 @@ export function errorResponse({ id, code, message, data }: RpcErrorOptions): Buf
   return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
 }
 
-/** A request or, without an id, a notification, serialised on one line. */
-export function serializeCall(method: string, params: Readonly<Record<string, unknown>>, id?: RequestId): Buffer {
-  return Buffer.from(
-    JSON.stringify(id === undefined ? { jsonrpc: '2.0', method, params } : { jsonrpc: '2.0', id, method, params }),
-  );
-}
-
-/** A response, serialised (JSON-RPC 2.0 §5). */
-export function serializeResult(id: RequestId, result: Readonly<Record<string, unknown>>): Buffer {
-  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result }));
-}
-
 /** A member of an object, or undefined where the value is no object or has no such member of its own. */
 export function memberOf(value: unknown, name: string): unknown {
   return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;

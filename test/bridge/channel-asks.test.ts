@@ -17,6 +17,29 @@ describe('asks', () => {
     expect([old.got.length, newest.got.length, gone.got.length, general.got.length]).toEqual([0, 1, 0, 0]);
   });
 
+  test('go to the call that they came with, where the transport tells', () => {
+    const { upstream, general, call } = world();
+    const [older, newer] = [call(1), call(2)];
+    upstream.say(ask('ask'), 1);
+    upstream.say(notification('notifications/message', { data: 'x' }), 1);
+    expect([older.got.length, newer.got.length, general.got.length]).toEqual([2, 0, 0]);
+    older.open = false;
+    upstream.say(ask('again'), 1);
+    expect(newer.got).toHaveLength(1);
+  });
+
+  test('are withdrawn when the server has forgotten them, and their answers go nowhere', () => {
+    const { upstream, channel, general } = world();
+    upstream.say(ask('ask'));
+    upstream.lose();
+    expect(general.got.map(({ json }) => json['params'])).toEqual([
+      {},
+      { requestId: 'ask', reason: 'the server exited with code 1' },
+    ]);
+    channel.forward(response('ask'));
+    expect(upstream.sent).toEqual([]);
+  });
+
   test('go to the general stream without an open call', () => {
     const { upstream, general, call } = world();
     call(1).open = false;
@@ -86,7 +109,7 @@ describe('asks', () => {
   });
 
   test('that could not be delivered have an answer of ours', () => {
-    expect(JSON.parse(undeliverable(ask('x')).toString())).toEqual({
+    expect(undeliverable(ask('x')).json).toEqual({
       jsonrpc: '2.0',
       id: 'x',
       error: { code: -32603, message: 'the client is not listening' },

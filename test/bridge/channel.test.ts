@@ -247,6 +247,20 @@ describe('the end of the upstream', () => {
   });
 });
 
+test('the loss of the connection fails the calls in flight, frees every id, and the channel goes on', () => {
+  const { upstream, ends, channel, call } = world();
+  const [first, second] = [call(1), call(2)];
+  call(3);
+  channel.forward(notification('notifications/cancelled', { requestId: 3 }));
+  upstream.lose({ reason: 'the server was ended by SIGKILL', signal: 'SIGKILL', stderr: 'oops' });
+  const reason = 'the server was ended by SIGKILL; its last words: oops';
+  expect([first, second].map(({ failures }) => failures.map(({ message }) => message))).toEqual([[reason], [reason]]);
+  const next = [call(1), call(3)];
+  upstream.say(response(1));
+  upstream.say(response(3));
+  expect([next.map(({ responses }) => responses.length), ends]).toEqual([[1, 1], []]);
+});
+
 describe('an upstream that takes nothing', () => {
   test('fails the request, whose id and token are free again', () => {
     const { upstream, channel, call } = world();

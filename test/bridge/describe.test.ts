@@ -29,7 +29,13 @@ function serverWith(pages: readonly number[]): FakeUpstream {
 }
 
 function described(upstream: FakeUpstream, signal = new AbortController().signal): Promise<ServerDescription> {
-  return describeServer({ upstream, timeoutMs: 30_000, signal, clientVersion: '9.9.9' });
+  return describeServer({
+    upstream,
+    timeoutMs: 30_000,
+    signal,
+    checkAlone: 'run the command alone to check it',
+    clientVersion: '9.9.9',
+  });
 }
 
 async function failureOf(attempt: Promise<unknown>): Promise<ExposeError> {
@@ -64,7 +70,7 @@ describe('a server that answers', () => {
       method: 'initialize',
       params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'mcp-expose', version: '9.9.9' } },
     });
-    expect(sent[1]).toEqual({ jsonrpc: '2.0', method: 'notifications/initialized', params: {} });
+    expect(sent[1]).toEqual({ jsonrpc: '2.0', method: 'notifications/initialized' });
     expect(sent[2]).toMatchObject({ method: 'tools/list', params: {} });
   });
 

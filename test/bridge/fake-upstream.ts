@@ -1,5 +1,5 @@
 // A server in memory: it says what the test makes it say, and remembers what it was sent.
-import type { RpcMessage } from '../../src/mcp/json-rpc.ts';
+import type { RequestId, RpcMessage } from '../../src/mcp/json-rpc.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../../src/bridge/upstream/upstream.ts';
 import { gate } from '../harness/gate.ts';
 
@@ -15,7 +15,12 @@ export interface FakeUpstream extends Upstream {
   /** Called with each message that it is sent. */
   onSent: (line: string) => void;
   /** Says something. */
-  say(message: RpcMessage): void;
+  say(message: RpcMessage, origin?: RequestId): void;
+  /** Loses its connection, and goes on. */
+  lose(end?: Partial<UpstreamEnd>): void;
+  /** Makes it take nothing more for now, and again. */
+  fill(): void;
+  drain(): void;
   /** Ends of its own accord. */
   die(end?: Partial<UpstreamEnd>): void;
   /** Keeps `close` from resolving until it is called. */
@@ -28,6 +33,7 @@ export function createFakeUpstream(): FakeUpstream {
   let paused = false;
   let pauses = 0;
   let closeCalls = 0;
+  let waiting: (() => void)[] | undefined;
   let held = Promise.resolve();
   const sent: string[] = [];
 
@@ -65,9 +71,21 @@ export function createFakeUpstream(): FakeUpstream {
     },
     send(message) {
       if (over || !fake.accepting) return false;
-      sent.push(message.toString());
-      fake.onSent(message.toString());
+      const line = message.bytes.toString();
+      sent.push(line);
+      fake.onSent(line);
       return true;
+    },
+    isWritable: () => waiting === undefined,
+    whenWritable(callback) {
+      if (waiting === undefined) callback();
+      else waiting.push(callback);
+    },
+    fill: () => void (waiting = []),
+    drain() {
+      const released = waiting ?? [];
+      waiting = undefined;
+      for (const callback of released) callback();
     },
     pause() {
       paused = true;
@@ -81,9 +99,12 @@ export function createFakeUpstream(): FakeUpstream {
       await held;
       if (events !== undefined) die({ reason: 'the server was ended by SIGTERM', signal: 'SIGTERM' });
     },
-    say(message) {
+    say(message, origin) {
       if (over) throw new Error('it has ended');
-      events?.onMessage(message);
+      events?.onMessage(message, origin);
+    },
+    lose(end = {}) {
+      events?.onLost?.({ reason: 'the server exited with code 1', code: 'upstream_exited', stderr: '', ...end });
     },
     die,
     holdEnd() {

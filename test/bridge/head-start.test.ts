@@ -18,7 +18,7 @@ function world(): { headStart: HeadStart; made: FakeUpstream[] } {
 function taken(headStart: HeadStart): {
   messages: RpcMessage[];
   ends: UpstreamEnd[];
-  send: (message: Buffer) => boolean;
+  send: (message: RpcMessage) => boolean;
 } {
   const messages: RpcMessage[] = [];
   const ends: UpstreamEnd[] = [];
@@ -38,7 +38,7 @@ test('the first who asks gets it, and it is read from then on', () => {
   headStart.begin();
   const { messages, ends, send } = taken(headStart);
   expect([made.length, made[0]?.paused]).toEqual([1, false]);
-  expect(send(initialize.bytes)).toBe(true);
+  expect(send(initialize)).toBe(true);
   made[0]?.say(agreement());
   made[0]?.die();
   expect([messages.length, ends.length, made[0]?.sent.length]).toEqual([1, 1, 1]);

@@ -5,7 +5,6 @@ import {
   memberOf,
   parseMessage,
   parseMessages,
-  serializeCall,
   type RpcFault,
   type RpcMessage,
 } from '../../src/mcp/json-rpc.ts';
@@ -277,11 +276,6 @@ describe('what we write ourselves', () => {
       id: '1',
       error: { code: -32603, message: 'a\nb', data: { stderr: 'c\r\nd' } },
     });
-  });
-
-  test('a call with an id is a request, one without is a notification', () => {
-    expect(serializeCall('m', { a: 1 }, 0).toString()).toBe('{"jsonrpc":"2.0","id":0,"method":"m","params":{"a":1}}');
-    expect(serializeCall('m', {}).toString()).toBe('{"jsonrpc":"2.0","method":"m","params":{}}');
   });
 
   test('only strings and finite numbers are ids', () => {

@@ -21,6 +21,9 @@ export const defaultMaxMessageBytes: number = 64 * 1024 * 1024;
 /** Input that a server has not read yet, in bytes; beyond it, messages are refused instead of kept. */
 export const defaultMaxUnreadBytes: number = 64 * 1024 * 1024;
 
+/** Input that a server has not read yet, in bytes; beyond it, no more is read from the clients that send it. */
+const maxWaitingBytes = 1024 * 1024;
+
 /** After a server's exit its last output is still in the pipe; whoever holds the pipe open longer is not waited for. */
 const lastOutputMs = 50;
 
@@ -60,6 +63,22 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   let input: Buffer[] = [];
   let inputBytes = 0;
   const outputRead = createDeferred<void>();
+  let waiting: (() => void)[] = [];
+
+  function unreadBytes(): number {
+    return (child?.stdin.writableLength ?? 0) + inputBytes;
+  }
+
+  function isWritable(): boolean {
+    return ended || child?.stdin.writable !== true || unreadBytes() < maxWaitingBytes;
+  }
+
+  function goOn(): void {
+    if (!isWritable()) return;
+    const released = waiting;
+    waiting = [];
+    for (const callback of released) callback();
+  }
 
   function start(events: UpstreamEvents): void {
     const stderr = createStderrTail(options.onStderr);
@@ -114,6 +133,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
       else if (rest !== undefined) readLine(rest);
       ended = true;
       outputRead.resolve();
+      goOn();
       stderr.end();
       events.onClose({ ...reason, stderr: stderr.text() });
     }
@@ -141,6 +161,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     started.stdout.once('end', () => void close());
     // A server that is gone or has closed its input; its exit tells the rest.
     started.stdin.on('error', () => {});
+    for (const event of ['drain', 'close'] as const) started.stdin.on(event, goOn);
     started.once('exit', (exitCode, signal) => {
       const reason: Omit<UpstreamEnd, 'stderr'> = {
         reason: exitCode === null ? `the server was ended by ${signal}` : `the server exited with code ${exitCode}`,
@@ -203,14 +224,17 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
 
   return {
     start,
-    send(message) {
-      const stdin = child?.stdin;
-      if (ended || stdin === undefined || !stdin.writable || stdin.writableLength + inputBytes > maxUnreadBytes)
-        return false;
-      input.push(message, lineBreak);
-      inputBytes += message.length + 1;
+    send({ bytes }) {
+      if (ended || child?.stdin.writable !== true || unreadBytes() > maxUnreadBytes) return false;
+      input.push(bytes, lineBreak);
+      inputBytes += bytes.length + 1;
       if (input.length === 2) setImmediate(flush);
       return true;
+    },
+    isWritable,
+    whenWritable(callback) {
+      if (isWritable()) callback();
+      else waiting.push(callback);
     },
     pause: () => void child?.stdout.pause(),
     resume: () => void child?.stdout.resume(),

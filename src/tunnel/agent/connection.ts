@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../clock.ts';
 import { createDeferred } from '../../deferred.ts';
 import { agentHandshake } from '../link/agent-handshake.ts';
 import { watchSocket } from '../link/heartbeat.ts';

@@ -1,6 +1,6 @@
-import type { Backoff } from '../backoff.ts';
-import type { Clock } from '../clock.ts';
-import { sleep } from '../clock.ts';
+import type { Backoff } from '../../backoff.ts';
+import type { Clock } from '../../clock.ts';
+import { sleep } from '../../clock.ts';
 import { closeCodes } from '../link/protocol.ts';
 import type { TunnelStatus } from '../provider.ts';
 import type { Connection, ConnectResult } from './connection.ts';

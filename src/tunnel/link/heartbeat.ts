@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
-import type { Clock } from '../clock.ts';
-import { systemClock } from '../clock.ts';
+import type { Clock } from '../../clock.ts';
+import { systemClock } from '../../clock.ts';
 import { deadAfterMs, pingIntervalMs, sleptAfterMs } from './limits.ts';
 
 export interface HeartbeatOptions {

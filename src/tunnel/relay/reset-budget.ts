@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import { systemClock } from '../clock.ts';
+import type { Clock } from '../../clock.ts';
+import { systemClock } from '../../clock.ts';
 
 /**
  * nghttp2 ends a connection whose client resets more than 1000 streams at once or 33 per second for long (its defence

@@ -4,7 +4,7 @@ import type { ServerCommand } from '../../../src/bridge/upstream/command-line.ts
 import { createStdioUpstream, type StdioUpstreamOptions } from '../../../src/bridge/upstream/stdio.ts';
 import type { Upstream, UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import { createDeferred } from '../../../src/deferred.ts';
-import type { RequestId, RpcMessage } from '../../../src/mcp/json-rpc.ts';
+import { parseMessage, type RequestId, type RpcMessage } from '../../../src/mcp/json-rpc.ts';
 import { eventually, within } from '../../harness/eventually.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { cleanEnvironment, fixture } from '../../harness/program.ts';
@@ -93,11 +93,16 @@ export function startStdio(command: ServerCommand, options: StdioServerOptions =
     pid: () => groups[0] ?? 0,
     ended: within(30_000, 'the server to end', announced.promise),
     send: (message) =>
-      upstream.send(
-        Buffer.from(typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message })),
-      ),
+      upstream.send(asMessage(typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message }))),
     answerTo: (id) =>
       find(`the answer to ${id}`, () => messages.find((message) => message.kind === 'response' && message.id === id)),
     stderrLine: (pattern) => find(`the line ${String(pattern)}`, () => stderr.find((line) => pattern.test(line))),
   };
+}
+
+function asMessage(text: string): RpcMessage {
+  const parsed = parseMessage(Buffer.from(text));
+  // What is no message to us can still be sent: the fixture has to bear it.
+  if (parsed.kind === 'fault') return { kind: 'notification', method: '', json: {}, bytes: Buffer.from(text) };
+  return parsed;
 }

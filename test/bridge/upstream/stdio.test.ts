@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { eventually } from '../../harness/eventually.ts';
+import { eventually, within } from '../../harness/eventually.ts';
 import { parseJson } from '../../harness/parse-json.ts';
 import { temporaryDirectory } from '../../harness/program.ts';
 import { behaviours, expectGone, infoOf, withStubbornChild } from './node-process.ts';
@@ -335,6 +335,27 @@ describe('a server that does not read', () => {
     expect(taken).toBeLessThan(20);
     await server.upstream.close();
     expect(server.ends).toHaveLength(1);
+  });
+});
+
+describe('a server that reads slowly', () => {
+  const megabyte = { id: 1, method: 'm', params: { filling: 'x'.repeat(1024 * 1024) } };
+
+  test('says so until it has read what it was sent', async () => {
+    const server = startStdio(nodeCommand('setTimeout(() => process.stdin.resume(), 100);'));
+    expect(server.upstream.isWritable()).toBe(true);
+    server.send(megabyte);
+    expect(server.upstream.isWritable()).toBe(false);
+    await within(10_000, 'the server to read', new Promise<void>((resolve) => server.upstream.whenWritable(resolve)));
+    expect(server.upstream.isWritable()).toBe(true);
+  });
+
+  test('keeps nobody waiting when it ends', async () => {
+    const server = startStdio(nodeCommand(behaviours.ignoresEndOfInput), { graceMs: 100 });
+    server.send(megabyte);
+    const released = new Promise<void>((resolve) => server.upstream.whenWritable(resolve));
+    await server.upstream.close();
+    await within(10_000, 'the wait to end', released);
   });
 });
 

@@ -4,11 +4,11 @@ import type { Connection, ConnectResult } from '../../../src/tunnel/agent/connec
 import type { Failure } from '../../../src/tunnel/agent/failures.ts';
 import type { Supervisor } from '../../../src/tunnel/agent/supervisor.ts';
 import { superviseConnection } from '../../../src/tunnel/agent/supervisor.ts';
-import { createBackoff } from '../../../src/tunnel/backoff.ts';
+import { createBackoff } from '../../../src/backoff.ts';
 import { createDeferred } from '../../../src/deferred.ts';
 import type { TunnelStatus } from '../../../src/tunnel/provider.ts';
-import type { FakeClock } from '../fake-clock.ts';
-import { createFakeClock } from '../fake-clock.ts';
+import type { FakeClock } from '../../harness/fake-clock.ts';
+import { createFakeClock } from '../../harness/fake-clock.ts';
 import { eventually } from '../world.ts';
 
 interface FakeConnection extends Connection {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createHeartbeat } from '../../../src/tunnel/link/heartbeat.ts';
-import { createFakeClock } from '../fake-clock.ts';
+import { createFakeClock } from '../../harness/fake-clock.ts';
 
 function start() {
   const clock = createFakeClock();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createResetBudget } from '../../../src/tunnel/relay/reset-budget.ts';
-import { createFakeClock } from '../fake-clock.ts';
+import { createFakeClock } from '../../harness/fake-clock.ts';
 
 test('900 at once, then 30 a second, in order', () => {
   const clock = createFakeClock();

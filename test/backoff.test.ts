@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createBackoff } from '../../src/tunnel/backoff.ts';
-import { createFakeClock } from './fake-clock.ts';
+import { createBackoff } from '../src/backoff.ts';
+import { createFakeClock } from './harness/fake-clock.ts';
 
 test('the first retry is at once, the next ones are random up to 250 ms doubled, at most 30 s', () => {
   const backoff = createBackoff({ random: () => 1, clock: createFakeClock() });
