@@ -1,4 +1,4 @@
-/** Time as the tunnel sees it, so that tests can move it. */
+/** Time as long-lived things see it, so that tests can move it. */
 export interface Clock {
   /** Milliseconds of wall-clock time: it goes on while the machine sleeps, which a monotonic clock does not. */
   now(): number;

@@ -4,6 +4,7 @@
  */
 export type ErrorCode =
   | 'usage'
+  | 'config_unusable'
   | 'token_unusable'
   | 'unauthenticated_public'
   | 'address_in_use'
@@ -24,6 +25,7 @@ export type ErrorCode =
 /** Exit code of the process when an error with this code ends it. */
 const exitCodes: Record<ErrorCode, number> = {
   usage: 2,
+  config_unusable: 2,
   token_unusable: 2,
   unauthenticated_public: 2,
   address_in_use: 1,

@@ -1,56 +1,66 @@
 import { createGuard } from './auth/guard.ts';
 import { createHostList, type HostList } from './auth/hosts.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
-import { describeServer, type ServerDescription } from './bridge/describe.ts';
-import { createHeadStart } from './bridge/head-start.ts';
-import { createSessions } from './bridge/sessions.ts';
-import { parseCommandLine, type ServerCommand } from './bridge/upstream/command-line.ts';
-import { childEnvironment } from './bridge/upstream/environment.ts';
-import { createStdioUpstream } from './bridge/upstream/stdio.ts';
-import type { Upstream } from './bridge/upstream/upstream.ts';
 import { createWatchdog } from './bridge/upstream/watchdog.ts';
 import { settledWithin } from './deferred.ts';
 import { ExposeError } from './errors.ts';
+import { createExposedServer, type ServerSettings } from './servers/exposed-server.ts';
+import { createExposedServers, type ServerReport } from './servers/exposed-servers.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
-import { defaultMaxBodyBytes } from './http/body.ts';
 import { createCors } from './http/cors.ts';
-import { createHandler, mcpPath } from './http/handler.ts';
+import { createEventStore } from './http/event-store.ts';
+import { createHandler } from './http/handler.ts';
 import { listen } from './http/listener.ts';
-import { createMcpEndpoint, type RequestReport } from './http/mcp-endpoint.ts';
+import type { RequestReport } from './http/mcp-endpoint.ts';
+import { mcpPath } from './http/route.ts';
 import type { Tunnel, TunnelProvider, TunnelStatus } from './tunnel/provider.ts';
+import { readServerSources } from './servers/server-sources.ts';
 import { version } from './version.ts';
-
-/** How long a server may take to start and answer: `npx` may have to download it first. */
-export const defaultStartTimeoutMs: number = 60_000;
 
 /** How long `close` waits for requests that are under way. */
 const defaultDrainMs = 10_000;
 
+export type { ServerReport } from './servers/exposed-servers.ts';
+
 export type TunnelChoice = 'auto' | 'relay' | 'lan' | 'none';
 
-/** What happens while a server is being exposed. Never holds a secret. */
+/** What happens while servers are being exposed. Never holds a secret. */
 export type ExposeEvent =
   | { readonly type: 'progress'; readonly text: string }
   | { readonly type: 'warning'; readonly message: string }
-  | { readonly type: 'stderr'; readonly line: string }
+  /** `server` where there are several. */
+  | { readonly type: 'stderr'; readonly line: string; readonly server?: string }
   | {
       readonly type: 'tunnel';
       readonly state: TunnelStatus['state'];
       readonly publicUrl: string;
       readonly reason?: string;
     }
-  | { readonly type: 'sessions'; readonly open: number }
+  | { readonly type: 'sessions'; readonly open: number; readonly server?: string }
+  /** The configuration has changed, and these are the servers now. */
+  | { readonly type: 'servers'; readonly servers: readonly ServerReport[] }
   | ({ readonly type: 'request' } & RequestReport);
 
-export interface ExposeOptions {
+/** Exactly one of `stdio`, `http`, `sse` and `config` says what to expose. */
+export interface ExposeOptions extends ServerSettings {
   /** The command that starts the server: one line, split as a shell would, or the program and its arguments. */
-  readonly stdio: string | readonly [file: string, ...args: string[]];
+  readonly stdio?: string | readonly [file: string, ...args: string[]] | undefined;
+  /** URL of a server that speaks Streamable HTTP. */
+  readonly http?: string | undefined;
+  /** URL of a server that speaks the older HTTP+SSE transport. */
+  readonly sse?: string | undefined;
+  /** Configuration file that names servers: `mcpServers` as most clients write it, or VS Code's `servers`. */
+  readonly config?: string | undefined;
+  /** Of the configuration, only these servers. Default: all. */
+  readonly servers?: readonly string[] | undefined;
+  /** Follow changes of the configuration file. Default false. */
+  readonly watch?: boolean | undefined;
   /** Working directory of the server. Default: ours. */
   readonly cwd?: string | undefined;
   /** Variables for the server beside a safe few of ours (see docs/environment.md). */
   readonly env?: ReadonlyMap<string, string> | undefined;
-  /** Pass on our whole environment instead. Default false. */
-  readonly inheritEnv?: boolean | undefined;
+  /** Headers for `http` and `sse`. */
+  readonly upstreamHeaders?: ReadonlyMap<string, string> | undefined;
   /** The bearer token that callers must bring; a new one when left out; false lets everybody in. */
   readonly token?: string | false | undefined;
   /** Instead of `token`: a file that only its owner may read and that holds it, or `-` for standard input. */
@@ -61,6 +71,8 @@ export interface ExposeOptions {
   readonly host?: string | undefined;
   /** Port to listen on; 0, the default, picks a free one. */
   readonly port?: number | undefined;
+  /** A host name under which a proxy leads to the listener; a server's name may stand in front of it. */
+  readonly domain?: string | undefined;
   /** Default `auto`: the relay when `relayUrl` is given, else none. */
   readonly tunnel?: TunnelChoice | undefined;
   /** The relay to use, http(s). */
@@ -71,12 +83,6 @@ export interface ExposeOptions {
   readonly lanAddresses?: readonly string[] | undefined;
   /** Origins whose browser pages may use the server (CORS), as browsers write them: `https://app.example`. */
   readonly allowOrigins?: readonly string[] | undefined;
-  /** Largest request body in bytes. Default 16 MiB. */
-  readonly maxBodyBytes?: number | undefined;
-  /** Sessions at a time, each with a server process of its own. Default 32. */
-  readonly maxSessions?: number | undefined;
-  /** How long the server may take to start, in milliseconds. Default 60,000. */
-  readonly startTimeoutMs?: number | undefined;
   /** Gives up starting; later use `close`. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: ExposeEvent) => void) | undefined;
@@ -84,11 +90,11 @@ export interface ExposeOptions {
   readonly reportRequests?: boolean | undefined;
 }
 
-/** A server that is being exposed. */
+/** Servers that are being exposed. */
 export interface Exposed {
-  /** URL of the MCP endpoint through the tunnel, or null without one. */
+  /** Through the tunnel, or null without one: URL of the MCP endpoint or, with several servers, what their paths follow. */
   readonly publicUrl: string | null;
-  /** URL of the MCP endpoint on this machine. */
+  /** The same on this machine. */
   readonly localUrl: string;
   /** The bearer token, or null where everybody is let in. */
   readonly token: string | null;
@@ -96,7 +102,8 @@ export interface Exposed {
   readonly provider: string;
   /** What users of this tunnel must know before they trust it. */
   readonly notice: string | undefined;
-  readonly server: ServerDescription;
+  /** How each server did when it was asked what it is. At least one has answered. */
+  readonly servers: readonly ServerReport[];
   /**
    * Ends everything: takes no more requests, waits for those under way (10 s unless told otherwise), then ends the
    * tunnel, the sessions and their processes. Resolves when nothing is left. Safe to call twice.
@@ -107,17 +114,18 @@ export interface Exposed {
 }
 
 /**
- * Exposes a stdio MCP server over Streamable HTTP at `/mcp`: starts it, guards it, and opens the tunnel.
- * Resolves when clients can use it. When it throws, nothing of it is left running.
+ * Exposes MCP servers over Streamable HTTP at `/mcp`, or each at `/<name>/mcp`, and over the older HTTP+SSE transport at
+ * `/sse`: starts or calls them, guards them, and opens the tunnel. Resolves when clients can use them. When it throws,
+ * nothing of it is left running.
  * @throws ExposeError with any code of `ErrorCode`, or the signal's reason.
  */
 export async function expose(options: ExposeOptions): Promise<Exposed> {
-  const { startTimeoutMs = defaultStartTimeoutMs, onEvent = () => {}, signal = new AbortController().signal } = options;
-  const command = commandOf(options.stdio);
+  const { onEvent = () => {}, signal = new AbortController().signal } = options;
+  const warn = (message: string): void => onEvent({ type: 'warning', message });
+  const sources = await readServerSources({ ...options, onWarning: warn });
   const bind = await resolveBindAddress(options.host ?? '127.0.0.1');
   const provider = await chooseProvider(options);
   checkExposure(options, bind, provider);
-  const warn = (message: string): void => onEvent({ type: 'warning', message });
   const token = await chooseToken(options, warn);
 
   // Each part that has begun puts its end here; they run in reverse order.
@@ -136,73 +144,63 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   }
 
   try {
+    const eventStore = createEventStore();
+    const servers = createExposedServers({
+      create(name, serverSource) {
+        const named = name === undefined ? {} : { server: name };
+        return createExposedServer({
+          ...(name === undefined ? {} : { name }),
+          source: serverSource,
+          settings: options,
+          watchdog,
+          eventStore,
+          onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
+          onWarning: (message) => warn(name === undefined ? message : `${name}: ${message}`),
+          onSessions: (open) => onEvent({ type: 'sessions', open, ...named }),
+          onRequest: options.reportRequests === true ? (report) => onEvent({ type: 'request', ...report }) : undefined,
+        });
+      },
+    });
+    const { directory } = servers;
     // Apart: what a relay says that it is called by must not be let in where only this machine should come in.
-    const localHosts = createHostList(options.allowOrigins);
-    const tunnelHosts = createHostList(options.allowOrigins);
-    const { execa } = await import('./bridge/upstream/execa.ts');
-    const env = childEnvironment({
-      own: process.env,
-      inherit: options.inheritEnv ?? false,
-      extra: options.env ?? new Map(),
-    });
-    const newUpstream = (isWanted: () => boolean): Upstream =>
-      createStdioUpstream({
-        command,
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-        env,
-        execa,
-        watchdog,
-        onStderr: (line) => isWanted() && onEvent({ type: 'stderr', line }),
-        onWarning: (message) => isWanted() && warn(message),
-      });
-    // It starts beside the one that is asked to describe itself, and would say everything twice.
-    const headStart = createHeadStart(newUpstream);
-    const sessions = createSessions({
-      nextUpstream: headStart.take,
-      startTimeoutMs,
-      maxSessions: options.maxSessions,
-      onChange: (open) => onEvent({ type: 'sessions', open }),
-      onWarning: warn,
-    });
-    const mcp = createMcpEndpoint({
-      sessions,
-      maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
-      onRequest: options.reportRequests === true ? (report) => onEvent({ type: 'request', ...report }) : undefined,
-    });
+    const hostOptions = {
+      allowedOrigins: options.allowOrigins,
+      hasLabel: (label: string) => directory.find(label) !== undefined,
+    };
+    const localHosts = createHostList(hostOptions);
+    const tunnelHosts = createHostList(hostOptions);
     const cors = createCors(options.allowOrigins ?? []);
     const handlerFor = (hosts: HostList): ReturnType<typeof createHandler> =>
-      createHandler({ guard: createGuard({ hosts, token }), cors, mcp });
+      createHandler({ guard: createGuard({ hosts, token }), cors, directory, showsCounts: hosts === localHosts });
 
     // Before any process is started: a port in use must leave none behind.
     const listener = await listen(bind.address, options.port ?? 0, handlerFor(localHosts));
     endings.push(() => listener.close());
     const ownUrls = listenerUrls(bind, listener.port);
-    localHosts.setUrls(ownUrls);
+    localHosts.setUrls([...ownUrls, ...domainUrls(options.domain, listener.port)]);
     if (!bind.isLoopback) {
       warn(
         `others can connect at ${ownUrls.slice(bind.isWildcard ? 1 : 0).join(' ')}; this is not encrypted, whoever is on the network can read the token`,
       );
     }
 
+    const what = sources.current().size === 1 ? 'the server' : `${sources.current().size} servers`;
     const and = provider === undefined ? '' : `, opening the tunnel (${provider.name})`;
-    onEvent({ type: 'progress', text: `starting the server${and}` });
-    const described = newUpstream(() => true);
-    headStart.begin();
-    endings.push(() => Promise.all([described.close(), headStart.close(), sessions.close()]));
-    endings.push(() => mcp.close());
+    onEvent({ type: 'progress', text: `starting ${what}${and}` });
+    endings.push(() => servers.close());
 
     const startup = new AbortController();
     const starting = AbortSignal.any([signal, startup.signal]);
-    const [server, tunnel] = await untilFirstFailure(startup, [
-      describeServer({
-        upstream: described,
-        timeoutMs: startTimeoutMs,
-        signal: starting,
-        checkAlone: 'run the command alone to check it',
-        clientVersion: version,
-      }),
-      openTunnel(starting),
-    ]);
+    const [, tunnel] = await untilFirstFailure(startup, [startServers(starting), openTunnel(starting)]);
+
+    async function startServers(opening: AbortSignal): Promise<void> {
+      await servers.set(sources.current(), opening);
+      const reports = servers.reports();
+      const failures = reports.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
+      const [first] = failures;
+      if (first !== undefined && failures.length === reports.length) throw first.error;
+      for (const { name, error } of failures) warn(`${name}: ${error.message}; the other servers go on`);
+    }
 
     async function openTunnel(opening: AbortSignal): Promise<Tunnel | undefined> {
       if (provider === undefined) return undefined;
@@ -213,22 +211,34 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       return opened;
     }
 
+    /** With several servers, each has a path of its own to follow. */
+    const urlBelow = (base: string): string => (directory.only() === undefined ? base : base + mcpPath);
+
     function tunnelChanged({ state, publicUrls, reason }: TunnelStatus): void {
       tunnelHosts.setUrls(publicUrls);
-      const publicUrl = (publicUrls[0] ?? '') + mcpPath;
+      const publicUrl = urlBelow(publicUrls[0] ?? '');
       onEvent({ type: 'tunnel', state, publicUrl, ...(reason === undefined ? {} : { reason }) });
     }
 
+    endings.push(
+      sources.follow(async (next) => {
+        await servers.set(next, signal);
+        onEvent({ type: 'servers', servers: servers.reports() });
+      }),
+    );
+
     return {
-      publicUrl: tunnel === undefined ? null : `${tunnel.publicUrls[0]}${mcpPath}`,
-      localUrl: `${ownUrls[0]}${mcpPath}`,
+      publicUrl: tunnel === undefined ? null : urlBelow(tunnel.publicUrls[0] ?? ''),
+      localUrl: urlBelow(ownUrls[0] ?? ''),
       token: token ?? null,
       provider: provider?.name ?? 'none',
       notice: provider?.notice,
-      server,
+      get servers() {
+        return servers.reports();
+      },
       async close({ drainMs = defaultDrainMs } = {}) {
         listener.stop();
-        await settledWithin(mcp.drain(), drainMs);
+        await settledWithin(servers.drain(), drainMs);
         await end();
       },
       kill: () => watchdog.killAll(),
@@ -237,6 +247,11 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     await end();
     throw error;
   }
+}
+
+/** A proxy may have the name on its own port, or on ours. */
+function domainUrls(domain: string | undefined, port: number): string[] {
+  return domain === undefined ? [] : [`https://${domain}`, `http://${domain}`, `http://${domain}:${port}`];
 }
 
 /** Undefined where everybody is let in. */
@@ -254,12 +269,6 @@ async function chooseToken(options: ExposeOptions, warn: (message: string) => vo
   if (own.length < weakTokenLength)
     warn(`the token is short: ${weakTokenLength} random characters or more cannot be guessed`);
   return own;
-}
-
-function commandOf(stdio: ExposeOptions['stdio']): ServerCommand {
-  if (typeof stdio === 'string') return parseCommandLine(stdio);
-  const [file, ...args] = stdio;
-  return { kind: 'argv', file, args };
 }
 
 /** Imports only what the choice needs. */

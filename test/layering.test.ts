@@ -25,6 +25,7 @@ const rules: Readonly<Record<string, Rule>> = {
   policy: { values: ['mcp', 'errors'] },
   inspect: { values: ['mcp', 'errors'] },
   auth: { values: ['errors'] },
+  config: { values: ['errors'], packages: ['jsonc-parser'] },
   bridge: {
     values: ['mcp', 'errors', 'deferred', 'sanitize', 'clock', 'backoff'],
     packageTypes: ['execa'],
@@ -34,11 +35,24 @@ const rules: Readonly<Record<string, Rule>> = {
   'bridge/upstream/execa': { values: [], packages: ['execa'] },
   tunnel: { values: ['errors', 'deferred', 'clock', 'backoff'], packages: ['ws'] },
   http: { values: ['mcp', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },
+  servers: { values: ['errors', 'version', 'clock', 'mcp', 'policy', 'inspect', 'config', 'bridge', 'http'] },
   expose: {
-    values: ['errors', 'version', 'deferred', 'mcp', 'policy', 'inspect', 'auth', 'bridge', 'tunnel', 'http'],
+    values: [
+      'errors',
+      'version',
+      'deferred',
+      'mcp',
+      'policy',
+      'inspect',
+      'auth',
+      'bridge',
+      'tunnel',
+      'http',
+      'servers',
+    ],
   },
   index: {
-    values: ['errors', 'version', 'deferred', 'mcp', 'policy', 'inspect', 'auth', 'bridge', 'tunnel', 'http', 'expose'],
+    values: ['errors', 'version', 'bridge', 'servers', 'expose'],
   },
   cli: {
     values: ['expose', 'errors', 'version', 'sanitize', 'tunnel/relay', 'tunnel/link'],
@@ -144,17 +158,32 @@ describe('every file keeps to the rules', () => {
 
   test('there are files of every layer, so that none was overlooked', () => {
     const layers = new Set(files.map((file) => partOf(file).split('/')[0]));
-    for (const layer of ['errors', 'version', 'mcp', 'auth', 'bridge', 'tunnel', 'http', 'expose', 'index', 'cli']) {
+    for (const layer of [
+      'errors',
+      'version',
+      'mcp',
+      'auth',
+      'bridge',
+      'tunnel',
+      'http',
+      'config',
+      'servers',
+      'expose',
+      'index',
+      'cli',
+    ]) {
       expect([...layers]).toContain(layer);
     }
   });
 
   test('imports are found where there are some', () => {
-    const imported = importsIn(withoutComments(readFileSync(path.join(root, 'expose.ts'), 'utf8')));
+    const imported = ['expose.ts', 'servers/connector.ts'].flatMap((file) =>
+      importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
+    );
     expect(imported).toContainEqual({ from: './auth/guard.ts', typeOnly: false });
-    expect(imported).toContainEqual({ from: './bridge/upstream/upstream.ts', typeOnly: true });
     expect(imported).toContainEqual({ from: './tunnel/providers/relay.ts', typeOnly: false });
-    expect(imported).toContainEqual({ from: './bridge/upstream/execa.ts', typeOnly: false });
+    expect(imported).toContainEqual({ from: '../bridge/upstream/upstream.ts', typeOnly: true });
+    expect(imported).toContainEqual({ from: '../bridge/upstream/execa.ts', typeOnly: false });
   });
 });
 

@@ -102,7 +102,8 @@ describe('installed elsewhere', () => {
     const script = `
       import { expose, ExposeError } from 'mcp-expose';
       const exposed = await expose({ stdio: [process.execPath, ${JSON.stringify(echo)}], tunnel: 'none' });
-      const { localUrl, publicUrl, server } = exposed;
+      const { localUrl, publicUrl, servers } = exposed;
+      const [{ description: server }] = servers;
       const headers = {
         authorization: 'Bearer ' + exposed.token,
         accept: 'application/json, text/event-stream',

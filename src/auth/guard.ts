@@ -1,5 +1,5 @@
 import { createBearerCheck } from './bearer.ts';
-import type { HostList } from './hosts.ts';
+import type { HostList, HostMatch } from './hosts.ts';
 
 /** Who is calling, as far as the credential tells. */
 export interface Caller {
@@ -21,9 +21,17 @@ export interface Denial {
   readonly reason: string;
   /** Value of `WWW-Authenticate`, where one is due. */
   readonly challenge?: string;
+  /** The same for programs: why, and the value that was refused. */
+  readonly data?: Readonly<Record<string, string>>;
 }
 
-export type Admission = { readonly caller: Caller } | { readonly denial: Denial };
+/** Who came in, and by which of our names. */
+export interface Admitted {
+  readonly caller: Caller;
+  readonly host: HostMatch;
+}
+
+export type Admission = Admitted | { readonly denial: Denial };
 
 export interface Guard {
   admit(head: RequestHead): Admission;
@@ -41,33 +49,47 @@ export interface GuardOptions {
  */
 export function createGuard({ hosts, token }: GuardOptions): Guard {
   const bearer = token === undefined ? undefined : createBearerCheck(token);
-  const bearerHolder: Admission = { caller: { id: 'bearer' } };
-  const anybody: Admission = { caller: { id: 'anonymous' } };
+  const bearerHolder: Caller = { id: 'bearer' };
+  const anybody: Caller = { id: 'anonymous' };
   return {
     admit({ host, origin, authorization }) {
-      if (!hosts.admitsHost(host)) return deny(403, `host ${quoted(host)} is not served here`);
-      if (!hosts.admitsOrigin(origin)) return deny(403, `origin ${quoted(origin)} is not allowed`);
-      if (bearer === undefined) return anybody;
+      const match = hosts.matchHost(host);
+      if (match === undefined) return deny(403, `host ${quoted(host)} is not served here`, named('host', host));
+      if (!hosts.admitsOrigin(origin)) {
+        return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
+      }
+      if (bearer === undefined) return { caller: anybody, host: match };
       const verdict = bearer.check(authorization);
       switch (verdict) {
         case 'accepted':
-          return bearerHolder;
+          return { caller: bearerHolder, host: match };
         case 'absent':
-          return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', 'Bearer');
+          return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
+            challenge: 'Bearer',
+          });
         case 'malformed':
-          return deny(400, 'more than one Authorization header', 'Bearer error="invalid_request"');
+          return deny(400, 'more than one Authorization header', { challenge: 'Bearer error="invalid_request"' });
         default:
-          return deny(401, 'the bearer token is not valid', 'Bearer error="invalid_token"');
+          return deny(401, 'the bearer token is not valid', { challenge: 'Bearer error="invalid_token"' });
       }
     },
   };
 }
 
-function deny(status: Denial['status'], reason: string, challenge?: string): Admission {
-  return { denial: challenge === undefined ? { status, reason } : { status, reason, challenge } };
+function deny(status: Denial['status'], reason: string, more: Pick<Denial, 'challenge' | 'data'>): Admission {
+  return { denial: { status, reason, ...more } };
 }
 
-/** A header's value for an error message: quoted, escaped, and no longer than a host name can be. */
+function named(what: 'host' | 'origin', value: string | undefined): Pick<Denial, 'data'> {
+  return { data: { reason: `${what}_not_allowed`, [what]: shortened(value ?? '') } };
+}
+
+/** A header's value for an error message: quoted and escaped. */
 function quoted(value: string | undefined): string {
-  return value === undefined ? '(none)' : JSON.stringify(value.slice(0, 253));
+  return value === undefined ? '(none)' : JSON.stringify(shortened(value));
+}
+
+/** No longer than a host name can be. */
+function shortened(value: string): string {
+  return value.slice(0, 253);
 }

@@ -31,6 +31,13 @@ export interface Call extends Outlet {
   finish(response: RpcResponse): boolean;
   /** There will be no response. */
   fail(failure: CallFailure): void;
-  /** Calls back when the client goes before the call is over. */
+  /** Calls back whenever the client goes before the call is over and is not expected back. */
   whenGone(callback: () => void): void;
+  /**
+   * How long the client has been away, where what it is sent meanwhile is kept until it comes back: `short` while it is
+   * expected at any moment. Undefined when it is there, or cannot come back.
+   */
+  absence?(): 'short' | 'long' | undefined;
+  /** Takes an ask back from a client that has gone, so that it can go another way; false when the client has got it. */
+  recall?(ask: RpcRequest): boolean;
 }

@@ -8,6 +8,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../mcp/json-rpc.ts';
+import { cancelledBy } from '../mcp/lifecycle.ts';
 import { newError, newNotification } from '../mcp/new-message.ts';
 import type { Call, CallFailure, Outlet, UpstreamMessage } from './call.ts';
 import type { Upstream, UpstreamEnd } from './upstream/upstream.ts';
@@ -35,8 +36,13 @@ export interface ChannelOptions {
 }
 
 export interface Channel {
-  /** Whether a client waits for a response. A call whose client has gone may go on, but nobody waits for it. */
+  /**
+   * Whether a client waits for a response. A call whose client has gone may go on, but nobody waits for it, unless it is
+   * expected back at any moment.
+   */
   isBusy(): boolean;
+  /** Number of messages so far, both ways: as long as it grows, the connection is in use. */
+  traffic(): number;
   /** As `Upstream.isWritable` and `Upstream.whenWritable`. */
   isWritable(): boolean;
   whenWritable(callback: () => void): void;
@@ -46,6 +52,8 @@ export interface Channel {
   request(request: RpcRequest, call: Call): Refusal | undefined;
   /** Sends a notification, or the answer to an ask. */
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
+  /** The general stream has opened: asks whose client has gone go there. */
+  recover(): void;
   /** Ends the upstream; calls that are still in flight fail. */
   close(): Promise<void>;
 }
@@ -54,6 +62,8 @@ export interface Channel {
 interface Ask {
   readonly message: RpcRequest;
   readonly outlet: Outlet;
+  /** The same, where it is a call. */
+  readonly call: Call | undefined;
 }
 
 interface PendingCall {
@@ -72,15 +82,17 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   /** A server may answer a cancelled call all the same; until then its id cannot stand for another one. */
   const cancelled = new Set<RequestId>();
   let blocked = 0;
+  let traffic = 0;
 
   function receive(message: RpcMessage, origin?: RequestId): void {
+    traffic++;
     switch (message.kind) {
       case 'response':
         receiveResponse(message);
         return;
       case 'request':
         makeRoom(asks, maxOpenAsks);
-        ask(message, openCall(origin) ?? newestOpenCall());
+        ask(message, callFor(origin));
         return;
       case 'notification':
         receiveNotification(message, origin);
@@ -90,11 +102,24 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   /** Puts an ask to the client; when it goes without having answered, it may come back on another way. */
   function ask(message: RpcRequest, call: Call | undefined): void {
     const outlet = call ?? general;
-    asks.set(message.id, { message, outlet });
+    asks.set(message.id, { message, outlet, call });
     call?.whenGone(() => {
-      if (asks.get(message.id)?.outlet === call) ask(message, newestOpenCall());
+      if (asks.get(message.id)?.outlet === call) askAgain(message, call);
     });
     deliver(outlet, message);
+  }
+
+  /** Another way takes the place of the first: where both brought the ask, a user would be asked twice. */
+  function askAgain(message: RpcRequest, gone: Call): void {
+    const other = newestCall(isOpen);
+    if (other === undefined && !general.isOpen() && isAway(gone)) return;
+    if (gone.recall?.(message) !== false) ask(message, other);
+  }
+
+  function recover(): void {
+    for (const { message, call } of asks.values()) {
+      if (call?.absence?.() === 'long') askAgain(message, call);
+    }
   }
 
   /** A response that nobody waits for comes late, after its call was cancelled: it is dropped. */
@@ -108,17 +133,23 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     const { params } = message.json;
     if (message.method === 'notifications/progress') {
       const call = progressTokens.get(memberOf(params, 'progressToken'))?.call;
-      if (call?.isOpen() === true) deliver(call, message);
+      if (call !== undefined && (isOpen(call) || isAway(call))) deliver(call, message);
     } else if (message.method === 'notifications/cancelled') {
       const id = memberOf(params, 'requestId');
-      const outlet = isRequestId(id) ? asks.get(id)?.outlet : undefined;
+      const { outlet = general, call } = (isRequestId(id) ? asks.get(id) : undefined) ?? {};
       if (isRequestId(id)) asks.delete(id);
-      deliver(outlet?.isOpen() === true ? outlet : general, message);
+      deliver(outlet.isOpen() || (call !== undefined && isAway(call)) ? outlet : general, message);
     } else if (general.isOpen() && connectionWide.test(message.method)) {
       deliver(general, message);
     } else {
-      deliver(openCall(origin) ?? newestOpenCall() ?? general, message);
+      deliver(callFor(origin) ?? general, message);
     }
+  }
+
+  /** Where a message goes that names no call; undefined for the general stream. */
+  function callFor(origin: RequestId | undefined): Call | undefined {
+    const here = openCall(origin) ?? newestCall(isOpen);
+    return here !== undefined || general.isOpen() ? here : newestCall(isAway);
   }
 
   function openCall(id: RequestId | undefined): Call | undefined {
@@ -127,9 +158,9 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   }
 
   /** Costs a walk over the calls in flight; only logs and asks need it, progress and responses name their call. */
-  function newestOpenCall(): Call | undefined {
+  function newestCall(fits: (call: Call) => boolean): Call | undefined {
     let newest: Call | undefined;
-    for (const { call } of pending.values()) if (call?.isOpen() === true) newest = call;
+    for (const { call } of pending.values()) if (call !== undefined && fits(call)) newest = call;
     return newest;
   }
 
@@ -165,15 +196,17 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     call.end();
   }
 
-  function failAll(failure: CallFailure): void {
-    for (const id of pending.keys()) settle(id)?.fail(failure);
+  /** @param surviving ids of requests that will be sent again. */
+  function failAll(failure: CallFailure, surviving: ReadonlySet<RequestId> = new Set()): void {
+    for (const id of pending.keys()) if (!surviving.has(id)) settle(id)?.fail(failure);
     asks.clear();
   }
 
   /** The server that comes back knows nothing of what it asked, nor of what was cancelled. */
   function lose(end: UpstreamEnd): void {
     const open = [...asks];
-    failAll(failureOf(end));
+    const untaken = (end.untaken ?? []).filter((message) => message.kind === 'request');
+    failAll(failureOf(end), new Set(untaken.map(({ id }) => id)));
     cancelled.clear();
     for (const [requestId, { outlet }] of open) {
       const withdrawal = newNotification('notifications/cancelled', { requestId, reason: end.reason });
@@ -182,7 +215,8 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   }
 
   return {
-    isBusy: () => newestOpenCall() !== undefined,
+    isBusy: () => newestCall((call) => call.isOpen() || call.absence?.() === 'short') !== undefined,
+    traffic: () => traffic,
     isWritable: upstream.isWritable,
     whenWritable: upstream.whenWritable,
     start: () =>
@@ -195,6 +229,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
         },
       }),
     request(request, call) {
+      traffic++;
       const { id } = request;
       if (pending.has(id)) return refuse(`the id ${JSON.stringify(id)} is in use by a request that is still in flight`);
       if (cancelled.has(id)) {
@@ -212,20 +247,29 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       return undefined;
     },
     forward(message) {
+      traffic++;
       // An answer to an ask that the server has withdrawn, or never made, would only confuse it.
       if (message.kind === 'response' && !asks.delete(message.id)) return undefined;
       if (!upstream.send(message)) return { code: notTaken.code, reason: notTaken.message };
-      if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
-        const id = memberOf(message.json['params'], 'requestId');
-        if (isRequestId(id)) cancel(id);
-      }
+      const cancelledId = cancelledBy(message);
+      if (cancelledId !== undefined) cancel(cancelledId);
       return undefined;
     },
+    recover,
     close() {
       failAll(sessionEnded);
       return upstream.close();
     },
   };
+}
+
+function isOpen(call: Call): boolean {
+  return call.isOpen();
+}
+
+/** Its client has gone, and what it is sent is kept for it. */
+function isAway(call: Call): boolean {
+  return call.absence?.() !== undefined;
 }
 
 /** Forgets the oldest of a collection that is full. */

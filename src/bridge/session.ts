@@ -13,6 +13,8 @@ export interface Session {
   readonly revision: string | undefined;
   /** Whether a client waits for a response. */
   isBusy(): boolean;
+  /** Number of messages so far, both ways. */
+  traffic(): number;
   /** Whether the client listens for messages that belong to no request. */
   isListening(): boolean;
   /** Starts the upstream and hands it the client's `initialize` as it came. The outcome goes to `call`. Called once. */
@@ -25,6 +27,8 @@ export interface Session {
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
   /** Adds a stream for messages that belong to no request. */
   listen(outlet: Outlet): void;
+  /** Calls back when the session is over, for whatever reason; at once when it is. */
+  whenOver(callback: () => void): void;
   /** Ends the session and its upstream; resolves when nothing of it is left. */
   close(): Promise<void>;
 }
@@ -46,6 +50,7 @@ export function createSession(options: SessionOptions): Session {
   const { id, callerId, upstream, startTimeoutMs, onOpen, onEnd, onWarning } = options;
   let revision: string | undefined;
   let ended = false;
+  const onOver: (() => void)[] = [];
 
   let warned = false;
   const general = createGeneralStream((message) => {
@@ -68,6 +73,7 @@ export function createSession(options: SessionOptions): Session {
     ended = true;
     clearTimeout(impatience);
     general.end();
+    for (const callback of onOver) callback();
     onEnd();
   }
 
@@ -123,13 +129,21 @@ export function createSession(options: SessionOptions): Session {
       return revision;
     },
     isBusy: channel.isBusy,
+    traffic: channel.traffic,
     isListening: general.isOpen,
     open,
     isWritable: channel.isWritable,
     whenWritable: channel.whenWritable,
     request: channel.request,
     forward: channel.forward,
-    listen: general.attach,
+    listen(outlet) {
+      general.attach(outlet);
+      channel.recover();
+    },
+    whenOver(callback) {
+      if (ended) callback();
+      else onOver.push(callback);
+    },
     close,
   };
 }

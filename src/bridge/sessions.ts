@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import { systemClock, type Clock } from '../clock.ts';
 import type { RpcRequest } from '../mcp/json-rpc.ts';
 import type { Call } from './call.ts';
 import { createSession, type Session } from './session.ts';
@@ -7,6 +8,13 @@ import type { Upstream } from './upstream/upstream.ts';
 
 /** Each session has a server process of its own, which may well need 100 MB. */
 export const defaultMaxSessions = 32;
+
+/** A session without any message for so long has been forgotten by its client, in milliseconds. */
+export const defaultIdleTimeoutMs: number = 30 * 60_000;
+
+/** In how many steps the time of an idle session is measured: it ends at most one step too late. */
+const looksPerTimeout = 20;
+const minLookMs = 10;
 
 /** 128 bits from the system's generator, in base64url (MCP 2025-11-25, Streamable HTTP, session management). */
 const sessionIdBytes = 16;
@@ -19,6 +27,12 @@ export interface SessionsOptions {
   readonly maxSessions?: number | undefined;
   /** How long a server may take to answer `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
+  /**
+   * A session ends when there was no message for so long, in milliseconds, and nobody waits for a response; that a
+   * client holds a stream open does not count, since a connection may live on long after its client. Default 30 minutes.
+   */
+  readonly idleTimeoutMs?: number | undefined;
+  readonly clock?: Clock;
   /** Called with the number of open sessions whenever it changes. */
   readonly onChange?: (open: number) => void;
   readonly onWarning: (message: string) => void;
@@ -30,6 +44,8 @@ export interface Sessions {
    * and none of them is idle, or after `close`.
    */
   open(callerId: string, initialize: RpcRequest, call: Call): Session | undefined;
+  /** Number of open sessions. */
+  count(): number;
   /** The open session of this id, if it belongs to this caller. */
   find(id: string, callerId: string): Session | undefined;
   /** Ends all sessions; resolves when nothing of them is left. */
@@ -40,11 +56,15 @@ interface OpenSession {
   readonly session: Session;
   /** The higher, the later. */
   lastUse: number;
+  /** Its messages at the last look, and since when there have been no more. */
+  traffic: number;
+  quietSince: number;
 }
 
 /** Holds the sessions of all clients. When there are too many, the one that has been idle longest gives way. */
 export function createSessions(options: SessionsOptions): Sessions {
   const { nextUpstream, maxSessions = defaultMaxSessions, startTimeoutMs, onChange, onWarning } = options;
+  const { idleTimeoutMs = defaultIdleTimeoutMs, clock = systemClock } = options;
   const open = new Map<string, OpenSession>();
   let uses = 0;
   let closed = false;
@@ -60,6 +80,23 @@ export function createSessions(options: SessionsOptions): Sessions {
       (a, b) => Number(a.session.isListening()) - Number(b.session.isListening()) || a.lastUse - b.lastUse,
     );
     return first?.session;
+  }
+
+  const lookMs = Math.max(minLookMs, idleTimeoutMs / looksPerTimeout);
+  let stopLooking = clock.after(lookMs, endIdle);
+
+  function endIdle(): void {
+    const now = clock.now();
+    for (const entry of open.values()) {
+      const traffic = entry.session.traffic();
+      if (traffic !== entry.traffic || entry.session.isBusy()) {
+        entry.traffic = traffic;
+        entry.quietSince = now;
+      } else if (now - entry.quietSince >= idleTimeoutMs) {
+        void entry.session.close();
+      }
+    }
+    stopLooking = clock.after(lookMs, endIdle);
   }
 
   /** Processes that do not want to end count too: opening and ending sessions in turn must not pile them up. */
@@ -86,7 +123,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         onOpen() {
           // Only now: a client that fails to open a session costs nobody theirs.
           if (open.size >= maxSessions) void leastUseful()?.close();
-          open.set(id, { session, lastUse: ++uses });
+          open.set(id, { session, lastUse: ++uses, traffic: session.traffic(), quietSince: clock.now() });
           onChange?.(open.size);
         },
         onEnd() {
@@ -101,6 +138,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       session.open(initialize, call);
       return session;
     },
+    count: () => open.size,
     find(id, callerId) {
       const found = sessionIdSyntax.test(id) ? open.get(id) : undefined;
       if (found?.session.callerId !== callerId) return undefined;
@@ -109,6 +147,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     async close() {
       closed = true;
+      stopLooking();
       for (const session of living) void session.close();
       await Promise.all(endings);
     },

@@ -1,9 +1,9 @@
 import { ExposeError } from '../errors.ts';
-import { expose, type Exposed, type ExposeEvent, type ExposeOptions } from '../expose.ts';
+import { expose, type Exposed, type ExposeEvent, type ExposeOptions, type ServerReport } from '../expose.ts';
 import type { CommandContext } from './main.ts';
 import type { Output } from './output.ts';
 import type { ExposeFlags } from './program.ts';
-import { countOf, howToGetPublicUrl, summaryLines } from './summary.ts';
+import { countOf, howToGetPublicUrl, summaryLines, whatIsExposed } from './summary.ts';
 
 /** Exposes a server until we are asked to end. */
 export async function runExpose(flags: ExposeFlags, context: CommandContext): Promise<void> {
@@ -31,8 +31,9 @@ function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): Expose
   if (file !== undefined && flags.stdio !== undefined) {
     throw new ExposeError('usage', 'the server is named twice, with --stdio and behind --');
   }
-  const stdio: ExposeOptions['stdio'] | undefined = file === undefined ? flags.stdio : [file, ...args];
-  if (stdio === undefined) {
+  const stdio: ExposeOptions['stdio'] = file === undefined ? flags.stdio : [file, ...args];
+  const { http, sse, config } = flags;
+  if (stdio === undefined && http === undefined && sse === undefined && config === undefined) {
     throw new ExposeError('usage', 'no server is named', {
       hints: [
         'name the command that starts it: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
@@ -42,18 +43,33 @@ function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): Expose
   }
   return {
     stdio,
+    http,
+    sse,
+    config,
+    servers: flags.server,
+    watch: flags.watch,
     cwd: flags.cwd,
     env: flags.env,
     inheritEnv: flags.inheritEnv,
+    upstreamHeaders: flags.upstreamHeader,
+    upstreamCa: flags.upstreamCa,
+    upstreamTimeoutMs: flags.upstreamTimeout,
+    allowPlainHttp: flags.allowPlainHttp,
+    isolation: flags.isolation,
+    warm: flags.warm,
+    restart: flags.restart,
     allowUnauthenticatedPublic: flags.allowUnauthenticatedPublic,
     host: flags.host,
     port: flags.port,
+    domain: flags.domain,
     tunnel: flags.tunnel,
     relayUrl: flags.relay,
     name: flags.name,
     lanAddresses: flags.lanAddress,
     allowOrigins: flags.allowOrigin,
     maxBodyBytes: flags.maxBody,
+    maxMessageBytes: flags.maxMessage,
+    idleTimeoutMs: flags.idleTimeout,
     maxSessions: flags.maxSessions,
     startTimeoutMs: flags.startTimeout,
     reportRequests: flags.json === true && flags.verbose === true,
@@ -85,12 +101,11 @@ interface Start {
 }
 
 function showReady(output: Output, exposed: Exposed, start: Start): void {
-  const { publicUrl, localUrl, token, provider, notice, server } = exposed;
+  const { publicUrl, localUrl, token, provider, notice, servers } = exposed;
   const newToken = start.tokenOrigin === undefined ? token : null;
   if (output.json) {
-    const { name, era, protocolVersion, tools } = server;
-    const servers = [{ name, path: '/mcp', era, protocolVersion, tools }];
-    output.event({ event: 'ready', publicUrl, localUrl, token: newToken, tunnel: { provider }, servers });
+    const tunnel = { provider };
+    output.event({ event: 'ready', publicUrl, localUrl, token: newToken, tunnel, servers: servers.map(serverEvent) });
     if (notice !== undefined) output.warning(notice);
     return;
   }
@@ -101,7 +116,16 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
   if (newToken !== null) output.essential(`token: ${newToken}`);
   if (notice !== undefined) output.warning(notice);
   if (publicUrl === null) output.note(`public url: ${howToGetPublicUrl}`);
-  output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${countOf(server.tools, 'tool')})`);
+  output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${whatIsExposed(servers)})`);
+}
+
+/** A server that has not said what it is has an error instead. */
+function serverEvent({ name, path, description, error }: ServerReport): Readonly<Record<string, unknown>> {
+  if (description === undefined) {
+    return { name, path, era: null, protocolVersion: null, tools: null, error: error?.message ?? null };
+  }
+  const { era, protocolVersion, tools } = description;
+  return { name, path, era, protocolVersion, tools };
 }
 
 /** Prints what happens while a server is being exposed. */
@@ -115,7 +139,7 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       output.warning(event.message);
       return;
     case 'stderr':
-      output.serverLine(event.line);
+      output.serverLine(event.line, event.server);
       return;
     case 'tunnel': {
       const { state, publicUrl, reason } = event;
@@ -126,8 +150,17 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       return;
     }
     case 'sessions':
-      output.event({ event: 'session', open: event.open });
-      output.detail(`${countOf(event.open, 'session')} open`);
+      output.event({
+        event: 'session',
+        open: event.open,
+        ...(event.server === undefined ? {} : { server: event.server }),
+      });
+      output.detail(`${event.server === undefined ? '' : `${event.server}: `}${countOf(event.open, 'session')} open`);
+      return;
+    case 'servers':
+      output.event({ event: 'servers', servers: event.servers.map(serverEvent) });
+      output.note(`the configuration has changed, it has ${whatIsExposed(event.servers)} now`);
+      for (const { name, error } of event.servers) if (error !== undefined) output.warning(`${name}: ${error.message}`);
       return;
     case 'request': {
       const { method, durationMs } = event;

@@ -11,7 +11,7 @@ import type { ExposeFlags } from './program.ts';
  * @throws ExposeError `usage`.
  */
 export function refuseIneffectiveOptions(command: Command): void {
-  const { tunnel, relay } = command.opts<ExposeFlags>();
+  const { tunnel, relay, http, sse, config } = command.opts<ExposeFlags>();
   const isGiven = (attribute: keyof ExposeFlags): boolean => command.getOptionValueSource(attribute) === 'cli';
   const usesRelay = tunnel === 'auto' || tunnel === 'relay';
   if (isGiven('relay') && !usesRelay) {
@@ -26,6 +26,24 @@ export function refuseIneffectiveOptions(command: Command): void {
   }
   if (isGiven('lanAddress') && tunnel !== 'lan') {
     throw ineffective('--lan-address', 'without --tunnel lan', 'add --tunnel lan, or leave --lan-address away');
+  }
+  const callsUrl = http !== undefined || sse !== undefined;
+  for (const [attribute, option] of urlOptions) {
+    const isUsed = callsUrl || (config !== undefined && attribute !== 'upstreamHeader');
+    if (!isGiven(attribute) || isUsed) continue;
+    const isHeader = config !== undefined;
+    const hint = isHeader ? 'write the "headers" into the configuration' : `leave ${option} away`;
+    throw ineffective(option, isHeader ? 'with --config' : 'without --http or --sse', hint);
+  }
+  for (const [attribute, option] of processOptions) {
+    if (isGiven(attribute) && callsUrl) {
+      throw ineffective(option, 'with --http or --sse, which start no process', `leave ${option} away`);
+    }
+  }
+  for (const [attribute, option] of configOptions) {
+    if (isGiven(attribute) && config === undefined) {
+      throw ineffective(option, 'without --config', 'name the file with --config <file>');
+    }
   }
 }
 
@@ -56,6 +74,27 @@ export function refuseOptionsInFrontOf(command: Command): void {
     ],
   });
 }
+
+/** Of a server that is called. */
+const urlOptions = [
+  ['upstreamHeader', '--upstream-header'],
+  ['upstreamCa', '--upstream-ca'],
+  ['upstreamTimeout', '--upstream-timeout'],
+  ['allowPlainHttp', '--allow-plain-http'],
+] as const;
+
+/** Of a server that is started. */
+const processOptions = [
+  ['cwd', '--cwd'],
+  ['env', '--env'],
+  ['inheritEnv', '--inherit-env'],
+  ['warm', '--warm'],
+] as const;
+
+const configOptions = [
+  ['server', '--server'],
+  ['watch', '--watch'],
+] as const;
 
 function ineffective(option: string, why: string, hint: string): ExposeError {
   return new ExposeError('usage', `${option} has no effect ${why}`, { hints: [hint] });

@@ -4,7 +4,7 @@
  * - Standard output carries the result and nothing else: the summary on a terminal, one line off a terminal, one JSON
  *   object per line with --json. All else goes to standard error behind `mcp-expose: `, without capital initials and
  *   without full stops.
- * - What the server writes to its standard error stands behind `[server] `.
+ * - What a server writes to its standard error stands behind `[server] `, or its name where there are several.
  * - Words of others (servers, relays, agents) are in almost every message. What is printed for people therefore loses
  *   control characters and line breaks here, before our own colours are added; JSON escapes them.
  * - A missing terminal is never consent, and never gets colours, spinners or boxes.
@@ -48,8 +48,8 @@ export interface Output {
   /** Something that the user should know; not shown with --quiet. */
   note(message: string): void;
   warning(message: string): void;
-  /** The server's own words. */
-  serverLine(line: string): void;
+  /** A server's own words. @param server its name, where there are several. */
+  serverLine(line: string, server?: string): void;
   /** Only with --verbose. */
   detail(message: string): void;
   /** Something that the user cannot do without. */
@@ -119,8 +119,8 @@ export function createOutput(options: OutputOptions): Output {
       output.event({ event: 'warning', message });
       if (!quiet) say(`mcp-expose: ${mark('yellow', 'warning:')} ${oneLine(message)}`);
     },
-    serverLine(line) {
-      if (!quiet) say(`${mark('dim', '[server]')} ${oneLine(line)}`);
+    serverLine(line, server = 'server') {
+      if (!quiet) say(`${mark('dim', `[${oneLine(server)}]`)} ${oneLine(line)}`);
     },
     detail(message) {
       if (verbose && !quiet) say(`mcp-expose: ${oneLine(message)}`);

@@ -4,13 +4,17 @@ import { version } from '../version.ts';
 import { repeat } from './environment-twins.ts';
 import {
   parseCount,
+  parseDomain,
   parseDuration,
+  parseHeader,
+  parseHttpUrl,
   parseList,
   parseOrigin,
   parsePort,
   parseSize,
   parseUrl,
   parseVariable,
+  parseWholeNumber,
 } from './values.ts';
 
 /** Options that concern what is printed, the same for every command. */
@@ -23,10 +27,22 @@ export interface OutputFlags {
 
 export interface ExposeFlags extends OutputFlags {
   readonly stdio?: string;
+  readonly http?: string;
+  readonly sse?: string;
+  readonly config?: string;
+  readonly server?: readonly string[];
+  readonly watch?: true;
   readonly cwd?: string;
   readonly env?: ReadonlyMap<string, string>;
   readonly inheritEnv?: true;
   readonly startTimeout?: number;
+  readonly upstreamHeader?: ReadonlyMap<string, string>;
+  readonly upstreamCa?: string;
+  readonly upstreamTimeout?: number;
+  readonly allowPlainHttp?: true;
+  readonly isolation: 'session' | 'shared';
+  readonly warm?: number;
+  readonly restart: 'on-exit' | 'never';
   readonly tokenFile?: string;
   readonly auth: boolean;
   readonly allowUnauthenticatedPublic?: true;
@@ -36,9 +52,12 @@ export interface ExposeFlags extends OutputFlags {
   readonly lanAddress?: readonly string[];
   readonly host: string;
   readonly port: number;
+  readonly domain?: string;
   readonly allowOrigin?: readonly string[];
   readonly maxBody?: number;
+  readonly maxMessage?: number;
   readonly maxSessions?: number;
+  readonly idleTimeout?: number;
 }
 
 export interface RelayFlags extends OutputFlags {
@@ -62,6 +81,9 @@ const exposeExamples = `Examples:
 
   Give it a public URL through a relay that you run (see mcp-expose relay --help):
     $ mcp-expose --relay https://relay.example -- npx -y @modelcontextprotocol/server-filesystem .
+
+  Share the servers of a client's configuration, each at /NAME/mcp:
+    $ mcp-expose --config ~/.cursor/mcp.json --server files --server git
 
   Bring your own token, and let a script read the result:
     $ MCP_EXPOSE_TOKEN=… mcp-expose --json -- uvx mcp-server-git
@@ -106,6 +128,15 @@ export function createProgram(actions: ProgramActions): Command {
   program
     .optionsGroup('Server:')
     .option('--stdio <command>', 'the command that starts the server; or write it behind --')
+    .addOption(new Option('--http <url>', 'or call a Streamable HTTP server').argParser(parseHttpUrl))
+    .addOption(new Option('--sse <url>', 'or call a server of the older HTTP+SSE transport').argParser(parseHttpUrl))
+    .option('--config <file>', 'or take the servers of a configuration file (mcpServers, or servers)')
+    .addOption(
+      repeat(
+        new Option('--server <name>', 'of the configuration, only this one; may be repeated').argParser(parseList),
+      ),
+    )
+    .option('--watch', 'follow changes of the configuration file')
     .option('--cwd <folder>', 'where the server runs')
     .addOption(
       repeat(
@@ -121,6 +152,37 @@ export function createProgram(actions: ProgramActions): Command {
         parseDuration,
       ),
     )
+    .addOption(
+      new Option('--isolation <kind>', 'a server for each session, or one that all of them share')
+        .choices(['session', 'shared'])
+        .default('session'),
+    )
+    .addOption(
+      new Option(
+        '--warm <n>',
+        'servers that are started ahead of the sessions that will need them (default: 1)',
+      ).argParser(parseWholeNumber),
+    )
+    .addOption(
+      new Option('--restart <when>', 'what to do when a server ends by itself')
+        .choices(['on-exit', 'never'])
+        .default('on-exit'),
+    )
+    .addOption(
+      repeat(
+        new Option(
+          '--upstream-header <"Name: value">',
+          'with --http or --sse, a header to send; ${env:NAME} stands for a variable; may be repeated',
+        ).argParser(parseHeader),
+      ),
+    )
+    .option('--upstream-ca <file>', 'with --http or --sse, trust the certificates of this file too')
+    .addOption(
+      new Option('--upstream-timeout <duration>', 'how long connecting to it may take (default: 10s)').argParser(
+        parseDuration,
+      ),
+    )
+    .option('--allow-plain-http', 'with --http or --sse, call other machines without encryption')
     .optionsGroup('Access:')
     .option('--token-file <file>', 'read the bearer token from a file that only you can read; - is standard input')
     .option('--no-auth', 'ask for no token')
@@ -151,10 +213,17 @@ export function createProgram(actions: ProgramActions): Command {
     .optionsGroup('Listen:')
     .option('--host <address>', 'the address to listen on', '127.0.0.1')
     .addOption(new Option('--port <port>', 'the port to listen on; 0 is a free one').argParser(parsePort).default(0))
-    .addOption(new Option('--max-body <size>', 'largest request (default: 16MiB)').argParser(parseSize))
     .addOption(
-      new Option('--max-sessions <n>', 'sessions at a time, each with a server of its own (default: 32)').argParser(
-        parseCount,
+      new Option('--domain <domain>', 'a host name under which a proxy of yours leads here').argParser(parseDomain),
+    )
+    .addOption(new Option('--max-body <size>', 'largest request (default: 16MiB)').argParser(parseSize))
+    .addOption(new Option('--max-message <size>', 'largest message of a server (default: 64MiB)').argParser(parseSize))
+    .addOption(
+      new Option('--max-sessions <n>', 'sessions at a time, for each server (default: 32)').argParser(parseCount),
+    )
+    .addOption(
+      new Option('--idle-timeout <duration>', 'end a session without any message for so long (default: 30m)').argParser(
+        parseDuration,
       ),
     )
     .action((_flags: unknown, command: Command) => actions.expose(command));

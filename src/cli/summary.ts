@@ -1,4 +1,4 @@
-import type { Exposed } from '../expose.ts';
+import type { Exposed, ServerReport } from '../expose.ts';
 import { version } from '../version.ts';
 import type { Part } from './output.ts';
 
@@ -11,7 +11,7 @@ export interface SummaryOptions {
 
 /** What a person needs to hand the server on, as lines for a terminal, each in parts. */
 export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptions): Part[][] {
-  const { publicUrl, localUrl, notice, server } = exposed;
+  const { publicUrl, localUrl, notice, servers } = exposed;
   return [
     [''],
     ['  ', ['bold', `mcp-expose ${version}`], '  ', ['dim', `ready in ${(startedInMs / 1000).toFixed(1)} s`]],
@@ -19,7 +19,7 @@ export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptio
     row('Public:', publicUrl === null ? ['dim', howToGetPublicUrl] : ['cyan', publicUrl]),
     row('Local:', ['cyan', localUrl]),
     row('Token:', tokenText(exposed, tokenOrigin)),
-    row('Exposes:', `${[server.name, server.version].join(' ').trim()} · ${countOf(server.tools, 'tool')}`),
+    ...exposedRows(servers),
     ...(notice === undefined ? [] : [row('Careful:', ['yellow', notice])]),
     [''],
     ['  Paste into your client:'],
@@ -39,14 +39,42 @@ function row(label: string, value: Part): Part[] {
 /** In one line what to do for a URL that others can reach. */
 export const howToGetPublicUrl = 'none; --relay <url> gives one through a relay, --tunnel lan one for this network';
 
+/** One line for each server, with its path where there are several. */
+function exposedRows(servers: readonly ServerReport[]): Part[][] {
+  const [only] = servers;
+  if (servers.length === 1 && only !== undefined) return [row('Exposes:', reportText(only))];
+  const width = Math.max(...servers.map(({ path }) => path.length));
+  return servers.map((server, at) => {
+    const text = `${server.path.padEnd(width)}  ${reportText(server)}`;
+    return row(at === 0 ? 'Exposes:' : '', server.error === undefined ? text : ['red', text]);
+  });
+}
+
+function reportText({ description, error }: ServerReport): string {
+  if (description === undefined) return error?.message ?? 'it has not said what it is';
+  const { name, version: ownVersion, tools } = description;
+  return `${[name, ownVersion].join(' ').trim()} · ${countOf(tools, 'tool')}`;
+}
+
+/** In short what there is: `13 tools`, or `2 servers, 15 tools`. */
+export function whatIsExposed(servers: readonly ServerReport[]): string {
+  const tools = servers.reduce((sum, { description }) => sum + (description?.tools ?? 0), 0);
+  const counted = countOf(tools, 'tool');
+  return servers.length === 1 ? counted : `${countOf(servers.length, 'server')}, ${counted}`;
+}
+
 /** The settings that most clients understand (Cursor, Claude Code, Windsurf and others). */
-function clientConfig({ publicUrl, localUrl, token, server }: Exposed, tokenOrigin: string | undefined): object {
+function clientConfig({ publicUrl, localUrl, token, servers }: Exposed, tokenOrigin: string | undefined): object {
   const headers =
     token === null
       ? {}
       : { headers: { Authorization: `Bearer ${tokenOrigin === undefined ? token : '<your token>'}` } };
-  const name = server.name.replaceAll(/[^\w.-]+/g, '-') || 'server';
-  return { mcpServers: { [name]: { type: 'http', url: publicUrl ?? localUrl, ...headers } } };
+  const base = publicUrl ?? localUrl;
+  const entries = servers.map(({ name, path }): [string, object] => [
+    name.replaceAll(/[^\w.-]+/g, '-') || 'server',
+    { type: 'http', url: servers.length === 1 ? base : `${base}${path}`, ...headers },
+  ]);
+  return { mcpServers: Object.fromEntries(entries) };
 }
 
 function tokenText({ token }: Exposed, tokenOrigin: string | undefined): string {

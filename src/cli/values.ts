@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 
+import { ExposeError } from '../errors.ts';
+
 /** Parsers of option values. Each throws commander's InvalidArgumentError, which becomes a usage error. */
 
 export function parsePort(value: string): number {
@@ -12,6 +14,11 @@ export function parseCount(value: string): number {
   const count = /^\d{1,9}$/.test(value) ? Number(value) : 0;
   if (count < 1) throw new InvalidArgumentError('it takes a whole number from 1');
   return count;
+}
+
+export function parseWholeNumber(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('it takes a whole number from 0');
+  return Number(value);
 }
 
 const sizeUnits = new Map([
@@ -57,6 +64,43 @@ export function parseUrl(value: string): string {
   if (url === undefined || !/^(?:https?|wss?):$/.test(url.protocol))
     throw new InvalidArgumentError('it takes a URL such as https://relay.example');
   return value.replace(/\/+$/, '');
+}
+
+/** An http(s) URL as it is written: every character of its path may matter to the server. */
+export function parseHttpUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new InvalidArgumentError('it takes a URL such as http://127.0.0.1:3000/mcp');
+  return value;
+}
+
+/** A host name in lower case, without a port. */
+export function parseDomain(value: string): string {
+  const domain = value.toLowerCase().replace(/\.$/, '');
+  const isName = domain.length <= 253 && /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}$/.test(domain);
+  if (!isName) throw new InvalidArgumentError('it takes a host name such as mcp.example.com, without scheme and port');
+  return domain;
+}
+
+/**
+ * `Name: value` of an HTTP header; `${env:NAME}` in the value stands for a variable of ours, so that a secret need not
+ * stand on the command line. Adds to those given before.
+ */
+export function parseHeader(
+  value: string,
+  previous: ReadonlyMap<string, string> = new Map(),
+): ReadonlyMap<string, string> {
+  const [, name, written = ''] = /^([^:\s]+):(.*)$/s.exec(value) ?? [];
+  // Not commander's error, which would show what was given: it may be a secret.
+  if (name === undefined) throw new ExposeError('usage', '--upstream-header takes "Name: value"');
+  const content = written.replaceAll(/\$\{env:([^}]*)\}/g, (_match, variable: string) => {
+    const found = process.env[variable];
+    if (found === undefined) {
+      throw new ExposeError('usage', `there is no environment variable ${variable} for the value of --upstream-header`);
+    }
+    return found;
+  });
+  return new Map([...previous, [name, content.trim()]]);
 }
 
 /** An origin as browsers write it: scheme, host and, unless it is the usual one, port. Adds to those given before. */

@@ -1,37 +1,41 @@
-import type { Guard } from '../auth/guard.ts';
+import type { Admitted, Guard } from '../auth/guard.ts';
+import { rpcCode } from '../mcp/json-rpc.ts';
 import type { Cors } from './cors.ts';
+import type { Directory, ServedServer } from './directory.ts';
 import { answerJson, refuse } from './json-answer.ts';
-import type { McpEndpoint } from './mcp-endpoint.ts';
 import { createOneAtATime } from './one-at-a-time.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
-
-/** Where the MCP endpoint is. Some hosted clients call no other path. */
-export const mcpPath = '/mcp';
+import { answerReadiness } from './readiness.ts';
+import { routeOf, type EndpointRoute } from './route.ts';
 
 const healthy: Buffer = Buffer.from('{"status":"ok"}');
 
 export interface HandlerOptions {
   readonly guard: Guard;
   readonly cors: Cors;
-  readonly mcp: McpEndpoint;
+  readonly directory: Directory;
+  /** Whether who may not use the servers may see their counts all the same: on a way in that is this machine's own. */
+  readonly showsCounts: boolean;
 }
 
 /**
  * The one request handler of the process, for the local listener (HTTP/1.1) and for tunnels (HTTP/2): who may come in,
- * and to which endpoint. Everything but the health check and preflights of allowed origins is behind the guard, so that a
- * stranger learns nothing.
+ * and to which endpoint. Everything but the health checks and preflights of allowed origins is behind the guard, so that a
+ * stranger learns nothing of what is here.
  */
 export function createHandler({
   guard,
   cors,
-  mcp,
+  directory,
+  showsCounts,
 }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
   function serve(request: HttpRequest, response: HttpResponse): void {
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
     response.on('error', () => {});
     request.on('error', () => {});
-    const path = pathOf(request.url ?? '/');
-    if (path === '/healthz' && (request.method === 'GET' || request.method === 'HEAD')) {
+    const route = routeOf(request.url ?? '/');
+    const isLook = request.method === 'GET' || request.method === 'HEAD';
+    if (isLook && route.kind === 'health') {
       answerJson(response, 200, healthy);
       return;
     }
@@ -48,21 +52,47 @@ export function createHandler({
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
     });
+    const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
-      const { status, reason, challenge } = admission.denial;
+      const { status, reason, challenge, data } = admission.denial;
+      if (isReadiness && status === 401 && route.server === undefined) {
+        void answerReadiness(response, directory.all(), showsCounts);
+        return;
+      }
       refuse(request, response, {
         status,
         message: reason,
+        ...(data === undefined ? {} : { data }),
         ...(challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }),
       });
-    } else if (path === mcpPath) {
-      mcp.handle(request, response, admission.caller);
+    } else if (route.kind !== 'endpoint' || (route.endpoint === 'readiness' && !isReadiness)) {
+      refuse(request, response, { status: 404, message: nothingHere(directory) });
+    } else if (isReadiness && route.server === undefined && admission.host.label === undefined) {
+      void answerReadiness(response, directory.all(), true);
     } else {
-      refuse(request, response, {
-        status: 404,
-        message: `there is nothing at this path, the MCP endpoint is ${mcpPath}`,
-      });
+      const server = findServer(request, response, route, admission);
+      if (server !== undefined) serveAt(route, server, admission, request, response);
     }
+  }
+
+  /** The server that path and host name, which must not disagree; undefined when the request has been refused. */
+  function findServer(
+    request: HttpRequest,
+    response: HttpResponse,
+    { server: inPath }: EndpointRoute,
+    { host: { label } }: Admitted,
+  ): ServedServer | undefined {
+    const name = inPath ?? label;
+    const server = name === undefined ? directory.only() : directory.find(name);
+    if (server !== undefined && (label === undefined || server === directory.find(label))) return server;
+    const [reason, message] =
+      name === undefined
+        ? ['server_not_named', 'there are several servers here: name one in the path, as in /<server>/mcp']
+        : ['server_not_found', `there is no server ${JSON.stringify(name.slice(0, 64))} here`];
+    const servers = directory.all().flatMap((each) => each.name ?? []);
+    const data = { reason, ...(name === undefined ? {} : { server: name.slice(0, 64) }), servers };
+    refuse(request, response, { status: 404, code: rpcCode.badRequest, message, data });
+    return undefined;
   }
 
   const connections = createOneAtATime();
@@ -76,7 +106,33 @@ export function createHandler({
   };
 }
 
-function pathOf(url: string): string {
-  const end = url.search(/[?#]/);
-  return end === -1 ? url : url.slice(0, end);
+function nothingHere(directory: Directory): string {
+  const path = directory.only() === undefined ? '/<server>/mcp' : '/mcp';
+  return `there is nothing at this path, the MCP endpoint is ${path}`;
+}
+
+function basePathOf(prefix: string, server: string | undefined): string {
+  return server === undefined ? prefix : `${prefix}/${server}`;
+}
+
+function serveAt(
+  { endpoint, server: inPath }: EndpointRoute,
+  server: ServedServer,
+  { caller, host }: Admitted,
+  request: HttpRequest,
+  response: HttpResponse,
+): void {
+  switch (endpoint) {
+    case 'mcp':
+      server.mcp.handle(request, response, caller);
+      return;
+    case 'sse':
+      server.sse.handle(request, response, caller, basePathOf(host.basePath, inPath));
+      return;
+    case 'messages':
+      server.sse.handleMessage(request, response, caller);
+      return;
+    case 'readiness':
+      void answerReadiness(response, [server], true);
+  }
 }

@@ -3,6 +3,12 @@ export interface Listed {
   place: number;
 }
 
+/** An answer that is under way. */
+export interface Live extends Listed {
+  /** Breaks the silence, and looks whether anybody still takes what is sent. */
+  keepAlive(): void;
+}
+
 /**
  * What is going on at the moment, added and removed once per call, in no order. An array and not a Set: V8 keeps what
  * was in a table that a Set has outgrown until a full collection, and with each call a socket and a body.

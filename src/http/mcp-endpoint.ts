@@ -1,33 +1,29 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import type { Caller } from '../auth/guard.ts';
-import type { Refusal } from '../bridge/channel.ts';
 import type { Session } from '../bridge/session.ts';
 import type { Sessions } from '../bridge/sessions.ts';
 import { classify } from '../mcp/classify.ts';
-import { accepts, isJson, revisionHeader, sessionHeader } from '../mcp/headers.ts';
-import { parseMessages, rpcCode, type RpcBatch, type RequestId, type RpcRequest } from '../mcp/json-rpc.ts';
-import { batchRevision, legacyRevisions } from '../mcp/revisions.ts';
+import { accepts, revisionHeader, sessionHeader } from '../mcp/headers.ts';
+import { rpcCode, type RpcBatch, type RequestId, type RpcRequest } from '../mcp/json-rpc.ts';
+import { batchRevision, legacyRevisions, primingRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
-import { createBatchReply, type BatchReply } from './batch-reply.ts';
-import { readBody } from './body.ts';
+import { createBatchReply } from './batch-reply.ts';
+import { createEventStore, type EventStore } from './event-store.ts';
+import { createEventStream, keepAliveMs, type EventStream } from './event-stream.ts';
 import { answerEmpty, refuse } from './json-answer.ts';
-import { createLiveList } from './live-list.ts';
+import { createLiveList, type Live } from './live-list.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
-import {
-  createEventStream,
-  createReply,
-  type AnswerBegin,
-  type EventStream,
-  type Reply,
-  type ReplyOptions,
-} from './reply.ts';
+import type { MessageStream } from './message-stream.ts';
+import { readPost, refuseDraining, refuseMessage, refuseSession } from './post-body.ts';
+import { createReply, type AnswerBegin, type Reply, type ReplyOptions } from './reply.ts';
+import { createSessionStreams, type SessionStreams } from './session-streams.ts';
 
-/** Proxies close a connection after 60 s of silence or more, some after 30 s. */
-const keepAliveMs = 10_000;
+/** What clients are told to wait before they come back for the rest of a stream, in milliseconds. */
+const defaultRetryMs = 1000;
 
-/** What a client waits before it tries again to open a session, in seconds. */
-const retryAfterSeconds = '5';
+/** How long they are expected to come back, in milliseconds: a few of their tries. */
+const defaultGraceMs = 5000;
 
 /** A request that is over, for whoever wants to watch. */
 export interface RequestReport {
@@ -40,6 +36,12 @@ export interface McpEndpointOptions {
   readonly maxBodyBytes: number;
   /** Called after each request. Leave it out where nobody watches: it costs on every call. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
+  /** Where sent events are kept; several endpoints can share one. Default: a store of its own. */
+  readonly eventStore?: EventStore | undefined;
+  /** Default 1000. */
+  readonly retryMs?: number | undefined;
+  /** Default 5000. */
+  readonly graceMs?: number | undefined;
 }
 
 export interface McpEndpoint {
@@ -51,46 +53,34 @@ export interface McpEndpoint {
 }
 
 /** The Streamable HTTP transport for sessions (MCP 2025-03-26 to 2025-11-25, "Streamable HTTP"). */
-export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndpointOptions): McpEndpoint {
-  const replies = createLiveList<Reply | BatchReply>();
-  const streams = new Set<EventStream>();
+export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
+  const { sessions, maxBodyBytes, onRequest, eventStore = createEventStore() } = options;
+  const { retryMs = defaultRetryMs, graceMs = defaultGraceMs } = options;
+  /** Answers that requests wait for. */
+  const replies = createLiveList<Live>();
+  /** Connections of clients that listen. */
+  const listening = new Set<EventStream>();
+  const streams = new WeakMap<Session, SessionStreams>();
   let draining = false;
   let onDrained: (() => void) | undefined;
 
   const keepAlive = setInterval(() => {
     for (const reply of replies) reply.keepAlive();
-    for (const stream of streams) stream.keepAlive();
+    for (const connection of listening) connection.keepAlive();
   }, keepAliveMs);
   keepAlive.unref();
+  const isDraining = (): boolean => draining;
 
   async function post(request: HttpRequest, response: HttpResponse, caller: Caller): Promise<void> {
-    const { headers } = request;
-    if (!isJson(headers['content-type'])) {
-      refuse(request, response, { status: 415, message: 'the Content-Type must be application/json' });
-      return;
-    }
-    if (!accepts(headers.accept, ['application/json', eventStreamType])) {
+    if (!accepts(request.headers.accept, ['application/json', eventStreamType])) {
       const message = `the Accept header must admit both application/json and ${eventStreamType}`;
       refuse(request, response, { status: 406, message });
       return;
     }
-    const body = await readBody(request, maxBodyBytes);
-    if (body === 'cut off') return;
-    if (draining) {
-      refuseDraining(request, response);
-      return;
-    }
-    if (body === 'too large') {
-      const message = `the body is larger than ${maxBodyBytes} bytes`;
-      refuse(request, response, { status: 413, message });
-      return;
-    }
-    const message = parseMessages(body);
-    if (message.kind === 'fault') {
-      const { code, reason, id = null } = message;
-      refuse(request, response, { status: 400, code, message: reason, id });
-      return;
-    }
+    const sessionId = valueOf(request, sessionHeader);
+    const addressed = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
+    const message = await readPost(request, response, { maxBodyBytes, isDraining, session: addressed });
+    if (message === undefined) return;
     if (message.kind === 'batch') {
       postBatch(request, response, message, caller);
       return;
@@ -98,7 +88,6 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
     const id = message.kind === 'request' ? message.id : null;
     const revision = valueOf(request, revisionHeader);
     const verdict = classify(message, revision);
-    const sessionId = valueOf(request, sessionHeader);
     if (verdict.kind === 'reject') {
       const { status, code, reason, data } = verdict;
       refuse(request, response, { status, code, message: reason, id, ...(data === undefined ? {} : { data }) });
@@ -113,7 +102,7 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
           reason: 'the session is initialized already',
         });
       } else if (message.kind === 'request') {
-        const reply = createCall(response, message);
+        const reply = createCall(response, message, { openStream: () => streamsOf(session).openReply() });
         const refusal = session.request(message, reply);
         if (refusal === undefined) return;
         reply.discard();
@@ -145,7 +134,8 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
       answerEmpty(response, 202);
       return;
     }
-    const reply = createBatchReply({ response, requests, onDone: () => over(reply) });
+    const stream = streamsOf(session).openReply();
+    const reply = createBatchReply({ response, stream, requests, onDone: () => over(reply) });
     replies.add(reply);
     for (const message of messages) {
       if (message.kind !== 'request') {
@@ -157,7 +147,7 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
     }
   }
 
-  function over(reply: Reply | BatchReply): void {
+  function over(reply: Live): void {
     replies.remove(reply);
     if (replies.size === 0) onDrained?.();
   }
@@ -170,29 +160,23 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
       const isOpen = begin === 'early' || session?.revision !== undefined;
       return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
     };
-    const reply = createCall(response, initialize, headersAt);
+    const reply = createCall(response, initialize, { headersAt });
     opened.session = sessions.open(caller.id, initialize, reply);
     if (opened.session !== undefined) return;
     reply.discard();
-    const message = 'too many sessions are open';
-    refuse(request, response, {
-      status: 503,
-      message,
-      id: initialize.id,
-      headers: { 'retry-after': retryAfterSeconds },
-    });
+    refuseSession(request, response, initialize.id);
   }
 
   function createCall(
     response: HttpResponse,
     { id, method }: RpcRequest,
-    headersAt?: ReplyOptions['headersAt'],
+    more: Pick<ReplyOptions, 'headersAt' | 'openStream'>,
   ): Reply {
     const startedAt = onRequest === undefined ? 0 : performance.now();
     const reply = createReply({
       response,
       id,
-      ...(headersAt === undefined ? {} : { headersAt }),
+      ...more,
       onDone() {
         onRequest?.({ method, durationMs: performance.now() - startedAt });
         over(reply);
@@ -240,10 +224,64 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
     }
     const session = findSession(request, response, caller);
     if (session === undefined) return;
-    const stream = createEventStream(response);
-    streams.add(stream);
-    response.once('close', () => streams.delete(stream));
-    session.listen(stream);
+    const lastEventId = valueOf(request, 'last-event-id') ?? '';
+    const own = streamsOf(session);
+    const resumed = lastEventId === '' ? undefined : own.resume(lastEventId);
+    switch (resumed?.kind) {
+      case undefined:
+      case 'listening':
+        listen(session, response, own.openListening());
+        return;
+      case 'listening stream':
+        listen(session, response, resumed.stream, resumed.after);
+        return;
+      case 'reply stream':
+        resumeReply(response, resumed.stream, resumed.after);
+        return;
+      case 'nothing': {
+        // Where a GET brings no stream, MCP wants 405. The official clients take it in silence; a 404 would end their
+        // session, any other refusal or an empty stream would make them ask again and again.
+        const message = 'there is nothing to come behind this Last-Event-ID';
+        refuse(request, response, { status: 405, message, headers: { allow: 'POST, DELETE' } });
+        return;
+      }
+      default: {
+        const message = `the Last-Event-ID ${JSON.stringify(lastEventId.slice(0, 64))} was never sent in this session`;
+        refuse(request, response, { status: 400, message });
+      }
+    }
+  }
+
+  function listen(session: Session, response: HttpResponse, stream: MessageStream, after?: number): void {
+    const connection = createEventStream(response);
+    stream.connect(connection, after);
+    listening.add(connection);
+    connection.whenClosed(() => listening.delete(connection));
+    session.listen({
+      isOpen: connection.isOpen,
+      send: stream.send,
+      whenWritable: stream.whenWritable,
+      end: connection.end,
+    });
+  }
+
+  function resumeReply(response: HttpResponse, stream: MessageStream, after: number): void {
+    const connection = createEventStream(response);
+    stream.connect(connection, after);
+    const reply: Live = { place: -1, keepAlive: connection.keepAlive };
+    replies.add(reply);
+    connection.whenClosed(() => over(reply));
+  }
+
+  function streamsOf(session: Session): SessionStreams {
+    const known = streams.get(session);
+    if (known !== undefined) return known;
+    const canPrime = session.revision !== undefined && session.revision >= primingRevision;
+    const shelf = eventStore.openShelf();
+    const opened = createSessionStreams({ shelf, retryMs: canPrime ? retryMs : undefined, graceMs });
+    streams.set(session, opened);
+    session.whenOver(opened.close);
+    return opened;
   }
 
   function deleteSession(request: HttpRequest, response: HttpResponse, caller: Caller): void {
@@ -281,16 +319,7 @@ export function createMcpEndpoint({ sessions, maxBodyBytes, onRequest }: McpEndp
     },
     close() {
       clearInterval(keepAlive);
-      for (const stream of streams) stream.end();
+      for (const connection of listening) connection.end();
     },
   };
-}
-
-function refuseDraining(request: HttpRequest, response: HttpResponse): void {
-  refuse(request, response, { status: 503, message: 'mcp-expose is shutting down' });
-}
-
-/** The message itself cannot be served. Its id is not answered: it may be that of another call, still in flight. */
-function refuseMessage(request: HttpRequest, response: HttpResponse, { code, reason }: Refusal): void {
-  refuse(request, response, { status: 400, code, message: reason });
 }

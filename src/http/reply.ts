@@ -1,67 +1,16 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
-import type { Call, CallFailure, Outlet } from '../bridge/call.ts';
+import type { Call, CallFailure } from '../bridge/call.ts';
 import { errorResponse, type RequestId } from '../mcp/json-rpc.ts';
-import { encodeComment, encodeEvent, eventStreamType } from '../mcp/sse.ts';
+import { encodeComment } from '../mcp/sse.ts';
 import { watchBackPressure } from './back-pressure.ts';
+import { createEventStream, type EventStream } from './event-stream.ts';
 import { answerJson } from './json-answer.ts';
-import type { Listed } from './live-list.ts';
-import { cutOff, type HttpResponse } from './message.ts';
+import type { Live } from './live-list.ts';
+import type { HttpResponse } from './message.ts';
+import { createMessageStream, type MessageStream } from './message-stream.ts';
 
-/** Proxies must neither hold an event stream back (nginx's word for it) nor compress it. */
-const eventStreamHeaders = {
-  'content-type': eventStreamType,
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-};
-
-/** Looks at a client that takes nothing, `keepAliveMs` apart, before it is taken for gone: asleep, or on another network. */
-const maxStalls = 6;
-
-export interface EventStream extends Outlet {
-  /** As `send`, for any message. */
-  write(message: Buffer): boolean;
-  /** Sends a comment when nothing was sent since the last call, so that no proxy takes the connection for dead. */
-  keepAlive(): void;
-}
-
-/** An answer that is an event stream from the start. */
-export function createEventStream(response: HttpResponse): EventStream {
-  const { isWritable, whenWritable, hasStalled } = watchBackPressure(response);
-  let open = true;
-  let quiet = false;
-  let stalls = 0;
-  response.once('close', () => (open = false));
-  response.writeHead(200, eventStreamHeaders);
-  // The first byte sends the headers on their way through every buffer.
-  response.write(encodeComment('listening'));
-
-  function write(message: Buffer): boolean {
-    quiet = false;
-    if (open) response.write(encodeEvent(message));
-    return isWritable();
-  }
-
-  return {
-    isOpen: () => open,
-    write,
-    send: (message) => write(message.bytes),
-    whenWritable,
-    end() {
-      open = false;
-      response.end();
-    },
-    keepAlive() {
-      if (!open) return;
-      stalls = hasStalled() ? stalls + 1 : 0;
-      if (stalls >= maxStalls) cutOff(response);
-      else if (quiet) response.write(encodeComment('keep-alive'));
-      quiet = true;
-    },
-  };
-}
-
-export interface Reply extends Call, Listed {
+export interface Reply extends Call, Live {
   /** As `EventStream.keepAlive`; a reply that has said nothing yet becomes an event stream to say it. */
   keepAlive(): void;
   /** Somebody else answers: nothing has been written, and nothing will be. */
@@ -76,7 +25,9 @@ export interface ReplyOptions {
   readonly id: RequestId;
   /** Headers to send with the answer, asked for when it begins. */
   readonly headersAt?: (begin: AnswerBegin) => OutgoingHttpHeaders;
-  /** The reply is over, whether the client has got it or has gone. */
+  /** Gives the stream when there is to be one. Default: one that ends with its connection. */
+  readonly openStream?: () => MessageStream;
+  /** The response is done with: it is complete, or its client has gone. */
   readonly onDone: () => void;
 }
 
@@ -84,68 +35,93 @@ export interface ReplyOptions {
  * The answer to a POSTed request: JSON when the response is all there is to say, an event stream as soon as something
  * comes before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server").
  */
-export function createReply({ response, id, headersAt, onDone }: ReplyOptions): Reply {
-  const { isWritable, whenWritable, hasStalled } = watchBackPressure(response);
-  let state: 'waiting' | 'streaming' | 'over' = 'waiting';
+export function createReply(options: ReplyOptions): Reply {
+  const { response, id, headersAt, openStream = createMessageStream, onDone } = options;
+  const backPressure = watchBackPressure(response);
+  let stream: MessageStream | undefined;
+  let connection: EventStream | undefined;
+  let over = false;
+  let done = false;
   let quiet = false;
-  let stalls = 0;
   let onGone: (() => void)[] = [];
   response.once('close', () => {
-    if (state === 'over') return;
-    over();
-    for (const callback of onGone) callback();
+    finish();
+    if (stream === undefined) leave();
   });
 
-  function over(): void {
-    state = 'over';
+  /** Of the response: the call itself goes on where its client can come back for the rest. */
+  function finish(): void {
+    if (done) return;
+    done = true;
     onDone();
   }
 
-  function beginStream(): void {
-    state = 'streaming';
-    response.writeHead(200, { ...eventStreamHeaders, ...headersAt?.('early') });
+  function leave(): void {
+    if (over) return;
+    over = stream?.canReturn() !== true;
+    for (const callback of onGone) callback();
+  }
+
+  function begin(): EventStream {
+    return createEventStream(response, { headers: headersAt?.('early'), backPressure });
+  }
+
+  function beginStream(): MessageStream {
+    connection = begin();
+    stream = openStream();
+    stream.whenGone(leave);
+    stream.connect(connection);
+    return stream;
   }
 
   function conclude(bytes: Buffer): boolean {
-    if (state === 'over') return true;
-    if (state === 'streaming') response.end(encodeEvent(bytes));
-    else answerJson(response, 200, bytes, headersAt?.('final'));
-    over();
-    return isWritable();
+    if (over) return true;
+    over = true;
+    let writable: boolean;
+    if (stream === undefined) {
+      answerJson(response, 200, bytes, headersAt?.('final'));
+      writable = backPressure.isWritable();
+    } else {
+      writable = stream.finish(bytes, id);
+    }
+    finish();
+    return writable;
   }
 
   return {
     place: -1,
-    isOpen: () => state !== 'over',
+    isOpen: () => !over && (stream === undefined || stream.isConnected()),
+    absence: () => (over ? undefined : stream?.absence()),
     send(message) {
-      if (state === 'over') return true;
-      if (state === 'waiting') beginStream();
-      quiet = false;
-      response.write(encodeEvent(message.bytes));
-      return isWritable();
+      return over || (stream ?? beginStream()).send(message);
     },
     finish: (message) => conclude(message.bytes),
     fail: (failure: CallFailure) => void conclude(errorResponse({ id, ...failure })),
     end() {
-      if (state === 'over') return;
-      if (state === 'waiting') beginStream();
-      response.end();
-      over();
+      if (over) return;
+      over = true;
+      // Without an event, so that no client comes back for more.
+      if (stream === undefined) begin().end();
+      else stream.abandon();
+      finish();
     },
-    whenWritable,
+    whenWritable(callback) {
+      if (stream === undefined) backPressure.whenWritable(callback);
+      else stream.whenWritable(callback);
+    },
     whenGone: (callback) => void onGone.push(callback),
+    recall: (message) => stream?.recall(message) ?? true,
     discard() {
-      if (state === 'over') return;
+      over = true;
       onGone = [];
-      over();
+      finish();
     },
     keepAlive() {
-      if (state === 'over') return;
-      stalls = hasStalled() ? stalls + 1 : 0;
-      if (stalls >= maxStalls) {
-        cutOff(response);
+      if (over) return;
+      if (connection !== undefined) {
+        connection.keepAlive();
       } else if (quiet) {
-        if (state === 'waiting') beginStream();
+        beginStream();
         response.write(encodeComment('keep-alive'));
       }
       quiet = true;

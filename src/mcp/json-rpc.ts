@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
+import { abridge } from './abridge.ts';
 import { exceedsDepth } from './json-depth.ts';
 
 /** A JSON-RPC 2.0 id as MCP narrows it: never null. */
@@ -29,7 +30,10 @@ export const maxJsonDepth = 512;
 interface ParsedMessage {
   /** The message as it arrived. Contains no line break, so it can become a line or an SSE `data` field as it is. */
   readonly bytes: Buffer;
-  /** The same, parsed. Read it, never change it: what travels on is `bytes`. */
+  /**
+   * The same, parsed. Read it, never change it: what travels on is `bytes`. In a large message, strings of 4 KiB and more
+   * are null here.
+   */
   readonly json: Readonly<Record<string, unknown>>;
 }
 
@@ -75,12 +79,20 @@ const maxBatchSize = 100;
  */
 export function parseMessages(raw: Buffer): RpcMessage | RpcBatch | RpcFault {
   if (!isUtf8(raw)) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
-  if (exceedsDepth(raw, maxJsonDepth)) {
+  const abridged = abridge(raw);
+  const message = abridged === undefined ? undefined : parseText(raw, abridged);
+  // A batch is written anew from what was parsed; and a fault may be that of the cut.
+  return message === undefined || message.kind === 'batch' || message.kind === 'fault' ? parseText(raw, raw) : message;
+}
+
+/** @param text the message, or what is left of it without the contents of its long strings. */
+function parseText(raw: Buffer, text: Buffer): RpcMessage | RpcBatch | RpcFault {
+  if (exceedsDepth(text, maxJsonDepth)) {
     return fault(rpcCode.invalidRequest, `the message is nested deeper than ${maxJsonDepth} levels`);
   }
   let json: unknown;
   try {
-    json = JSON.parse(raw.toString());
+    json = JSON.parse(text.toString());
   } catch {
     return fault(rpcCode.parseError, 'the message is not valid JSON');
   }

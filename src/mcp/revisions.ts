@@ -13,6 +13,9 @@ export const legacyRevisions: readonly string[] = [
 /** The only revision in which several messages may come at once. */
 export const batchRevision = '2025-03-26';
 
+/** The first revision whose clients expect that an event stream begins with an event without data. */
+export const primingRevision = '2025-11-25';
+
 /** The revision that mcp-expose offers when it speaks for itself. */
 export const preferredRevision = '2025-11-25';
 

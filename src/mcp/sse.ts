@@ -4,9 +4,27 @@ export const eventStreamType = 'text/event-stream';
 const dataField = Buffer.from('event: message\ndata: ');
 const endOfEvent = Buffer.from('\n\n');
 
-/** One message as an SSE event. `message` must hold no line break: each would start a field of its own. */
-export function encodeEvent(message: Buffer): Buffer {
-  return Buffer.concat([dataField, message, endOfEvent], dataField.length + message.length + endOfEvent.length);
+/**
+ * One message as an SSE event. `message` must hold no line break: each would start a field of its own.
+ * @param id what a client names to go on behind this event, ASCII without line breaks.
+ */
+export function encodeEvent(message: Buffer, id?: string): Buffer {
+  const head = id === undefined ? dataField : Buffer.from(`id: ${id}\nevent: message\ndata: `, 'latin1');
+  return Buffer.concat([head, message, endOfEvent], head.length + message.length + endOfEvent.length);
+}
+
+/**
+ * An event without data: gives a client an id to go on from before there is anything to say, and the time to wait
+ * before it does (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"). Clients of older revisions read
+ * every event as JSON, and must not get it.
+ */
+export function encodePriming(id: string, retryMs: number): string {
+  return `id: ${id}\nretry: ${retryMs}\ndata:\n\n`;
+}
+
+/** Tells where to POST messages to: the first event of the older transport (MCP 2024-11-05, HTTP with SSE). */
+export function encodeEndpoint(path: string): string {
+  return `event: endpoint\ndata: ${path}\n\n`;
 }
 
 /** A comment: keeps idle proxies from closing the stream, and means nothing to a client. */

@@ -14,14 +14,24 @@ function head(changes: Partial<RequestHead> = {}): RequestHead {
   return { host: 'localhost:7801', origin: undefined, authorization: [`Bearer ${token}`], ...changes };
 }
 
-const wrongHost = { status: 403, reason: 'host "evil.example" is not served here' };
-const wrongOrigin = { status: 403, reason: 'origin "https://evil.example" is not allowed' };
+const wrongHost = {
+  status: 403,
+  reason: 'host "evil.example" is not served here',
+  data: { reason: 'host_not_allowed', host: 'evil.example' },
+};
+const wrongOrigin = {
+  status: 403,
+  reason: 'origin "https://evil.example" is not allowed',
+  data: { reason: 'origin_not_allowed', origin: 'https://evil.example' },
+};
+const direct = { basePath: '' };
 
 describe('with a token', () => {
   test('the right one comes in', () => {
-    expect(guard().admit(head())).toEqual({ caller: { id: 'bearer' } });
+    expect(guard().admit(head())).toEqual({ caller: { id: 'bearer' }, host: direct });
     expect(guard().admit(head({ host: 'k3v9.relay.example', origin: 'https://k3v9.relay.example' }))).toEqual({
       caller: { id: 'bearer' },
+      host: direct,
     });
   });
 
@@ -85,7 +95,7 @@ describe('without a token', () => {
 
   test('everybody is the same anonymous caller, whatever they send', () => {
     for (const authorization of [[], ['Bearer x'], ['a', 'b']]) {
-      expect(open.admit(head({ authorization }))).toEqual({ caller: { id: 'anonymous' } });
+      expect(open.admit(head({ authorization }))).toEqual({ caller: { id: 'anonymous' }, host: direct });
     }
   });
 
@@ -104,7 +114,11 @@ describe('what a denial shows of the request', () => {
 
   test('says that there was none', () => {
     expect(guard().admit(head({ host: undefined }))).toEqual({
-      denial: { status: 403, reason: 'host (none) is not served here' },
+      denial: {
+        status: 403,
+        reason: 'host (none) is not served here',
+        data: { reason: 'host_not_allowed', host: '' },
+      },
     });
   });
 });

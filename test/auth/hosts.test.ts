@@ -7,7 +7,7 @@ describe('without URLs', () => {
   test.each(['localhost', 'LocalHost:7801', '127.0.0.1', '127.0.0.1:1', '127.0.0.1:65535', '[::1]', '[::1]:7801'])(
     'the loopback name %s is admitted',
     (host) => {
-      expect(hosts.admitsHost(host)).toBe(true);
+      expect(hosts.matchHost(host)).toBeDefined();
     },
   );
 
@@ -53,7 +53,7 @@ describe('without URLs', () => {
     '[::ffff:127.0.0.1]',
     '__proto__',
   ])('the host %j is not', (host) => {
-    expect(hosts.admitsHost(host)).toBe(false);
+    expect(hosts.matchHost(host)).toBeUndefined();
   });
 
   test.each([
@@ -96,10 +96,10 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://k3v9.relay.example', 'http://plain.example']);
     for (const host of ['k3v9.relay.example', 'K3V9.Relay.Example', 'k3v9.relay.example:443', 'plain.example:80']) {
-      expect(hosts.admitsHost(host)).toBe(true);
+      expect(hosts.matchHost(host)).toBeDefined();
     }
     for (const host of ['k3v9.relay.example:80', 'k3v9.relay.example:8443', 'plain.example:443', 'relay.example']) {
-      expect(hosts.admitsHost(host)).toBe(false);
+      expect(hosts.matchHost(host)).toBeUndefined();
     }
     for (const host of [
       'x.k3v9.relay.example',
@@ -107,7 +107,7 @@ describe('with the URL of a tunnel', () => {
       'user@k3v9.relay.example',
       'ak3v9.relay.example',
     ]) {
-      expect(hosts.admitsHost(host)).toBe(false);
+      expect(hosts.matchHost(host)).toBeUndefined();
     }
   });
 
@@ -115,7 +115,7 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['http://192.168.1.7:7801', 'http://[fd00::7]:7801', 'https://host.example:8443/mcp']);
     for (const host of ['192.168.1.7:7801', '[fd00::7]:7801', 'host.example:8443']) {
-      expect(hosts.admitsHost(host)).toBe(true);
+      expect(hosts.matchHost(host)).toBeDefined();
     }
     for (const host of [
       '192.168.1.7',
@@ -125,7 +125,7 @@ describe('with the URL of a tunnel', () => {
       'host.example',
       'host.example:443',
     ]) {
-      expect(hosts.admitsHost(host)).toBe(false);
+      expect(hosts.matchHost(host)).toBeUndefined();
     }
   });
 
@@ -148,7 +148,7 @@ describe('with the URL of a tunnel', () => {
   test('the loopback names stay admitted', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://k3v9.relay.example']);
-    expect(hosts.admitsHost('localhost:7801')).toBe(true);
+    expect(hosts.matchHost('localhost:7801')).toBeDefined();
     expect(hosts.admitsOrigin('http://localhost:5173')).toBe(true);
   });
 
@@ -156,18 +156,52 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://old.example']);
     hosts.setUrls(['https://new.example']);
-    expect(hosts.admitsHost('new.example')).toBe(true);
-    expect(hosts.admitsHost('old.example')).toBe(false);
+    expect(hosts.matchHost('new.example')).toBeDefined();
+    expect(hosts.matchHost('old.example')).toBeUndefined();
     expect(hosts.admitsOrigin('https://old.example')).toBe(false);
     hosts.setUrls([]);
-    expect(hosts.admitsHost('new.example')).toBe(false);
+    expect(hosts.matchHost('new.example')).toBeUndefined();
   });
 
   test('what is no URL changes nothing', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://old.example']);
     expect(() => hosts.setUrls(['https://new.example', 'no url'])).toThrow(TypeError);
-    expect(hosts.admitsHost('old.example')).toBe(true);
-    expect(hosts.admitsHost('new.example')).toBe(false);
+    expect(hosts.matchHost('old.example')).toBeDefined();
+    expect(hosts.matchHost('new.example')).toBeUndefined();
+  });
+});
+
+describe('what the host says of the way in', () => {
+  const hosts = createHostList({ hasLabel: (label) => label === 'files' });
+  hosts.setUrls(['https://k3v9.relay.example', 'https://relay.example/NAME/', 'http://192.168.1.7:7801']);
+
+  test.each([
+    ['localhost:7801', { basePath: '' }],
+    ['k3v9.relay.example', { basePath: '' }],
+    ['relay.example', { basePath: '/NAME' }],
+    ['files.k3v9.relay.example', { label: 'files', basePath: '' }],
+    ['FILES.K3v9.relay.example:443', { label: 'files', basePath: '' }],
+  ])('%s is %j', (host, match) => {
+    expect(hosts.matchHost(host)).toEqual(match);
+  });
+
+  test.each([
+    'other.k3v9.relay.example',
+    'files.relay.example',
+    'files.localhost',
+    'x.files.k3v9.relay.example',
+    '.k3v9.relay.example',
+    'files.',
+    'files',
+    '.',
+  ])('%s is none of ours', (host) => {
+    expect(hosts.matchHost(host)).toBeUndefined();
+  });
+
+  test('without labels there are no hosts below ours', () => {
+    const plain = createHostList();
+    plain.setUrls(['https://k3v9.relay.example']);
+    expect(plain.matchHost('files.k3v9.relay.example')).toBeUndefined();
   });
 });

@@ -3,10 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { undeliverable } from '../../src/bridge/channel.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { world } from './channel-world.ts';
-import { methodsOf } from './fake-outlet.ts';
+import { methodsOf, type FakeCall } from './fake-outlet.ts';
 import { failedResponse, notification, request, response } from './messages.ts';
 
 const ask = (id: RequestId) => request(id, 'sampling/createMessage');
+
+function away(call: FakeCall, absence: 'short' | 'long'): void {
+  call.open = false;
+  call.absent = absence;
+}
 
 describe('asks', () => {
   test('go to the newest open call', () => {
@@ -115,4 +120,91 @@ describe('asks', () => {
       error: { code: -32603, message: 'the client is not listening' },
     });
   });
+
+  describe('to a client that has gone and may come back', () => {
+    test('stay where they are as long as there is no other way', () => {
+      const { upstream, general, call } = world();
+      const first = call(1);
+      upstream.say(ask('ask'));
+      away(first, 'long');
+      general.open = false;
+      first.leave();
+      expect([first.recalled, general.got]).toEqual([[], []]);
+    });
+
+    test.each(['a call', 'the general stream'])('go to %s when it is not expected back, and are taken back', (way) => {
+      const { upstream, general, call } = world();
+      const first = call(1);
+      upstream.say(ask('ask'));
+      const other = way === 'a call' ? call(2) : general;
+      away(first, 'long');
+      first.leave();
+      expect([first.recalled.map(({ id }) => id), methodsOf(other)]).toEqual([['ask'], ['sampling/createMessage']]);
+    });
+
+    test('go nowhere else when it has got them', () => {
+      const { upstream, general, call } = world();
+      const first = call(1);
+      upstream.say(ask('ask'));
+      first.hasGot = true;
+      away(first, 'long');
+      first.leave();
+      expect(general.got).toEqual([]);
+    });
+
+    test('go to a general stream that opens later, unless it is expected at any moment', () => {
+      const { upstream, channel, general, call } = world();
+      const [expected, lost, here] = [call(1), call(2), call(3)];
+      for (const id of [1, 2, 3]) upstream.say(ask(id), id);
+      general.open = false;
+      away(expected, 'short');
+      away(lost, 'long');
+      here.open = false;
+      lost.leave();
+      expect(general.got).toEqual([]);
+      general.open = true;
+      channel.recover();
+      channel.recover();
+      expect(general.got).toMatchObject([{ id: 2 }]);
+      expect([expected, lost, here].map(({ recalled }) => recalled.length)).toEqual([0, 1, 0]);
+    });
+
+    test('go to it, when nobody else is there; to whoever is there, otherwise', () => {
+      const { upstream, general, call } = world();
+      const first = call(1);
+      away(first, 'long');
+      upstream.say(ask('a'));
+      general.open = false;
+      upstream.say(ask('b'));
+      upstream.say(notification('notifications/message', { data: 'x' }));
+      const second = call(2);
+      upstream.say(ask('c'), 1);
+      expect([general.got, first.got, second.got].map((got) => got.length)).toEqual([1, 2, 1]);
+    });
+
+    test('are followed by their withdrawal', () => {
+      const { upstream, general, call } = world();
+      const first = call(1);
+      upstream.say(ask('ask'));
+      away(first, 'long');
+      upstream.say(notification('notifications/cancelled', { requestId: 'ask' }));
+      expect([methodsOf(first), general.got]).toEqual([['sampling/createMessage', 'notifications/cancelled'], []]);
+    });
+  });
+});
+
+test('a call whose client may come back gets its progress and its response, and keeps the session busy for a while', () => {
+  const { upstream, channel, call } = world();
+  const first = call(1, 'token');
+  first.open = false;
+  upstream.say(notification('notifications/progress', { progressToken: 'token', progress: 1 }));
+  expect([first.got.length, channel.isBusy()]).toEqual([0, false]);
+  first.absent = 'short';
+  upstream.say(notification('notifications/progress', { progressToken: 'token', progress: 2 }));
+  expect([first.got.length, channel.isBusy()]).toEqual([1, true]);
+  first.absent = 'long';
+  upstream.say(notification('notifications/progress', { progressToken: 'token', progress: 3 }));
+  expect([first.got.length, channel.isBusy()]).toEqual([2, false]);
+  upstream.say(response(1));
+  expect(first.responses).toHaveLength(1);
 });

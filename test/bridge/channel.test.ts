@@ -261,6 +261,16 @@ test('the loss of the connection fails the calls in flight, frees every id, and 
   expect([next.map(({ responses }) => responses.length), ends]).toEqual([[1, 1], []]);
 });
 
+test('a call whose request will be sent again outlives the loss of the connection, with its progress', () => {
+  const { upstream, call } = world();
+  const [surviving, lost] = [call(1, 't'), call('1')];
+  upstream.lose({ untaken: [notification('notifications/cancelled', { requestId: '1' }), request(1)] });
+  expect([surviving.failures.length, lost.failures.length]).toEqual([0, 1]);
+  upstream.say(progress('t', 1));
+  upstream.say(response(1));
+  expect([surviving.got.length, surviving.responses.length]).toEqual([1, 1]);
+});
+
 describe('an upstream that takes nothing', () => {
   test('fails the request, whose id and token are free again', () => {
     const { upstream, channel, call } = world();

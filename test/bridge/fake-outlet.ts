@@ -1,6 +1,6 @@
 // The client's side in memory: a call or a stream that remembers what it got.
 import type { Call, CallFailure, Outlet, UpstreamMessage } from '../../src/bridge/call.ts';
-import type { RpcResponse } from '../../src/mcp/json-rpc.ts';
+import type { RpcRequest, RpcResponse } from '../../src/mcp/json-rpc.ts';
 
 export interface FakeOutlet extends Outlet {
   /** What `isOpen` tells. */
@@ -20,6 +20,11 @@ export interface FakeOutlet extends Outlet {
 export interface FakeCall extends FakeOutlet, Call {
   readonly responses: RpcResponse[];
   readonly failures: CallFailure[];
+  /** What `absence` tells. */
+  absent: 'short' | 'long' | undefined;
+  /** Whether the client is known to have got what is recalled. */
+  hasGot: boolean;
+  readonly recalled: RpcRequest[];
 }
 
 export function createFakeOutlet(): FakeOutlet {
@@ -55,9 +60,18 @@ export function createFakeOutlet(): FakeOutlet {
 export function createFakeCall(): FakeCall {
   const responses: RpcResponse[] = [];
   const failures: CallFailure[] = [];
+  const recalled: RpcRequest[] = [];
   const call: FakeCall = Object.assign(createFakeOutlet(), {
     responses,
     failures,
+    absent: undefined,
+    hasGot: false,
+    recalled,
+    absence: () => call.absent,
+    recall(ask: RpcRequest) {
+      if (!call.hasGot) recalled.push(ask);
+      return !call.hasGot;
+    },
     finish(response: RpcResponse) {
       responses.push(response);
       call.open = false;

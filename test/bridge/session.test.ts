@@ -172,4 +172,14 @@ describe('an open session', () => {
     await session.close();
     expect([happened, warnings]).toEqual([['open', 'end'], []]);
   });
+
+  test('tells whoever asks that it is over, then and later', () => {
+    const { session, upstream } = openWorld();
+    const told: string[] = [];
+    session.whenOver(() => told.push('then'));
+    expect(told).toEqual([]);
+    upstream.die();
+    session.whenOver(() => told.push('later'));
+    expect(told).toEqual(['then', 'later']);
+  });
 });

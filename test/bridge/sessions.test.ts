@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../../src/bridge/session.ts';
 import { createSessions, type Sessions } from '../../src/bridge/sessions.ts';
+import { createFakeClock } from '../harness/fake-clock.ts';
 import { createFakeCall, createFakeOutlet, type FakeCall } from './fake-outlet.ts';
 import { createFakeUpstream, type FakeUpstream } from './fake-upstream.ts';
-import { failedResponse, agreement, initialize, request } from './messages.ts';
+import { agreement, failedResponse, initialize, notification, request, response } from './messages.ts';
 
 interface World {
   readonly sessions: Sessions;
@@ -14,7 +15,7 @@ interface World {
   readonly begin: () => { session: Session | undefined; call: FakeCall };
 }
 
-function world(maxSessions?: number): World {
+function world(maxSessions?: number, clock = createFakeClock()): World {
   const upstreams: FakeUpstream[] = [];
   const counts: number[] = [];
   const sessions = createSessions({
@@ -25,6 +26,8 @@ function world(maxSessions?: number): World {
     },
     maxSessions,
     startTimeoutMs: 60_000,
+    idleTimeoutMs: 60_000,
+    clock,
     onChange: (open) => counts.push(open),
     onWarning() {},
   });
@@ -254,5 +257,57 @@ describe('closing', () => {
     await sessions.close();
     await sessions.close();
     expect(sessions.find('x'.repeat(22), 'me')).toBeUndefined();
+  });
+});
+
+describe('an idle session', () => {
+  const times = { almost: 59_000, over: 64_000 };
+
+  test('ends after the time-out, though its client holds a stream open', () => {
+    const clock = createFakeClock();
+    const { sessions, opened, counts } = world(undefined, clock);
+    const { session, upstream } = opened();
+    const stream = createFakeOutlet();
+    session.listen(stream);
+    clock.advance(times.almost);
+    expect(sessions.count()).toBe(1);
+    clock.advance(times.over - times.almost);
+    expect([sessions.count(), counts, stream.ends, upstream.closeCalls > 0]).toEqual([0, [1, 0], 1, true]);
+  });
+
+  test.each([
+    ['the client', ({ session }: ReturnType<World['opened']>) => void session.forward(notification('notifications/x'))],
+    ['the server', ({ upstream }: ReturnType<World['opened']>) => upstream.say(notification('notifications/x'))],
+  ])('is none after a message of %s', (_who, speak) => {
+    const clock = createFakeClock();
+    const { sessions, opened } = world(undefined, clock);
+    const session = opened();
+    for (let minutes = 0; minutes < 5; minutes++) {
+      clock.advance(50_000);
+      speak(session);
+    }
+    expect(sessions.count()).toBe(1);
+    clock.advance(times.over);
+    expect(sessions.count()).toBe(0);
+  });
+
+  test('is none while somebody waits for a response', () => {
+    const clock = createFakeClock();
+    const { sessions, opened } = world(undefined, clock);
+    const { session, upstream } = opened();
+    session.request(request(1), createFakeCall());
+    clock.advance(10 * times.over);
+    expect(sessions.count()).toBe(1);
+    upstream.say(response(1));
+    clock.advance(times.over);
+    expect(sessions.count()).toBe(0);
+  });
+
+  test('leaves no timer behind after the end', async () => {
+    const clock = createFakeClock();
+    const { sessions, opened } = world(undefined, clock);
+    opened();
+    await sessions.close();
+    expect(clock.pending).toBe(0);
   });
 });

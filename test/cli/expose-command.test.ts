@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { showEvent } from '../../src/cli/expose-command.ts';
+import { ExposeError } from '../../src/errors.ts';
 import { createTerminal } from './terminal.ts';
 
 const publicUrl = 'https://k3v9.relay.example/mcp';
@@ -26,4 +27,24 @@ test('the event for scripts keeps its shape', () => {
   terminal.output.event({ event: 'ready' });
   showEvent(terminal.output, { type: 'tunnel', state: 'down', publicUrl, reason: 'x' });
   expect(terminal.stdout()).toBe(`{"event":"ready"}\n{"event":"tunnel","state":"down","publicUrl":"${publicUrl}"}\n`);
+});
+
+test('a changed configuration is told, with what is broken in it', () => {
+  const terminal = createTerminal();
+  const description = { name: 'x', version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 2 } as const;
+  const servers = [
+    { name: 'files', path: '/files/mcp', description, error: undefined },
+    { name: 'git', path: '/git/mcp', description: undefined, error: new ExposeError('upstream_silent', 'no answer') },
+  ];
+  showEvent(terminal.output, { type: 'servers', servers });
+  expect(terminal.stderr()).toBe(
+    'mcp-expose: the configuration has changed, it has 2 servers, 2 tools now\nmcp-expose: warning: git: no answer\n',
+  );
+});
+
+test('what one of several servers says stands behind its name', () => {
+  const terminal = createTerminal();
+  showEvent(terminal.output, { type: 'stderr', line: 'hello', server: 'files' });
+  showEvent(terminal.output, { type: 'stderr', line: 'hello' });
+  expect(terminal.stderr()).toBe('[files] hello\n[server] hello\n');
 });

@@ -29,6 +29,13 @@ describe('an option that the others leave without effect is refused', () => {
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7']],
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', '--tunnel', 'none']],
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', ...relay]],
+    ['--upstream-header has no effect without --http or --sse', ['--stdio', 'x', '--upstream-header', 'A: b']],
+    ['--upstream-header has no effect with --config', ['--config', 'x', '--upstream-header', 'A: b']],
+    ['--upstream-timeout has no effect without --http or --sse', ['--upstream-timeout', '1s']],
+    ['--cwd has no effect with --http or --sse, which start no process', ['--http', 'http://a', '--cwd', '.']],
+    ['--warm has no effect with --http or --sse, which start no process', ['--sse', 'http://a', '--warm', '2']],
+    ['--server has no effect without --config', ['--server', 'files']],
+    ['--watch has no effect without --config', ['--stdio', 'x', '--watch']],
   ])('%s: %j %j', async (message, argv, env) => {
     await expect(check(argv, env)).rejects.toMatchObject({ code: 'usage', exitCode: 2, message });
   });
@@ -37,6 +44,8 @@ describe('an option that the others leave without effect is refused', () => {
     [[]],
     [relay],
     [[...relay, '--name', 'files']],
+    [['--http', 'http://a', '--upstream-header', 'A: b', '--upstream-ca', 'x', '--allow-plain-http']],
+    [['--config', 'x', '--server', 'a', '--watch', '--cwd', '.', '--warm', '0', '--upstream-timeout', '1s']],
     [[...relay, '--tunnel', 'relay', '--name', 'files']],
     [['--name', 'files'], { MCP_EXPOSE_RELAY: 'https://relay.example' }],
     [['--tunnel', 'lan', '--lan-address', '10.0.0.7']],

@@ -21,9 +21,9 @@ describe('the help', () => {
     expect(places).not.toContain(-1);
   });
 
-  test('shows four examples that can be typed', async () => {
+  test('shows examples that can be typed', async () => {
     const help = await helpOf();
-    expect(help.match(/^ {4}\$ .*\bmcp-expose /gm)).toHaveLength(4);
+    expect(help.match(/^ {4}\$ .*\bmcp-expose /gm)).toHaveLength(5);
   });
 
   test('of the relay begins with examples too, and shows its own options only', async () => {
@@ -50,7 +50,15 @@ describe('a command line', () => {
   test('without anything has only the defaults', async () => {
     expect(await read([])).toEqual({
       chosen: 'expose',
-      flags: { auth: true, color: true, tunnel: 'auto', host: '127.0.0.1', port: 0 },
+      flags: {
+        auth: true,
+        color: true,
+        isolation: 'session',
+        restart: 'on-exit',
+        tunnel: 'auto',
+        host: '127.0.0.1',
+        port: 0,
+      },
     });
   });
 
@@ -65,6 +73,36 @@ describe('a command line', () => {
       '--env',
       'B=2',
       '--inherit-env',
+      '--http',
+      'http://127.0.0.1:3000/mcp',
+      '--sse',
+      'http://127.0.0.1:3000/sse',
+      '--config',
+      'mcp.json',
+      '--server',
+      'a',
+      '--server',
+      'b',
+      '--watch',
+      '--isolation',
+      'shared',
+      '--warm',
+      '0',
+      '--restart',
+      'never',
+      '--upstream-header',
+      'A: b',
+      '--upstream-ca',
+      'ca.pem',
+      '--upstream-timeout',
+      '3s',
+      '--allow-plain-http',
+      '--domain',
+      'mcp.example',
+      '--max-message',
+      '1m',
+      '--idle-timeout',
+      '1h',
       '--start-timeout',
       '5s',
       '--token-file',
@@ -102,6 +140,21 @@ describe('a command line', () => {
           ['B', '2'],
         ]),
         inheritEnv: true,
+        http: 'http://127.0.0.1:3000/mcp',
+        sse: 'http://127.0.0.1:3000/sse',
+        config: 'mcp.json',
+        server: ['a', 'b'],
+        watch: true,
+        isolation: 'shared',
+        warm: 0,
+        restart: 'never',
+        upstreamHeader: new Map([['A', 'b']]),
+        upstreamCa: 'ca.pem',
+        upstreamTimeout: 3000,
+        allowPlainHttp: true,
+        domain: 'mcp.example',
+        maxMessage: 1024 ** 2,
+        idleTimeout: 3_600_000,
         startTimeout: 5000,
         tokenFile: '-',
         auth: false,

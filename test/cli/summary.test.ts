@@ -1,10 +1,23 @@
 import { describe, expect, test } from 'vitest';
-import { countOf, summaryLines } from '../../src/cli/summary.ts';
-import type { Exposed } from '../../src/expose.ts';
+import { countOf, summaryLines, whatIsExposed } from '../../src/cli/summary.ts';
+import { ExposeError } from '../../src/errors.ts';
+import type { Exposed, ServerReport } from '../../src/expose.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { createTerminal } from './terminal.ts';
 
 const token = 'mcpx_secret';
+
+function report(name: string, changes: Partial<ServerReport> = {}): ServerReport {
+  const description = { name, version: '0.6.2', era: 'legacy', protocolVersion: '2025-11-25', tools: 13 } as const;
+  return { name, path: '/mcp', description, error: undefined, ...changes };
+}
+
+/** The usual server, which calls itself something else. */
+function describedAs(changes: Partial<NonNullable<ServerReport['description']>>): ServerReport {
+  const { description } = report('secure-filesystem');
+  if (description === undefined) throw new Error('it has a description');
+  return report('secure-filesystem', { description: { ...description, ...changes } });
+}
 
 function exposed(changes: Partial<Exposed> = {}): Exposed {
   return {
@@ -13,7 +26,7 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     token,
     provider: 'relay',
     notice: undefined,
-    server: { name: 'secure-filesystem', version: '0.6.2', era: 'legacy', protocolVersion: '2025-11-25', tools: 13 },
+    servers: [report('secure-filesystem')],
     close: () => Promise.resolve(),
     kill() {},
     ...changes,
@@ -66,14 +79,14 @@ describe('the summary shows', () => {
   });
 
   test('what a server calls itself, without what could rewrite the screen', () => {
-    const { server } = exposed();
-    const changes = { ...server, name: 'a\u001b[2J\n  ➜  Token: b', version: '\u001b]8;;https://evil\u0007\u202e1' };
-    expect(summary({ server: changes })).toMatch(/Exposes: +a ➜ {2}Token: b 1 · 13 tools$/m);
+    const changes = { name: 'a\u001b[2J\n  ➜  Token: b', version: '\u001b]8;;https://evil\u0007\u202e1' };
+    expect(summary({ servers: [describedAs(changes)] })).toMatch(/Exposes: +a ➜ {2}Token: b 1 · 13 tools$/m);
   });
 
   test('a server without a version without a gap', () => {
-    const { server } = exposed();
-    expect(summary({ server: { ...server, version: '', tools: 1 } })).toMatch(/Exposes: +secure-filesystem · 1 tool$/m);
+    expect(summary({ servers: [describedAs({ version: '', tools: 1 })] })).toMatch(
+      /Exposes: +secure-filesystem · 1 tool$/m,
+    );
   });
 });
 
@@ -109,8 +122,40 @@ describe('the block to paste', () => {
     ['', 'server'],
     ['"}{', '-'],
   ])('names the server %j as %s', (name, key) => {
-    const { server } = exposed();
-    expect(Object.keys(config(summary({ server: { ...server, name } })).mcpServers)).toEqual([key]);
+    expect(Object.keys(config(summary({ servers: [report(name)] })).mcpServers)).toEqual([key]);
+  });
+});
+
+describe('several servers', () => {
+  const servers = [
+    report('files', { path: '/files/mcp' }),
+    report('git-2', {
+      path: '/git-2/mcp',
+      description: undefined,
+      error: new ExposeError('upstream_exited', 'the server exited with code 1 before it had answered'),
+    }),
+  ];
+  const several = { servers, publicUrl: 'https://k3v9.relay.example', localUrl: 'http://127.0.0.1:7801' };
+
+  test('stand one below the other, with their paths, and the broken one with its reason', () => {
+    const shown = summary(several);
+    expect(shown).toMatch(/Exposes: +\/files\/mcp {2}files 0\.6\.2 · 13 tools$/m);
+    expect(shown).toMatch(/➜ +\/git-2\/mcp {2}the server exited with code 1 before it had answered$/m);
+    expect(shown).toMatch(/Public: +https:\/\/k3v9\.relay\.example$/m);
+  });
+
+  test('have an entry each in the block to paste', () => {
+    expect(config(summary({ ...several, token: null }))).toEqual({
+      mcpServers: {
+        files: { type: 'http', url: 'https://k3v9.relay.example/files/mcp' },
+        'git-2': { type: 'http', url: 'https://k3v9.relay.example/git-2/mcp' },
+      },
+    });
+  });
+
+  test('are counted', () => {
+    expect(whatIsExposed(servers)).toBe('2 servers, 13 tools');
+    expect(whatIsExposed(servers.slice(0, 1))).toBe('13 tools');
   });
 });
 

@@ -2,12 +2,16 @@ import { InvalidArgumentError } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   parseCount,
+  parseDomain,
   parseDuration,
+  parseHeader,
+  parseHttpUrl,
   parseList,
   parsePort,
   parseSize,
   parseUrl,
   parseVariable,
+  parseWholeNumber,
 } from '../../src/cli/values.ts';
 
 /** What a parser throws at a value. */
@@ -200,4 +204,86 @@ test('a list grows, and nothing earlier is changed', () => {
   const first = parseList('a');
   expect(parseList('b', first)).toEqual(['a', 'b']);
   expect(first).toEqual(['a']);
+});
+
+describe('a whole number', () => {
+  test.each([
+    ['0', 0],
+    ['12', 12],
+  ])('%s', (value, count) => {
+    expect(parseWholeNumber(value)).toBe(count);
+  });
+
+  test.each(['', '-1', '1.5', 'x', '1e3', '1234567890'])('%j is none', (value) => {
+    expect(refusal(parseWholeNumber, value)).toBe('it takes a whole number from 0');
+  });
+});
+
+describe('the URL of a server', () => {
+  test.each(['http://127.0.0.1:3000/mcp', 'https://mcp.example/a/?b=c', 'HTTP://localhost'])(
+    '%s stays as it is',
+    (url) => {
+      expect(parseHttpUrl(url)).toBe(url);
+    },
+  );
+
+  test.each(['', '127.0.0.1:3000', 'ws://mcp.example', 'file:///mcp', 'stdio'])('%j is none', (value) => {
+    expect(refusal(parseHttpUrl, value)).toBe('it takes a URL such as http://127.0.0.1:3000/mcp');
+  });
+});
+
+describe('a domain', () => {
+  test.each([
+    ['mcp.example.com', 'mcp.example.com'],
+    ['MCP.Example.com.', 'mcp.example.com'],
+    ['box', 'box'],
+    ['xn--mgbh0fb.example', 'xn--mgbh0fb.example'],
+  ])('%s', (value, domain) => {
+    expect(parseDomain(value)).toBe(domain);
+  });
+
+  test.each([
+    '',
+    '.',
+    'a..b',
+    'https://mcp.example',
+    'mcp.example:443',
+    'mcp.example/x',
+    '-a.example',
+    'a b',
+    '*.example',
+    'a'.repeat(64),
+  ])('%j is none', (value) => {
+    expect(refusal(parseDomain, value)).toBe('it takes a host name such as mcp.example.com, without scheme and port');
+  });
+});
+
+describe('a header', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  test('is a name and a value, and adds to those before', () => {
+    const first = parseHeader('Authorization: Bearer a:b');
+    expect([...parseHeader('X-Empty:', first)]).toEqual([
+      ['Authorization', 'Bearer a:b'],
+      ['X-Empty', ''],
+    ]);
+  });
+
+  test('takes variables of the environment', () => {
+    vi.stubEnv('UPSTREAM_TOKEN', 'secret');
+    expect(parseHeader('Authorization: Bearer ${env:UPSTREAM_TOKEN}').get('Authorization')).toBe('Bearer secret');
+  });
+
+  test('without a name is refused, and not shown: it may be a secret', () => {
+    expect(refusal(parseHeader, 'Bearer sesame')).toMatchObject({
+      code: 'usage',
+      message: '--upstream-header takes "Name: value"',
+    });
+  });
+
+  test('with a variable that is not set is refused with its name', () => {
+    expect(refusal(parseHeader, 'A: ${env:NO_SUCH_VARIABLE}')).toMatchObject({
+      message: 'there is no environment variable NO_SUCH_VARIABLE for the value of --upstream-header',
+    });
+  });
 });

@@ -17,7 +17,9 @@ const tool = (session: RawSession, name: string, args: object = {}) =>
 describe.each(ways)('a server that dies, %s', (way) => {
   let exposed: Exposed;
   beforeAll(async () => {
-    exposed = await exposeBy(way, { server: fixture('crash-on-call'), lifetime: 'file' });
+    // What happens when it is started again is told in supervision.test.ts.
+    const args = ['--restart', 'never'];
+    exposed = await exposeBy(way, { server: fixture('crash-on-call'), args, lifetime: 'file' });
   });
 
   test('the call it dies in fails at once with -32603, the exit code and its last words', async () => {

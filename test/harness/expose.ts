@@ -11,7 +11,7 @@ export interface ReadyEvent {
   localUrl: string;
   token: string | null;
   tunnel: { provider: string };
-  servers: { name: string; path: string; era: string; protocolVersion: string; tools: number }[];
+  servers: { name: string; path: string; era: string; protocolVersion: string; tools: number; error?: string }[];
 }
 
 export interface ExposeOptions extends Partial<ProgramOptions> {
@@ -19,6 +19,10 @@ export interface ExposeOptions extends Partial<ProgramOptions> {
   server?: string[];
   /** A command line for `--stdio` instead. */
   stdio?: string;
+  /** A server that runs already instead. */
+  running?: { kind: 'http' | 'sse'; url: string };
+  /** A configuration file instead. */
+  config?: string;
   /** Further options, before `--`. */
   args?: string[];
 }
@@ -44,16 +48,18 @@ function eventsOf(program: Program): Record<string, unknown>[] {
   return lines.map((line) => parseJson<Record<string, unknown>>(line));
 }
 
+function upstreamArgs({ server, stdio, running, config }: ExposeOptions, mark: string): string[] {
+  if (running !== undefined) return [`--${running.kind}`, running.url];
+  const env = ['--env', `${childMark}=${mark}`];
+  if (config !== undefined) return [...env, '--config', config];
+  if (stdio !== undefined) return [...env, '--stdio', stdio];
+  return server === undefined ? env : [...env, '--', ...server];
+}
+
 /** Starts mcp-expose with `--json` and does not wait: for starts that fail. */
 export function launchExpose(options: ExposeOptions): Running {
   const mark = options.mark ?? randomUUID();
-  const upstream =
-    options.stdio === undefined
-      ? options.server === undefined
-        ? []
-        : ['--', ...options.server]
-      : ['--stdio', options.stdio];
-  const args = ['--json', '--env', `${childMark}=${mark}`, ...(options.args ?? []), ...upstream];
+  const args = ['--json', ...(options.args ?? []), ...upstreamArgs(options, mark)];
   const program = startProgram(args, { ...options, mark });
   return { ...program, mark, events: () => eventsOf(program) };
 }

@@ -1,6 +1,7 @@
 // The two official clients behind one face, so that a story is told once and holds for both.
 import * as v2 from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CallToolResultSchema,
@@ -12,7 +13,8 @@ import {
 import { within } from './eventually.ts';
 import { atEnd, type Lifetime } from './lifetime.ts';
 
-export type SdkVersion = 'v1' | 'v2';
+/** The third is the old HTTP+SSE transport, which only v1 has; its URL ends in /sse. */
+export type SdkVersion = 'v1' | 'v2' | 'v1 over HTTP+SSE';
 
 export interface ClientHandlers {
   /** Answers sampling/createMessage with this text, given the text of the prompt. */
@@ -111,7 +113,15 @@ const sampled = (text: string) => ({
 });
 const rootsResult = (uris: string[]) => ({ roots: uris.map((uri) => ({ uri, name: uri })) });
 
-export async function connectV1(url: string, token: string, handlers: ClientHandlers = {}): Promise<SdkClient> {
+type TransportOptions = { requestInit: { headers: Record<string, string> } };
+
+export async function connectV1(
+  url: string,
+  token: string,
+  handlers: ClientHandlers = {},
+  transportFor = (address: URL, options: TransportOptions): TransportV1 | LegacyTransport =>
+    new TransportV1(address, options),
+): Promise<SdkClient> {
   const client = new ClientV1(clientInfo, { capabilities: capabilitiesOf(handlers) });
   const log = notificationLog();
   client.fallbackNotificationHandler = (notification) => Promise.resolve(log.add(notification));
@@ -128,11 +138,11 @@ export async function connectV1(url: string, token: string, handlers: ClientHand
     }));
   }
   if (roots) client.setRequestHandler(ListRootsRequestSchema, () => rootsResult(roots));
-  const transport = new TransportV1(new URL(url), { requestInit: { headers: { Authorization: `Bearer ${token}` } } });
+  const transport = transportFor(new URL(url), { requestInit: { headers: { Authorization: `Bearer ${token}` } } });
   atEnd(handlers.lifetime ?? 'test', () => client.close());
   await client.connect(transport);
   return {
-    sessionId: () => transport.sessionId,
+    sessionId: () => ('sessionId' in transport ? transport.sessionId : undefined),
     serverCapabilities: () => client.getServerCapabilities(),
     serverName: () => client.getServerVersion()?.name,
     tools: async () => (await client.listTools()).tools.map(({ name }) => name),
@@ -146,7 +156,7 @@ export async function connectV1(url: string, token: string, handlers: ClientHand
       textOfBlocks((await client.getPrompt({ name, arguments: args })).messages.map(({ content }) => content as Block)),
     notifications: () => log.seen,
     nextNotification: log.next,
-    terminate: () => transport.terminateSession(),
+    terminate: async () => ('terminateSession' in transport ? transport.terminateSession() : transport.close()),
     close: () => client.close(),
   };
 }
@@ -199,4 +209,9 @@ export async function connectV2(url: string, token: string, handlers: ClientHand
 export const connectWith: Record<
   SdkVersion,
   (url: string, token: string, handlers?: ClientHandlers) => Promise<SdkClient>
-> = { v1: connectV1, v2: connectV2 };
+> = {
+  v1: connectV1,
+  v2: connectV2,
+  'v1 over HTTP+SSE': (url, token, handlers) =>
+    connectV1(url.replace(/\/mcp$/, '/sse'), token, handlers, (sse, options) => new LegacyTransport(sse, options)),
+};

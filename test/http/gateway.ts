@@ -3,11 +3,18 @@ import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createSessions } from '../../src/bridge/sessions.ts';
 import { createCors } from '../../src/http/cors.ts';
+import { createDirectory } from '../../src/http/directory.ts';
 import { createHandler } from '../../src/http/handler.ts';
-import { createMcpEndpoint, type McpEndpoint, type RequestReport } from '../../src/http/mcp-endpoint.ts';
+import {
+  createMcpEndpoint,
+  type McpEndpoint,
+  type McpEndpointOptions,
+  type RequestReport,
+} from '../../src/http/mcp-endpoint.ts';
+import { createSseEndpoint, type SseEndpoint, type SseEndpointOptions } from '../../src/http/sse-endpoint.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { createFakeUpstream, type FakeUpstream } from '../bridge/fake-upstream.ts';
-import { agreement, initialize } from '../bridge/messages.ts';
+import { agreement } from '../bridge/messages.ts';
 import { atEnd } from '../harness/lifetime.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { startWeb, type Answer, type Handler, type Headers, type Protocol, type Question, type Web } from './web.ts';
@@ -19,6 +26,8 @@ export interface GatewayOptions {
   readonly allowOrigins?: readonly string[];
   readonly maxBodyBytes?: number;
   readonly maxSessions?: number;
+  readonly resumption?: Pick<McpEndpointOptions, 'eventStore' | 'retryMs' | 'graceMs'>;
+  readonly sse?: Partial<Pick<SseEndpointOptions, 'startTimeoutMs' | 'maxWaiting'>>;
   /** Answers `initialize` by itself; default true. */
   readonly agreeable?: boolean;
 }
@@ -34,12 +43,14 @@ export interface Gateway {
   readonly handler: Handler;
   readonly web: Web;
   readonly mcp: McpEndpoint;
+  readonly sse: SseEndpoint;
   readonly upstreams: FakeUpstream[];
   readonly reports: RequestReport[];
   /** Sends a message (or any text) by POST with everything that is asked for; headers given here win. */
   readonly post: (message: object | string, headers?: Headers, more?: Question) => Promise<Answer>;
   readonly get: (headers?: Headers) => Promise<Answer>;
-  readonly openSession: () => Promise<OpenSession>;
+  /** Default 2025-11-25. */
+  readonly openSession: (protocolVersion?: string) => Promise<OpenSession>;
 }
 
 export const clientHeaders: Headers = {
@@ -63,12 +74,18 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
     startTimeoutMs: 60_000,
     onWarning() {},
   });
-  const mcp = createMcpEndpoint({ sessions, maxBodyBytes, onRequest: (report) => reports.push(report) });
-  const guard = createGuard({ hosts: createHostList(allowOrigins), token: 'token' in options ? options.token : token });
-  const handler = createHandler({ guard, cors: createCors(allowOrigins), mcp });
+  const onRequest = (report: RequestReport): unknown => reports.push(report);
+  const mcp = createMcpEndpoint({ sessions, maxBodyBytes, onRequest, ...options.resumption });
+  const sse = createSseEndpoint({ sessions, maxBodyBytes, startTimeoutMs: 60_000, onRequest, ...options.sse });
+  const hosts = createHostList({ allowedOrigins: allowOrigins });
+  const guard = createGuard({ hosts, token: 'token' in options ? options.token : token });
+  const directory = createDirectory();
+  directory.set([{ mcp, sse, readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }) }]);
+  const handler = createHandler({ guard, cors: createCors(allowOrigins), directory, showsCounts: true });
   const web = await startWeb(protocol, handler);
   atEnd('test', async () => {
     mcp.close();
+    sse.close();
     await sessions.close();
   });
 
@@ -84,13 +101,15 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
     handler,
     web,
     mcp,
+    sse,
     upstreams,
     reports,
     post,
     get: (headers = {}) =>
       web.ask({ headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream', ...headers } }),
-    async openSession() {
-      const answer = await post(initialize.json);
+    async openSession(protocolVersion = '2025-11-25') {
+      const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'test', version: '0' } };
+      const answer = await post({ id: 0, method: 'initialize', params });
       await answer.body();
       const id = String(answer.headers['mcp-session-id']);
       const upstream = upstreams.at(-1);

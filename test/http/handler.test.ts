@@ -6,7 +6,11 @@ import { atEnd } from '../harness/lifetime.ts';
 import { clientHeaders, startGateway, token } from './gateway.ts';
 import { protocols, readToEnd, readUntil, type Answer } from './web.ts';
 
-const refusal = (message: string, code = -32000): object => ({ jsonrpc: '2.0', id: null, error: { code, message } });
+const refusal = (message: string, data?: object): object => ({
+  jsonrpc: '2.0',
+  id: null,
+  error: { code: -32000, message, ...(data === undefined ? {} : { data }) },
+});
 const needsToken = 'this server needs a bearer token: send "Authorization: Bearer <token>"';
 const bearer = { authorization: `Bearer ${token}` };
 
@@ -89,7 +93,9 @@ describe.each(protocols)('over %s', (protocol) => {
         expect(await seen(web.ask({ headers: { ...headers, [name]: 'evil.example' } }))).toEqual([
           403,
           undefined,
-          JSON.stringify(refusal('host "evil.example" is not served here')),
+          JSON.stringify(
+            refusal('host "evil.example" is not served here', { reason: 'host_not_allowed', host: 'evil.example' }),
+          ),
         ]);
       }
     });
@@ -99,14 +105,19 @@ describe.each(protocols)('over %s', (protocol) => {
       expect(await seen(post(initialize.json, { origin: 'https://evil.example' }))).toEqual([
         403,
         undefined,
-        JSON.stringify(refusal('origin "https://evil.example" is not allowed')),
+        JSON.stringify(
+          refusal('origin "https://evil.example" is not allowed', {
+            reason: 'origin_not_allowed',
+            origin: 'https://evil.example',
+          }),
+        ),
       ]);
       const { status } = await post(initialize.json, { origin: 'http://localhost:5173' });
       expect(status).toBe(200);
     });
   });
 
-  test.each(['/', '/sse', '/mcp/', '/mcp/x', '//mcp', '/MCP', '/%6dcp', '/mcp%3f', '/favicon.ico'])(
+  test.each(['/', '/mcp/', '/mcp/x', '//mcp', '/MCP', '/%6dcp', '/mcp%3f', '/favicon.ico'])(
     'there is nothing at %s',
     async (path) => {
       const { web } = await startGateway(protocol);

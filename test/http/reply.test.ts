@@ -1,13 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createDeferred } from '../../src/deferred.ts';
 import type { HttpResponse } from '../../src/http/message.ts';
-import {
-  createEventStream,
-  createReply,
-  type EventStream,
-  type Reply,
-  type ReplyOptions,
-} from '../../src/http/reply.ts';
+import { createReply, type Reply, type ReplyOptions } from '../../src/http/reply.ts';
 import { notification, request, response } from '../bridge/messages.ts';
 import { within } from '../harness/eventually.ts';
 import { eventsIn, protocols, readUntil, startWeb, type Answer, type Protocol } from './web.ts';
@@ -259,46 +253,5 @@ describe.each(protocols)('a reply over %s', (protocol) => {
     hangUp();
     await within(15_000, 'the end of the response', closed);
     expect(called).toBe(1);
-  });
-});
-
-describe.each(protocols)('an event stream over %s', (protocol) => {
-  const begin = (): Promise<Exchange<EventStream>> => exchange(protocol, createEventStream);
-
-  test('begins at once, so that its client knows that it is heard', async () => {
-    const { theirs } = await begin();
-    const { status, headers, stream } = await theirs;
-    expect([status, headers['content-type']]).toEqual([200, 'text/event-stream']);
-    await readUntil(stream, ': listening\n\n');
-  });
-
-  test('carries messages until it is ended', async () => {
-    const { ours, theirs } = await begin();
-    expect(ours.isOpen()).toBe(true);
-    ours.send(note);
-    ours.end();
-    expect(ours.isOpen()).toBe(false);
-    expect(ours.send(note)).toBe(true);
-    expect(eventsIn(await (await theirs).body())).toEqual([note.json]);
-  });
-
-  test('is kept alive when nothing was said since the last time', async () => {
-    const { ours, theirs } = await begin();
-    ours.keepAlive();
-    ours.send(note);
-    ours.keepAlive();
-    ours.keepAlive();
-    ours.end();
-    ours.keepAlive();
-    expect((await (await theirs).body()).match(/: keep-alive\n\n/g)).toHaveLength(1);
-  });
-
-  test('is closed when its client has gone', async () => {
-    const { ours, theirs, closed } = await begin();
-    (await theirs).hangUp();
-    await within(15_000, 'the end of the response', closed);
-    expect([ours.isOpen(), ours.send(note)]).toEqual([false, true]);
-    ours.keepAlive();
-    ours.end();
   });
 });

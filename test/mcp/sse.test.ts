@@ -1,16 +1,29 @@
 import { createParser } from 'eventsource-parser';
 import { expect, test } from 'vitest';
-import { encodeComment, encodeEvent } from '../../src/mcp/sse.ts';
+import { encodeComment, encodeEndpoint, encodeEvent, encodePriming } from '../../src/mcp/sse.ts';
 
-function read(stream: string): { events: { event: string | undefined; data: string }[]; comments: string[] } {
+interface Read {
+  readonly events: readonly { event: string | undefined; data: string }[];
+  readonly ids: readonly (string | undefined)[];
+  readonly retries: readonly number[];
+  readonly comments: readonly string[];
+}
+
+function read(stream: string): Read {
   const events: { event: string | undefined; data: string }[] = [];
+  const ids: (string | undefined)[] = [];
+  const retries: number[] = [];
   const comments: string[] = [];
   const parser = createParser({
-    onEvent: ({ event, data }) => events.push({ event, data }),
+    onEvent({ event, data, id }) {
+      events.push({ event, data });
+      ids.push(id);
+    },
+    onRetry: (retry) => retries.push(retry),
     onComment: (comment) => comments.push(comment),
   });
   parser.feed(stream);
-  return { events, comments };
+  return { events, ids, retries, comments };
 }
 
 test('a reader of event streams gets the message as it was, whatever is in it', () => {
@@ -27,4 +40,24 @@ test('a comment is no event, and does not disturb the next', () => {
   const { events, comments } = read(encodeComment('keep-alive') + encodeEvent(Buffer.from('{}')).toString());
   expect(comments).toEqual(['keep-alive']);
   expect(events).toHaveLength(1);
+});
+
+test('an event may have an id, of its own', () => {
+  const stream = [encodeEvent(Buffer.from('{"a":1}'), 'g3-17'), encodeEvent(Buffer.from('{}'))].join('');
+  const { events, ids } = read(stream);
+  expect(ids).toEqual(['g3-17', undefined]);
+  expect(events).toEqual([
+    { event: 'message', data: '{"a":1}' },
+    { event: 'message', data: '{}' },
+  ]);
+});
+
+test('a priming event has an id and the time to wait, and no data', () => {
+  const { events, ids, retries } = read(encodePriming('3-0', 1000));
+  expect([events, ids, retries]).toEqual([[{ event: undefined, data: '' }], ['3-0'], [1000]]);
+});
+
+test('the older transport is told where to POST by an event of its own kind', () => {
+  const path = '/name/messages?sessionId=x_-1';
+  expect(read(encodeEndpoint(path)).events).toEqual([{ event: 'endpoint', data: path }]);
 });

@@ -9,10 +9,22 @@ test('the options of mcp-expose', () => {
   expect(program.options.map(({ flags }) => flags)).toEqual([
     '-V, --version',
     '--stdio <command>',
+    '--http <url>',
+    '--sse <url>',
+    '--config <file>',
+    '--server <name>',
+    '--watch',
     '--cwd <folder>',
     '--env <NAME=value>',
     '--inherit-env',
     '--start-timeout <duration>',
+    '--isolation <kind>',
+    '--warm <n>',
+    '--restart <when>',
+    '--upstream-header <"Name: value">',
+    '--upstream-ca <file>',
+    '--upstream-timeout <duration>',
+    '--allow-plain-http',
     '--token-file <file>',
     '--no-auth',
     '--allow-unauthenticated-public',
@@ -23,8 +35,11 @@ test('the options of mcp-expose', () => {
     '--lan-address <address>',
     '--host <address>',
     '--port <port>',
+    '--domain <domain>',
     '--max-body <size>',
+    '--max-message <size>',
     '--max-sessions <n>',
+    '--idle-timeout <duration>',
     '--json',
     '--quiet',
     '--verbose',
@@ -50,7 +65,15 @@ test('the options of mcp-expose relay', () => {
 test('the kinds of tunnel, and the defaults', () => {
   const program = createProgram({ expose: nothing, relay: nothing });
   expect(program.options.find(({ long }) => long === '--tunnel')?.argChoices).toEqual(['auto', 'relay', 'lan', 'none']);
-  expect(program.opts()).toEqual({ auth: true, tunnel: 'auto', host: '127.0.0.1', port: 0, color: true });
+  expect(program.opts()).toEqual({
+    auth: true,
+    isolation: 'session',
+    restart: 'on-exit',
+    tunnel: 'auto',
+    host: '127.0.0.1',
+    port: 0,
+    color: true,
+  });
   expect(program.commands[0]?.opts()).toEqual({ host: '127.0.0.1', port: 7900, color: true });
 });
 

@@ -4,11 +4,12 @@ import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { generateToken, tokenPrefix, weakTokenLength } from '../../src/auth/token.ts';
 import { defaultMaxSessions } from '../../src/bridge/sessions.ts';
-import { defaultMaxMessageBytes, defaultMaxUnreadBytes } from '../../src/bridge/upstream/stdio.ts';
+import { defaultMaxMessageBytes } from '../../src/bridge/upstream/message-limit.ts';
+import { defaultMaxUnreadBytes } from '../../src/bridge/upstream/stdio.ts';
 import { ExposeError } from '../../src/errors.ts';
-import { defaultStartTimeoutMs } from '../../src/expose.ts';
+import { defaultStartTimeoutMs } from '../../src/servers/exposed-server.ts';
 import { defaultMaxBodyBytes } from '../../src/http/body.ts';
-import { mcpPath } from '../../src/http/handler.ts';
+import { mcpPath } from '../../src/http/route.ts';
 import { revisionHeader, sessionHeader } from '../../src/mcp/headers.ts';
 import { errorResponse, maxJsonDepth, rpcCode } from '../../src/mcp/json-rpc.ts';
 import { batchRevision, firstModernRevision, legacyRevisions, preferredRevision } from '../../src/mcp/revisions.ts';
@@ -74,8 +75,8 @@ test('names of callers, to which sessions are bound', () => {
   const closed = createGuard({ hosts: createHostList(), token: 'right' });
   const head = { host: 'localhost', origin: undefined, authorization: ['Bearer right'] };
   expect([open.admit(head), closed.admit(head)]).toEqual([
-    { caller: { id: 'anonymous' } },
-    { caller: { id: 'bearer' } },
+    { caller: { id: 'anonymous' }, host: { basePath: '' } },
+    { caller: { id: 'bearer' }, host: { basePath: '' } },
   ]);
 });
 

@@ -10,13 +10,11 @@ import { errorResponse, parseMessages, rpcCode, type RequestId } from '../../mcp
 import { idOfUnreadableResponse } from '../../mcp/unreadable.ts';
 import { describeCommand, type ServerCommand } from './command-line.ts';
 import { createLineSplitter, edgeBytes, type OverlongLine } from './line-splitter.ts';
+import { defaultMaxMessageBytes } from './message-limit.ts';
 import { endProcessTree } from './process-tree.ts';
 import { createStderrTail } from './stderr-tail.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from './upstream.ts';
 import type { Watchdog } from './watchdog.ts';
-
-/** Longest message that a server may send, in bytes. */
-export const defaultMaxMessageBytes: number = 64 * 1024 * 1024;
 
 /** Input that a server has not read yet, in bytes; beyond it, messages are refused instead of kept. */
 export const defaultMaxUnreadBytes: number = 64 * 1024 * 1024;

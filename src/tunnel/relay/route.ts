@@ -38,8 +38,11 @@ export function routeRequest(host: string, target: string, options: RouteOptions
   if (bare.startsWith(ownPrefix)) return { kind: 'unknown', what: `the path ${printable(bare)}` };
   if (options.soleName !== undefined) return { kind: 'agent', name: options.soleName, path };
   if (hostLabel !== undefined) {
-    if (!isValidName(hostLabel)) return { kind: 'unknown', what: `the host ${printable(hostName)}` };
-    return { kind: 'agent', name: hostLabel, path };
+    const labels = hostLabel.split('.');
+    const name = labels.pop() ?? '';
+    // An agent may have several servers, each with a label of its own in front; it knows which.
+    if (!isValidName(name) || labels.length > 1) return { kind: 'unknown', what: `the host ${printable(hostName)}` };
+    return { kind: 'agent', name, path };
   }
   if (bare === '/healthz') return { kind: 'health' };
   const wellKnown = wellKnownPath.exec(bare)?.[0] ?? '';
@@ -50,7 +53,7 @@ export function routeRequest(host: string, target: string, options: RouteOptions
   return { kind: 'agent', name, path: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
-/** The name in `NAME.domain`; undefined for every other host. */
+/** What stands in front of `.domain`; undefined for every other host. */
 export function labelBelow(hostName: string, domain: string | undefined): string | undefined {
   if (domain === undefined || !hostName.endsWith(`.${domain}`)) return undefined;
   return hostName.slice(0, -domain.length - 1);

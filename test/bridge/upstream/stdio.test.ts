@@ -16,9 +16,9 @@ const callTool = (id: number, name: string, args: object = {}) => ({
 
 async function toolText({ send, answerTo }: StdioServer, id: number, name: string, args?: object): Promise<string> {
   send(callTool(id, name, args));
-  const { json } = await answerTo(id);
-  const { content } = parseJson<{ content: { text: string }[] }>(JSON.stringify(json['result']));
-  return content.map(({ text }) => text).join('');
+  const { bytes } = await answerTo(id);
+  const { result } = parseJson<{ result: { content: { text: string }[] } }>(bytes.toString());
+  return result.content.map(({ text }) => text).join('');
 }
 
 /** Why it did not start; it must have been told once, and be over. */
@@ -355,7 +355,7 @@ describe('a server that reads slowly', () => {
     server.send(megabyte);
     const released = new Promise<void>((resolve) => server.upstream.whenWritable(resolve));
     await server.upstream.close();
-    await within(10_000, 'the wait to end', released);
+    expect(await within(10_000, 'the wait to end', released)).toBeUndefined();
   });
 });
 

@@ -51,6 +51,8 @@ describe('names in the host', () => {
     ['files.relay.example', '/_mcp-expose/v1/tunnel', { kind: 'tunnel' }],
     ['relay.example', '/files/mcp', agent('files', '/mcp')],
     ['10.0.0.1:80', '/files/mcp', agent('files', '/mcp')],
+    ['files.k3v9.relay.example', '/mcp', { kind: 'agent', name: 'k3v9', path: '/mcp' }],
+    ['x.files.k3v9.relay.example', '/mcp', { kind: 'unknown', what: 'the host x.files.k3v9.relay.example' }],
     ['a.b.relay.example', '/mcp', { kind: 'unknown', what: 'the host a.b.relay.example' }],
   ])('%s %s', (host, target, route) => {
     expect(routeRequest(host, target, options)).toEqual(route);

@@ -1,0 +1,75 @@
+/** Severities of RFC 5424 §6.2.1 as MCP names them (2025-11-25, logging), the most verbose first. */
+const severities: readonly unknown[] = [
+  'debug',
+  'info',
+  'notice',
+  'warning',
+  'error',
+  'critical',
+  'alert',
+  'emergency',
+];
+
+/** A level that the server is to be told. */
+export interface LevelChange {
+  readonly level: string;
+  /** To be called with the server's answer. A level that it refused counts for nobody. */
+  settle(failed: boolean): void;
+}
+
+export interface SharedLevels<Owner> {
+  /**
+   * A client asks for a level. Returns what the server has to be told first, or undefined when it knows already;
+   * `unknown` when it is no level.
+   */
+  ask(owner: Owner, level: unknown): LevelChange | 'unknown' | undefined;
+  /** The client has gone. Returns what the server has to be told now. */
+  release(owner: Owner): LevelChange | undefined;
+  /** Whether a log message of this level is for this client. One that never asked for a level gets all that comes. */
+  passes(owner: Owner, level: unknown): boolean;
+}
+
+/** The log levels of several clients of one server, which is told the most verbose of them. */
+export function createSharedLevels<Owner>(): SharedLevels<Owner> {
+  const asked = new Map<Owner, number>();
+  /** What the server was told last, and whether it has agreed. */
+  let told: { readonly severity: number; confirmed: boolean } | undefined;
+
+  function tell(undo: () => void): LevelChange | undefined {
+    let severity = severities.length;
+    for (const each of asked.values()) severity = Math.min(severity, each);
+    const level = severities[severity];
+    if (typeof level !== 'string' || (told?.severity === severity && told.confirmed)) return undefined;
+    const telling = { severity, confirmed: false };
+    told = telling;
+    return {
+      level,
+      settle(failed) {
+        if (failed) undo();
+        telling.confirmed = !failed;
+      },
+    };
+  }
+
+  return {
+    ask(owner, level) {
+      const severity = severities.indexOf(level);
+      if (severity === -1) return 'unknown';
+      const before = asked.get(owner);
+      asked.set(owner, severity);
+      return tell(() => {
+        // Unless the client has gone or asked for another one since.
+        if (asked.get(owner) !== severity) return;
+        if (before === undefined) asked.delete(owner);
+        else asked.set(owner, before);
+      });
+    },
+    release(owner) {
+      return asked.delete(owner) ? tell(() => {}) : undefined;
+    },
+    passes(owner, level) {
+      const severity = severities.indexOf(level);
+      return severity === -1 || severity >= (asked.get(owner) ?? 0);
+    },
+  };
+}

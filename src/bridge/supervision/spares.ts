@@ -1,0 +1,155 @@
+import { createBackoff } from '../../backoff.ts';
+import { systemClock, type Clock } from '../../clock.ts';
+import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
+
+/** So many spares that die one after the other, before anybody has used them, mean that the next one will, too. */
+const maxDeathsInRow = 3;
+
+export interface SparesOptions {
+  /** Makes an upstream; what it has to say to the user is of interest only while `isWanted()`. */
+  readonly create: (isWanted: () => boolean) => Upstream;
+  /** How many are kept; 0: none. */
+  readonly count: number;
+  /** Whether another one is started in the place of one that was taken. Default true. */
+  readonly refill?: boolean;
+  readonly clock?: Clock;
+  /** Returns 0 to 1 as Math.random does. */
+  readonly random?: () => number;
+  readonly onWarning: (message: string) => void;
+}
+
+export interface Spares {
+  /** Number of spares that live. */
+  readonly ready: number;
+  /** Starts the spares. */
+  begin(): void;
+  /**
+   * The oldest spare that lives, or a new upstream; for its taker both are not yet started.
+   */
+  take(): Upstream;
+  /** Ends the spares that nobody has taken; resolves when nothing of them is left. No more are started. */
+  close(): Promise<void>;
+}
+
+interface Spare {
+  readonly upstream: Upstream;
+  /** The same for its taker. */
+  readonly taken: Upstream;
+}
+
+/**
+ * Keeps upstreams that are started and have heard nothing yet, so that no client waits for a process to start. Nothing is
+ * sent to them and nothing read: whoever takes one begins with a server that knows no client.
+ */
+export function createSpares(options: SparesOptions): Spares {
+  const { create, refill = true, clock = systemClock, random, onWarning } = options;
+  const backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
+  const spares: Spare[] = [];
+  /** Of those that died: what they have left behind is ended, too. */
+  const endings = new Set<Promise<void>>();
+  let { count } = options;
+  let deathsInRow = 0;
+  let callOffFill: (() => void) | undefined;
+  let begun = false;
+  let closed = false;
+
+  function fill(): void {
+    callOffFill = undefined;
+    for (let missing = count - spares.length; missing > 0; missing--) keepOne();
+  }
+
+  function mayFill(): boolean {
+    return begun && !closed && callOffFill === undefined && spares.length < count && deathsInRow < maxDeathsInRow;
+  }
+
+  function keepOne(): void {
+    let taker: UpstreamEvents | undefined;
+    let ended: UpstreamEnd | undefined;
+    const upstream = create(() => taker !== undefined);
+    const spare: Spare = {
+      upstream,
+      taken: {
+        ...upstream,
+        start(events) {
+          const listened = listeningForLife(events);
+          taker = listened;
+          if (ended === undefined) {
+            upstream.resume();
+            return;
+          }
+          const end = ended;
+          queueMicrotask(() => listened.onClose(end));
+        },
+      },
+    };
+    spares.push(spare);
+    backoff.connected();
+    upstream.start({
+      onMessage: (message, origin) => taker?.onMessage(message, origin),
+      onLost: (end) => taker?.onLost?.(end),
+      onClose(end) {
+        ended = end;
+        if (taker !== undefined) taker.onClose(end);
+        else if (spares.includes(spare)) bury(spare, end);
+      },
+    });
+    // What it says before it is asked waits in its pipe.
+    upstream.pause();
+  }
+
+  /** A spare has died that nobody has taken. */
+  function bury(spare: Spare, { reason }: UpstreamEnd): void {
+    if (closed) return;
+    spares.splice(spares.indexOf(spare), 1);
+    const ending = spare.upstream.close().finally(() => endings.delete(ending));
+    endings.add(ending);
+    deathsInRow++;
+    if (deathsInRow === maxDeathsInRow) {
+      onWarning(
+        `${maxDeathsInRow} servers that were started ahead ended unused, the last one: ${reason}; none is started ahead now`,
+      );
+    }
+    if (mayFill()) callOffFill = clock.after(backoff.next(), fill);
+  }
+
+  /** A server that says something to its client works, so spares are of use. */
+  function listeningForLife(events: UpstreamEvents): UpstreamEvents {
+    let heard = false;
+    return {
+      ...events,
+      onMessage(message, origin) {
+        if (!heard) {
+          heard = true;
+          deathsInRow = 0;
+          if (mayFill()) callOffFill = clock.after(0, fill);
+        }
+        events.onMessage(message, origin);
+      },
+    };
+  }
+
+  return {
+    get ready() {
+      return spares.length;
+    },
+    begin() {
+      if (begun || closed) return;
+      begun = true;
+      fill();
+    },
+    take() {
+      const spare = spares.shift();
+      if (!refill) count--;
+      // Not at once: the client that takes this one comes first.
+      if (mayFill()) callOffFill = clock.after(0, fill);
+      if (spare !== undefined) return spare.taken;
+      const upstream = create(() => true);
+      return { ...upstream, start: (events) => upstream.start(listeningForLife(events)) };
+    },
+    async close() {
+      closed = true;
+      callOffFill?.();
+      await Promise.all([...endings, ...spares.map(({ upstream }) => upstream.close())]);
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { systemClock, type Clock } from '../../clock.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** What is known of a server from all connections to it. */
+export interface UpstreamHealthReport {
+  /**
+   * `down` from an end that nobody has asked for until any connection is heard again; otherwise `up` while a connection
+   * lives that has been heard, and `unknown` while there is none.
+   */
+  readonly state: 'up' | 'down' | 'unknown';
+  /** Why it is down. */
+  readonly reason?: string;
+  /** Connections that live, which are processes where the server is one; spares count. */
+  readonly children: number;
+  /** How often a connection was made anew under its client. */
+  readonly restarts: number;
+  /** When the last message came from it, in milliseconds since 1970; undefined before the first. */
+  readonly lastHeardAt: number | undefined;
+  /** When a connection last ended that nobody had asked to, likewise. */
+  readonly failedAt: number | undefined;
+}
+
+export interface UpstreamHealth {
+  /** The same upstream, whose life is watched. Only what is started counts. */
+  watch(upstream: Upstream): Upstream;
+  /** Tell it of each connection that was made anew. */
+  restarted(): void;
+  report(): UpstreamHealthReport;
+}
+
+/** Knows from the connections alone, without asking anything, whether the server behind them works. */
+export function createUpstreamHealth({ clock = systemClock }: { readonly clock?: Clock } = {}): UpstreamHealth {
+  let children = 0;
+  let heardChildren = 0;
+  let restarts = 0;
+  let lastHeardAt: number | undefined;
+  let failedAt: number | undefined;
+  let failure: string | undefined;
+
+  return {
+    watch(upstream) {
+      let isHeard = false;
+      let isExpectedToEnd = false;
+      return {
+        ...upstream,
+        start(events) {
+          children++;
+          upstream.start({
+            ...events,
+            onMessage(message, origin) {
+              if (!isHeard) heardChildren++;
+              isHeard = true;
+              lastHeardAt = clock.now();
+              // What is said on the way out proves nothing.
+              if (!isExpectedToEnd) failure = undefined;
+              events.onMessage(message, origin);
+            },
+            onClose(end) {
+              children--;
+              if (isHeard) heardChildren--;
+              if (!isExpectedToEnd) {
+                failure = end.reason;
+                failedAt = clock.now();
+              }
+              events.onClose(end);
+            },
+          });
+        },
+        close() {
+          isExpectedToEnd = true;
+          return upstream.close();
+        },
+      };
+    },
+    restarted: () => void restarts++,
+    report() {
+      const counts = { children, restarts, lastHeardAt, failedAt };
+      if (failure !== undefined) return { state: 'down', reason: failure, ...counts };
+      return { state: heardChildren > 0 ? 'up' : 'unknown', ...counts };
+    },
+  };
+}

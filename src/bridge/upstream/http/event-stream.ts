@@ -1,0 +1,87 @@
+import type { IncomingMessage } from 'node:http';
+
+import type { RpcMessage } from '../../../mcp/json-rpc.ts';
+import { eventStreamType } from '../../../mcp/sse.ts';
+import { createEventStreamReader } from './event-stream-reader.ts';
+import type { MessageIntake } from './message-intake.ts';
+import type { PausableStreams } from './pausable-streams.ts';
+
+/** Longest wait that a server can ask for, in milliseconds; beyond 2^31 a timer of Node's would fire at once. */
+const maxRetryMs: number = 10 * 60 * 1000;
+
+/** An event id that can stand in a header; with another one the stream cannot be gone on with. */
+const usableEventId = /^[^\p{Cc}]{1,4096}$/u;
+
+/** Where a stream stands that may go on over several connections (MCP 2025-11-25, Resumability and Redelivery). */
+export interface StreamCursor {
+  /** The last event that came, if the server names its events. */
+  lastEventId: string | undefined;
+  /** How long the server wants us to wait before the next connection, in milliseconds. */
+  retryMs: number | undefined;
+}
+
+export interface FollowOptions {
+  readonly response: IncomingMessage;
+  readonly streams: PausableStreams;
+  readonly intake: MessageIntake;
+  readonly maxMessageBytes: number;
+  /** Kept up to date. */
+  readonly cursor: StreamCursor;
+  readonly onMessage: (message: RpcMessage) => void;
+  /** An event with another name than `message`, which alone holds messages. */
+  readonly onOtherEvent?: (name: string, data: string) => void;
+  /** The connection is over. Called once. */
+  readonly onEnd: (how: StreamEnd) => void;
+}
+
+export interface StreamEnd {
+  /** The server ended it, rather than the network. */
+  readonly isClean: boolean;
+  /** Whether anything came on it. */
+  readonly hadEvents: boolean;
+  /** Whether something was dropped because it was too long, and would come again. */
+  readonly hadOverlong: boolean;
+}
+
+/** Reads the messages of an event stream until its connection is over. */
+export function followEventStream(options: FollowOptions): void {
+  const { response, streams, intake, maxMessageBytes, cursor, onMessage, onOtherEvent, onEnd } = options;
+  let hadEvents = false;
+  let hadOverlong = false;
+  const reader = createEventStreamReader({
+    maxBytes: maxMessageBytes,
+    onEvent({ id, event = 'message', data }) {
+      hadEvents = true;
+      if (id !== undefined) {
+        cursor.lastEventId = usableEventId.test(id) ? id : undefined;
+        hadOverlong = false;
+      }
+      if (event !== 'message') onOtherEvent?.(event, data);
+      else for (const message of intake.read(Buffer.from(data))) onMessage(message);
+    },
+    onRetry(retryMs) {
+      cursor.retryMs = Math.min(retryMs, maxRetryMs);
+    },
+    onOverlong(event) {
+      hadEvents = true;
+      hadOverlong = true;
+      for (const message of intake.overlong(event)) onMessage(message);
+    },
+  });
+  streams.add(response);
+  response.on('data', (chunk: Buffer) => reader.push(chunk));
+  response.once('close', () => {
+    reader.end();
+    onEnd({ isClean: response.complete, hadEvents, hadOverlong });
+  });
+}
+
+/** Whether a response is an event stream; what is compressed is none to us, since we asked for that not to be done. */
+export function isEventStream(response: IncomingMessage): boolean {
+  const type = response.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  return type === eventStreamType && !isCompressed(response);
+}
+
+export function isCompressed({ headers }: IncomingMessage): boolean {
+  return (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
+}

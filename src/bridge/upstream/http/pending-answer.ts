@@ -1,0 +1,195 @@
+import type { IncomingMessage } from 'node:http';
+
+import { createBackoff } from '../../../backoff.ts';
+import type { Clock } from '../../../clock.ts';
+import { isJson } from '../../../mcp/headers.ts';
+import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
+import { newError } from '../../../mcp/new-message.ts';
+import { followEventStream, isCompressed, isEventStream, type StreamCursor, type StreamEnd } from './event-stream.ts';
+import { statusWords } from './http-answer-words.ts';
+import type { HttpExchange } from './http-client.ts';
+import type { HttpSession } from './http-session.ts';
+import type { MessageIntake } from './message-intake.ts';
+import type { PausableStreams } from './pausable-streams.ts';
+import { readResponseBody } from './response-body.ts';
+
+/** Connections in a row that fail, or end without anything having come, before a broken answer is given up. */
+const maxFruitlessTries = 5;
+
+/** The same for a server that wants to be asked again and again, which it says with `retry`. */
+const maxFruitlessPolls = 1000;
+
+/** Least time between two such questions, in milliseconds: `retry: 0` is no leave to keep the server busy. */
+const minPollMs = 100;
+
+/** How long a server may keep the stream of a request open that is answered or cancelled, in milliseconds. */
+const lingerMs = 5000;
+
+/** Answers to a resumption that tell nothing of the stream: the next one may be another. */
+const passingStatuses: ReadonlySet<number> = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
+
+export interface PendingAnswerOptions {
+  readonly id: RequestId;
+  readonly session: HttpSession;
+  readonly streams: PausableStreams;
+  readonly intake: MessageIntake;
+  readonly maxMessageBytes: number;
+  readonly clock: Clock;
+  /** Everything that comes on the way to the answer, and the answer, or an error in its place. */
+  readonly onMessage: (message: RpcMessage) => void;
+  readonly onSessionLost: () => void;
+  /** Nothing is left of it. Called once. */
+  readonly onOver: () => void;
+}
+
+/** What comes back for one request: JSON, or an event stream that may go on over several connections. */
+export interface PendingAnswer {
+  /** Reads the response to the POST, whose status is a success. */
+  read(response: IncomingMessage): void;
+  /** The answer has come, or nobody waits for it any more: what is left of the stream gets a moment to end. */
+  release(): void;
+  /** There will be no answer: an error takes its place, with `reason` in its data. */
+  fail(words: string, reason: string, data?: Readonly<Record<string, unknown>>): void;
+  abort(): void;
+}
+
+export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswer {
+  const { id, session, streams, intake, maxMessageBytes, clock, onMessage, onSessionLost, onOver } = options;
+  const cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
+  let backoff = createBackoff({ clock });
+  let fruitless = 0;
+  let failures = 0;
+  let isAwaited = true;
+  let over = false;
+  let response: IncomingMessage | undefined;
+  let exchange: HttpExchange | undefined;
+  let stopTimer: (() => void) | undefined;
+
+  function finish(): void {
+    if (over) return;
+    over = true;
+    stopTimer?.();
+    response?.destroy();
+    exchange?.abort();
+    onOver();
+  }
+
+  function fail(words: string, reason: string, data: Readonly<Record<string, unknown>> = {}): void {
+    if (over) return;
+    if (isAwaited) {
+      const error = { id, code: rpcCode.internalError, message: words, data: { reason, ...data } };
+      onMessage(newError(error));
+    }
+    finish();
+  }
+
+  async function readJson(from: IncomingMessage): Promise<void> {
+    streams.add(from);
+    const body = await readResponseBody(from, maxMessageBytes);
+    if (over) return;
+    if (body === 'too large') {
+      fail(
+        `the server's answer is larger than the ${maxMessageBytes} bytes that a message may have`,
+        'message_too_large',
+      );
+    } else if (body === 'cut off') {
+      fail('the connection broke in the middle of the server’s answer', 'upstream_stream_lost');
+    } else {
+      for (const message of intake.read(body)) onMessage(message);
+      if (isAwaited) fail('the server’s answer cannot be read: it is not that of the request', 'message_unreadable');
+      else finish();
+    }
+  }
+
+  function follow(from: IncomingMessage): void {
+    response = from;
+    followEventStream({ response: from, streams, intake, maxMessageBytes, cursor, onMessage, onEnd: resume });
+  }
+
+  /** Goes on with a stream that ended before the answer had come. */
+  function resume({ isClean, hadEvents, hadOverlong }: StreamEnd): void {
+    response = undefined;
+    if (over) return;
+    if (!isAwaited) {
+      finish();
+    } else if (hadOverlong) {
+      fail(
+        `the server's answer is larger than the ${maxMessageBytes} bytes that a message may have`,
+        'message_too_large',
+      );
+    } else if (cursor.lastEventId === undefined) {
+      lose(
+        isClean
+          ? 'the server ended its answer without a response'
+          : 'the connection broke before the server had answered',
+      );
+    } else {
+      failures = 0;
+      fruitless = hadEvents ? 0 : fruitless + 1;
+      if (hadEvents) backoff = createBackoff({ clock });
+      const asked = isClean && cursor.retryMs !== undefined;
+      if (fruitless > (asked ? maxFruitlessPolls : maxFruitlessTries))
+        lose('the server does not go on with its answer');
+      else tryAgain(asked ? Math.max(cursor.retryMs ?? 0, minPollMs) : backoff.next(cursor.retryMs));
+    }
+  }
+
+  function lose(words: string): void {
+    fail(words, 'upstream_stream_lost');
+  }
+
+  function tryAgain(delayMs: number): void {
+    stopTimer = clock.after(delayMs, () => void reconnect());
+  }
+
+  async function reconnect(): Promise<void> {
+    exchange = session.get(cursor.lastEventId);
+    const outcome = await exchange.outcome;
+    if (over) return;
+    if (outcome.kind === 'response' && outcome.status === 200 && isEventStream(outcome.response)) {
+      follow(outcome.response);
+      return;
+    }
+    if (outcome.kind === 'response') outcome.response.destroy();
+    if (outcome.kind === 'response' && outcome.status === 404 && session.id !== undefined) {
+      onSessionLost();
+    } else if (outcome.kind === 'response' && !passingStatuses.has(outcome.status)) {
+      lose(
+        `the connection broke before the server had answered, and cannot be resumed: ${statusWords(outcome.status)}`,
+      );
+    } else if (++failures >= maxFruitlessTries) {
+      const why = outcome.kind === 'failed' ? outcome.reason : statusWords(outcome.status);
+      lose(`the connection broke before the server had answered, and cannot be resumed: ${why}`);
+    } else {
+      tryAgain(backoff.next(cursor.retryMs));
+    }
+  }
+
+  return {
+    read(first) {
+      if (over) {
+        first.destroy();
+      } else if (isEventStream(first)) {
+        follow(first);
+      } else if (isJson(first.headers['content-type']) && !isCompressed(first)) {
+        response = first;
+        void readJson(first);
+      } else {
+        first.destroy();
+        const status = first.statusCode ?? 0;
+        fail(`${statusWords(status)} with neither JSON nor an event stream`, 'upstream_http_error', { status });
+      }
+    },
+    release() {
+      if (over || !isAwaited) return;
+      isAwaited = false;
+      stopTimer?.();
+      stopTimer = clock.after(lingerMs, finish);
+    },
+    fail,
+    abort() {
+      isAwaited = false;
+      finish();
+    },
+  };
+}

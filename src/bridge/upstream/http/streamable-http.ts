@@ -1,0 +1,376 @@
+import { systemClock } from '../../../clock.ts';
+import { settledWithin } from '../../../deferred.ts';
+import { isJson } from '../../../mcp/headers.ts';
+import { memberOf, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
+import { cancelledBy, isInitialize, isInitialized } from '../../../mcp/lifecycle.ts';
+import { isCompressed, isEventStream } from './event-stream.ts';
+import { openGeneralGetStream, type GeneralGetStream } from './general-get-stream.ts';
+import {
+  errorIn,
+  notMcp,
+  openingFailure,
+  retryAfterOf,
+  saysSessionLost,
+  statusWithExcerpt,
+} from './http-answer-words.ts';
+import { createHttpClient, type HttpExchange, type HttpFailure, type HttpResponse } from './http-client.ts';
+import { createHttpSession } from './http-session.ts';
+import {
+  defaultConnectTimeoutMs,
+  defaultResponseTimeoutMs,
+  maxErrorBodyBytes,
+  type HttpUpstreamOptions,
+} from './http-upstream-options.ts';
+import { createMessageIntake } from './message-intake.ts';
+import { createPausableStreams } from './pausable-streams.ts';
+import { createPendingAnswer, type PendingAnswer } from './pending-answer.ts';
+import { nameOf, untakenOf, type Posting } from './posting.ts';
+import { createPostingLine } from './posting-line.ts';
+import { readResponseBody } from './response-body.ts';
+import { createUnreadBytes } from './unread-bytes.ts';
+import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
+import { checkUpstreamUrl } from './upstream-url.ts';
+
+/** Requests that are under way at once, each with a connection of its own; further ones wait for their turn. */
+const maxRequests = 256;
+
+/** What is sent to a server that cannot be connected to is tried as often, then the connection is given up. */
+const maxTries = 3;
+
+/** Wait before the second try, twice as long before the third, in milliseconds: a server that restarts is soon back. */
+const retryStepMs = 200;
+
+/** For how long the answers to what was sent into a lost session are waited for, in milliseconds. */
+const lostSessionMs = 2000;
+
+/** For how long the general stream is waited for before calls begin, in milliseconds; many servers answer only late. */
+const generalStreamMs = 250;
+
+/** How long the server may take to confirm the end of the session, in milliseconds. */
+const removalMs = 2000;
+
+/** What these say of `initialize` is not the server's answer to it, whatever their body is. */
+const openingStatuses: ReadonlySet<number> = new Set([401, 403, 429, 502, 503, 504]);
+
+/**
+ * `new`: nothing was sent. `opening`: `initialize` has no answer. `confirming`: `initialized` is not accepted, or the
+ * general stream not open. `leaving`: the session is lost. While it is `opening`, `confirming` or `leaving`, messages wait.
+ */
+type Phase = 'new' | 'opening' | 'open' | 'confirming' | 'leaving' | 'ended';
+
+/**
+ * Speaks MCP to a server over Streamable HTTP (MCP 2025-03-26 to 2025-11-25): one session, one POST per message, and
+ * every message comes with the request on whose own stream it came.
+ * @throws ExposeError `upstream_url_refused`, or `usage` for headers that cannot be sent.
+ */
+export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upstream {
+  const { allowPlainHttp = false, maxMessageBytes, onWarning, clock = systemClock } = options;
+  const { connectTimeoutMs = defaultConnectTimeoutMs, responseTimeoutMs = defaultResponseTimeoutMs } = options;
+  const url = checkUpstreamUrl(options.url, { allowPlainHttp });
+  const client = createHttpClient({ ...options, url, connectTimeoutMs, clock });
+  const session = createHttpSession(client, url);
+  const streams = createPausableStreams();
+  const unread = createUnreadBytes();
+  const intake = createMessageIntake({ maxMessageBytes, onWarning });
+  let events: UpstreamEvents | undefined;
+  let phase: Phase = 'new';
+  let openingId: RequestId | undefined;
+  let sent = 0;
+  let isTold = false;
+  let general: GeneralGetStream | undefined;
+  let closing: Promise<void> | undefined;
+  let stopLeaving: (() => void) | undefined;
+  const line = createPostingLine({
+    isOpen: () => phase === 'new' || phase === 'open',
+    hasRoomForRequest: () => answers.size < maxRequests,
+    post,
+  });
+  /** What has no response yet, or none that counts. */
+  const underWay = new Set<Posting>();
+  /** Of the requests that have no answer. */
+  const answers = new Map<RequestId, PendingAnswer>();
+  /** The same, and those of which something is left to read. */
+  const openAnswers = new Set<PendingAnswer>();
+
+  function post(posting: Posting): void {
+    const { message, isOpening } = posting;
+    if (isOpening && message.kind === 'request') {
+      phase = 'opening';
+      openingId = message.id;
+    } else if (isInitialized(message) && general === undefined && phase === 'open') {
+      phase = 'confirming';
+    }
+    if (message.kind === 'request') posting.answer ??= expectAnswer(posting, message.id);
+    underWay.add(posting);
+    posting.tries++;
+    const hasLimit = isOpening || message.kind !== 'request';
+    posting.exchange = session.post(message.bytes, {
+      onSent: posting.release,
+      ...(hasLimit ? { headTimeoutMs: responseTimeoutMs } : {}),
+    });
+    void followUp(posting, posting.exchange);
+  }
+
+  async function followUp(posting: Posting, { outcome }: HttpExchange): Promise<void> {
+    const known = await outcome;
+    if (!isUnderWay(posting)) return;
+    if (known.kind === 'failed') notSent(posting, known);
+    else if (known.status >= 200 && known.status < 300) take(posting, known);
+    else await readRefusal(posting, known);
+  }
+
+  function isUnderWay(posting: Posting): boolean {
+    return phase !== 'ended' && underWay.has(posting);
+  }
+
+  function expectAnswer(posting: Posting, id: RequestId): PendingAnswer {
+    const answer = createPendingAnswer({
+      id,
+      session,
+      streams,
+      intake,
+      maxMessageBytes,
+      clock,
+      onMessage: (message) => receive(message, id),
+      onSessionLost: lose,
+      onOver() {
+        openAnswers.delete(answer);
+        if (answers.get(id) === answer) answers.delete(id);
+        // Nobody waits for the response to the POST, either.
+        if (phase !== 'leaving' && isUnderWay(posting)) {
+          settle(posting);
+          posting.exchange?.abort();
+        }
+        line.goOn();
+      },
+    });
+    answers.get(id)?.abort();
+    answers.set(id, answer);
+    openAnswers.add(answer);
+    return answer;
+  }
+
+  function receive(message: RpcMessage, origin?: RequestId): void {
+    if (phase === 'ended') return;
+    if (message.kind === 'response') {
+      const answer = answers.get(message.id);
+      // Answered before, or never asked: a server that resumes a stream may say more than it should.
+      if (answer === undefined) return;
+      answers.delete(message.id);
+      answer.release();
+      if (message.id === openingId) {
+        openingId = undefined;
+        const revision = memberOf(message.json['result'], 'protocolVersion');
+        if (typeof revision === 'string') session.agree(revision);
+        if (phase === 'opening') phase = 'open';
+      }
+    }
+    events?.onMessage(message, origin);
+    line.goOn();
+  }
+
+  function notSent(posting: Posting, { reason, unsent, final }: HttpFailure): void {
+    if (posting.isOpening || final) {
+      posting.untaken = unsent || posting.isOpening;
+      const code = final ? 'upstream_refused' : 'upstream_unreachable';
+      if (posting.isOpening || unsent) end({ code, reason: unreachable(reason) });
+      else drop(posting, unreachable(reason), 'upstream_http_error');
+    } else if (!unsent) {
+      drop(posting, `the connection broke before the server had answered: ${reason}`, 'upstream_stream_lost');
+    } else if (phase === 'leaving') {
+      posting.untaken = true;
+      leaveWhenReady();
+    } else if (posting.tries >= maxTries) {
+      end({ code: 'upstream_unreachable', reason: unreachable(reason) });
+    } else {
+      posting.untaken = true;
+      posting.stopRetry = clock.after(posting.tries * retryStepMs, () => {
+        posting.untaken = false;
+        post(posting);
+      });
+    }
+  }
+
+  async function readRefusal(posting: Posting, outcome: HttpResponse): Promise<void> {
+    const { response } = outcome;
+    const stopReading = clock.after(responseTimeoutMs, () => void response.destroy());
+    const read = await readResponseBody(response, maxErrorBodyBytes);
+    stopReading();
+    if (isUnderWay(posting)) refuse(posting, outcome, typeof read === 'string' ? Buffer.alloc(0) : read);
+  }
+
+  function take(posting: Posting, outcome: HttpResponse): void {
+    const { message } = posting;
+    const { response } = outcome;
+    if (posting.isOpening) {
+      if ((!isJson(response.headers['content-type']) || isCompressed(response)) && !isEventStream(response)) {
+        posting.untaken = true;
+        end(notMcp('--http'));
+        return;
+      }
+      if (!session.adopt(outcome)) {
+        end({ code: 'upstream_refused', reason: 'the server gave a session id that no header can hold' });
+        return;
+      }
+    }
+    settle(posting);
+    if (message.kind === 'request') {
+      posting.answer?.read(response);
+    } else {
+      // There should be no body, and a stream would never end.
+      if (isEventStream(response)) response.destroy();
+      else response.resume();
+      if (isInitialized(message)) void confirm(true);
+    }
+    leaveWhenReady();
+  }
+
+  function refuse(posting: Posting, { status, response }: HttpResponse, body: Buffer): void {
+    const { message } = posting;
+    const own = message.kind === 'request' ? errorIn(body, message.id) : undefined;
+    if (posting.isOpening && (own === undefined || openingStatuses.has(status))) {
+      posting.untaken = true;
+      end(openingFailure(status, '--http', retryAfterOf(response, clock.now())));
+    } else if (!posting.isOpening && session.id !== undefined && saysSessionLost(status, body)) {
+      posting.untaken = true;
+      lose();
+    } else if (own !== undefined) {
+      settle(posting);
+      receive(own, own.id);
+      leaveWhenReady();
+    } else {
+      drop(posting, statusWithExcerpt(status, response, body), 'upstream_http_error', { status });
+    }
+  }
+
+  /** The server has it, or never will. */
+  function settle(posting: Posting): void {
+    underWay.delete(posting);
+    posting.release();
+  }
+
+  function drop(posting: Posting, words: string, reason: string, data?: Readonly<Record<string, unknown>>): void {
+    const { message } = posting;
+    settle(posting);
+    if (message.kind === 'request') {
+      posting.answer?.fail(words, reason, data);
+    } else {
+      onWarning(`${nameOf(message)} did not reach the server: ${words}`);
+      if (isInitialized(message)) void confirm(false);
+    }
+    leaveWhenReady();
+  }
+
+  /** Ends the handshake: servers drop what they want to say while there is no general stream. */
+  async function confirm(accepted: boolean): Promise<void> {
+    if (phase !== 'confirming') return;
+    if (accepted) {
+      general = openGeneralGetStream({
+        session,
+        streams,
+        intake,
+        maxMessageBytes,
+        clock,
+        onMessage: receive,
+        onSessionLost: lose,
+      });
+      await settledWithin(general.answered, generalStreamMs);
+    }
+    if (phase !== 'confirming') return;
+    phase = 'open';
+    line.goOn();
+  }
+
+  /** The server no longer knows the session; what else was sent into it will be told so too. */
+  function lose(): void {
+    if (phase !== 'leaving' && phase !== 'ended') {
+      phase = 'leaving';
+      general?.close();
+      for (const { stopRetry } of underWay) stopRetry?.();
+      stopLeaving = clock.after(lostSessionMs, leave);
+    }
+    leaveWhenReady();
+  }
+
+  function leaveWhenReady(): void {
+    if (phase === 'leaving' && [...underWay].every(({ untaken }) => untaken)) leave();
+  }
+
+  function leave(): void {
+    end({ code: 'upstream_session_lost', reason: 'the server no longer knows the session' });
+  }
+
+  function end(cause: Pick<UpstreamEnd, 'code' | 'reason' | 'retryAfterMs'>): void {
+    if (phase === 'ended' || closing !== undefined) return;
+    phase = 'leaving';
+    for (const posting of underWay) posting.untaken ||= posting.exchange?.isUnsent() === true;
+    for (const { untaken, answer } of underWay) if (untaken) answer?.abort();
+    const words = `the connection broke before the server had answered: ${cause.reason}`;
+    for (const answer of answers.values()) answer.fail(words, 'upstream_stream_lost');
+    const untaken = untakenOf(underWay, line.waiting());
+    stop();
+    void client.close();
+    tell({ ...cause, stderr: '', untaken });
+  }
+
+  function tell(how: UpstreamEnd): void {
+    if (isTold) return;
+    isTold = true;
+    events?.onClose(how);
+  }
+
+  /** Nothing is delivered, sent or waited for any more. */
+  function stop(): void {
+    phase = 'ended';
+    stopLeaving?.();
+    general?.close();
+    for (const { stopRetry } of underWay) stopRetry?.();
+    for (const answer of openAnswers) answer.abort();
+    line.clear();
+    unread.end();
+  }
+
+  async function finish(): Promise<void> {
+    const isKnown = phase !== 'ended' && phase !== 'leaving' && session.id !== undefined;
+    stop();
+    if (isKnown) {
+      const outcome = await session.remove(removalMs).outcome;
+      if (outcome.kind === 'response') outcome.response.destroy();
+    }
+    await client.close();
+    tell({ code: 'upstream_exited', reason: 'the connection to the server was closed', stderr: '' });
+  }
+
+  return {
+    start(given) {
+      events = given;
+    },
+    send(message) {
+      if (phase === 'ended' || events === undefined) return false;
+      const release = unread.add(message.bytes.length);
+      if (release === false) return false;
+      const isOpening = phase === 'new' && isInitialize(message);
+      const posting: Posting = { message, order: sent++, release, isOpening, tries: 0, untaken: false };
+      // The server may ask something, such as ping, before it goes on with the handshake.
+      if (message.kind === 'response' && phase !== 'leaving') post(posting);
+      else line.add(posting);
+      // The server need not answer a cancelled request, nor end its stream; to close that is no cancellation by itself.
+      const cancelled = cancelledBy(message);
+      if (cancelled !== undefined) answers.get(cancelled)?.release();
+      line.goOn();
+      return true;
+    },
+    isWritable: unread.isWritable,
+    whenWritable: unread.whenWritable,
+    pause: streams.pause,
+    resume: streams.resume,
+    close() {
+      closing ??= finish();
+      return closing;
+    },
+  };
+}
+
+function unreachable(reason: string): string {
+  return `the server cannot be reached: ${reason}`;
+}

@@ -1,0 +1,53 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+
+import { ExposeError } from '../../../errors.ts';
+import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
+
+/** Headers that delimit messages, name the connection, or that the transport itself has to set. */
+const ownHeaders: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'last-event-id',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  revisionHeader,
+  sessionHeader,
+]);
+
+/**
+ * The headers that a user adds to every request to the server, as node:http takes them.
+ * @throws ExposeError `usage`; its message holds no value, since most are secrets.
+ */
+export function checkUpstreamHeaders(headers: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  for (const [name, value] of headers) {
+    if (isRefused(() => validateHeaderName(name))) {
+      throw new ExposeError('usage', `${JSON.stringify(name)} is no name of a header`);
+    }
+    if (ownHeaders.has(name.toLowerCase())) {
+      throw new ExposeError('usage', `the header ${name} cannot be given with --upstream-header: mcp-expose sets it`);
+    }
+    if (isRefused(() => validateHeaderValue(name, value))) {
+      throw new ExposeError('usage', `the value for the header ${name} has a character that no header can have`);
+    }
+  }
+  return headers;
+}
+
+function isRefused(validate: () => void): boolean {
+  try {
+    validate();
+    return false;
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,157 @@
+import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+
+import { ExposeError } from '../../../errors.ts';
+
+/**
+ * Where clouds hand out credentials of the machine to whatever asks from it: AWS, Azure, Google, Oracle and others on
+ * link-local addresses, Alibaba, Azure's wire server, Oracle's second address. No MCP server lives there.
+ */
+const credentialRanges = [
+  ['169.254.0.0', 16],
+  ['100.100.100.200', 32],
+  ['168.63.129.16', 32],
+  ['192.0.0.192', 32],
+] as const;
+
+const credentialRanges6 = [
+  ['fe80::', 10],
+  ['fd00:ec2::254', 128],
+  ['fd20:ce::254', 128],
+] as const;
+
+/** Prefixes that carry an IPv4 address in their last 32 bits: mapped, compatible, translated, NAT64 (RFC 4291, 6052, 7915). */
+const embeddingPrefixes = ['::ffff:', '::', '::ffff:0:', '64:ff9b::'] as const;
+
+const credentialNames: ReadonlySet<string> = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'metadata.goog',
+  'instance-data',
+  'instance-data.ec2.internal',
+]);
+
+const credentialAddresses = new BlockList();
+for (const [address, prefix] of credentialRanges) {
+  credentialAddresses.addSubnet(address, prefix, 'ipv4');
+  for (const embedding of embeddingPrefixes) {
+    credentialAddresses.addSubnet(`${embedding}${address}`, 96 + prefix, 'ipv6');
+  }
+}
+for (const [address, prefix] of credentialRanges6) credentialAddresses.addSubnet(address, prefix, 'ipv6');
+
+const loopbackAddresses = new BlockList();
+loopbackAddresses.addSubnet('127.0.0.0', 8, 'ipv4');
+loopbackAddresses.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
+loopbackAddresses.addAddress('::1', 'ipv6');
+
+type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
+/**
+ * The URL of a server behind `--http` or `--sse`, if mcp-expose may call it.
+ * @throws ExposeError `upstream_url_refused`. Its message shows neither the query nor credentials.
+ */
+export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly allowPlainHttp: boolean }): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw refused(`${JSON.stringify(withoutSecrets(text))} is not an http(s) URL`, [
+      'give the whole address of the server, for example http://127.0.0.1:3000/mcp',
+    ]);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw refused('the URL of the server has a user name or a password in it', [
+      'give it as a header: --upstream-header "Authorization: Basic …"',
+    ]);
+  }
+  refuseCredentialHost(url);
+  if (url.protocol === 'http:' && !allowPlainHttp && !isLocal(hostOf(url))) {
+    throw refused(`${withoutSecrets(url.href)} is not encrypted on its way to another machine`, [
+      'use https://',
+      'if you trust the network in between, say --allow-plain-http',
+    ]);
+  }
+  url.hash = '';
+  return url;
+}
+
+/**
+ * The host of a URL as it stands there. To be asked before every request, since Node looks up no literal address.
+ * @throws ExposeError `upstream_url_refused`
+ */
+export function refuseCredentialHost(url: URL): void {
+  const host = hostOf(url);
+  if (credentialNames.has(host) || isCredentialAddress(host)) throw credentialHost(host);
+}
+
+/**
+ * For `lookup` of node:http and node:https: judges the addresses that a connection would really go to, so that a name
+ * whose address changes between two lookups gains nothing. A name of this machine has to resolve to it (RFC 6761 §6.3).
+ */
+export const guardedLookup: LookupFunction = guardLookup(lookup);
+
+/** The same with another resolver than the system's. */
+export function guardLookup(resolve: Resolve): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) {
+        callback(error, []);
+        return;
+      }
+      const refusal = refusalOf(hostname, found);
+      const [first] = found;
+      if (refusal !== undefined) callback(refusal, []);
+      else if (options.all === true || first === undefined) callback(null, found);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function refusalOf(hostname: string, found: readonly { readonly address: string }[]): ExposeError | undefined {
+  const host = hostname.toLowerCase();
+  if (found.some(({ address }) => isCredentialAddress(address))) return credentialHost(host);
+  if (isLocal(host) && found.some(({ address }) => !isIn(loopbackAddresses, address))) {
+    return refused(`${host} does not resolve to this machine`, ['check the hosts file, or use 127.0.0.1']);
+  }
+  return undefined;
+}
+
+function credentialHost(host: string): ExposeError {
+  return refused(`${host} is an address under which clouds hand out credentials, mcp-expose never calls it`, []);
+}
+
+function isCredentialAddress(host: string): boolean {
+  return isIn(credentialAddresses, host);
+}
+
+/** Whether a host names this machine, whatever the resolver says. */
+function isLocal(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || isIn(loopbackAddresses, host);
+}
+
+function isIn(list: BlockList, address: string): boolean {
+  // A link-local address may come with the name of its network interface.
+  const [bare = ''] = address.split('%');
+  const family = isIP(bare);
+  return family !== 0 && list.check(bare, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** Without the brackets of an IPv6 address and the dot at the end of a full name. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+}
+
+/** Keys of services often stand in a query or before the host. */
+function withoutSecrets(text: string): string {
+  return text
+    .replace(/[?#].*$/s, '')
+    .replace(/^([^/]*\/\/)[^/]*@/, '$1…@')
+    .slice(0, 200);
+}
+
+function refused(message: string, hints: readonly string[]): ExposeError {
+  return new ExposeError('upstream_url_refused', message, { hints });
+}

@@ -1,0 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
+
+/** Names of servers, each list in the order of the map that they come from. */
+export interface ConfigChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** There before and after, but not the same. */
+  readonly changed: readonly string[];
+}
+
+/** What became of the servers between two readings of a configuration. The order of variables and headers is nothing. */
+export function changesBetween<Server>(
+  before: ReadonlyMap<string, Server>,
+  after: ReadonlyMap<string, Server>,
+): ConfigChanges {
+  const names = [...after.keys()];
+  return {
+    added: names.filter((name) => !before.has(name)),
+    removed: [...before.keys()].filter((name) => !after.has(name)),
+    changed: names.filter((name) => before.has(name) && !isDeepStrictEqual(before.get(name), after.get(name))),
+  };
+}

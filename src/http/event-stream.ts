@@ -1,0 +1,75 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+
+import { encodeComment, eventStreamType } from '../mcp/sse.ts';
+import { watchBackPressure, type BackPressure } from './back-pressure.ts';
+import { cutOff, type HttpResponse } from './message.ts';
+
+/** How often silence is broken, in milliseconds. Proxies close a connection after 60 s of it, some after 30 s. */
+export const keepAliveMs = 10_000;
+
+/** Proxies must neither hold an event stream back (nginx's word for it) nor compress it. */
+const eventStreamHeaders = {
+  'content-type': eventStreamType,
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
+
+/** Looks at a client that takes nothing, `keepAliveMs` apart, before it is taken for gone: asleep, or on another network. */
+const maxStalls = 6;
+
+/** A response that is an event stream (WHATWG HTML §9.2): one connection, be the stream resumed on another one or not. */
+export interface EventStream {
+  /** False once it has been ended or its client has gone. */
+  isOpen(): boolean;
+  /** Writes an event or a comment, encoded. Returns false when the client is slow, as `Outlet.send` does. */
+  write(chunk: Buffer | string): boolean;
+  isWritable(): boolean;
+  /** Calls back once, when the client has taken enough or has gone. */
+  whenWritable(callback: () => void): void;
+  /** Calls back when the connection has gone, whether it had been ended or not. */
+  whenClosed(callback: () => void): void;
+  end(last?: Buffer): void;
+  /** Sends a comment when nothing was sent since the last call; cuts a client off that has taken nothing for long. */
+  keepAlive(): void;
+}
+
+export interface EventStreamOptions {
+  readonly headers?: OutgoingHttpHeaders | undefined;
+  /** Where the response is watched already. */
+  readonly backPressure?: BackPressure;
+}
+
+/** Begins an event stream: the head of the response is written, and goes out with the first event or comment. */
+export function createEventStream(response: HttpResponse, options: EventStreamOptions = {}): EventStream {
+  const { headers, backPressure = watchBackPressure(response) } = options;
+  let open = true;
+  let quiet = false;
+  let stalls = 0;
+  response.once('close', () => (open = false));
+  response.writeHead(200, { ...eventStreamHeaders, ...headers });
+
+  return {
+    isOpen: () => open,
+    write(chunk) {
+      quiet = false;
+      if (open) response.write(chunk);
+      return backPressure.isWritable();
+    },
+    isWritable: backPressure.isWritable,
+    whenWritable: backPressure.whenWritable,
+    whenClosed: (callback) => void response.once('close', callback),
+    end(last) {
+      if (!open) return;
+      open = false;
+      if (last === undefined) response.end();
+      else response.end(last);
+    },
+    keepAlive() {
+      if (!open) return;
+      stalls = backPressure.hasStalled() ? stalls + 1 : 0;
+      if (stalls >= maxStalls) cutOff(response);
+      else if (quiet) response.write(encodeComment('keep-alive'));
+      quiet = true;
+    },
+  };
+}

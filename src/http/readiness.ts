@@ -1,0 +1,34 @@
+import type { Readiness, ServedServer } from './directory.ts';
+import { answerJson } from './json-answer.ts';
+import type { HttpResponse } from './message.ts';
+
+/**
+ * Answers whether servers can be used: 200 when all of them can, 503 as soon as one cannot.
+ * @param withCounts whether to tell more than that: why not, and how much is going on.
+ */
+export async function answerReadiness(
+  response: HttpResponse,
+  servers: readonly ServedServer[],
+  withCounts: boolean,
+): Promise<void> {
+  const looked = await Promise.all(
+    servers.map(async (server) => ({ name: server.name, readiness: await server.readiness() })),
+  );
+  const isReady = looked.every(({ readiness }) => readiness.status === 'ready');
+  const status = isReady ? 'ready' : 'down';
+  const all = looked.map(({ readiness }) => readiness);
+  const body = withCounts
+    ? {
+        status,
+        ...countsOf(all),
+        servers: looked.map(({ name, readiness }) => (name === undefined ? readiness : { name, ...readiness })),
+      }
+    : { status };
+  answerJson(response, isReady ? 200 : 503, Buffer.from(JSON.stringify(body)), { 'cache-control': 'no-store' });
+}
+
+function countsOf(all: readonly Readiness[]): Pick<Readiness, 'sessions' | 'children' | 'restarts'> {
+  const sum = (count: 'sessions' | 'children' | 'restarts'): number =>
+    all.reduce((total, readiness) => total + readiness[count], 0);
+  return { sessions: sum('sessions'), children: sum('children'), restarts: sum('restarts') };
+}

@@ -1,0 +1,35 @@
+/** Where the MCP endpoint of a server is. Some hosted clients call no other path. */
+export const mcpPath = '/mcp';
+
+/** What of a server can be called. */
+type Endpoint = 'mcp' | 'sse' | 'messages' | 'readiness';
+
+export interface EndpointRoute {
+  readonly kind: 'endpoint';
+  readonly endpoint: Endpoint;
+  /** Left out for the server that the host names, or the only one. */
+  readonly server?: string;
+}
+
+export type Route = EndpointRoute | { readonly kind: 'health' } | { readonly kind: 'nothing' };
+
+const health: Route = { kind: 'health' };
+const nothing: Route = { kind: 'nothing' };
+const unnamed = new Map<string, EndpointRoute>([
+  [mcpPath, { kind: 'endpoint', endpoint: 'mcp' }],
+  ['/sse', { kind: 'endpoint', endpoint: 'sse' }],
+  ['/messages', { kind: 'endpoint', endpoint: 'messages' }],
+  ['/readyz', { kind: 'endpoint', endpoint: 'readiness' }],
+]);
+
+/** Where a request goes: `/mcp` and its like, or `/<server>/mcp`. @param url the request target, in origin form. */
+export function routeOf(url: string): Route {
+  const end = url.search(/[?#]/);
+  const path = end === -1 ? url : url.slice(0, end);
+  if (path === '/healthz') return health;
+  const found = unnamed.get(path);
+  if (found !== undefined) return found;
+  const slash = path.indexOf('/', 1);
+  const behind = slash > 1 ? unnamed.get(path.slice(slash)) : undefined;
+  return behind === undefined ? nothing : { ...behind, server: path.slice(1, slash) };
+}

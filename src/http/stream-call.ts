@@ -1,0 +1,38 @@
+import type { Call } from '../bridge/call.ts';
+import { errorResponse, type RequestId } from '../mcp/json-rpc.ts';
+import type { MessageStream } from './message-stream.ts';
+
+export interface StreamCallOptions {
+  readonly stream: MessageStream;
+  /** The id to answer, or null for a request whose id must not be answered. */
+  readonly id: RequestId | null;
+  /** It has its answer, or needs none any more. */
+  readonly onOver: () => void;
+}
+
+/** A call whose answer goes to a stream that it shares with others. */
+export function createStreamCall({ stream, id, onOver }: StreamCallOptions): Call {
+  let over = false;
+  function conclude(message?: Buffer): boolean {
+    if (over) return true;
+    over = true;
+    const writable = message === undefined || stream.write(message, id ?? undefined);
+    onOver();
+    return writable;
+  }
+  return {
+    isOpen: () => !over && stream.isConnected(),
+    absence: () => (over ? undefined : stream.absence()),
+    send: (message) => over || stream.send(message),
+    whenWritable: stream.whenWritable,
+    whenGone(callback) {
+      stream.whenGone(() => {
+        if (!over) callback();
+      });
+    },
+    recall: stream.recall,
+    finish: (message) => conclude(message.bytes),
+    fail: (failure) => void conclude(errorResponse({ id, ...failure })),
+    end: () => void conclude(),
+  };
+}

@@ -1,0 +1,144 @@
+import { describeServer, type ServerDescription } from '../bridge/describe.ts';
+import { createSessions } from '../bridge/sessions.ts';
+import { createSharedUpstream } from '../bridge/shared/shared-upstream.ts';
+import { createSpares } from '../bridge/supervision/spares.ts';
+import { createSupervisedUpstream } from '../bridge/supervision/supervised.ts';
+import { createUpstreamHealth } from '../bridge/supervision/upstream-health.ts';
+import type { Upstream } from '../bridge/upstream/upstream.ts';
+import type { Watchdog } from '../bridge/upstream/watchdog.ts';
+import { createConnector, type ConnectionSettings, type ServerSource } from './connector.ts';
+import { defaultMaxBodyBytes } from '../http/body.ts';
+import type { Readiness, ServedServer } from '../http/directory.ts';
+import type { EventStore } from '../http/event-store.ts';
+import { createMcpEndpoint, type RequestReport } from '../http/mcp-endpoint.ts';
+import { createSseEndpoint } from '../http/sse-endpoint.ts';
+import { createReadinessCheck } from './readiness-check.ts';
+import { version } from '../version.ts';
+
+/** How long a server may take to start and answer: `npx` may have to download it first. */
+export const defaultStartTimeoutMs: number = 60_000;
+
+/** Servers that are started ahead of the sessions that will need them. */
+const defaultWarm = 1;
+
+/** How servers are run, the same for all of a run. */
+export interface ServerSettings extends ConnectionSettings {
+  readonly isolation?: 'session' | 'shared' | undefined;
+  readonly warm?: number | undefined;
+  readonly restart?: 'on-exit' | 'never' | undefined;
+  readonly maxBodyBytes?: number | undefined;
+  readonly maxSessions?: number | undefined;
+  readonly idleTimeoutMs?: number | undefined;
+  readonly startTimeoutMs?: number | undefined;
+}
+
+export interface ExposedServerOptions {
+  /** Left out for a server that is the only one and needs no name. */
+  readonly name?: string;
+  readonly source: ServerSource;
+  readonly settings: ServerSettings;
+  readonly watchdog: Watchdog;
+  /** Keeps the event streams of all servers. */
+  readonly eventStore: EventStore;
+  readonly onStderr: (line: string) => void;
+  readonly onWarning: (message: string) => void;
+  /** Called with the number of open sessions whenever it changes. */
+  readonly onSessions: (open: number) => void;
+  readonly onRequest?: ((report: RequestReport) => void) | undefined;
+}
+
+/** One server with all that it takes to expose it: its connections, its sessions, its endpoints. */
+export interface ExposedServer extends ServedServer {
+  /** Starts what waits for sessions. */
+  begin(): void;
+  /** Asks the server what it is, over a connection of its own. @throws ExposeError as `describeServer` does. */
+  describe(signal: AbortSignal): Promise<ServerDescription>;
+  /** Takes no more requests; resolves when none is waiting for its response. */
+  drain(): Promise<void>;
+  /** Ends all of it; resolves when nothing is left. */
+  close(): Promise<void>;
+}
+
+/** @throws ExposeError as `createConnector` does. */
+export async function createExposedServer(options: ExposedServerOptions): Promise<ExposedServer> {
+  const { name, source, settings, watchdog, eventStore, onStderr, onWarning, onSessions, onRequest } = options;
+  const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session' } = settings;
+  const { maxBodyBytes = defaultMaxBodyBytes } = settings;
+  const connect = await createConnector({ source, settings, watchdog, onStderr, onWarning });
+  const health = createUpstreamHealth();
+  const isProcess = source.kind === 'stdio';
+
+  // The one that all sessions share is started ahead; after that, nobody will need another one.
+  const spares = createSpares({
+    create: (isWanted) => health.watch(connect(isWanted)),
+    count: isProcess ? (isolation === 'shared' ? Math.min(1, settings.warm ?? 1) : (settings.warm ?? defaultWarm)) : 0,
+    refill: isolation === 'session',
+    onWarning,
+  });
+  const supervised = (): Upstream =>
+    createSupervisedUpstream({
+      create: spares.take,
+      restart,
+      startTimeoutMs,
+      onRestarted: health.restarted,
+      onWarning,
+    });
+  const shared = isolation === 'shared' ? createSharedUpstream({ create: supervised, onWarning }) : undefined;
+  const sessions = createSessions({
+    nextUpstream: shared === undefined ? supervised : shared.attach,
+    startTimeoutMs,
+    maxSessions: settings.maxSessions,
+    idleTimeoutMs: settings.idleTimeoutMs,
+    onChange: onSessions,
+    onWarning,
+  });
+  const mcp = createMcpEndpoint({ sessions, maxBodyBytes, eventStore, onRequest });
+  const sse = createSseEndpoint({ sessions, maxBodyBytes, startTimeoutMs, onRequest });
+
+  const descriptions = new Set<Upstream>();
+  async function describe(signal: AbortSignal): Promise<ServerDescription> {
+    // Beside the ones that wait for sessions, it would say everything twice.
+    const upstream = health.watch(connect(() => true));
+    descriptions.add(upstream);
+    try {
+      return await describeServer({
+        upstream,
+        timeoutMs: startTimeoutMs,
+        signal,
+        checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
+        clientVersion: version,
+      });
+    } finally {
+      void upstream.close().finally(() => descriptions.delete(upstream));
+    }
+  }
+
+  const isReady = createReadinessCheck({ health, isLifeProof: source.kind !== 'http', probe: describe });
+  async function readiness(): Promise<Readiness> {
+    const { status, reason } = await isReady();
+    const { children, restarts } = health.report();
+    return { status, ...(reason === undefined ? {} : { reason }), sessions: sessions.count(), children, restarts };
+  }
+
+  return {
+    ...(name === undefined ? {} : { name }),
+    mcp,
+    sse,
+    readiness,
+    begin: spares.begin,
+    describe,
+    async drain() {
+      await Promise.all([mcp.drain(), sse.drain()]);
+    },
+    async close() {
+      mcp.close();
+      sse.close();
+      await Promise.all([
+        sessions.close(),
+        shared?.close(),
+        spares.close(),
+        ...[...descriptions].map((upstream) => upstream.close()),
+      ]);
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import type { ServerDescription } from '../bridge/describe.ts';
+import { changesBetween } from '../config/changes.ts';
+import type { ServerSource } from './connector.ts';
+import { ExposeError, messageOf } from '../errors.ts';
+import type { ExposedServer } from './exposed-server.ts';
+import { createDirectory, type Directory } from '../http/directory.ts';
+import { mcpPath } from '../http/route.ts';
+
+/** The name of a server that is the only one and was given none: it is at `/mcp` alone. */
+export const unnamed = '';
+
+/** How a server did when it was asked what it is: its description, or why there is none. */
+export interface ServerReport {
+  /** The name under which it is served, or what it calls itself where it was given none. */
+  readonly name: string;
+  /** Of its MCP endpoint. */
+  readonly path: string;
+  readonly description: ServerDescription | undefined;
+  readonly error: ExposeError | undefined;
+}
+
+export interface ExposedServersOptions {
+  /** Makes a server, which has not been started. */
+  readonly create: (name: string | undefined, source: ServerSource) => Promise<ExposedServer>;
+}
+
+/** The servers of a run, which may come and go. */
+export interface ExposedServers {
+  readonly directory: Directory;
+  /** In the order in which they were given. */
+  reports(): readonly ServerReport[];
+  /**
+   * Makes these the servers of the run: what has not changed goes on untouched, the rest is ended or started. Resolves
+   * when each has said what it is or failed to, which its report tells. One that failed is served all the same: it may
+   * get well.
+   */
+  set(sources: ReadonlyMap<string, ServerSource>, signal: AbortSignal): Promise<void>;
+  /** Takes no more requests; resolves when none is waiting for its response. */
+  drain(): Promise<void>;
+  /** Ends all of them; resolves when nothing of them is left. */
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly source: ServerSource;
+  /** Undefined when it could not even be made. */
+  readonly server: ExposedServer | undefined;
+  report: Pick<ServerReport, 'description' | 'error'>;
+}
+
+export function createExposedServers({ create }: ExposedServersOptions): ExposedServers {
+  const directory = createDirectory();
+  let entries = new Map<string, Entry>();
+  let queue = Promise.resolve();
+  const endings = new Set<Promise<void>>();
+  let closed = false;
+
+  function end(server: ExposedServer): Promise<void> {
+    const ending = server.close().finally(() => endings.delete(ending));
+    endings.add(ending);
+    return ending;
+  }
+
+  async function start(name: string, source: ServerSource): Promise<Entry> {
+    try {
+      const server = await create(name === unnamed ? undefined : name, source);
+      return { source, server, report: { description: undefined, error: undefined } };
+    } catch (error) {
+      return { source, server: undefined, report: { description: undefined, error: asExposeError(error) } };
+    }
+  }
+
+  async function describe(entry: Entry, isAlone: boolean, signal: AbortSignal): Promise<void> {
+    const { server } = entry;
+    if (server === undefined) return;
+    try {
+      // Many at once would keep each other from starting; one has the machine to itself.
+      if (isAlone) server.begin();
+      entry.report = { description: await server.describe(signal), error: undefined };
+      if (!isAlone) server.begin();
+    } catch (error) {
+      signal.throwIfAborted();
+      entry.report = { description: undefined, error: asExposeError(error) };
+    }
+  }
+
+  async function replace(sources: ReadonlyMap<string, ServerSource>, signal: AbortSignal): Promise<void> {
+    if (closed) return;
+    const before = new Map([...entries].map(([name, { source }]) => [name, source]));
+    const { added, removed, changed } = changesBetween(before, sources);
+    const started = new Map(
+      await Promise.all(
+        [...added, ...changed].map(async (name): Promise<[string, Entry]> => {
+          const source = sources.get(name);
+          if (source === undefined) throw new Error('unreachable');
+          return [name, await start(name, source)];
+        }),
+      ),
+    );
+    const ended = [...removed, ...changed].flatMap((name) => entries.get(name)?.server ?? []);
+    const next = new Map<string, Entry>();
+    for (const name of sources.keys()) {
+      const entry = started.get(name) ?? entries.get(name);
+      if (entry !== undefined) next.set(name, entry);
+    }
+    entries = next;
+    directory.set([...entries.values()].flatMap(({ server }) => server ?? []));
+    for (const server of ended) void end(server);
+    await Promise.all([...started.values()].map((entry) => describe(entry, sources.size === 1, signal)));
+  }
+
+  return {
+    directory,
+    reports: () =>
+      [...entries].map(([name, { report }]) => ({
+        name: name === unnamed ? (report.description?.name ?? 'server') : name,
+        path: entries.size === 1 ? mcpPath : `/${name}${mcpPath}`,
+        ...report,
+      })),
+    set(sources, signal) {
+      const done = queue.then(() => replace(sources, signal));
+      queue = done.catch(() => {});
+      return done;
+    },
+    async drain() {
+      await Promise.all([...entries.values()].map(async ({ server }) => server?.drain()));
+    },
+    async close() {
+      closed = true;
+      await queue;
+      for (const { server } of entries.values()) if (server !== undefined) void end(server);
+      await Promise.all(endings);
+    },
+  };
+}
+
+function asExposeError(error: unknown): ExposeError {
+  return error instanceof ExposeError ? error : new ExposeError('internal', messageOf(error), { cause: error });
+}

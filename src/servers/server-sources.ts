@@ -1,0 +1,102 @@
+import { parseCommandLine, type ServerCommand } from '../bridge/upstream/command-line.ts';
+import type { ServerSource } from './connector.ts';
+import { ExposeError, messageOf } from '../errors.ts';
+import { unnamed } from './exposed-servers.ts';
+
+export interface ServerSourcesOptions {
+  readonly stdio?: string | readonly [file: string, ...args: string[]] | undefined;
+  readonly http?: string | undefined;
+  readonly sse?: string | undefined;
+  readonly config?: string | undefined;
+  readonly servers?: readonly string[] | undefined;
+  readonly watch?: boolean | undefined;
+  readonly cwd?: string | undefined;
+  readonly env?: ReadonlyMap<string, string> | undefined;
+  readonly upstreamHeaders?: ReadonlyMap<string, string> | undefined;
+  readonly onWarning: (message: string) => void;
+}
+
+/** The servers that the user named, by the name under which each is served. */
+export interface ServerSources {
+  current(): ReadonlyMap<string, ServerSource>;
+  /** Calls back, one at a time, with all servers whenever the configuration has changed. Returns how to stop that. */
+  follow(onChange: (sources: ReadonlyMap<string, ServerSource>) => Promise<void>): () => void;
+}
+
+/**
+ * Reads what is to be exposed from the options, or from the configuration that they name.
+ * @throws ExposeError `usage` unless exactly one of `stdio`, `http`, `sse` and `config` is given; `config_unusable`.
+ */
+export async function readServerSources(options: ServerSourcesOptions): Promise<ServerSources> {
+  const { stdio, http, sse, config, cwd, env = new Map(), upstreamHeaders: headers = new Map() } = options;
+  const given = [stdio, http, sse, config].filter((each) => each !== undefined);
+  if (given.length !== 1) {
+    throw new ExposeError('usage', given.length === 0 ? 'no server is named' : 'the server is named in several ways', {
+      hints: ['give one of --stdio, --http, --sse and --config, or a command behind --'],
+    });
+  }
+  if (config !== undefined) return readConfigured(config, options);
+  if (stdio !== undefined) return fixed({ kind: 'stdio', command: commandOf(stdio), cwd, env });
+  return http === undefined
+    ? fixed({ kind: 'sse', url: sse ?? '', headers })
+    : fixed({ kind: 'http', url: http, headers });
+}
+
+function fixed(source: ServerSource): ServerSources {
+  const sources = new Map([[unnamed, source]]);
+  return { current: () => sources, follow: () => () => {} };
+}
+
+async function readConfigured(file: string, options: ServerSourcesOptions): Promise<ServerSources> {
+  const { servers: only, watch = false, cwd, env = new Map(), onWarning } = options;
+  const [{ readConfig }, { watchConfig }] = await Promise.all([
+    import('../config/read-config.ts'),
+    import('../config/watch.ts'),
+  ]);
+  const read = async (): Promise<{ sources: Map<string, ServerSource>; digest: string }> => {
+    const { servers, problems, warnings, digest } = await readConfig(file, { env: process.env, only });
+    for (const warning of warnings) onWarning(warning);
+    for (const { error } of problems) onWarning([error.message, ...error.hints].join('; '));
+    const sources = new Map<string, ServerSource>();
+    for (const [name, spec] of servers) {
+      if (spec.kind !== 'stdio') sources.set(name, spec);
+      else {
+        const command: ServerCommand = { kind: 'argv', ...spec.command };
+        sources.set(name, { kind: 'stdio', command, cwd: spec.cwd ?? cwd, env: new Map([...env, ...spec.env]) });
+      }
+    }
+    return { sources, digest };
+  };
+
+  const first = await read();
+  let current = first.sources;
+  return {
+    current: () => current,
+    follow(onChange) {
+      if (!watch) return () => {};
+      let queue = Promise.resolve();
+      const change = async (): Promise<void> => {
+        try {
+          const { sources } = await read();
+          current = sources;
+          await onChange(sources);
+        } catch (error) {
+          onWarning(`the change of ${file} was not taken over: ${messageOf(error)}`);
+        }
+      };
+      const watched = watchConfig(file, {
+        digest: first.digest,
+        onChange: () => {
+          queue = queue.then(change);
+        },
+      });
+      return () => watched.close();
+    },
+  };
+}
+
+function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {
+  if (typeof stdio === 'string') return parseCommandLine(stdio);
+  const [file, ...args] = stdio;
+  return { kind: 'argv', file, args };
+}

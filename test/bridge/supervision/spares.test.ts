@@ -1,0 +1,247 @@
+import { describe, expect, test } from 'vitest';
+import { createSpares, type Spares } from '../../../src/bridge/supervision/spares.ts';
+import type { Upstream, UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
+import type { RpcMessage } from '../../../src/mcp/json-rpc.ts';
+import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
+import { createFakeUpstream, type FakeUpstream } from '../fake-upstream.ts';
+import { agreement, initialize } from '../messages.ts';
+
+interface SparesWorld {
+  readonly spares: Spares;
+  readonly made: FakeUpstream[];
+  readonly wanted: (() => boolean)[];
+  readonly clock: FakeClock;
+  readonly warnings: string[];
+}
+
+function world(count = 1, refill?: boolean): SparesWorld {
+  const made: FakeUpstream[] = [];
+  const wanted: (() => boolean)[] = [];
+  const warnings: string[] = [];
+  const clock = createFakeClock();
+  const spares = createSpares({
+    create(isWanted) {
+      const upstream = createFakeUpstream();
+      made.push(upstream);
+      wanted.push(isWanted);
+      return upstream;
+    },
+    count,
+    ...(refill === undefined ? {} : { refill }),
+    clock,
+    random: () => 1,
+    onWarning: (warning) => warnings.push(warning),
+  });
+  return { spares, made, wanted, clock, warnings };
+}
+
+function use(upstream: Upstream): { messages: RpcMessage[]; ends: UpstreamEnd[]; lost: UpstreamEnd[] } {
+  const messages: RpcMessage[] = [];
+  const ends: UpstreamEnd[] = [];
+  const lost: UpstreamEnd[] = [];
+  upstream.start({
+    onMessage: (message) => messages.push(message),
+    onLost: (end) => lost.push(end),
+    onClose: (end) => ends.push(end),
+  });
+  return { messages, ends, lost };
+}
+
+/** A world whose spares have died so often that no more are kept. */
+function stopped(): SparesWorld {
+  const given = world(1);
+  given.spares.begin();
+  for (let i = 0; i < 3; i++) {
+    given.made.at(-1)?.die();
+    given.clock.advance(30_000);
+  }
+  expect([given.made.length, given.spares.ready]).toEqual([3, 0]);
+  return given;
+}
+
+describe('spares', () => {
+  test('are started, unread, sent nothing, and as many as were asked for', () => {
+    const { spares, made, wanted } = world(2);
+    expect([made.length, spares.ready]).toEqual([0, 0]);
+    spares.begin();
+    spares.begin();
+    expect(made.map(({ started, paused, sent }) => [started, paused, sent])).toEqual([
+      [true, true, []],
+      [true, true, []],
+    ]);
+    expect([spares.ready, wanted.map((isWanted) => isWanted())]).toEqual([2, [false, false]]);
+  });
+
+  test('are taken oldest first, and read from the start of their taker on', () => {
+    const { spares, made, wanted } = world(2);
+    spares.begin();
+    const upstream = spares.take();
+    expect([made[0]?.paused, wanted[0]?.()]).toEqual([true, false]);
+    const { messages, ends, lost } = use(upstream);
+    expect([made[0]?.paused, wanted[0]?.(), made[1]?.paused, wanted[1]?.()]).toEqual([false, true, true, false]);
+    expect(upstream.send(initialize)).toBe(true);
+    made[0]?.say(agreement());
+    made[0]?.lose();
+    made[0]?.die();
+    expect([messages.length, lost.length, ends.length, made[0]?.sent.length]).toEqual([1, 1, 1, 1]);
+  });
+
+  test('are followed by another, but not in the same turn', () => {
+    const { spares, made, clock } = world(2);
+    spares.begin();
+    use(spares.take());
+    use(spares.take());
+    expect([made.length, spares.ready, clock.pending]).toEqual([2, 0, 1]);
+    clock.advance(0);
+    expect([made.length, spares.ready, clock.pending]).toEqual([4, 2, 0]);
+  });
+
+  test('are not followed by others where that is not wanted, but one that died unused is replaced', () => {
+    const { spares, made, clock } = world(2, false);
+    spares.begin();
+    made[1]?.die();
+    clock.advance(0);
+    expect([made.length, spares.ready]).toEqual([3, 2]);
+    use(spares.take());
+    made[0]?.say(agreement());
+    clock.advance(60_000);
+    expect([made.length, spares.ready]).toEqual([3, 1]);
+    use(spares.take());
+    use(spares.take());
+    made[2]?.die();
+    clock.advance(60_000);
+    expect([made.length, spares.ready, clock.pending]).toEqual([4, 0, 0]);
+  });
+
+  test('that are not there yet are replaced by new ones, not yet started', () => {
+    const { spares, made, wanted } = world(1);
+    spares.begin();
+    spares.take();
+    spares.take();
+    expect([made.map(({ started }) => started), wanted[1]?.()]).toEqual([[true, false], true]);
+  });
+
+  test('that have not begun, or are not asked for, are never started', () => {
+    for (const [{ spares, made, clock }, begins] of [
+      [world(1), false],
+      [world(0), true],
+    ] as const) {
+      if (begins) spares.begin();
+      use(spares.take());
+      made[0]?.say(agreement());
+      expect([made.length, spares.ready, clock.pending]).toEqual([1, 0, 0]);
+    }
+  });
+
+  test('that end between being taken and being started tell their taker so', async () => {
+    const { spares, made } = world(1);
+    spares.begin();
+    const upstream = spares.take();
+    made[0]?.die({ exitCode: 5 });
+    const { ends } = use(upstream);
+    expect(ends).toEqual([]);
+    await Promise.resolve();
+    expect(ends).toMatchObject([{ exitCode: 5 }]);
+  });
+});
+
+describe('a spare that dies before it is used', () => {
+  test('is replaced at once after a long life, then later and later', () => {
+    const { spares, made, clock } = world(1);
+    spares.begin();
+    clock.advance(10_000);
+    made[0]?.die();
+    expect([spares.ready, made[0]?.closeCalls]).toEqual([0, 1]);
+    clock.advance(0);
+    expect(made).toHaveLength(2);
+    made[1]?.die();
+    clock.advance(499);
+    expect(made).toHaveLength(2);
+    clock.advance(1);
+    expect([made.length, spares.ready]).toEqual([3, 1]);
+  });
+
+  test('the third time in a row is not, and the user is told once', () => {
+    const { spares, made, clock, warnings } = world(2);
+    spares.begin();
+    for (const reason of ['one', 'two', 'three', 'four']) {
+      made.at(-1)?.die({ reason });
+      clock.advance(30_000);
+    }
+    expect([made.length, spares.ready, clock.pending]).toEqual([4, 1, 0]);
+    expect(warnings).toEqual([
+      '3 servers that were started ahead ended unused, the last one: three; none is started ahead now',
+    ]);
+  });
+
+  test('is replaced again when a server has lived for a client', () => {
+    const { spares, made, clock } = stopped();
+    const { messages } = use(spares.take());
+    clock.advance(30_000);
+    expect(made).toHaveLength(4);
+    made[3]?.say(agreement());
+    clock.advance(0);
+    expect([messages.length, made.length, spares.ready]).toEqual([1, 5, 1]);
+  });
+
+  test('stays away when the server that a client got has died, too', () => {
+    const { spares, made, clock } = stopped();
+    use(spares.take());
+    made[3]?.die();
+    clock.advance(60_000);
+    expect([made.length, clock.pending]).toEqual([4, 0]);
+  });
+
+  test('does not count when others have been used in between', () => {
+    const { spares, made, clock, warnings } = world(1);
+    spares.begin();
+    for (let round = 0; round < 6; round++) {
+      made.at(-1)?.die();
+      clock.advance(30_000);
+      use(spares.take());
+      made.at(-1)?.say(agreement());
+      clock.advance(30_000);
+    }
+    expect([warnings, spares.ready]).toEqual([[], 1]);
+  });
+});
+
+describe('closing', () => {
+  test('ends the spares, waits for them, and starts no more', async () => {
+    const { spares, made, clock, warnings } = world(2);
+    spares.begin();
+    const open = made[1]?.holdEnd();
+    use(spares.take());
+    let done = false;
+    const closing = spares.close().then(() => (done = true));
+    await new Promise(setImmediate);
+    expect(done).toBe(false);
+    open?.();
+    await closing;
+    clock.advance(60_000);
+    spares.begin();
+    spares.take();
+    clock.advance(60_000);
+    expect([made.map(({ closeCalls }) => closeCalls), clock.pending, warnings]).toEqual([[0, 1], 0, []]);
+  });
+
+  test('waits for what a spare that died has left behind', async () => {
+    const { spares, made } = world(1);
+    spares.begin();
+    const open = made[0]?.holdEnd();
+    made[0]?.die();
+    let done = false;
+    const closing = spares.close().then(() => (done = true));
+    await new Promise(setImmediate);
+    expect(done).toBe(false);
+    open?.();
+    await closing;
+  });
+
+  test('before the beginning does nothing', async () => {
+    const { spares, made } = world(1);
+    await spares.close();
+    spares.begin();
+    expect(made).toEqual([]);
+  });
+});

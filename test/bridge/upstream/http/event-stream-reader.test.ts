@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { createEventStreamReader } from '../../../../src/bridge/upstream/http/event-stream-reader.ts';
+
+interface Seen {
+  data?: string;
+  id?: string;
+  event?: string;
+  retry?: number;
+  overlong?: { size: number; head: string; tail: string };
+}
+
+function read(chunks: (string | Buffer)[], maxBytes = 1000): Seen[] {
+  const seen: Seen[] = [];
+  const reader = createEventStreamReader({
+    maxBytes,
+    onEvent: ({ data, id, event }) =>
+      seen.push({ data, ...(id === undefined ? {} : { id }), ...(event === undefined ? {} : { event }) }),
+    onRetry: (retry) => seen.push({ retry }),
+    onOverlong: ({ size, head, tail }) =>
+      seen.push({ overlong: { size, head: head.toString(), tail: tail.toString() } }),
+  });
+  for (const chunk of chunks) reader.push(Buffer.from(chunk));
+  reader.end();
+  return seen;
+}
+
+/** The same text in pieces of this many bytes. */
+function inPieces(text: string, size: number): Buffer[] {
+  const bytes = Buffer.from(text);
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) => bytes.subarray(n * size, (n + 1) * size));
+}
+
+describe('events', () => {
+  test.each([
+    ['two in one chunk', 'data: a\n\ndata: b\n\n', [{ data: 'a' }, { data: 'b' }]],
+    ['with a name and an id', 'event: endpoint\nid: 7\ndata: /x\n\n', [{ data: '/x', id: '7', event: 'endpoint' }]],
+    ['with an empty id', 'id:\ndata: a\n\n', [{ data: 'a', id: '' }]],
+    ['with several lines', 'data: a\ndata: b\n\n', [{ data: 'a\nb' }]],
+    ['with CRLF', 'data: a\r\nid: 1\r\n\r\ndata: b\r\n\r\n', [{ data: 'a', id: '1' }, { data: 'b' }]],
+    ['with CR', 'data: a\r\rdata: b\r\r', [{ data: 'a' }, { data: 'b' }]],
+    ['behind a byte order mark', '\uFEFFdata: a\n\n', [{ data: 'a' }]],
+    ['between comments', ': hi\n\n: ho\ndata: a\n\n', [{ data: 'a' }]],
+    ['without data', 'id: 1\ndata:\n\n', [{ data: '', id: '1' }]],
+    ['with characters of several bytes', 'data: ä€😀\n\n', [{ data: 'ä€😀' }]],
+    ['with a time to wait', 'retry: 1500\n\n', [{ retry: 1500 }]],
+    ['with a time that is none', 'retry: soon\n\n', []],
+    ['with unknown fields', 'x: y\nz\ndata: a\n\n', [{ data: 'a' }]],
+    ['that are not complete', 'data: a\n\ndata: b\n', [{ data: 'a' }]],
+  ])('%s', (_what, text, events) => {
+    expect(read([text])).toEqual(events);
+    for (const size of [1, 2, 3, 7]) expect(read(inPieces(text, size))).toEqual(events);
+  });
+});
+
+const json = (fill: number) => `{"jsonrpc":"2.0","result":{"x":"${'x'.repeat(fill)}"},"id":7}`;
+
+describe('an event that is too long', () => {
+  test.each(['\n\n', '\r\n\r\n', '\r\r'])('is skipped, and what follows is read (%j)', (end) => {
+    const text = `data: a${end}event: message${end.slice(0, end.length / 2)}data: ${json(5000)}${end}data: b${end}`;
+    for (const size of [1, 3, 100, 1024, 4000]) {
+      const [first, overlong, last, ...rest] = read(inPieces(text, size));
+      expect([first, last, rest]).toEqual([{ data: 'a' }, { data: 'b' }, []]);
+      expect(overlong?.overlong?.head).toMatch(/^\{"jsonrpc":"2\.0","result":\{"x":"x+$/);
+      expect(overlong?.overlong?.tail).toMatch(/^x+"\},"id":7\}$/);
+      expect(overlong?.overlong?.size).toBeGreaterThan(1000);
+    }
+  });
+
+  test('of many lines is skipped as well', () => {
+    const text = `${'data: 123456789\n'.repeat(500)}\ndata: b\n\n`;
+    expect(read(inPieces(text, 50)).slice(1)).toEqual([{ data: 'b' }]);
+  });
+
+  test('at the end of the stream is told', () => {
+    expect(read(inPieces(`data: ${'x'.repeat(5000)}`, 100))).toMatchObject([{ overlong: {} }]);
+  });
+
+  test('may be followed by another one', () => {
+    const text = `data: ${json(3000)}\n\ndata: ${json(4000)}\n\ndata: b\n\n`;
+    expect(read(inPieces(text, 512))).toMatchObject([{ overlong: {} }, { overlong: {} }, { data: 'b' }]);
+  });
+});

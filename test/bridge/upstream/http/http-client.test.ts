@@ -1,0 +1,257 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import type dns from 'node:dns';
+import { readFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createHttpClient, type HttpClientOptions } from '../../../../src/bridge/upstream/http/http-client.ts';
+import { systemClock } from '../../../../src/clock.ts';
+import { eventually } from '../../../harness/eventually.ts';
+import { listenOnLoopback } from '../../../harness/loopback-server.ts';
+import { atEnd } from '../../../harness/lifetime.ts';
+import { temporaryDirectory } from '../../../harness/program.ts';
+import {
+  afterHandshake,
+  connect,
+  openSession,
+  resultOf,
+  startScripted,
+  withoutStream,
+  type Visit,
+} from './http-world.ts';
+
+/** What the resolver says of names under `.example`. */
+const names = vi.hoisted(() => new Map<string, string[]>());
+
+vi.mock('node:dns', async (original) => {
+  const real = await original<typeof dns>();
+  const lookup = (
+    name: string,
+    options: dns.LookupAllOptions,
+    done: (error: Error | null, found: dns.LookupAddress[]) => void,
+  ): void => {
+    const address = names.get(name)?.shift();
+    if (address === undefined) real.lookup(name, options, done);
+    else queueMicrotask(() => done(null, [{ address, family: 4 }]));
+  };
+  return { ...real, lookup };
+});
+
+function client(url: string, options: Partial<HttpClientOptions> = {}) {
+  const warnings: string[] = [];
+  const created = createHttpClient({
+    url: new URL(url),
+    headers: new Map(),
+    connectTimeoutMs: 5000,
+    clock: systemClock,
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  });
+  atEnd('test', () => created.close());
+  const post = async (body = '{}') => {
+    const outcome = await created.send({ method: 'POST', url: new URL(url), headers: {}, body: Buffer.from(body) })
+      .outcome;
+    if (outcome.kind === 'response') outcome.response.resume();
+    return outcome;
+  };
+  return { ...created, post, warnings };
+}
+
+const echo = afterHandshake(withoutStream(({ json, body }) => json(resultOf(body?.id))));
+
+/** A server that would keep a connection for long. */
+const patient = (listener: RequestListener) => createServer({ keepAliveTimeout: 60_000 }, listener);
+
+describe('redirects', () => {
+  test.each([307, 308])('%i on the same origin keeps method and body, and is asked for once', async (status) => {
+    const server = await startScripted((visit) => {
+      if (visit.path === '/mcp') visit.status(status, '', { Location: '/mcp/' });
+      else echo(visit);
+    });
+    const connection = await openSession(server.url);
+    connection.send({ id: 1, method: 'tools/call' });
+    await connection.answerTo(1);
+    expect(server.visits.filter((visit) => visit.path === '/mcp')).toHaveLength(1);
+    expect(server.visits[1]).toMatchObject({ method: 'POST', path: '/mcp/', body: { method: 'initialize' } });
+  });
+
+  test.each([
+    ['another origin', 307, 'http://127.0.0.1:9/mcp'],
+    ['another scheme', 308, 'https://127.0.0.1/mcp'],
+    ['GET instead of POST', 302, '/mcp/'],
+    ['a page to log in', 303, '/login?secret=1'],
+    ['credentials', 307, 'http://169.254.169.254/'],
+  ])('to %s is not followed', async (_what, status, location) => {
+    const server = await startScripted((visit) => visit.status(status, '', { Location: location }));
+    const connection = connect(server.url);
+    connection.send({ id: 0, method: 'initialize' });
+    expect(await connection.ended()).toMatchObject({
+      code: 'upstream_refused',
+      reason: `the server cannot be reached: it redirects elsewhere (${status})`,
+    });
+    expect(connection.warnings).toEqual([expect.stringMatching(/^the server redirects to .*, which is not followed/)]);
+    expect(connection.warnings.join()).not.toContain('secret');
+    expect(server.visits).toHaveLength(1);
+  });
+
+  test('without end is given up', async () => {
+    const server = await startScripted((visit) => visit.status(307, '', { Location: `${visit.path}x` }));
+    expect(await client(server.url).post()).toMatchObject({
+      kind: 'failed',
+      reason: 'it redirects too often',
+      final: true,
+    });
+    expect(server.visits).toHaveLength(4);
+  });
+});
+
+describe('connections', () => {
+  test('are kept for the next request', async () => {
+    const ports: (number | undefined)[] = [];
+    const server = await startScripted((visit) => {
+      ports.push(visit.response.socket?.remotePort);
+      echo(visit);
+    });
+    const { post } = client(server.url);
+    for (let count = 0; count < 3; count++) {
+      const outcome = await post(); // oxlint-disable-line no-await-in-loop -- one after the other is the point
+      if (outcome.kind !== 'response') throw new Error(outcome.reason);
+      await once(outcome.response, 'close'); // oxlint-disable-line no-await-in-loop
+    }
+    expect(ports).toHaveLength(3);
+    expect(new Set(ports).size).toBe(1);
+  });
+
+  test('that nobody uses are closed before the server would', async () => {
+    const server = await startScripted(echo, { create: patient });
+    await client(server.url).post();
+    await eventually(() => expect(server.connections()).toBe(0), 4000);
+  });
+
+  test('on which a response is slow are not', async () => {
+    const held: Visit[] = [];
+    const server = await startScripted((visit) => {
+      held.push(visit);
+      const stream = visit.stream();
+      setTimeout(() => stream.end('data: 1\n\n'), 2600);
+    });
+    const outcome = await client(server.url).post();
+    if (outcome.kind !== 'response') throw new Error(outcome.reason);
+    await once(outcome.response, 'close');
+    expect(outcome.response.complete).toBe(true);
+  });
+
+  test('all end with the client', async () => {
+    const server = await startScripted(({ stream }) => void stream(': open\n\n'));
+    const { post, close } = client(server.url);
+    await Promise.all([post(), post(), post()]);
+    expect(server.connections()).toBe(3);
+    await close();
+    await eventually(() => expect(server.connections()).toBe(0));
+    expect(await post()).toMatchObject({ kind: 'failed', unsent: true });
+  });
+});
+
+describe('failures', () => {
+  test('a server that does not speak HTTP', async () => {
+    const port = await listenOnLoopback(net.createServer((socket) => socket.end('220 mail ready\r\n')));
+    expect(await client(`http://127.0.0.1:${port}/`).post()).toMatchObject({
+      kind: 'failed',
+      reason: 'what answers there does not speak HTTP',
+      unsent: false,
+    });
+  });
+
+  test('a server that does not speak TLS', async () => {
+    const server = await startScripted(echo);
+    expect(await client(`https://127.0.0.1:${server.port}/`).post()).toMatchObject({
+      reason: 'it does not speak TLS; is its address http:// instead?',
+      unsent: true,
+    });
+  });
+
+  test('a handshake that takes too long', async () => {
+    const port = await listenOnLoopback(net.createServer((socket) => atEnd('test', () => void socket.destroy())));
+    expect(await client(`https://127.0.0.1:${port}/`, { connectTimeoutMs: 100 }).post()).toMatchObject({
+      reason: 'it did not answer within 0.1 s',
+      unsent: true,
+    });
+  });
+});
+
+describe('names', () => {
+  test('that change their address to that of credentials are not called', async () => {
+    const server = await startScripted(echo);
+    names.set('rebind.example', ['127.0.0.1', '169.254.169.254']);
+    const { post, close } = client(`http://rebind.example:${server.port}/mcp`);
+    expect(await post('{"id":1}')).toMatchObject({ kind: 'response', status: 200 });
+    await close();
+    const second = client(`http://rebind.example:${server.port}/mcp`);
+    expect(await second.post()).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('clouds hand out credentials'),
+      unsent: true,
+      final: true,
+    });
+  });
+
+  test('are not even needed: such an address is not called either', async () => {
+    const { post } = client('http://169.254.169.254/latest/', { connectTimeoutMs: 500 });
+    expect(await post()).toMatchObject({ reason: expect.stringContaining('credentials'), unsent: true, final: true });
+  });
+
+  test('of such addresses end an upstream at once', async () => {
+    names.set('evil.example', ['169.254.169.254']);
+    const connection = connect('http://evil.example/mcp', { allowPlainHttp: true });
+    connection.send({ id: 0, method: 'initialize' });
+    expect(await connection.ended()).toMatchObject({ code: 'upstream_refused' });
+  });
+});
+
+describe('TLS', () => {
+  let key: string;
+  let cert: string;
+
+  beforeAll(() => {
+    const folder = temporaryDirectory('file');
+    const [keyFile, certFile] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
+    const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const files = ['-keyout', keyFile, '-out', certFile];
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    execFileSync('openssl', ['req', '-x509', ...kind, ...subject, ...files], { stdio: 'ignore' });
+    key = readFileSync(keyFile, 'utf8');
+    cert = readFileSync(certFile, 'utf8');
+  });
+  afterAll(() => names.clear());
+
+  const start = () =>
+    startScripted(echo, { create: (listener: RequestListener) => https.createServer({ key, cert }, listener) });
+
+  test('with an authority of one’s own', async () => {
+    const server = await start();
+    const connection = await openSession(`https://127.0.0.1:${server.port}/mcp`, { ca: cert });
+    connection.send({ id: 1, method: 'tools/call' });
+    expect(await connection.answerTo(1)).toMatchObject({ result: {} });
+  });
+
+  test('without it, the certificate is not trusted', async () => {
+    const server = await start();
+    const connection = connect(`https://127.0.0.1:${server.port}/mcp`);
+    connection.send({ id: 0, method: 'initialize' });
+    const end = await connection.ended();
+    expect(end).toMatchObject({ code: 'upstream_unreachable' });
+    expect(end.reason).toMatch(/its certificate is not trusted \(DEPTH_ZERO_SELF_SIGNED_CERT\); .*--upstream-ca$/);
+    expect(server.visits).toEqual([]);
+  });
+
+  test('with a certificate for another host', async () => {
+    const server = await start();
+    names.set('other.example', ['127.0.0.1']);
+    const connection = connect(`https://other.example:${server.port}/mcp`, { ca: cert });
+    connection.send({ id: 0, method: 'initialize' });
+    expect((await connection.ended()).reason).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
+  });
+});

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { within } from '../harness/eventually.ts';
+import { connections, type Connected } from './streams-world.ts';
+import { protocols } from './web.ts';
+
+const large = Buffer.from(`: ${'x'.repeat(64 * 1024)}\n\n`);
+
+describe.each(protocols)('an event stream over %s', (protocol) => {
+  const begin = async (): Promise<Connected> => (await connections(protocol))();
+
+  test('goes out with headers that keep proxies from holding it back, until it is ended', async () => {
+    const { ours, theirs } = await begin();
+    expect(ours.isOpen()).toBe(true);
+    expect(ours.write(': one\n\n')).toBe(true);
+    ours.end(Buffer.from(': two\n\n'));
+    expect(ours.isOpen()).toBe(false);
+    expect(ours.write(': three\n\n')).toBe(true);
+    ours.end();
+    const { status, headers, body } = await theirs;
+    expect([status, await body()]).toEqual([200, ': one\n\n: two\n\n']);
+    expect(headers).toMatchObject({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    });
+  });
+
+  test('is kept alive when nothing was said since the last time', async () => {
+    const { ours, theirs } = await begin();
+    ours.keepAlive();
+    ours.write(': x\n\n');
+    ours.keepAlive();
+    ours.keepAlive();
+    ours.end();
+    ours.keepAlive();
+    expect((await (await theirs).body()).match(/: keep-alive\n\n/g)).toHaveLength(1);
+  });
+
+  test('is closed when its client has gone, and everything that comes later is harmless', async () => {
+    const { ours, theirs, closed } = await begin();
+    ours.write(': x\n\n');
+    (await theirs).hangUp();
+    await within(15_000, 'the end of the response', closed);
+    expect([ours.isOpen(), ours.isWritable(), ours.write(': y\n\n')]).toEqual([false, true, true]);
+    ours.keepAlive();
+    ours.end();
+  });
+
+  test('whose client takes nothing for six looks is cut off', async () => {
+    const { ours, theirs, closed } = await begin();
+    // More than any buffer on the way holds, and nobody reads.
+    for (let sent = 0; sent < 400; sent++) ours.write(large);
+    (await theirs).stream.on('error', () => {});
+    let looks = 0;
+    while (ours.isOpen() && looks++ < 10_000) {
+      ours.keepAlive();
+      // oxlint-disable-next-line no-await-in-loop -- what can be sent is sent between the looks
+      await new Promise(setImmediate);
+    }
+    expect(looks).toBeGreaterThan(5);
+    await within(15_000, 'the end', closed);
+  });
+
+  test('tells when its client does not read, and when it reads again', async () => {
+    const { ours, theirs } = await begin();
+    let sent = 0;
+    while (ours.write(large) && sent < 10_000) sent++;
+    expect([sent < 10_000, ours.isWritable()]).toEqual([true, false]);
+    const writable = new Promise<void>((resolve) => ours.whenWritable(resolve));
+    const { stream } = await theirs;
+    stream.resume();
+    await within(15_000, 'the client to be writable', writable);
+    ours.end();
+  });
+});

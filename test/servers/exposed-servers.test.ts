@@ -1,0 +1,155 @@
+import { describe, expect, test } from 'vitest';
+import { ExposeError } from '../../src/errors.ts';
+import type { ServerSource } from '../../src/servers/connector.ts';
+import type { ExposedServer } from '../../src/servers/exposed-server.ts';
+import { createExposedServers, unnamed, type ExposedServers } from '../../src/servers/exposed-servers.ts';
+
+const never = new AbortController().signal;
+
+const source = (url: string): ServerSource => ({ kind: 'http', url, headers: new Map() });
+
+interface World {
+  readonly servers: ExposedServers;
+  /** What happened, in order: `made a`, `begun a`, `described a`, `closed a`. */
+  readonly log: string[];
+}
+
+/** Servers in memory; a URL that contains `broken` fails to describe itself, `impossible` cannot even be made. */
+function world(): World {
+  const log: string[] = [];
+  const servers = createExposedServers({
+    async create(name = 'the only one', made): Promise<ExposedServer> {
+      const url = made.kind === 'stdio' ? '' : made.url;
+      if (url.includes('impossible')) throw new ExposeError('upstream_url_refused', 'no such URL');
+      log.push(`made ${name}`);
+      const endpoint = { handle() {}, drain: async () => {}, close() {} };
+      return {
+        ...(name === 'the only one' ? {} : { name }),
+        mcp: endpoint,
+        sse: { ...endpoint, handleMessage() {} },
+        readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }),
+        begin: () => void log.push(`begun ${name}`),
+        async describe() {
+          log.push(`described ${name}`);
+          if (url.includes('broken')) throw new ExposeError('upstream_unreachable', 'nobody there');
+          return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
+        },
+        drain: async () => void log.push(`drained ${name}`),
+        close: async () => void log.push(`closed ${name}`),
+      };
+    },
+  });
+  return { servers, log };
+}
+
+describe('the servers of a run', () => {
+  test('one without a name is at /mcp and is called what it calls itself', async () => {
+    const { servers, log } = world();
+    await servers.set(new Map([[unnamed, source('a')]]), never);
+    expect(servers.reports()).toMatchObject([{ name: 'server of a', path: '/mcp', error: undefined }]);
+    expect(servers.directory.only()).toBeDefined();
+    // Alone, it has the machine to itself: both of its processes start at once.
+    expect(log).toEqual(['made the only one', 'begun the only one', 'described the only one']);
+  });
+
+  test('several are at their names, and nobody starts a second process before the first has answered', async () => {
+    const { servers, log } = world();
+    await servers.set(
+      new Map([
+        ['a', source('a')],
+        ['b', source('b')],
+      ]),
+      never,
+    );
+    expect(servers.reports().map(({ path }) => path)).toEqual(['/a/mcp', '/b/mcp']);
+    expect(log.indexOf('begun a')).toBeGreaterThan(log.indexOf('described a'));
+  });
+
+  test('that are broken are served all the same, and those that are impossible are not', async () => {
+    const { servers } = world();
+    await servers.set(
+      new Map([
+        ['good', source('good')],
+        ['bad', source('broken')],
+        ['worse', source('impossible')],
+      ]),
+      never,
+    );
+    expect(servers.reports().map(({ name, error }) => [name, error?.message])).toEqual([
+      ['good', undefined],
+      ['bad', 'nobody there'],
+      ['worse', 'no such URL'],
+    ]);
+    expect(['good', 'bad', 'worse'].map((name) => servers.directory.find(name) !== undefined)).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  test('that have not changed are not touched by a change', async () => {
+    const { servers, log } = world();
+    await servers.set(
+      new Map([
+        ['stays', source('1')],
+        ['goes', source('2')],
+        ['changes', source('3')],
+      ]),
+      never,
+    );
+    const stays = servers.directory.find('stays');
+    log.length = 0;
+    await servers.set(
+      new Map([
+        ['comes', source('4')],
+        ['changes', source('5')],
+        ['stays', source('1')],
+      ]),
+      never,
+    );
+    expect(servers.directory.find('stays')).toBe(stays);
+    expect(servers.directory.find('goes')).toBeUndefined();
+    expect(log.toSorted()).toEqual([
+      'begun changes',
+      'begun comes',
+      'closed changes',
+      'closed goes',
+      'described changes',
+      'described comes',
+      'made changes',
+      'made comes',
+    ]);
+    expect(servers.reports().map(({ name }) => name)).toEqual(['comes', 'changes', 'stays']);
+  });
+
+  test('are changed one change after the other', async () => {
+    const { servers } = world();
+    const changes = ['1', '2', '3'].map((url) => servers.set(new Map([['a', source(url)]]), never));
+    await Promise.all(changes);
+    expect(servers.reports()).toMatchObject([{ description: { name: 'server of 3' } }]);
+  });
+
+  test('are all drained and closed, and nothing comes after', async () => {
+    const { servers, log } = world();
+    await servers.set(
+      new Map([
+        ['a', source('1')],
+        ['b', source('2')],
+      ]),
+      never,
+    );
+    log.length = 0;
+    await servers.drain();
+    await servers.close();
+    await servers.set(new Map([['c', source('3')]]), never);
+    expect(log).toEqual(['drained a', 'drained b', 'closed a', 'closed b']);
+  });
+
+  test('are not waited for once the start is given up', async () => {
+    const { servers } = world();
+    const given = AbortSignal.abort(new Error('given up'));
+    await expect(servers.set(new Map([['a', source('broken')]]), given)).rejects.toThrow('given up');
+    await servers.set(new Map([['a', source('fine')]]), never);
+    expect(servers.reports()).toMatchObject([{ description: { name: 'server of fine' } }]);
+  });
+});
