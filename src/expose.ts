@@ -7,6 +7,7 @@ import { ExposeError } from './errors.ts';
 import { createExposedServer, type ServerSettings } from './servers/exposed-server.ts';
 import { createExposedServers, type ServerReport } from './servers/exposed-servers.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
+import { createBodyReader, defaultMaxBodyBytes } from './http/body.ts';
 import { createCors } from './http/cors.ts';
 import { createEventStore } from './http/event-store.ts';
 import { createHandler } from './http/handler.ts';
@@ -81,6 +82,8 @@ export interface ExposeOptions extends ServerSettings {
   readonly name?: string | undefined;
   /** Addresses that `tunnel: 'lan'` listens on. Default: all of this machine's that a network can reach. */
   readonly lanAddresses?: readonly string[] | undefined;
+  /** Largest request body in bytes. Default 16 MiB. */
+  readonly maxBodyBytes?: number | undefined;
   /** Origins whose browser pages may use the server (CORS), as browsers write them: `https://app.example`. */
   readonly allowOrigins?: readonly string[] | undefined;
   /** Gives up starting; later use `close`. */
@@ -145,6 +148,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 
   try {
     const eventStore = createEventStore();
+    const bodies = createBodyReader({ maxBytes: options.maxBodyBytes ?? defaultMaxBodyBytes });
     const servers = createExposedServers({
       create(name, serverSource) {
         const named = name === undefined ? {} : { server: name };
@@ -154,6 +158,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
           settings: options,
           watchdog,
           eventStore,
+          bodies,
           onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
           onWarning: (message) => warn(name === undefined ? message : `${name}: ${message}`),
           onSessions: (open) => onEvent({ type: 'sessions', open, ...named }),

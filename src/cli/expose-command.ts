@@ -128,6 +128,9 @@ function serverEvent({ name, path, description, error }: ServerReport): Readonly
   return { name, path, era, protocolVersion, tools };
 }
 
+/** As much of a method's name is shown, in characters: callers choose it. */
+const maxMethodLength = 64;
+
 /** Prints what happens while a server is being exposed. */
 export function showEvent(output: Output, event: ExposeEvent): void {
   switch (event.type) {
@@ -164,7 +167,11 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       return;
     case 'request': {
       const { method, durationMs } = event;
-      output.event({ event: 'request', method, durationMs: Math.round(durationMs * 1000) / 1000 });
+      output.event({
+        event: 'request',
+        method: method.slice(0, maxMethodLength),
+        durationMs: Math.round(durationMs * 1000) / 1000,
+      });
     }
   }
 }

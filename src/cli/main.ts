@@ -6,6 +6,7 @@ import { ExposeError } from '../errors.ts';
 import { applyEnvironmentTwins, isTwinOn } from './environment-twins.ts';
 import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from './ineffective-options.ts';
 import { createOutput, type Output } from './output.ts';
+import { watchParent } from './parent-watch.ts';
 import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
 
 /** What a command gets beside its options. */
@@ -49,6 +50,12 @@ export async function main(argv: readonly string[]): Promise<void> {
         }),
       onForcedExit() {},
     };
+    // As when the terminal is closed.
+    const stopWatching = watchParent(() => {
+      endedBy ??= 'SIGHUP';
+      ending.abort(new ExposeError('internal', 'the program that started mcp-expose has ended'));
+    });
+    ending.signal.addEventListener('abort', stopWatching);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
         if (endedBy !== undefined) {

@@ -3,20 +3,96 @@ import type { HttpRequest } from './message.ts';
 /** Largest body of a request, in bytes. */
 export const defaultMaxBodyBytes: number = 16 * 1024 * 1024;
 
+/** What the bodies that are being read may hold together, in bytes; further ones wait, and are not read meanwhile. */
+const defaultMaxTotalBytes: number = 256 * 1024 * 1024;
+
+/** Smaller ones are not counted, in bytes: as much waits in the buffers of a connection anyway. */
+const minCountedBytes: number = 64 * 1024;
+
 export type Body = Buffer | 'too large' | 'cut off';
 
-/** Reads a request's body whole, or stops as soon as it is larger than `maxBytes`. Never rejects. */
-export function readBody(request: HttpRequest, maxBytes: number): Promise<Body> {
-  if (Number(request.headers['content-length']) > maxBytes) return Promise.resolve('too large');
+export interface BodyReader {
+  /** Largest body, in bytes. */
+  readonly maxBytes: number;
+  /** Reads a request's body whole, or stops as soon as it is larger than may be. Never rejects. */
+  read(request: HttpRequest): Promise<Body>;
+}
+
+export interface BodyReaderOptions {
+  readonly maxBytes: number;
+  /** Default 256 MiB, and never less than one body of the largest size. */
+  readonly maxTotalBytes?: number | undefined;
+}
+
+/** Reads bodies, of which each and all together are bounded. */
+export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalBytes }: BodyReaderOptions): BodyReader {
+  const room = Math.max(maxBytes, maxTotalBytes);
+  let reserved = 0;
+  /** Those that wait for room, in order. */
+  const waiting = new Set<() => void>();
+
+  function release(bytes: number): void {
+    reserved -= bytes;
+    for (const tryAgain of waiting) tryAgain();
+  }
+
+  /** Room for all of a body at once: two that wait for each other in the middle would wait for ever. */
+  function reserve(request: HttpRequest, bytes: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const attempt = (): void => {
+        if (reserved + bytes > room) return;
+        reserved += bytes;
+        settle(true);
+      };
+      const settle = (isThere: boolean): void => {
+        waiting.delete(attempt);
+        request.off('close', leave);
+        resolve(isThere);
+      };
+      const leave = (): void => settle(false);
+      request.once('close', leave);
+      waiting.add(attempt);
+      attempt();
+    });
+  }
+
+  return {
+    maxBytes,
+    async read(request) {
+      const announced = Number(request.headers['content-length'] ?? 0);
+      if (announced > maxBytes) return 'too large';
+      let held = 0;
+      const hold = async (bytes: number): Promise<boolean> => {
+        if (!(await reserve(request, bytes))) return false;
+        held = bytes;
+        return true;
+      };
+      if (announced > minCountedBytes && !(await hold(announced))) return 'cut off';
+      // A size that was not announced may turn out to be any.
+      const body = await readWhole(request, maxBytes, held === 0 ? () => hold(maxBytes) : undefined);
+      if (held > 0) release(held);
+      // The end of an HTTP/2 connection looks like that of the body.
+      return Buffer.isBuffer(body) && body.length < announced ? 'cut off' : body;
+    },
+  };
+}
+
+/** @param whenLarge asked once, when the body outgrows what is not counted; nothing is read until it resolves. */
+function readWhole(request: HttpRequest, maxBytes: number, whenLarge?: () => Promise<boolean>): Promise<Body> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let ask = whenLarge;
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
       chunks.push(chunk);
       if (size > maxBytes) {
         request.off('data', onData);
         resolve('too large');
+      } else if (size > minCountedBytes && ask !== undefined) {
+        request.pause();
+        void ask().then(() => request.resume());
+        ask = undefined;
       }
     };
     request.on('data', onData);

@@ -9,6 +9,7 @@ import { rpcCode, type RpcBatch, type RequestId, type RpcRequest } from '../mcp/
 import { batchRevision, legacyRevisions, primingRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
 import { createBatchReply } from './batch-reply.ts';
+import type { BodyReader } from './body.ts';
 import { createEventStore, type EventStore } from './event-store.ts';
 import { createEventStream, keepAliveMs, type EventStream } from './event-stream.ts';
 import { answerEmpty, refuse } from './json-answer.ts';
@@ -33,7 +34,8 @@ export interface RequestReport {
 
 export interface McpEndpointOptions {
   readonly sessions: Sessions;
-  readonly maxBodyBytes: number;
+  /** Reads the bodies of requests; several endpoints share one. */
+  readonly bodies: BodyReader;
   /** Called after each request. Leave it out where nobody watches: it costs on every call. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
   /** Where sent events are kept; several endpoints can share one. Default: a store of its own. */
@@ -54,7 +56,7 @@ export interface McpEndpoint {
 
 /** The Streamable HTTP transport for sessions (MCP 2025-03-26 to 2025-11-25, "Streamable HTTP"). */
 export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
-  const { sessions, maxBodyBytes, onRequest, eventStore = createEventStore() } = options;
+  const { sessions, bodies, onRequest, eventStore = createEventStore() } = options;
   const { retryMs = defaultRetryMs, graceMs = defaultGraceMs } = options;
   /** Answers that requests wait for. */
   const replies = createLiveList<Live>();
@@ -79,7 +81,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     }
     const sessionId = valueOf(request, sessionHeader);
     const addressed = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
-    const message = await readPost(request, response, { maxBodyBytes, isDraining, session: addressed });
+    const message = await readPost(request, response, { bodies, isDraining, session: addressed });
     if (message === undefined) return;
     if (message.kind === 'batch') {
       postBatch(request, response, message, caller);

@@ -2,7 +2,7 @@ import type { Refusal } from '../bridge/channel.ts';
 import type { Session } from '../bridge/session.ts';
 import { isJson } from '../mcp/headers.ts';
 import { parseMessages, type RequestId, type RpcBatch, type RpcMessage } from '../mcp/json-rpc.ts';
-import { readBody } from './body.ts';
+import type { BodyReader } from './body.ts';
 import { refuse } from './json-answer.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';
 
@@ -10,7 +10,7 @@ import type { HttpRequest, HttpResponse } from './message.ts';
 const retryAfterSeconds = '5';
 
 export interface PostOptions {
-  readonly maxBodyBytes: number;
+  readonly bodies: BodyReader;
   readonly isDraining: () => boolean;
   /** The session that it is for, where it has one: its body is not read while the server leaves much unread. */
   readonly session: Session | undefined;
@@ -20,7 +20,7 @@ export interface PostOptions {
 export async function readPost(
   request: HttpRequest,
   response: HttpResponse,
-  { maxBodyBytes, isDraining, session }: PostOptions,
+  { bodies, isDraining, session }: PostOptions,
 ): Promise<RpcMessage | RpcBatch | undefined> {
   if (!isJson(request.headers['content-type'])) {
     refuse(request, response, { status: 415, message: 'the Content-Type must be application/json' });
@@ -30,14 +30,14 @@ export async function readPost(
     // oxlint-disable-next-line no-await-in-loop -- others may have filled it again in the meantime
     if (!(await whenServerReads(session, response))) return undefined;
   }
-  const body = await readBody(request, maxBodyBytes);
+  const body = await bodies.read(request);
   if (body === 'cut off') return undefined;
   if (isDraining()) {
     refuseDraining(request, response);
     return undefined;
   }
   if (body === 'too large') {
-    const message = `the body is larger than ${maxBodyBytes} bytes`;
+    const message = `the body is larger than ${bodies.maxBytes} bytes`;
     refuse(request, response, { status: 413, message });
     return undefined;
   }

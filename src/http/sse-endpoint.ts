@@ -8,6 +8,7 @@ import { classify } from '../mcp/classify.ts';
 import { accepts, revisionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint, eventStreamType } from '../mcp/sse.ts';
+import type { BodyReader } from './body.ts';
 import { createEventStream, keepAliveMs, type EventStream } from './event-stream.ts';
 import { refuse } from './json-answer.ts';
 import type { RequestReport } from './mcp-endpoint.ts';
@@ -26,7 +27,8 @@ const accepted = Buffer.from('Accepted');
 
 export interface SseEndpointOptions {
   readonly sessions: Sessions;
-  readonly maxBodyBytes: number;
+  /** Reads the bodies of requests; several endpoints share one. */
+  readonly bodies: BodyReader;
   /** How long a connection may be open without `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
   /** As in `McpEndpointOptions`. */
@@ -64,7 +66,7 @@ interface Connection {
  * come on one stream, and the session ends with it.
  */
 export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
-  const { sessions, maxBodyBytes, startTimeoutMs, onRequest, maxWaiting = defaultMaxWaiting } = options;
+  const { sessions, bodies, startTimeoutMs, onRequest, maxWaiting = defaultMaxWaiting } = options;
   const connections = new Map<string, Connection>();
   /** Those without a session, the oldest first. */
   const waiting = new Set<Connection>();
@@ -111,7 +113,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
   async function receive(request: HttpRequest, response: HttpResponse, caller: Caller): Promise<void> {
     const known = find(request, response, caller);
     if (known === undefined) return;
-    const message = await readPost(request, response, { maxBodyBytes, isDraining, session: known.session });
+    const message = await readPost(request, response, { bodies, isDraining, session: known.session });
     if (message === undefined) return;
     // It may have ended while the body was on its way.
     const connection = find(request, response, caller);

@@ -7,7 +7,7 @@ import { createUpstreamHealth } from '../bridge/supervision/upstream-health.ts';
 import type { Upstream } from '../bridge/upstream/upstream.ts';
 import type { Watchdog } from '../bridge/upstream/watchdog.ts';
 import { createConnector, type ConnectionSettings, type ServerSource } from './connector.ts';
-import { defaultMaxBodyBytes } from '../http/body.ts';
+import type { BodyReader } from '../http/body.ts';
 import type { Readiness, ServedServer } from '../http/directory.ts';
 import type { EventStore } from '../http/event-store.ts';
 import { createMcpEndpoint, type RequestReport } from '../http/mcp-endpoint.ts';
@@ -26,7 +26,6 @@ export interface ServerSettings extends ConnectionSettings {
   readonly isolation?: 'session' | 'shared' | undefined;
   readonly warm?: number | undefined;
   readonly restart?: 'on-exit' | 'never' | undefined;
-  readonly maxBodyBytes?: number | undefined;
   readonly maxSessions?: number | undefined;
   readonly idleTimeoutMs?: number | undefined;
   readonly startTimeoutMs?: number | undefined;
@@ -40,6 +39,8 @@ export interface ExposedServerOptions {
   readonly watchdog: Watchdog;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
+  /** Reads what is sent to any of them. */
+  readonly bodies: BodyReader;
   readonly onStderr: (line: string) => void;
   readonly onWarning: (message: string) => void;
   /** Called with the number of open sessions whenever it changes. */
@@ -61,9 +62,8 @@ export interface ExposedServer extends ServedServer {
 
 /** @throws ExposeError as `createConnector` does. */
 export async function createExposedServer(options: ExposedServerOptions): Promise<ExposedServer> {
-  const { name, source, settings, watchdog, eventStore, onStderr, onWarning, onSessions, onRequest } = options;
+  const { name, source, settings, watchdog, eventStore, bodies, onStderr, onWarning, onSessions, onRequest } = options;
   const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session' } = settings;
-  const { maxBodyBytes = defaultMaxBodyBytes } = settings;
   const connect = await createConnector({ source, settings, watchdog, onStderr, onWarning });
   const health = createUpstreamHealth();
   const isProcess = source.kind === 'stdio';
@@ -92,8 +92,8 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
     onChange: onSessions,
     onWarning,
   });
-  const mcp = createMcpEndpoint({ sessions, maxBodyBytes, eventStore, onRequest });
-  const sse = createSseEndpoint({ sessions, maxBodyBytes, startTimeoutMs, onRequest });
+  const mcp = createMcpEndpoint({ sessions, bodies, eventStore, onRequest });
+  const sse = createSseEndpoint({ sessions, bodies, startTimeoutMs, onRequest });
 
   const descriptions = new Set<Upstream>();
   async function describe(signal: AbortSignal): Promise<ServerDescription> {

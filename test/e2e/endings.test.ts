@@ -1,18 +1,23 @@
 // However it ends, nothing of it is left running.
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, within } from '../harness/eventually.ts';
 import { type Exposed, launchExpose, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
+import { atEnd } from '../harness/lifetime.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import {
+  childMark,
   childrenWithMark,
   descendants,
   isAlive,
   killIfAlive,
   type ProcessInfo,
+  processInfo,
   processesWithMark,
 } from '../harness/processes.ts';
-import { fixture } from '../harness/program.ts';
+import { bin, fixture } from '../harness/program.ts';
 import { openSession, type RawSession } from '../harness/raw-mcp.ts';
 
 /** Two sessions, so that there are children that serve somebody; returns all processes that belong to the run. */
@@ -134,6 +139,28 @@ test('Ctrl+C while the server is still starting ends both', async () => {
   await eventually(() => expect(childrenWithMark(exposed.mark)).not.toEqual([]));
   expect(await exposed.stop('SIGINT')).toBe(130);
   expectNothingLeft(exposed);
+});
+
+test('the death of the program that started it and reads what it prints ends it', async () => {
+  const mark = randomUUID();
+  const args = [bin, '--json', '--tunnel', 'none', '--env', `${childMark}=${mark}`, '--', ...fixture('echo')];
+  // Starts mcp-expose with pipes, tells its process id once it is ready, and waits to be killed.
+  const script = `
+    const child = require('node:child_process').spawn(process.execPath, ${JSON.stringify(args)}, { stdio: 'pipe' });
+    child.stdout.once('data', () => console.log(child.pid));
+    setInterval(() => {}, 1000);`;
+  const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  atEnd('test', () => killIfAlive(parent.pid ?? process.pid));
+  const printed = new Promise<string>((resolve) => {
+    parent.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString()));
+  });
+  const pid = Number(await within(20_000, 'mcp-expose to be ready', printed));
+  atEnd('test', () => killIfAlive(pid));
+  const started = processInfo(pid);
+  if (started === undefined) throw new Error('mcp-expose is not there');
+  await eventually(() => expect(childrenWithMark(mark)).not.toEqual([]));
+  parent.kill('SIGKILL');
+  await eventually(() => expect([isAlive(started), childrenWithMark(mark)]).toEqual([false, []]), 15_000);
 });
 
 test('with --json the last line says that it closed', async () => {

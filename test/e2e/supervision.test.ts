@@ -1,10 +1,12 @@
 // What happens when a server ends by itself: its calls fail with the reason, its session lives on.
+import { rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
 import { startExpose, type Exposed } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { childrenWithMark, killIfAlive } from '../harness/processes.ts';
-import { fixture } from '../harness/program.ts';
+import { fixture, temporaryDirectory } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
 import { openSession, type RawSession } from '../harness/raw-mcp.ts';
 
@@ -157,4 +159,17 @@ test('a session without any message ends after --idle-timeout, though its stream
   await general.ended;
   expect((await session.post({ jsonrpc: '2.0', id: 3, method: 'tools/list' })).status).toBe(404);
   await eventually(() => expect(childrenWithMark(exposed.mark)).toEqual([]));
+});
+
+test('a session that lives does not make /readyz say that others could begin', async () => {
+  const command = path.join(temporaryDirectory(), 'server');
+  const [node = '', script = ''] = fixture('echo');
+  await writeFile(command, `#!/bin/sh\nexec "${node}" "${script}"\n`, { mode: 0o755 });
+  const exposed = await startExpose({ server: [command], args: ['--warm', '0'] });
+  const lives = await openSession(exposed.url, exposed.token);
+  await rename(command, `${command}.aside`);
+  await expect(openSession(exposed.url, exposed.token)).rejects.toThrow('initialize');
+  expect((await readiness(exposed))[0]).toBe(503);
+  expect((await lives.call(2, 'ping')).result).toEqual({});
+  expect((await readiness(exposed))[0]).toBe(503);
 });

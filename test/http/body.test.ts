@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { readBody, type Body } from '../../src/http/body.ts';
+import { createBodyReader, type Body } from '../../src/http/body.ts';
 import { gate } from '../harness/gate.ts';
-import { protocols, startWeb, type Protocol, type Question } from './web.ts';
+import { protocols, startWeb, type Handler, type Protocol, type Question } from './web.ts';
 
-/** What `readBody` makes of a request. */
+/** What a reader makes of a request. */
 async function read(protocol: Protocol, maxBytes: number, question: Question): Promise<Body> {
   let result: Body = 'cut off';
   const web = await startWeb(protocol, (request, response) => {
     void answer();
     async function answer(): Promise<void> {
-      result = await readBody(request, maxBytes);
+      result = await createBodyReader({ maxBytes }).read(request);
       request.resume();
       response.writeHead(200, {});
       response.end();
@@ -52,7 +52,7 @@ describe.each(protocols)('over %s', (protocol) => {
     const web = await startWeb(protocol, (request, response) => {
       void refuseIt();
       async function refuseIt(): Promise<void> {
-        result = await readBody(request, 1000);
+        result = await createBodyReader({ maxBytes: 1000 }).read(request);
         open();
         response.writeHead(413, {});
         response.end();
@@ -74,7 +74,7 @@ describe.each(protocols)('over %s', (protocol) => {
       request.once('data', begun.open);
       void keep();
       async function keep(): Promise<void> {
-        results.push(await readBody(request, 1000));
+        results.push(await createBodyReader({ maxBytes: 1000 }).read(request));
         open();
       }
     });
@@ -87,5 +87,74 @@ describe.each(protocols)('over %s', (protocol) => {
     await opened;
     await answer;
     expect(results).toEqual(['cut off']);
+  });
+
+  test('bodies that are too large together are read one after the other', async () => {
+    const bodies = createBodyReader({ maxBytes: 1_000_000, maxTotalBytes: 1_000_000 });
+    const seen: string[] = [];
+    const parts = Array.from({ length: 8 }, () => 'x'.repeat(50_000));
+    const begun = gate();
+    const web = await startWeb(protocol, (request, response) => {
+      void answer();
+      async function answer(): Promise<void> {
+        const name = String(request.headers['x-name']);
+        begun.open();
+        const body = await bodies.read(request);
+        seen.push(`${name}: ${body.length}`);
+        response.writeHead(200, {});
+        response.end();
+      }
+    });
+    const slow = new Readable({ read() {} });
+    const first = web.ask({ method: 'POST', headers: { 'x-name': 'slow', 'content-length': '600000' }, body: slow });
+    await begun.opened;
+    // One that tells its size, and one that does not.
+    const second = web.ask({
+      method: 'POST',
+      headers: { 'x-name': 'waits', 'content-length': '500000' },
+      body: 'x'.repeat(500_000),
+    });
+    const third = web.ask({ method: 'POST', headers: { 'x-name': 'waits too' }, body: Readable.from(parts) });
+    await web.ask({ method: 'POST', headers: { 'x-name': 'small' }, body: 'x'.repeat(1000) });
+    expect(seen).toEqual(['small: 1000']);
+    slow.push('x'.repeat(600_000));
+    slow.push(null);
+    await Promise.all([first, second, third]);
+    expect(seen.slice(0, 2)).toEqual(['small: 1000', 'slow: 600000']);
+    expect(seen.slice(2).toSorted()).toEqual(['waits too: 400000', 'waits: 500000']);
+  });
+
+  test('one whose client leaves while it waits takes no room', async () => {
+    const bodies = createBodyReader({ maxBytes: 1_000_000, maxTotalBytes: 1_000_000 });
+    const results: Body[] = [];
+    const left = gate();
+    const arrived = gate();
+    let arrivals = 0;
+    const handler: Handler = (request, response) => {
+      request.on('error', () => {});
+      response.on('error', () => {});
+      if (++arrivals === 2) arrived.open();
+      void answer();
+      async function answer(): Promise<void> {
+        const body = await bodies.read(request);
+        results.push(body);
+        if (results.length === 2) left.open();
+        if (body === 'cut off') return;
+        response.writeHead(200, {});
+        response.end();
+      }
+    };
+    const web = await startWeb(protocol, handler);
+    const both = [1, 2].map(() => {
+      const body = new Readable({ read() {} });
+      body.push('x');
+      return web.ask({ method: 'POST', headers: { 'content-length': '900000' }, body }).catch(() => undefined);
+    });
+    await arrived.opened;
+    web.hangUpAll();
+    await Promise.all([...both, left.opened]);
+    const next = await startWeb(protocol, handler);
+    const answer = await next.ask({ method: 'POST', body: 'x'.repeat(900_000) });
+    expect([answer.status, results.slice(0, 2)]).toEqual([200, ['cut off', 'cut off']]);
   });
 });

@@ -2,6 +2,7 @@
 import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createSessions } from '../../src/bridge/sessions.ts';
+import { createBodyReader } from '../../src/http/body.ts';
 import { createCors } from '../../src/http/cors.ts';
 import { createDirectory } from '../../src/http/directory.ts';
 import { createHandler } from '../../src/http/handler.ts';
@@ -75,8 +76,9 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
     onWarning() {},
   });
   const onRequest = (report: RequestReport): unknown => reports.push(report);
-  const mcp = createMcpEndpoint({ sessions, maxBodyBytes, onRequest, ...options.resumption });
-  const sse = createSseEndpoint({ sessions, maxBodyBytes, startTimeoutMs: 60_000, onRequest, ...options.sse });
+  const bodies = createBodyReader({ maxBytes: maxBodyBytes });
+  const mcp = createMcpEndpoint({ sessions, bodies, onRequest, ...options.resumption });
+  const sse = createSseEndpoint({ sessions, bodies, startTimeoutMs: 60_000, onRequest, ...options.sse });
   const hosts = createHostList({ allowedOrigins: allowOrigins });
   const guard = createGuard({ hosts, token: 'token' in options ? options.token : token });
   const directory = createDirectory();

@@ -4,7 +4,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 /** What is known of a server from all connections to it. */
 export interface UpstreamHealthReport {
   /**
-   * `down` from an end that nobody has asked for until any connection is heard again; otherwise `up` while a connection
+   * `down` from an end that nobody has asked for until a connection that began after it is heard; otherwise `up` while a connection
    * lives that has been heard, and `unknown` while there is none.
    */
   readonly state: 'up' | 'down' | 'unknown';
@@ -36,6 +36,9 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
   let lastHeardAt: number | undefined;
   let failedAt: number | undefined;
   let failure: string | undefined;
+  /** Connections by their start: the newest, and the newest that failed. */
+  let newest = 0;
+  let newestFailed = 0;
 
   return {
     watch(upstream) {
@@ -44,6 +47,7 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
       return {
         ...upstream,
         start(events) {
+          const place = ++newest;
           children++;
           upstream.start({
             ...events,
@@ -51,14 +55,15 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
               if (!isHeard) heardChildren++;
               isHeard = true;
               lastHeardAt = clock.now();
-              // What is said on the way out proves nothing.
-              if (!isExpectedToEnd) failure = undefined;
+              // That an older one still lives does not mean that another one could be made; a last word proves nothing.
+              if (!isExpectedToEnd && place > newestFailed) failure = undefined;
               events.onMessage(message, origin);
             },
             onClose(end) {
               children--;
               if (isHeard) heardChildren--;
               if (!isExpectedToEnd) {
+                newestFailed = Math.max(newestFailed, place);
                 failure = end.reason;
                 failedAt = clock.now();
               }

@@ -59,18 +59,20 @@ test('it is up as soon as one has said something, and remembers when', () => {
   expect(health.report()).toEqual({ state: 'up', children: 2, restarts: 0, lastHeardAt: at, failedAt: undefined });
 });
 
-test('it is down from an end that nobody asked for, until any one is heard again', () => {
+test('it is down from an end that nobody asked for, until one that began later is heard', () => {
   const { health, clock, start } = world();
   const failedAt = clock.now();
-  const [first, second] = [start(), start()];
+  const [older, first, second] = [start(), start(), start()];
   first.server.say(word);
   second.server.say(word);
   first.server.die({ reason: 'the server exited with code 3' });
-  const down = { state: 'down', reason: 'the server exited with code 3', children: 1, failedAt };
+  const down = { state: 'down', reason: 'the server exited with code 3', children: 2, failedAt };
   expect(health.report()).toMatchObject(down);
   clock.advance(1000);
+  older.server.say(word);
+  expect(health.report()).toMatchObject(down);
   second.server.say(word);
-  expect(health.report()).toMatchObject({ state: 'up', children: 1, failedAt });
+  expect(health.report()).toMatchObject({ state: 'up', children: 2, failedAt });
   expect(health.report()).not.toHaveProperty('reason');
 });
 
