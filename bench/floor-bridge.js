@@ -1,10 +1,13 @@
 // The floor: the least that Node can do between HTTP and a stdio server. One shared child, no checks, no sessions, no
-// credential, no limits. Run as `node bench/floor-bridge.js <server.js>`; prints `{"port":…}` once it listens.
+// credential, no limits; an answer is JSON, or an event stream when progress comes before it.
+// Run as `node bench/floor-bridge.js <server.js>`; prints `{"port":…}` once it listens.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 
 const newline = 0x0a;
 const digitZero = 0x30;
+const idMark = '"id":';
+const tokenMark = '"progressToken":';
 
 /** Up to here copying a message costs less than handing it on in two pieces. */
 const shortBytes = 4096;
@@ -37,7 +40,7 @@ const server = createServer((request, response) => {
   request.on('data', (/** @type {Buffer} */ chunk) => chunks.push(chunk));
   request.on('end', () => {
     const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-    const id = idOf(body);
+    const id = numberBehind(idMark, body);
     if (id === undefined) response.writeHead(202).end();
     else waiting[id % waiting.length] = response;
     write(child.stdin, body);
@@ -50,15 +53,36 @@ server.listen(0, '127.0.0.1', () => {
 
 /** @param {Buffer} line */
 function answer(line) {
-  const id = idOf(line);
-  if (id === undefined) return;
+  const id = numberBehind(idMark, line);
+  if (id === undefined) {
+    tellProgress(line);
+    return;
+  }
   const response = waiting[id % waiting.length];
   if (response === undefined) return;
   waiting[id % waiting.length] = undefined;
+  if (response.headersSent) {
+    response.end(eventOf(line), 'latin1');
+    return;
+  }
   response.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(line.length)]);
   // A short body in one piece with the head is one buffer less to hand to the system; a long one is not copied.
   if (line.length <= shortBytes) response.end(line.toString('latin1'), 'latin1');
   else response.end(line);
+}
+
+/** The bench's progress tokens are the ids of their calls, as those of the official SDK. @param {Buffer} line */
+function tellProgress(line) {
+  const token = numberBehind(tokenMark, line);
+  const response = token === undefined ? undefined : waiting[token % waiting.length];
+  if (response === undefined) return;
+  if (!response.headersSent) response.writeHead(200, ['Content-Type', 'text/event-stream']);
+  response.write(eventOf(line), 'latin1');
+}
+
+/** @param {Buffer} line */
+function eventOf(line) {
+  return `event: message\ndata: ${line.toString('latin1')}\n\n`;
 }
 
 /**
@@ -76,15 +100,19 @@ function write(stdin, line) {
   stdin.uncork();
 }
 
-/** The first number behind an `"id":`. Good enough for what the bench sends. @param {Buffer} message */
-function idOf(message) {
-  const start = message.indexOf('"id":') + 5;
-  if (start === 4) return undefined;
-  let id = 0;
+/**
+ * The number behind the first such mark. Good enough for what the bench sends.
+ * @param {string} mark
+ * @param {Buffer} message
+ */
+function numberBehind(mark, message) {
+  const start = message.indexOf(mark) + mark.length;
+  if (start < mark.length) return undefined;
+  let number = 0;
   for (let at = start; at < message.length; at++) {
     const digit = (message[at] ?? 0) - digitZero;
     if (digit < 0 || digit > 9) break;
-    id = id * 10 + digit;
+    number = number * 10 + digit;
   }
-  return id;
+  return number;
 }

@@ -1,103 +1,165 @@
-// The load generator. Runs in the bench process, never in a measured one.
-import { Agent, request as httpRequest } from 'node:http';
+// The load generator: an MCP client that costs as little as it can. Runs in the bench process, never in a measured one.
+import { openConnection } from './connection.js';
 
 /** @typedef {import('./subjects.js').Bridge} Bridge */
+/** @typedef {import('./connection.js').Connection} Connection */
+/** @typedef {import('./connection.js').Response} Response */
 
-/** Calls that are in flight at a time, each on a connection of its own. */
-export const inFlight = 32;
-
-/** A call without an answer for so long is a fault, in milliseconds. */
-const callTimeoutMs = 30_000;
+const revision = '2025-11-25';
 
 /** For a bridge without sessions: as long as a real session id, so that it has as many bytes to read. */
 const placeholderSessionId = 'x'.repeat(22);
 
+/** As much of a wrong answer as is shown. */
+const shownLength = 200;
+
+/**
+ * A message to send: its text, each byte a character, or the parts of a large one.
+ * @typedef {string | readonly [string, Buffer, string]} Message
+ */
+
+/**
+ * @typedef {object} Session
+ * @property {() => number} nextId
+ * @property {(connection: Connection, message: Message, onBody?: (part: Buffer) => void) => Promise<Response>} post
+ * @property {(connection: Connection) => Promise<void>} end DELETEs it
+ */
+
+/**
+ * One call and the check of its answer; rejects on a wrong one.
+ * @typedef {(session: Session, connection: Connection) => Promise<void>} Work
+ */
+
+/**
+ * @typedef {object} Tally
+ * @property {number} calls
+ * @property {number} elapsedMs
+ * @property {readonly number[]} latencies of each call, in milliseconds
+ */
+
+/** @typedef {{ inFlight: number, ms: number } | { inFlight: number, calls: number }} Amount */
+
 /**
  * @typedef {object} Client
- * @property {(count: number) => Promise<void>} call makes so many calls, `inFlight` at a time; rejects on a wrong answer
+ * @property {(work: Work, amount: Amount) => Promise<Tally>} run
+ * repeats the work for so long or so often, so many at a time, each on a connection of its own
  * @property {() => void} close
  */
 
 /**
- * Opens a session, from `initialize` to `notifications/initialized`.
+ * Opens a session for many calls.
  * @param {Bridge} bridge
  * @returns {Promise<Client>}
  */
 export async function connect(bridge) {
-  const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
-  const sessionId = await initialize(bridge, agent);
-  let lastId = 0;
-  /** @param {object} message */
-  const post = (message) => send({ bridge, agent, sessionId, message });
-
-  await post({ jsonrpc: '2.0', method: 'notifications/initialized' });
-
-  async function callOnce() {
-    const id = ++lastId;
-    const text = `call ${id}, and a few words more so that it looks like a question to a tool`;
-    const params = { name: 'echo', arguments: { text } };
-    const { status, body } = await post({ jsonrpc: '2.0', id, method: 'tools/call', params });
-    const answer = status === 200 ? JSON.parse(body) : undefined;
-    if (answer?.id !== id || answer.result?.content?.[0]?.text !== text) {
-      throw new Error(`call ${id} was answered wrongly: ${status} ${body.slice(0, 500)}`);
-    }
-  }
+  /** @type {Connection[]} */
+  const connections = [openConnection(bridge)];
+  const [first = openConnection(bridge)] = connections;
+  const session = await openSession(bridge, first);
 
   return {
-    async call(count) {
-      let left = count;
-      const worker = async () => {
-        // One after the other; the other workers run beside it.
-        // oxlint-disable-next-line no-await-in-loop
-        while (left-- > 0) await callOnce();
+    async run(work, { inFlight, ...amount }) {
+      while (connections.length < inFlight) connections.push(openConnection(bridge));
+      const startedAt = performance.now();
+      const endsAt = 'ms' in amount ? startedAt + amount.ms : Infinity;
+      let callsLeft = 'calls' in amount ? amount.calls : Infinity;
+      /** @type {number[]} */
+      const latencies = [];
+      const worker = async (/** @type {Connection} */ connection) => {
+        for (let now = performance.now(); now < endsAt && callsLeft-- > 0;) {
+          // One after the other; the other workers run beside it.
+          // oxlint-disable-next-line no-await-in-loop
+          await work(session, connection);
+          const doneAt = performance.now();
+          latencies.push(doneAt - now);
+          now = doneAt;
+        }
       };
-      await Promise.all(Array.from({ length: inFlight }, worker));
+      try {
+        await Promise.all(connections.slice(0, inFlight).map(worker));
+      } catch (error) {
+        callsLeft = 0;
+        throw error;
+      }
+      return { calls: latencies.length, elapsedMs: performance.now() - startedAt, latencies };
     },
-    close: () => agent.destroy(),
+    close() {
+      for (const connection of connections) connection.close();
+    },
   };
+}
+
+/**
+ * Opens a session: `initialize` and `notifications/initialized`.
+ * @param {Bridge} bridge
+ * @param {Connection} connection
+ * @returns {Promise<Session>}
+ */
+export async function openSession(bridge, connection) {
+  const sessionId = await initialize(bridge, connection);
+  const head = headOf(bridge, `mcp-session-id: ${sessionId}\r\nmcp-protocol-version: ${revision}\r\n`);
+  let lastId = 0;
+  /** @type {Session} */
+  const session = {
+    nextId: () => ++lastId,
+    post(via, message, onBody) {
+      if (typeof message === 'string') {
+        return via.exchange([`${head}content-length: ${message.length}\r\n\r\n${message}`], onBody);
+      }
+      const [before, large, after] = message;
+      const length = before.length + large.length + after.length;
+      return via.exchange([`${head}content-length: ${length}\r\n\r\n${before}`, large, after], onBody);
+    },
+    async end(via) {
+      const { status } = await via.exchange([head.replace('POST', 'DELETE') + endOfHead]);
+      if (status !== 200 && status !== 204) throw new Error(`DELETE was answered with ${status}`);
+    },
+  };
+  const { status } = await session.post(connection, '{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  if (status !== 202) throw new Error(`notifications/initialized was answered with ${status}`);
+  return session;
 }
 
 /**
  * Sends `initialize` and checks its answer.
  * @param {Bridge} bridge
- * @param {Agent | false} [agent] false: a connection for this request alone
+ * @param {Connection} connection
  * @returns {Promise<string>} the session's id
  */
-export async function initialize(bridge, agent = false) {
-  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1.0.0' } };
-  const message = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
-  const { status, body, headers } = await send({ bridge, agent, message });
-  if (status !== 200 || JSON.parse(body).result?.serverInfo?.name !== 'trivial') {
-    throw new Error(`initialize was answered wrongly: ${status} ${body.slice(0, 500)}`);
+export async function initialize(bridge, connection) {
+  const params = { protocolVersion: revision, capabilities: {}, clientInfo: { name: 'bench', version: '1.0.0' } };
+  const message = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params });
+  const head = headOf(bridge, '');
+  const response = await connection.exchange([`${head}content-length: ${message.length}\r\n\r\n${message}`]);
+  if (response.status !== 200 || answerIn(response)?.result?.serverInfo?.name !== 'trivial') {
+    throw wrong('initialize', response);
   }
-  return String(headers['mcp-session-id'] ?? placeholderSessionId);
+  return response.header('mcp-session-id') ?? placeholderSessionId;
+}
+
+const endOfHead = '\r\n';
+
+/** @param {Bridge} bridge @param {string} session */
+function headOf({ hostname, port, path, token }, session) {
+  return (
+    `POST ${path} HTTP/1.1\r\nhost: ${hostname}:${port}\r\nauthorization: Bearer ${token}\r\n` +
+    `content-type: application/json\r\naccept: application/json, text/event-stream\r\n${session}`
+  );
 }
 
 /**
- * POSTs one message.
- * @param {{ bridge: Bridge, agent: Agent | false, sessionId?: string, message: object }} options
- * @returns {Promise<{ status: number | undefined, headers: import('node:http').IncomingHttpHeaders, body: string }>}
+ * The parsed message of an answer that holds one: JSON, or an event stream of a single event.
+ * @param {Response} response
  */
-function send({ bridge: { hostname, port, path, token }, agent, sessionId, message }) {
-  const body = JSON.stringify(message);
-  const headers = {
-    Authorization: `Bearer ${token}`,
-    'Content-Type': 'application/json',
-    Accept: 'application/json, text/event-stream',
-    'Content-Length': Buffer.byteLength(body),
-    ...(sessionId === undefined ? {} : { 'Mcp-Session-Id': sessionId }),
-  };
-  return new Promise((resolve, reject) => {
-    const request = httpRequest({ agent, hostname, port, path, method: 'POST', timeout: callTimeoutMs, headers });
-    request.on('response', (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (/** @type {string} */ chunk) => (text += chunk));
-      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: text }));
-      response.on('error', reject);
-    });
-    request.on('error', reject);
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${callTimeoutMs} ms`)));
-    request.end(body);
-  });
+export function answerIn({ header, body }) {
+  const text = body.toString('latin1');
+  if (header('content-type')?.startsWith('text/event-stream') !== true) return JSON.parse(text);
+  // In front of it may be an event without data, to have an id to resume from.
+  const start = text.indexOf('data: {') + 'data: '.length;
+  return JSON.parse(text.slice(start, text.indexOf('\n', start)));
+}
+
+/** @param {string} what @param {Response} response */
+export function wrong(what, { status, body }) {
+  return new Error(`${what} was answered wrongly: ${status} ${body.toString('latin1', 0, shownLength)}`);
 }

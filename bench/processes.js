@@ -1,11 +1,17 @@
-// Starts what is measured, reads from /proc what it has used, and ends it. Nothing started here outlives the bench.
+// Starts what is measured, and ends it. Nothing started here outlives the bench.
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 
-/** How long a process may take to say that it is ready, and to end when asked, in milliseconds. */
+/** How long a process may take to say that it is ready, to collect its garbage and to end when asked, in milliseconds. */
 const readyTimeoutMs = 20_000;
+const collectTimeoutMs = 10_000;
 const endTimeoutMs = 8000;
+
+/** Between two looks whether a port can be connected to, in milliseconds. */
+const portIntervalMs = 5;
 
 /** As much of a process's standard error as is shown when it fails. */
 const stderrLength = 2000;
@@ -14,7 +20,8 @@ const stderrLength = 2000;
  * @typedef {object} Running
  * @property {number} pid
  * @property {number} startedAt when it was started, as `performance.now()`
- * @property {Record<string, unknown>} ready its first line of output
+ * @property {Record<string, unknown>} ready its first line of output, where that is waited for
+ * @property {() => Promise<void>} collectGarbage resolves when it has; for a process that was started `collectable`
  * @property {() => Promise<void>} end ends it; resolves when it is gone
  */
 
@@ -22,21 +29,29 @@ const stderrLength = 2000;
 const endings = new Set();
 
 /**
- * Runs a Node program and waits for its first line of output, a JSON object.
+ * Runs a Node program and waits until it is ready: until it says so with its first line of output, a JSON object, or
+ * until `port` can be connected to.
  * @param {readonly string[]} args
+ * @param {{ port?: number, collectable?: boolean | undefined }} [options]
  * @returns {Promise<Running>}
  */
-export async function startNode(args) {
+export async function startNode(args, { port, collectable = false } = {}) {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, args, { env: ownEnvironment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const preload = collectable
+    ? ['--expose-gc', '--import', new URL('collect-garbage.js', import.meta.url).href, ...args]
+    : args;
+  const stdio = /** @type {const} */ (['ignore', 'pipe', 'pipe', collectable ? 'pipe' : 'ignore']);
+  const child = spawn(process.execPath, preload, { env: ownEnvironment, stdio: [...stdio] });
+  const { stdout } = child;
+  const collected = child.stdio[3];
   let stderr = '';
-  child.stderr.on('data', (chunk) => (stderr = (stderr + chunk).slice(-stderrLength)));
+  child.stderr?.on('data', (chunk) => (stderr = (stderr + chunk).slice(-stderrLength)));
   const exited = new Promise((resolve) => {
     child.once('exit', resolve);
     child.once('error', resolve);
   });
   const { pid } = child;
-  if (pid === undefined) throw new Error(`cannot run ${process.execPath}`);
+  if (pid === undefined || stdout === null) throw new Error(`cannot run ${process.execPath}`);
 
   /** @type {Promise<void> | undefined} */
   let ended;
@@ -52,17 +67,27 @@ export async function startNode(args) {
   };
   endings.add(end);
 
+  async function collectGarbage() {
+    if (!(collected instanceof Readable))
+      throw new Error(`node ${args.join(' ')} was not started to collect garbage when told`);
+    child.kill('SIGUSR2');
+    await once(collected, 'data', { signal: AbortSignal.timeout(collectTimeoutMs) });
+  }
+
   /** @type {NodeJS.Timeout | undefined} */
   let impatience;
   try {
     const ready = await new Promise((resolve, reject) => {
       // Goes on reading after the first line, so that the process never waits for us.
-      createInterface({ input: child.stdout }).once('line', (line) => resolve(JSON.parse(line)));
+      const lines = createInterface({ input: stdout });
+      lines.on('line', () => {});
+      if (port === undefined) lines.once('line', (line) => resolve(JSON.parse(line)));
+      else void untilListening(port, () => child.exitCode === null).then(() => resolve({}));
       const fail = (/** @type {string} */ what) => reject(new Error(`node ${args.join(' ')} ${what}\n${stderr}`));
       void exited.then(() => fail('ended before it was ready'));
       impatience = setTimeout(() => fail(`was not ready within ${readyTimeoutMs} ms`), readyTimeoutMs);
     });
-    return { pid, startedAt, ready, end };
+    return { pid, startedAt, ready, collectGarbage, end };
   } catch (error) {
     await end();
     throw error;
@@ -82,20 +107,25 @@ const ownEnvironment = Object.fromEntries(
 );
 
 /**
- * CPU time that a process has used in all its threads, in microseconds; not that of its children. The scheduler counts
- * nanoseconds per thread, where /proc/PID/stat has ticks of 10 ms. Node's threads live as long as the process.
- * @param {number} pid
+ * @param {number} port
+ * @param {() => boolean} isWanted
  */
-export function cpuMicroseconds(pid) {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const used = threads.map((thread) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
-  );
-  return used.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1000;
+async function untilListening(port, isWanted) {
+  while (isWanted()) {
+    // One after the other: the next only when this one is refused.
+    /* oxlint-disable no-await-in-loop */
+    if (await canConnect(port)) return;
+    await new Promise((resolve) => setTimeout(resolve, portIntervalMs));
+    /* oxlint-enable no-await-in-loop */
+  }
 }
 
-/** Resident memory of a process, in MiB. @param {number} pid */
-export function residentMebibytes(pid) {
-  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kibibytes) / 1024;
+/** @param {number} port @returns {Promise<boolean>} */
+function canConnect(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
 }

@@ -1,25 +1,40 @@
 /**
- * One measurement of ours beside the floor's in the same run.
+ * One measurement of ours beside those of others in the same run.
  * @typedef {object} Row
  * @property {string} what
  * @property {string} unit
- * @property {number} floor
+ * @property {number} [floor] absent where the floor does not do the same
  * @property {number} ours
- * @property {{ of: 'ratio' | 'ours', max: number }} [limit] of ours to the floor, or of ours alone
+ * @property {Limit} [limit]
+ * @property {ReadonlyMap<string, number | string>} [peers] by name; where there is no number, what happened instead
+ */
+
+/**
+ * A bound of ours, or of its ratio to the floor.
+ * @typedef {{ of: 'ratio' | 'ours' } & ({ max: number } | { min: number })} Limit
  */
 
 /**
  * @typedef {object} Case
  * @property {string} name what it is called on the command line
- * @property {(context: { note: (text: string) => void }) => Promise<Row[]>} run `note` prints above the table
+ * @property {(context: Context) => Promise<Row[]>} run
  */
 
-/** @param {Row} row */
-export function ratioOf({ floor, ours }) {
+/**
+ * @typedef {object} Context
+ * @property {readonly import('./subjects.js').Subject[]} peers
+ * @property {(text: string) => void} note prints above the table
+ */
+
+/** @param {Row} row NaN where there is no floor */
+export function ratioOf({ floor = Number.NaN, ours }) {
   return ours / floor;
 }
 
-/** @param {Row} row */
-export function isOver(row) {
-  return row.limit !== undefined && (row.limit.of === 'ratio' ? ratioOf(row) : row.ours) > row.limit.max;
+/** Whether a row breaks its limit. A measurement that is no number does, too. @param {Row} row */
+export function isMissed(row) {
+  const { limit } = row;
+  if (limit === undefined) return false;
+  const value = limit.of === 'ratio' ? ratioOf(row) : row.ours;
+  return 'max' in limit ? !(value <= limit.max) : !(value >= limit.min);
 }

@@ -1,24 +1,39 @@
-// Measures mcp-expose against a floor in the same run: `npm run build && node bench/run.js [case…]`.
-// Exit code 1 when a limit is exceeded, 2 when a measurement failed or could not be made.
+// Measures mcp-expose against a floor in the same run:
+//
+//     npm run build && node bench/run.js [--peers <folder>] [--markdown] [case…]
+//
+// --peers measures in the same rounds the other bridges that are installed in a folder, see subjects.js.
+// --markdown prints the table as a page would hold it.
+// Exit code 1 when a limit is missed, 2 when a measurement failed or could not be made.
 import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 
-import { cpuPerCall } from './cases/cpu-per-call.js';
+import { calls } from './cases/calls.js';
 import { memory } from './cases/memory.js';
+import { argument, latency, progressCalls, result } from './cases/one-kind.js';
+import { open } from './cases/open.js';
 import { start } from './cases/start.js';
 import { endAll } from './processes.js';
-import { isOver, ratioOf } from './row.js';
+import { isMissed } from './row.js';
+import { peersIn } from './subjects.js';
+import { renderTable } from './table.js';
 
 /** @typedef {import('./row.js').Row} Row */
 
-const cases = [cpuPerCall, start, memory];
+const cases = [calls, latency, result, argument, progressCalls, open, start, memory];
 
-const columns = [30, 12, 12, 7, 12];
+process.exitCode = await main();
 
-process.exitCode = await main(process.argv.slice(2));
-
-/** @param {readonly string[]} names */
-async function main(names) {
+async function main() {
+  /** @type {ReturnType<typeof readArguments>} */
+  let args;
+  try {
+    args = readArguments();
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+  const { names, peers, markdown } = args;
   const unknown = names.find((name) => !cases.some((each) => each.name === name));
   if (unknown !== undefined)
     return refuse(`no case ${unknown}, there are: ${cases.map(({ name }) => name).join(', ')}`);
@@ -40,12 +55,12 @@ async function main(names) {
     /** @type {Row[]} */
     const rows = [];
     for (const each of chosen) {
-      // One after the other: they would disturb each other.
+      // One after the other: they would disturb each other. Notes go where they do not stand in a page.
       // oxlint-disable-next-line no-await-in-loop
-      rows.push(...(await each.run({ note: (text) => console.log(`${each.name}: ${text}`) })));
+      rows.push(...(await each.run({ peers, note: (text) => console.error(`${each.name}: ${text}`) })));
     }
-    printTable(rows);
-    return rows.some(isOver) ? 1 : 0;
+    console.log(renderTable(rows, { peers: peers.map(({ name }) => name), markdown }));
+    return rows.some(isMissed) ? 1 : 0;
   } catch (error) {
     // What is ended in the middle of a call fails, of course.
     if (!interrupted) console.error(error);
@@ -55,25 +70,17 @@ async function main(names) {
   }
 }
 
-/** @param {readonly Row[]} rows */
-function printTable(rows) {
-  console.log(`\n${line(['case', 'floor', 'ours', 'ratio', 'limit'])}`);
-  for (const row of rows) {
-    const { what, unit, floor, ours, limit } = row;
-    const shownLimit = limit === undefined ? '' : limit.of === 'ratio' ? `${limit.max}×` : `${limit.max} ${unit}`;
-    // A ratio to what may be zero or less says nothing.
-    const ratio = limit?.of === 'ours' ? '' : ratioOf(row).toFixed(2);
-    const verdict = limit === undefined ? '' : isOver(row) ? 'over' : 'ok';
-    console.log(
-      `${line([what, `${floor.toFixed(1)} ${unit}`, `${ours.toFixed(1)} ${unit}`, ratio, shownLimit])}  ${verdict}`,
-    );
-  }
-}
-
-/** @param {readonly string[]} cells */
-function line([first = '', ...others]) {
-  const [width = 0, ...widths] = columns;
-  return first.padEnd(width) + others.map((cell, at) => cell.padStart(widths[at] ?? 0)).join('');
+/** @throws when there is an option that does not exist, or a folder without the peers */
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { peers: { type: 'string' }, markdown: { type: 'boolean', default: false } },
+  });
+  return {
+    names: positionals,
+    peers: values.peers === undefined ? [] : peersIn(values.peers),
+    markdown: values.markdown,
+  };
 }
 
 /** @param {string} reason */

@@ -1,11 +1,20 @@
 // What is measured: each the same server behind another bridge.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { startNode } from './processes.js';
 
 const pathOf = (/** @type {string} */ relative) => fileURLToPath(new URL(relative, import.meta.url));
 
-const trivialChild = pathOf('trivial-child.js');
+/** A server for the bridges to run. @typedef {readonly [file: string, script: string]} Server */
+
+/** @type {Server} */
+export const trivialChild = [process.execPath, pathOf('trivial-child.js')];
+
+/** @type {Server} */
+export const idleChild = ['/bin/sh', pathOf('idle-child.sh')];
 
 /**
  * @typedef {object} Bridge
@@ -15,34 +24,96 @@ const trivialChild = pathOf('trivial-child.js');
  * @property {string} port
  * @property {string} path of the MCP endpoint
  * @property {string} token
+ * @property {() => Promise<void>} collectGarbage
  * @property {() => Promise<void>} end
+ */
+
+/**
+ * @typedef {object} StartOptions
+ * @property {Server} [server] the trivial child unless another is given
+ * @property {boolean} [collectable] whether garbage will have to be collected
+ * @property {readonly string[]} [options] of our own command line; the others have their defaults
  */
 
 /**
  * @typedef {object} Subject
  * @property {string} name
- * @property {() => Promise<Bridge>} start resolves once it says that it is ready
+ * @property {(options?: StartOptions) => Promise<Bridge>} start resolves once it says that it is ready
  */
 
 /** @type {Subject} */
 export const floor = {
   name: 'floor',
-  async start() {
-    const { ready, ...running } = await startNode([pathOf('floor-bridge.js'), trivialChild]);
-    // It looks at no header, but has to read as many bytes of them as we do.
-    const token = `mcpx_${'x'.repeat(43)}`;
-    return { ...running, hostname: '127.0.0.1', port: String(ready['port']), path: '/mcp', token };
+  async start({ server: [, script] = trivialChild, collectable } = {}) {
+    const { ready, ...running } = await startNode([pathOf('floor-bridge.js'), script], { collectable });
+    return { ...running, hostname: '127.0.0.1', port: String(ready['port']), path: '/mcp', token: placeholderToken };
   },
 };
 
 /** @type {Subject} */
 export const ours = {
   name: 'ours',
-  async start() {
-    const server = `${JSON.stringify(process.execPath)} ${JSON.stringify(trivialChild)}`;
+  async start({ server = trivialChild, collectable, options = [] } = {}) {
     const bin = pathOf('../bin/mcp-expose.js');
-    const { ready, ...running } = await startNode([bin, '--json', '--tunnel', 'none', '--stdio', server]);
+    const args = [bin, '--json', '--tunnel', 'none', ...options, '--', ...server];
+    const { ready, ...running } = await startNode(args, { collectable });
+    if (ready['event'] !== 'ready') throw new Error(`ours did not start: ${JSON.stringify(ready)}`);
     const { hostname, port, pathname: path } = new URL(String(ready['localUrl']));
     return { ...running, hostname, port, path, token: String(ready['token']) };
   },
 };
+
+/** Where no token is asked for there are as many bytes of headers to read all the same. */
+const placeholderToken = `mcpx_${'x'.repeat(43)}`;
+
+/** Other bridges, each told to do the same as ours and to be quiet: what it logs would cost it time. */
+const knownPeers = [
+  {
+    name: 'supergateway',
+    argsFor(/** @type {Server} */ server, /** @type {number} */ port) {
+      const command = server.map((part) => JSON.stringify(part)).join(' ');
+      const output = ['--outputTransport', 'streamableHttp', '--stateful', '--logLevel', 'none'];
+      return ['--stdio', command, ...output, '--port', String(port)];
+    },
+  },
+  {
+    name: 'mcp-proxy',
+    argsFor(/** @type {Server} */ server, /** @type {number} */ port) {
+      return ['--host', '127.0.0.1', '--port', String(port), '--', ...server];
+    },
+  },
+];
+
+/**
+ * The other bridges that are installed in a folder (`npm install --prefix <folder> supergateway mcp-proxy`).
+ * @param {string} folder
+ * @returns {Subject[]}
+ * @throws when one of them is not
+ */
+export function peersIn(folder) {
+  return knownPeers.map(({ name, argsFor }) => {
+    const home = resolve(folder, 'node_modules', name);
+    const { bin, version } = JSON.parse(readFileSync(resolve(home, 'package.json'), 'utf8'));
+    const program = resolve(home, typeof bin === 'string' ? bin : bin[name]);
+    return {
+      name: `${name} ${version}`,
+      async start({ server = trivialChild, collectable } = {}) {
+        const port = await freePort();
+        const { ready: _, ...running } = await startNode([program, ...argsFor(server, port)], { port, collectable });
+        return { ...running, hostname: '127.0.0.1', port: String(port), path: '/mcp', token: placeholderToken };
+      },
+    };
+  });
+}
+
+/** They cannot tell which port they got. @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolvePort, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolvePort(address !== null && typeof address === 'object' ? address.port : 0));
+    });
+  });
+}

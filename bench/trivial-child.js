@@ -1,34 +1,51 @@
 // The cheapest stdio MCP server: it reads and writes without an event loop, so that what a bridge costs is not hidden
-// behind what its server costs. One write per answer, as every real server does. Not a fixture: it forgives nothing.
+// behind what its server costs. One write per message, as every real server does. Not a fixture: it forgives nothing.
 import { readSync, writeSync } from 'node:fs';
 
 const chunk = Buffer.allocUnsafe(64 * 1024);
 /** What has come of a line that is not complete yet. */
 let rest = '';
 
+/** A large result is text of many lines with quotes, as the content of a file would be. */
+const largeLine = 'a line of a file that somebody reads, with "quotes" in it, and then the next one\n';
+
+/** Large texts by their length. Each answer is written as JSON anew, as every server has to. @type {Map<number, string>} */
+const largeTexts = new Map();
+
 for (let size = readSync(0, chunk); size > 0; size = readSync(0, chunk)) {
-  // Byte for byte: a chunk may end within a character.
-  const lines = (rest + chunk.toString('latin1', 0, size)).split('\n');
+  // Byte for byte: a chunk may end within a character. Only the chunk is searched: what a long line has brought so far
+  // is not copied again.
+  const lines = chunk.toString('latin1', 0, size).split('\n');
+  lines[0] = rest + (lines[0] ?? '');
   rest = lines.pop() ?? '';
   for (const line of lines) answer(line);
 }
+
+/**
+ * @typedef {object} Params
+ * @property {string} [protocolVersion]
+ * @property {string} [name]
+ * @property {{ text?: string, bytes?: number, steps?: number }} [arguments]
+ * @property {{ progressToken?: string | number }} [_meta]
+ */
 
 /** @param {string} line one message, each byte a character */
 function answer(line) {
   const { id, method, params } = JSON.parse(line);
   if (id === undefined) return;
+  if (method === 'tools/call' && params?.name === 'progress') reportProgress(params);
   const result = JSON.stringify(resultOf(method, params));
   writeAll(Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}\n`, 'latin1'));
 }
 
 /**
  * @param {string} method
- * @param {{ protocolVersion?: string, arguments?: { text?: string } } | undefined} params
+ * @param {Params | undefined} params
  */
 function resultOf(method, params) {
   switch (method) {
     case 'tools/call':
-      return { content: [{ type: 'text', text: params?.arguments?.text ?? '' }] };
+      return { content: [{ type: 'text', text: textOf(params) }] };
     case 'initialize':
       return {
         protocolVersion: params?.protocolVersion,
@@ -36,9 +53,37 @@ function resultOf(method, params) {
         serverInfo: { name: 'trivial', version: '1.0.0' },
       };
     case 'tools/list':
-      return { tools: [{ name: 'echo', inputSchema: { type: 'object' } }] };
+      return {
+        tools: ['echo', 'length', 'big', 'progress'].map((name) => ({ name, inputSchema: { type: 'object' } })),
+      };
     default:
       return {};
+  }
+}
+
+/** @param {Params | undefined} params */
+function textOf(params) {
+  const { text = '', bytes = 0 } = params?.arguments ?? {};
+  if (params?.name === 'length') return String(text.length);
+  return params?.name === 'big' ? largeText(bytes) : text;
+}
+
+/** @param {number} length */
+function largeText(length) {
+  const known = largeTexts.get(length);
+  if (known !== undefined) return known;
+  const text = largeLine.repeat(Math.ceil(length / largeLine.length)).slice(0, length);
+  largeTexts.set(length, text);
+  return text;
+}
+
+/** @param {Params} params */
+function reportProgress({ arguments: { steps = 0 } = {}, _meta: { progressToken } = {} }) {
+  if (progressToken === undefined) return;
+  const token = JSON.stringify(progressToken);
+  for (let step = 1; step <= steps; step++) {
+    const params = `{"progressToken":${token},"progress":${step},"total":${steps}}`;
+    writeAll(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/progress","params":${params}}\n`, 'latin1'));
   }
 }
 

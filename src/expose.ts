@@ -39,7 +39,12 @@ export type ExposeEvent =
     }
   | { readonly type: 'sessions'; readonly open: number; readonly server?: string }
   /** The configuration has changed, and these are the servers now. */
-  | { readonly type: 'servers'; readonly servers: readonly ServerReport[] }
+  | {
+      readonly type: 'servers';
+      readonly publicUrl: string | null;
+      readonly localUrl: string;
+      readonly servers: readonly ServerReport[];
+    }
   | ({ readonly type: 'request' } & RequestReport);
 
 /** Exactly one of `stdio`, `http`, `sse` and `config` says what to expose. */
@@ -176,7 +181,12 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const tunnelHosts = createHostList(hostOptions);
     const cors = createCors(options.allowOrigins ?? []);
     const handlerFor = (hosts: HostList): ReturnType<typeof createHandler> =>
-      createHandler({ guard: createGuard({ hosts, token }), cors, directory, showsCounts: hosts === localHosts });
+      createHandler({
+        guard: createGuard({ hosts, token }),
+        cors,
+        directory,
+        isPrivate: hosts === localHosts && bind.isLoopback,
+      });
 
     // Before any process is started: a port in use must leave none behind.
     const listener = await listen(bind.address, options.port ?? 0, handlerFor(localHosts));
@@ -198,12 +208,16 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const starting = AbortSignal.any([signal, startup.signal]);
     const [, tunnel] = await untilFirstFailure(startup, [startServers(starting), openTunnel(starting)]);
 
+    /** With several servers, each has a path of its own to follow. */
+    function urlBelow(base: string): string {
+      return sources.current().size === 1 ? base + mcpPath : base;
+    }
+
     async function startServers(opening: AbortSignal): Promise<void> {
       await servers.set(sources.current(), opening);
       const reports = servers.reports();
       const failures = reports.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
-      const [first] = failures;
-      if (first !== undefined && failures.length === reports.length) throw first.error;
+      if (failures.length === reports.length) throw nothingWorks(failures);
       for (const { name, error } of failures) warn(`${name}: ${error.message}; the other servers go on`);
     }
 
@@ -216,25 +230,29 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       return opened;
     }
 
-    /** With several servers, each has a path of its own to follow. */
-    const urlBelow = (base: string): string => (directory.only() === undefined ? base : base + mcpPath);
-
     function tunnelChanged({ state, publicUrls, reason }: TunnelStatus): void {
       tunnelHosts.setUrls(publicUrls);
       const publicUrl = urlBelow(publicUrls[0] ?? '');
       onEvent({ type: 'tunnel', state, publicUrl, ...(reason === undefined ? {} : { reason }) });
     }
 
+    const publicUrl = (): string | null => (tunnel === undefined ? null : urlBelow(tunnel.publicUrls[0] ?? ''));
+    const localUrl = (): string => urlBelow(ownUrls[0] ?? '');
     endings.push(
       sources.follow(async (next) => {
-        await servers.set(next, signal);
-        onEvent({ type: 'servers', servers: servers.reports() });
+        if (!(await servers.set(next, new AbortController().signal))) return;
+        const urls = { publicUrl: publicUrl(), localUrl: localUrl() };
+        onEvent({ type: 'servers', ...urls, servers: servers.reports() });
       }),
     );
 
     return {
-      publicUrl: tunnel === undefined ? null : urlBelow(tunnel.publicUrls[0] ?? ''),
-      localUrl: urlBelow(ownUrls[0] ?? ''),
+      get publicUrl() {
+        return publicUrl();
+      },
+      get localUrl() {
+        return localUrl();
+      },
       token: token ?? null,
       provider: provider?.name ?? 'none',
       notice: provider?.notice,
@@ -304,14 +322,25 @@ async function chooseProvider(options: ExposeOptions): Promise<TunnelProvider | 
 /** Nobody opens a server to strangers by leaving something away. */
 function checkExposure(options: ExposeOptions, bind: BindAddress, provider: TunnelProvider | undefined): void {
   if (options.token !== false || options.allowUnauthenticatedPublic === true) return;
-  if (bind.isLoopback && provider === undefined) return;
+  if (bind.isLoopback && provider === undefined && options.domain === undefined) return;
   const where =
-    provider === undefined
-      ? `${options.host} can be reached from other machines`
-      : `the tunnel (${provider.name}) can be reached by others`;
+    provider === undefined && options.domain !== undefined
+      ? `--domain ${options.domain} is for others to come in`
+      : provider === undefined
+        ? `${options.host} can be reached from other machines`
+        : `the tunnel (${provider.name}) can be reached by others`;
   throw new ExposeError('unauthenticated_public', `refused to expose the server without a token: ${where}`, {
     hints: ['leave --no-auth away, or add --allow-unauthenticated-public if everybody may use the server'],
   });
+}
+
+/** None of the servers works: why not, of each. */
+function nothingWorks(failures: readonly { readonly name: string; readonly error: ExposeError }[]): ExposeError {
+  const [first] = failures;
+  if (first === undefined) return new ExposeError('internal', 'there is no server');
+  if (failures.length === 1) return first.error;
+  const hints = failures.map(({ name, error }) => [`${name}: ${error.message}`, ...error.hints].join('; '));
+  return new ExposeError(first.error.code, `none of the ${failures.length} servers could be started`, { hints });
 }
 
 /** Waits for both; when one fails, tells the other to stop, waits until it has, and throws what failed first. */

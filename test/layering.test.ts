@@ -35,7 +35,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'bridge/upstream/execa': { values: [], packages: ['execa'] },
   tunnel: { values: ['errors', 'deferred', 'clock', 'backoff'], packages: ['ws'] },
   http: { values: ['mcp', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },
-  servers: { values: ['errors', 'version', 'clock', 'mcp', 'policy', 'inspect', 'config', 'bridge', 'http'] },
+  servers: { values: ['errors', 'version', 'clock', 'deferred', 'mcp', 'policy', 'inspect', 'config', 'bridge', 'http'] },
   expose: {
     values: [
       'errors',

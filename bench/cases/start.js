@@ -1,5 +1,7 @@
+import { openConnection } from '../connection.js';
 import { initialize } from '../load.js';
 import { median } from '../median.js';
+import { columnsOf, inTurn } from '../rounds.js';
 import { floor, ours } from '../subjects.js';
 
 const runs = 15;
@@ -10,27 +12,18 @@ const runs = 15;
  */
 export const start = {
   name: 'start',
-  async run({ note }) {
-    /** @type {number[]} */
-    const floorTimes = [];
-    /** @type {number[]} */
-    const ourTimes = [];
-    // One at a time. The first of each only brings the files into the system's cache.
-    /* oxlint-disable no-await-in-loop */
-    for (let run = 0; run <= runs; run++) {
-      const [floorTime, ourTime] = [await startOnce(floor), await startOnce(ours)];
-      if (run === 0) continue;
-      floorTimes.push(floorTime);
-      ourTimes.push(ourTime);
-    }
-    /* oxlint-enable no-await-in-loop */
-    note(`floor ${range(floorTimes)}, ours ${range(ourTimes)}`);
+  async run({ peers, note }) {
+    const outcome = await inTurn([floor, ours, ...peers], runs, async (subject) => {
+      // The first only brings the files into the system's cache.
+      await startOnce(subject);
+      return { measure: () => startOnce(subject) };
+    });
+    note(`floor ${range(outcome.floor)}, ours ${range(outcome.ours)}`);
     return [
       {
         what: 'start to first initialize',
         unit: 'ms',
-        floor: median(floorTimes),
-        ours: median(ourTimes),
+        ...columnsOf(outcome, median),
         limit: { of: 'ratio', max: 2 },
       },
     ];
@@ -40,8 +33,10 @@ export const start = {
 /** @param {import('../subjects.js').Subject} subject @returns {Promise<number>} milliseconds */
 async function startOnce(subject) {
   const bridge = await subject.start();
-  await initialize(bridge);
+  const connection = openConnection(bridge);
+  await initialize(bridge, connection);
   const tookMs = performance.now() - bridge.startedAt;
+  connection.close();
   await bridge.end();
   return tookMs;
 }

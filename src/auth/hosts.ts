@@ -8,6 +8,8 @@ export interface HostMatch {
   readonly label?: string;
   /** The path in front of all of ours under this host, without a trailing slash: a relay may give paths, not hosts. */
   readonly basePath: string;
+  /** By a name under which only this machine reaches itself. */
+  readonly isLoopback: boolean;
 }
 
 export interface HostList {
@@ -26,7 +28,7 @@ export interface HostListOptions {
   readonly hasLabel?: (label: string) => boolean;
 }
 
-const direct: HostMatch = { basePath: '' };
+const loopback: HostMatch = { basePath: '', isLoopback: true };
 
 /**
  * The names by which requests may call this server. A page that re-binds its own host name to this machine's address
@@ -44,7 +46,7 @@ export function createHostList({ allowedOrigins = [], hasLabel = () => false }: 
     const label = host.slice(0, Math.max(dot, 0));
     const match = hosts.get(host.slice(dot + 1));
     // Where all of ours is behind a path, there are no hosts to give.
-    return match?.basePath === '' && hasLabel(label) ? { label, basePath: '' } : undefined;
+    return match?.basePath === '' && hasLabel(label) ? { label, basePath: '', isLoopback: false } : undefined;
   }
 
   return {
@@ -52,7 +54,7 @@ export function createHostList({ allowedOrigins = [], hasLabel = () => false }: 
       if (host === undefined) return undefined;
       const name = host.toLowerCase();
       // A relay may be on this machine, too: what is known of a name comes first.
-      return hosts.get(name) ?? (loopbackHost.test(name) ? direct : matchLabel(name));
+      return hosts.get(name) ?? (loopbackHost.test(name) ? loopback : matchLabel(name));
     },
     admitsOrigin(origin) {
       return (
@@ -63,7 +65,10 @@ export function createHostList({ allowedOrigins = [], hasLabel = () => false }: 
       const parsed = urls.map((url) => new URL(url));
       hosts = new Map(
         parsed.flatMap((url) => {
-          const match = { basePath: url.pathname.replace(/\/+$/, '') };
+          const match = {
+            basePath: url.pathname.replace(/\/+$/, ''),
+            isLoopback: loopbackHost.test(url.host) && url.pathname === '/',
+          };
           return hostForms(url).map((form): [string, HostMatch] => [form, match]);
         }),
       );

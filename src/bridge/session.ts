@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly onOpen: () => void;
   /** It is over, for whatever reason. Called once. */
   readonly onEnd: () => void;
+  /** The server has not answered `initialize` in time. */
+  readonly onSilent?: ((reason: string) => void) | undefined;
   readonly onWarning: (message: string) => void;
 }
 
@@ -84,11 +86,9 @@ export function createSession(options: SessionOptions): Session {
 
   function open(initialize: RpcRequest, call: Call): void {
     impatience = setTimeout(() => {
-      opening.fail({
-        code: rpcCode.internalError,
-        message: `the server did not answer initialize within ${startTimeoutMs / 1000} s`,
-        data: { reason: 'upstream_silent' },
-      });
+      const message = `the server did not answer initialize within ${startTimeoutMs / 1000} s`;
+      options.onSilent?.(message);
+      opening.fail({ code: rpcCode.internalError, message, data: { reason: 'upstream_silent' } });
     }, startTimeoutMs);
 
     /** Watches how `initialize` ends, since that decides whether there is a session. */

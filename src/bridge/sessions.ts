@@ -35,6 +35,8 @@ export interface SessionsOptions {
   readonly clock?: Clock;
   /** Called with the number of open sessions whenever it changes. */
   readonly onChange?: (open: number) => void;
+  /** A server has not answered `initialize` in time. */
+  readonly onSilent?: (reason: string) => void;
   readonly onWarning: (message: string) => void;
 }
 
@@ -132,6 +134,7 @@ export function createSessions(options: SessionsOptions): Sessions {
           endings.add(ending);
           if (open.delete(id)) onChange?.(open.size);
         },
+        onSilent: options.onSilent,
         onWarning,
       });
       living.add(session);

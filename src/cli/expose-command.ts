@@ -161,7 +161,12 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       output.detail(`${event.server === undefined ? '' : `${event.server}: `}${countOf(event.open, 'session')} open`);
       return;
     case 'servers':
-      output.event({ event: 'servers', servers: event.servers.map(serverEvent) });
+      output.event({
+        event: 'servers',
+        publicUrl: event.publicUrl,
+        localUrl: event.localUrl,
+        servers: event.servers.map(serverEvent),
+      });
       output.note(`the configuration has changed, it has ${whatIsExposed(event.servers)} now`);
       for (const { name, error } of event.servers) if (error !== undefined) output.warning(`${name}: ${error.message}`);
       return;

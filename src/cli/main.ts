@@ -102,7 +102,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
     if (endedBy === undefined) {
-      const shown = error instanceof CommanderError ? usageError(error, own) : error;
+      const shown = error instanceof CommanderError ? usageError(error) : error;
       output.endProgress();
       output.error(shown);
       exitCode = shown instanceof ExposeError ? shown.exitCode : 1;
@@ -131,15 +131,17 @@ function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {
 }
 
 /** commander's message, in our voice: its `error: ` and its full stop go, its suggestion becomes a hint. */
-function usageError({ code, message }: CommanderError, own: readonly string[]): ExposeError {
+function usageError({ code, message }: CommanderError): ExposeError {
   if (code === 'commander.excessArguments') {
-    return new ExposeError('usage', `there is something on the command line that is no option: ${own.join(' ')}`, {
+    // Not what it is: of a value with blanks and without quotes, it may be the half that is secret.
+    return new ExposeError('usage', 'there is something on the command line that is no option', {
       hints: [
+        'put a value with blanks in quotes, as in: --upstream-header "Authorization: Bearer …"',
         'write the command of the server behind --, as in: mcp-expose -- npx -y @modelcontextprotocol/server-filesystem .',
       ],
     });
   }
-  const [first = '', ...more] = message
+  const [first = '', ...more] = withoutSecret(message)
     .replace(/^error: /, '')
     .replace(' is invalid. ', ' is not valid: ')
     .split('\n');
@@ -147,6 +149,14 @@ function usageError({ code, message }: CommanderError, own: readonly string[]): 
   return new ExposeError('usage', first.replace(/\.$/, ''), {
     hints: [...hints, 'mcp-expose --help lists what there is'],
   });
+}
+
+/** What was given to these may be a secret, or hold one. */
+function withoutSecret(message: string): string {
+  return message.replace(
+    /^(error: option '--(?:env|upstream-header|http|sse) [^']*') argument '.*' is invalid/s,
+    '$1 is invalid',
+  );
 }
 
 function exitCodeOf(signal: NodeJS.Signals): number {

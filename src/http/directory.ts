@@ -3,7 +3,8 @@ import type { SseEndpoint } from './sse-endpoint.ts';
 
 /** How a server does, for whoever watches over it. */
 export interface Readiness {
-  readonly status: 'ready' | 'down';
+  /** `starting`: it has not said yet what it is. */
+  readonly status: 'ready' | 'starting' | 'down';
   /** Why it is down, in words. */
   readonly reason?: string;
   readonly sessions: number;
@@ -26,8 +27,8 @@ export interface ServedServer {
 export interface Directory {
   /** By the name in a path, or in lower case in a host. */
   find(name: string): ServedServer | undefined;
-  /** The only server, which needs no name. */
-  only(): ServedServer | undefined;
+  /** The one that needs no name: it is the only one, or was when there was but one, and its clients know no other path. */
+  unnamed(): ServedServer | undefined;
   all(): readonly ServedServer[];
 }
 
@@ -35,11 +36,15 @@ export interface Directory {
 export function createDirectory(): Directory & { set(servers: readonly ServedServer[]): void } {
   let servers: readonly ServedServer[] = [];
   let byName = new Map<string, ServedServer>();
+  let unnamed: ServedServer | undefined;
   return {
     find: (name) => byName.get(name),
-    only: () => (servers.length === 1 ? servers[0] : undefined),
+    unnamed: () => unnamed,
     all: () => servers,
     set(next) {
+      const [first] = next;
+      const formerName = unnamed?.name;
+      unnamed = next.length === 1 ? first : next.find(({ name }) => name !== undefined && name === formerName);
       servers = next;
       byName = new Map();
       for (const server of next) {

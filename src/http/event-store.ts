@@ -150,6 +150,9 @@ function createBooks(place: 'inAll' | 'inSession'): Books {
       else before[place].after = after;
       if (after === undefined) last = before;
       else after[place].before = before;
+      // Whoever still holds this one must not hold all that came after it.
+      event[place].before = undefined;
+      event[place].after = undefined;
     },
   };
 }

@@ -14,8 +14,11 @@ export interface HandlerOptions {
   readonly guard: Guard;
   readonly cors: Cors;
   readonly directory: Directory;
-  /** Whether who may not use the servers may see their counts all the same: on a way in that is this machine's own. */
-  readonly showsCounts: boolean;
+  /**
+   * Whether who may not use the servers may see how they do all the same, when it comes by a loopback name: where only this
+   * machine can connect.
+   */
+  readonly isPrivate: boolean;
 }
 
 /**
@@ -27,7 +30,7 @@ export function createHandler({
   guard,
   cors,
   directory,
-  showsCounts,
+  isPrivate,
 }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
   function serve(request: HttpRequest, response: HttpResponse): void {
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
@@ -54,9 +57,9 @@ export function createHandler({
     });
     const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
-      const { status, reason, challenge, data } = admission.denial;
+      const { status, reason, challenge, data, host } = admission.denial;
       if (isReadiness && status === 401 && route.server === undefined) {
-        void answerReadiness(response, directory.all(), showsCounts);
+        void answerReadiness(response, directory.all(), isPrivate && host?.isLoopback === true);
         return;
       }
       refuse(request, response, {
@@ -83,12 +86,14 @@ export function createHandler({
     { host: { label } }: Admitted,
   ): ServedServer | undefined {
     const name = inPath ?? label;
-    const server = name === undefined ? directory.only() : directory.find(name);
+    const server = name === undefined ? directory.unnamed() : directory.find(name);
     if (server !== undefined && (label === undefined || server === directory.find(label))) return server;
     const [reason, message] =
-      name === undefined
-        ? ['server_not_named', 'there are several servers here: name one in the path, as in /<server>/mcp']
-        : ['server_not_found', `there is no server ${JSON.stringify(name.slice(0, 64))} here`];
+      server !== undefined
+        ? ['server_not_found', `the host names the server ${label}, and the path another one`]
+        : name === undefined
+          ? ['server_not_named', 'there are several servers here: name one in the path, as in /<server>/mcp']
+          : ['server_not_found', `there is no server ${JSON.stringify(name.slice(0, 64))} here`];
     const servers = directory.all().flatMap((each) => each.name ?? []);
     const data = { reason, ...(name === undefined ? {} : { server: name.slice(0, 64) }), servers };
     refuse(request, response, { status: 404, code: rpcCode.badRequest, message, data });
@@ -107,7 +112,7 @@ export function createHandler({
 }
 
 function nothingHere(directory: Directory): string {
-  const path = directory.only() === undefined ? '/<server>/mcp' : '/mcp';
+  const path = directory.unnamed() === undefined ? '/<server>/mcp' : '/mcp';
   return `there is nothing at this path, the MCP endpoint is ${path}`;
 }
 

@@ -14,8 +14,10 @@ export async function answerReadiness(
   const looked = await Promise.all(
     servers.map(async (server) => ({ name: server.name, readiness: await server.readiness() })),
   );
-  const isReady = looked.every(({ readiness }) => readiness.status === 'ready');
-  const status = isReady ? 'ready' : 'down';
+  const statuses = looked.map(({ readiness }) => readiness.status);
+  // Before anything is known of any of them, too.
+  const status =
+    statuses.length === 0 ? 'starting' : (worst.find((candidate) => statuses.includes(candidate)) ?? 'ready');
   const all = looked.map(({ readiness }) => readiness);
   const body = withCounts
     ? {
@@ -24,8 +26,12 @@ export async function answerReadiness(
         servers: looked.map(({ name, readiness }) => (name === undefined ? readiness : { name, ...readiness })),
       }
     : { status };
-  answerJson(response, isReady ? 200 : 503, Buffer.from(JSON.stringify(body)), { 'cache-control': 'no-store' });
+  answerJson(response, status === 'ready' ? 200 : 503, Buffer.from(JSON.stringify(body)), {
+    'cache-control': 'no-store',
+  });
 }
+
+const worst = ['down', 'starting'] as const;
 
 function countsOf(all: readonly Readiness[]): Pick<Readiness, 'sessions' | 'children' | 'restarts'> {
   const sum = (count: 'sessions' | 'children' | 'restarts'): number =>

@@ -13,6 +13,7 @@ import type { EventStore } from '../http/event-store.ts';
 import { createMcpEndpoint, type RequestReport } from '../http/mcp-endpoint.ts';
 import { createSseEndpoint } from '../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
+import { ExposeError } from '../errors.ts';
 import { version } from '../version.ts';
 
 /** How long a server may take to start and answer: `npx` may have to download it first. */
@@ -50,10 +51,12 @@ export interface ExposedServerOptions {
 
 /** One server with all that it takes to expose it: its connections, its sessions, its endpoints. */
 export interface ExposedServer extends ServedServer {
-  /** Starts what waits for sessions. */
-  begin(): void;
-  /** Asks the server what it is, over a connection of its own. @throws ExposeError as `describeServer` does. */
-  describe(signal: AbortSignal): Promise<ServerDescription>;
+  /**
+   * Asks the server what it is, over a connection of its own, and starts what waits for sessions.
+   * @param isAlone there are no other servers to start.
+   * @throws ExposeError as `describeServer` does, or the signal's reason.
+   */
+  start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription>;
   /** Takes no more requests; resolves when none is waiting for its response. */
   drain(): Promise<void>;
   /** Ends all of it; resolves when nothing is left. */
@@ -68,11 +71,14 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
   const health = createUpstreamHealth();
   const isProcess = source.kind === 'stdio';
 
+  const isShared = isolation === 'shared';
+  const warm = settings.warm ?? defaultWarm;
+
   // The one that all sessions share is started ahead; after that, nobody will need another one.
   const spares = createSpares({
     create: (isWanted) => health.watch(connect(isWanted)),
-    count: isProcess ? (isolation === 'shared' ? Math.min(1, settings.warm ?? 1) : (settings.warm ?? defaultWarm)) : 0,
-    refill: isolation === 'session',
+    count: isProcess ? (isShared ? Math.min(1, warm) : warm) : 0,
+    refill: !isShared,
     onWarning,
   });
   const supervised = (): Upstream =>
@@ -83,39 +89,62 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
       onRestarted: health.restarted,
       onWarning,
     });
-  const shared = isolation === 'shared' ? createSharedUpstream({ create: supervised, onWarning }) : undefined;
+  const shared = isShared ? createSharedUpstream({ create: supervised, onWarning }) : undefined;
   const sessions = createSessions({
     nextUpstream: shared === undefined ? supervised : shared.attach,
     startTimeoutMs,
     maxSessions: settings.maxSessions,
     idleTimeoutMs: settings.idleTimeoutMs,
-    onChange: onSessions,
+    onChange(open) {
+      // Also where the server could not be described at first: it has got well.
+      if (open > 0) spares.begin();
+      onSessions(open);
+    },
+    onSilent: health.failed,
     onWarning,
   });
   const mcp = createMcpEndpoint({ sessions, bodies, eventStore, onRequest });
   const sse = createSseEndpoint({ sessions, bodies, startTimeoutMs, onRequest });
 
-  const descriptions = new Set<Upstream>();
-  async function describe(signal: AbortSignal): Promise<ServerDescription> {
-    // Beside the ones that wait for sessions, it would say everything twice.
+  const descriptions = new Set<Promise<void>>();
+  const closing = new AbortController();
+  let isStarting = true;
+
+  async function look(signal: AbortSignal): Promise<ServerDescription> {
     const upstream = health.watch(connect(() => true));
-    descriptions.add(upstream);
     try {
       return await describeServer({
         upstream,
         timeoutMs: startTimeoutMs,
-        signal,
+        signal: AbortSignal.any([signal, closing.signal]),
         checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
         clientVersion: version,
       });
     } finally {
-      void upstream.close().finally(() => descriptions.delete(upstream));
+      const ended = upstream.close().finally(() => descriptions.delete(ended));
+      descriptions.add(ended);
     }
   }
 
-  const isReady = createReadinessCheck({ health, isLifeProof: source.kind !== 'http', probe: describe });
+  async function start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription> {
+    // One that all share may not bear another one beside it. Many that start at once keep each other from it.
+    const isAhead = isAlone && !isShared;
+    if (isAhead) spares.begin();
+    try {
+      const description = await look(signal);
+      if (isShared) await Promise.all(descriptions);
+      if (!isAhead) spares.begin();
+      return description;
+    } finally {
+      isStarting = false;
+    }
+  }
+
+  // A second connection to what all share may do harm.
+  const probe = isShared && isProcess ? undefined : look;
+  const isReady = createReadinessCheck({ health, isLifeProof: source.kind !== 'http', probe });
   async function readiness(): Promise<Readiness> {
-    const { status, reason } = await isReady();
+    const { status, reason } = isStarting ? { status: 'starting' as const } : await isReady();
     const { children, restarts } = health.report();
     return { status, ...(reason === undefined ? {} : { reason }), sessions: sessions.count(), children, restarts };
   }
@@ -125,20 +154,17 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
     mcp,
     sse,
     readiness,
-    begin: spares.begin,
-    describe,
+    start,
     async drain() {
       await Promise.all([mcp.drain(), sse.drain()]);
     },
     async close() {
+      closing.abort(new ExposeError('internal', 'the server is no longer exposed'));
+      // Their calls are told before their streams end.
+      const ended = Promise.all([sessions.close(), shared?.close(), spares.close(), ...descriptions]);
       mcp.close();
       sse.close();
-      await Promise.all([
-        sessions.close(),
-        shared?.close(),
-        spares.close(),
-        ...[...descriptions].map((upstream) => upstream.close()),
-      ]);
+      await ended;
     },
   };
 }

@@ -5,6 +5,7 @@ import { ExposeError, messageOf } from '../errors.ts';
 import type { ExposedServer } from './exposed-server.ts';
 import { createDirectory, type Directory } from '../http/directory.ts';
 import { mcpPath } from '../http/route.ts';
+import { createUnusableServer } from './unusable-server.ts';
 
 /** The name of a server that is the only one and was given none: it is at `/mcp` alone. */
 export const unnamed = '';
@@ -32,9 +33,13 @@ export interface ExposedServers {
   /**
    * Makes these the servers of the run: what has not changed goes on untouched, the rest is ended or started. Resolves
    * when each has said what it is or failed to, which its report tells. One that failed is served all the same: it may
-   * get well.
+   * get well. Of those that are known to be unusable, the reason is served.
+   * @returns whether anything has changed.
+   * @throws the signal's reason.
    */
-  set(sources: ReadonlyMap<string, ServerSource>, signal: AbortSignal): Promise<void>;
+  set(sources: ReadonlyMap<string, ServerSource | ExposeError>, signal: AbortSignal): Promise<boolean>;
+  /** Whether there is one server only, usable or not: it needs no name. */
+  isAlone(): boolean;
   /** Takes no more requests; resolves when none is waiting for its response. */
   drain(): Promise<void>;
   /** Ends all of them; resolves when nothing of them is left. */
@@ -42,7 +47,7 @@ export interface ExposedServers {
 }
 
 interface Entry {
-  readonly source: ServerSource;
+  readonly source: ServerSource | ExposeError;
   /** Undefined when it could not even be made. */
   readonly server: ExposedServer | undefined;
   report: Pick<ServerReport, 'description' | 'error'>;
@@ -51,9 +56,10 @@ interface Entry {
 export function createExposedServers({ create }: ExposedServersOptions): ExposedServers {
   const directory = createDirectory();
   let entries = new Map<string, Entry>();
-  let queue = Promise.resolve();
+  let queue: Promise<unknown> = Promise.resolve();
   const endings = new Set<Promise<void>>();
   let closed = false;
+  const closing = new AbortController();
 
   function end(server: ExposedServer): Promise<void> {
     const ending = server.close().finally(() => endings.delete(ending));
@@ -61,8 +67,9 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
     return ending;
   }
 
-  async function start(name: string, source: ServerSource): Promise<Entry> {
+  async function make(name: string, source: ServerSource | ExposeError): Promise<Entry> {
     try {
+      if (source instanceof ExposeError) throw source;
       const server = await create(name === unnamed ? undefined : name, source);
       return { source, server, report: { description: undefined, error: undefined } };
     } catch (error) {
@@ -70,43 +77,60 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
     }
   }
 
-  async function describe(entry: Entry, isAlone: boolean, signal: AbortSignal): Promise<void> {
+  async function start(entry: Entry, isAlone: boolean, signal: AbortSignal): Promise<void> {
     const { server } = entry;
     if (server === undefined) return;
     try {
-      // Many at once would keep each other from starting; one has the machine to itself.
-      if (isAlone) server.begin();
-      entry.report = { description: await server.describe(signal), error: undefined };
-      if (!isAlone) server.begin();
+      entry.report = { description: await server.start(signal, isAlone), error: undefined };
     } catch (error) {
       signal.throwIfAborted();
       entry.report = { description: undefined, error: asExposeError(error) };
     }
   }
 
-  async function replace(sources: ReadonlyMap<string, ServerSource>, signal: AbortSignal): Promise<void> {
-    if (closed) return;
+  async function replace(
+    sources: ReadonlyMap<string, ServerSource | ExposeError>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (closed) return false;
     const before = new Map([...entries].map(([name, { source }]) => [name, source]));
     const { added, removed, changed } = changesBetween(before, sources);
+    if (added.length + removed.length + changed.length === 0) return false;
+    // What takes the place of another one may need what that holds: a port, a file, a lock.
+    await Promise.all(changed.map(async (name) => entries.get(name)?.server?.close()));
     const started = new Map(
       await Promise.all(
         [...added, ...changed].map(async (name): Promise<[string, Entry]> => {
           const source = sources.get(name);
           if (source === undefined) throw new Error('unreachable');
-          return [name, await start(name, source)];
+          return [name, await make(name, source)];
         }),
       ),
     );
-    const ended = [...removed, ...changed].flatMap((name) => entries.get(name)?.server ?? []);
+    const ended = removed.flatMap((name) => entries.get(name)?.server ?? []);
     const next = new Map<string, Entry>();
     for (const name of sources.keys()) {
       const entry = started.get(name) ?? entries.get(name);
       if (entry !== undefined) next.set(name, entry);
     }
     entries = next;
-    directory.set([...entries.values()].flatMap(({ server }) => server ?? []));
+    directory.set(
+      [...entries].map(
+        ([
+          name,
+          {
+            server,
+            report: { error },
+          },
+        ]) => {
+          if (server !== undefined) return server;
+          return createUnusableServer(name, error ?? new ExposeError('internal', 'the server could not be made'));
+        },
+      ),
+    );
     for (const server of ended) void end(server);
-    await Promise.all([...started.values()].map((entry) => describe(entry, sources.size === 1, signal)));
+    await Promise.all([...started.values()].map((entry) => start(entry, sources.size === 1, signal)));
+    return true;
   }
 
   return {
@@ -118,15 +142,17 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
         ...report,
       })),
     set(sources, signal) {
-      const done = queue.then(() => replace(sources, signal));
-      queue = done.catch(() => {});
+      const done = queue.then(() => replace(sources, AbortSignal.any([signal, closing.signal])));
+      queue = Promise.allSettled([done]);
       return done;
     },
+    isAlone: () => entries.size === 1,
     async drain() {
       await Promise.all([...entries.values()].map(async ({ server }) => server?.drain()));
     },
     async close() {
       closed = true;
+      closing.abort(new ExposeError('internal', 'mcp-expose is ending'));
       await queue;
       for (const { server } of entries.values()) if (server !== undefined) void end(server);
       await Promise.all(endings);

@@ -18,9 +18,10 @@ export interface ServerSourcesOptions {
 
 /** The servers that the user named, by the name under which each is served. */
 export interface ServerSources {
-  current(): ReadonlyMap<string, ServerSource>;
+  /** An error for one of which it is known that it cannot be used. */
+  current(): ReadonlyMap<string, ServerSource | ExposeError>;
   /** Calls back, one at a time, with all servers whenever the configuration has changed. Returns how to stop that. */
-  follow(onChange: (sources: ReadonlyMap<string, ServerSource>) => Promise<void>): () => void;
+  follow(onChange: (sources: ReadonlyMap<string, ServerSource | ExposeError>) => Promise<void>): () => void;
 }
 
 /**
@@ -49,15 +50,19 @@ function fixed(source: ServerSource): ServerSources {
 
 async function readConfigured(file: string, options: ServerSourcesOptions): Promise<ServerSources> {
   const { servers: only, watch = false, cwd, env = new Map(), onWarning } = options;
-  const [{ readConfig }, { watchConfig }] = await Promise.all([
+  const [{ readConfig }, { isServerName }, { watchConfig }] = await Promise.all([
     import('../config/read-config.ts'),
+    import('../config/server-name.ts'),
     import('../config/watch.ts'),
   ]);
-  const read = async (): Promise<{ sources: Map<string, ServerSource>; digest: string }> => {
+  const read = async (): Promise<{ sources: Map<string, ServerSource | ExposeError>; digest: string }> => {
     const { servers, problems, warnings, digest } = await readConfig(file, { env: process.env, only });
     for (const warning of warnings) onWarning(warning);
-    for (const { error } of problems) onWarning([error.message, ...error.hints].join('; '));
-    const sources = new Map<string, ServerSource>();
+    const sources = new Map<string, ServerSource | ExposeError>();
+    for (const { server, error } of problems) {
+      if (isServerName(server)) sources.set(server, error);
+      else onWarning([error.message, ...error.hints].join('; '));
+    }
     for (const [name, spec] of servers) {
       if (spec.kind !== 'stdio') sources.set(name, spec);
       else {
@@ -75,13 +80,14 @@ async function readConfigured(file: string, options: ServerSourcesOptions): Prom
     follow(onChange) {
       if (!watch) return () => {};
       let queue = Promise.resolve();
+      let stopped = false;
       const change = async (): Promise<void> => {
         try {
           const { sources } = await read();
           current = sources;
           await onChange(sources);
         } catch (error) {
-          onWarning(`the change of ${file} was not taken over: ${messageOf(error)}`);
+          if (!stopped) onWarning(`the change of ${file} was not taken over: ${messageOf(error)}`);
         }
       };
       const watched = watchConfig(file, {
@@ -90,7 +96,10 @@ async function readConfigured(file: string, options: ServerSourcesOptions): Prom
           queue = queue.then(change);
         },
       });
-      return () => watched.close();
+      return () => {
+        stopped = true;
+        watched.close();
+      };
     },
   };
 }

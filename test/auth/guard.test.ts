@@ -24,14 +24,15 @@ const wrongOrigin = {
   reason: 'origin "https://evil.example" is not allowed',
   data: { reason: 'origin_not_allowed', origin: 'https://evil.example' },
 };
-const direct = { basePath: '' };
+const direct = { basePath: '', isLoopback: true };
+const tunnel = { basePath: '', isLoopback: false };
 
 describe('with a token', () => {
   test('the right one comes in', () => {
     expect(guard().admit(head())).toEqual({ caller: { id: 'bearer' }, host: direct });
     expect(guard().admit(head({ host: 'k3v9.relay.example', origin: 'https://k3v9.relay.example' }))).toEqual({
       caller: { id: 'bearer' },
-      host: direct,
+      host: tunnel,
     });
   });
 
@@ -41,6 +42,7 @@ describe('with a token', () => {
         status: 401,
         reason: 'this server needs a bearer token: send "Authorization: Bearer <token>"',
         challenge: 'Bearer',
+        host: direct,
       },
     });
   });
@@ -49,7 +51,12 @@ describe('with a token', () => {
     'a wrong one (%j) gets the challenge with invalid_token',
     (wrong) => {
       expect(guard().admit(head({ authorization: [wrong] }))).toEqual({
-        denial: { status: 401, reason: 'the bearer token is not valid', challenge: 'Bearer error="invalid_token"' },
+        denial: {
+          status: 401,
+          reason: 'the bearer token is not valid',
+          challenge: 'Bearer error="invalid_token"',
+          host: direct,
+        },
       });
     },
   );
@@ -60,6 +67,7 @@ describe('with a token', () => {
         status: 400,
         reason: 'more than one Authorization header',
         challenge: 'Bearer error="invalid_request"',
+        host: direct,
       },
     });
   });

@@ -36,7 +36,7 @@ test('a changed configuration is told, with what is broken in it', () => {
     { name: 'files', path: '/files/mcp', description, error: undefined },
     { name: 'git', path: '/git/mcp', description: undefined, error: new ExposeError('upstream_silent', 'no answer') },
   ];
-  showEvent(terminal.output, { type: 'servers', servers });
+  showEvent(terminal.output, { type: 'servers', publicUrl: null, localUrl: 'http://127.0.0.1:7801', servers });
   expect(terminal.stderr()).toBe(
     'mcp-expose: the configuration has changed, it has 2 servers, 2 tools now\nmcp-expose: warning: git: no answer\n',
   );

@@ -107,3 +107,15 @@ test('a signal ends the wait for a token on standard input', async () => {
   expect(events).toEqual([{ event: 'closed', reason: 'SIGTERM', exitCode: 143 }]);
   expect(input.destroyed).toBe(true);
 });
+
+test.each([
+  [['--upstream-header', 'Authorization:', 'Bearer', 'sesame']],
+  [['--stdio', 'node x.js', '--env', 'KEY=', 'sesame']],
+  [['--env', '=sesame']],
+  [['--http', 'ftp://host/?key=sesame']],
+  [['--upstream-header', 'Bearer sesame']],
+])('what may be a secret is not repeated: %j', async (argv) => {
+  const { exitCode, events } = await run('--json', ...argv);
+  expect(exitCode).toBe(2);
+  expect(JSON.stringify(events)).not.toContain('sesame');
+});

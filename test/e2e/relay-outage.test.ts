@@ -210,3 +210,19 @@ test('auto with a relay configured uses it; without one it serves locally and sa
   const plain = startProgram(['--', ...fixture('echo')], { mark: randomUUID() });
   await expect(plain.waitForStderr(/--relay|--tunnel/)).resolves.toBeDefined();
 });
+
+test('a relay that goes while the server is still starting does not end the start', async () => {
+  const relay = await startRelay();
+  const [node = '', script = ''] = fixture('echo');
+  const late = `setTimeout(() => import(${JSON.stringify(script)}), 2000)`;
+  const exposed = launchExpose({
+    server: [node, '-e', late],
+    args: ['--tunnel', 'relay', '--relay', relay.url, '--warm', '0'],
+  });
+  await relay.waitForStdout(/"state":"connected"|"event":"agent"/);
+  await relay.stop('SIGKILL');
+  await exposed.waitForStdout(/"event":"ready"/);
+  const kinds = exposed.events().map(({ event }) => event);
+  expect(kinds).toContain('tunnel');
+  expect(kinds).not.toContain('error');
+});

@@ -173,3 +173,30 @@ test('a session that lives does not make /readyz say that others could begin', a
   expect((await lives.call(2, 'ping')).result).toEqual({});
   expect((await readiness(exposed))[0]).toBe(503);
 });
+
+test.each(['session', 'shared'])(
+  'a late answer to what a dead server asked answers nothing of the next (%s)',
+  async (isolation) => {
+    const exposed = await startExpose({ server: fixture('asks'), args: ['--warm', '0', '--isolation', isolation] });
+    const session = await openSession(exposed.url, exposed.token, { capabilities: { sampling: {} } });
+    const answer = (id: unknown, text: string) =>
+      session.post({ jsonrpc: '2.0', id, result: { role: 'assistant', model: 'm', content: { type: 'text', text } } });
+    const sample = (id: number) =>
+      session.post({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'ask-sampling', arguments: {} } });
+    const lost = await sample(2);
+    const old = await lost.next(({ method }) => method === 'sampling/createMessage');
+    const child = await eventually(() => {
+      const [found] = childrenWithMark(exposed.mark);
+      if (found === undefined) throw new Error('no server');
+      return found;
+    });
+    killIfAlive(child.pid);
+    await lost.next(({ id, method }) => id === 2 && method === undefined);
+    const call = await sample(3);
+    const ask = await call.next(({ method }) => method === 'sampling/createMessage');
+    await answer(old.id, 'yes, the old one');
+    await answer(ask.id, 'no, not the new one');
+    const result = await call.next(({ id, method }) => id === 3 && method === undefined);
+    expect(textOf(result)).toContain('no, not the new one');
+  },
+);

@@ -33,13 +33,13 @@ function served(name: string | undefined, readiness: Readiness): ServedServer {
   };
 }
 
-async function start(protocol: Protocol, showsCounts = true): Promise<World> {
+async function start(protocol: Protocol, isPrivate = true): Promise<World> {
   const directory = createDirectory();
   const labels = new Set(['files', 'git-2']);
   const hosts = createHostList({ hasLabel: (label) => labels.has(label) });
   hosts.setUrls(['https://k3v9.relay.example', 'https://relay.example/NAME']);
   const guard = createGuard({ hosts, token });
-  const web = await startWeb(protocol, createHandler({ guard, cors: createCors([]), directory, showsCounts }));
+  const web = await startWeb(protocol, createHandler({ guard, cors: createCors([]), directory, isPrivate }));
 
   return {
     async ask(path, headers = {}, method = 'GET') {
@@ -76,6 +76,16 @@ describe.each(protocols)('over %s', (protocol) => {
         },
       },
     ]);
+  });
+
+  test('the server that was alone needs no name either when others come beside it', async () => {
+    const { ask, set } = await start(protocol);
+    set(['files']);
+    set(['files', 'git']);
+    expect((await ask('/mcp')).body).toBe('files:mcp:');
+    expect((await ask('/git/mcp')).body).toBe('git:mcp:');
+    set(['git', 'other']);
+    expect((await ask('/mcp')).status).toBe(404);
   });
 
   test('an unknown server is named in the refusal', async () => {
@@ -125,7 +135,9 @@ describe.each(protocols)('over %s', (protocol) => {
     expect((await ask('/mcp', { host })).body).toBe('files:mcp:');
     expect((await ask('/mcp', { host: 'GIT-2.K3v9.relay.example' })).body).toBe('Git-2:mcp:');
     expect((await ask('/files/mcp', { host })).body).toBe('files:mcp:');
-    expect((await ask('/Git-2/mcp', { host })).status).toBe(404);
+    const other = await ask('/Git-2/mcp', { host });
+    expect(other.status).toBe(404);
+    expect(other.body).toContain('the host names the server files, and the path another one');
     expect((await ask('/sse', { host })).body).toBe('files:sse:');
   });
 
@@ -190,11 +202,20 @@ describe.each(protocols)('over %s', (protocol) => {
       const local = await start(protocol, true);
       local.set(['files']);
       expect(parseJson((await local.ask('/readyz', stranger)).body)).toMatchObject({ sessions: 2 });
+      const behindProxy = { ...stranger, host: 'k3v9.relay.example' };
+      expect(await local.ask('/readyz', behindProxy)).toEqual({ status: 200, body: '{"status":"ready"}' });
       const tunnel = await start(protocol, false);
       tunnel.set(['files'], { files: down });
       expect(await tunnel.ask('/readyz', stranger)).toEqual({ status: 503, body: '{"status":"down"}' });
       expect((await tunnel.ask('/files/readyz', stranger)).status).toBe(401);
       expect(parseJson((await tunnel.ask('/readyz')).body)).toMatchObject({ restarts: 4 });
+    });
+
+    test('is 503 before anything is known', async () => {
+      const { ask, set } = await start(protocol);
+      expect(await ask('/readyz')).toMatchObject({ status: 503, body: expect.stringContaining('"status":"starting"') });
+      set(['files', 'git'], { files: { ...down, status: 'starting' } });
+      expect(await ask('/readyz')).toMatchObject({ status: 503, body: expect.stringContaining('"status":"starting"') });
     });
 
     test('answers nobody who came by a foreign host, and no other method', async () => {

@@ -5,7 +5,7 @@ import { createHostList } from '../../src/auth/hosts.ts';
 import { generateToken, tokenPrefix, weakTokenLength } from '../../src/auth/token.ts';
 import { defaultMaxSessions } from '../../src/bridge/sessions.ts';
 import { defaultMaxMessageBytes } from '../../src/bridge/upstream/message-limit.ts';
-import { defaultMaxUnreadBytes } from '../../src/bridge/upstream/stdio.ts';
+import { defaultMaxUnreadBytes } from '../../src/bridge/upstream/unread-bytes.ts';
 import { ExposeError } from '../../src/errors.ts';
 import { defaultStartTimeoutMs } from '../../src/servers/exposed-server.ts';
 import { defaultMaxBodyBytes } from '../../src/http/body.ts';
@@ -75,8 +75,8 @@ test('names of callers, to which sessions are bound', () => {
   const closed = createGuard({ hosts: createHostList(), token: 'right' });
   const head = { host: 'localhost', origin: undefined, authorization: ['Bearer right'] };
   expect([open.admit(head), closed.admit(head)]).toEqual([
-    { caller: { id: 'anonymous' }, host: { basePath: '' } },
-    { caller: { id: 'bearer' }, host: { basePath: '' } },
+    { caller: { id: 'anonymous' }, host: { basePath: '', isLoopback: true } },
+    { caller: { id: 'bearer' }, host: { basePath: '', isLoopback: true } },
   ]);
 });
 

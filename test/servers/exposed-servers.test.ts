@@ -28,9 +28,8 @@ function world(): World {
         mcp: endpoint,
         sse: { ...endpoint, handleMessage() {} },
         readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }),
-        begin: () => void log.push(`begun ${name}`),
-        async describe() {
-          log.push(`described ${name}`);
+        async start(_signal, isAlone) {
+          log.push(`started ${name}${isAlone ? ' alone' : ''}`);
           if (url.includes('broken')) throw new ExposeError('upstream_unreachable', 'nobody there');
           return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
         },
@@ -47,12 +46,11 @@ describe('the servers of a run', () => {
     const { servers, log } = world();
     await servers.set(new Map([[unnamed, source('a')]]), never);
     expect(servers.reports()).toMatchObject([{ name: 'server of a', path: '/mcp', error: undefined }]);
-    expect(servers.directory.only()).toBeDefined();
-    // Alone, it has the machine to itself: both of its processes start at once.
-    expect(log).toEqual(['made the only one', 'begun the only one', 'described the only one']);
+    expect([servers.directory.unnamed() !== undefined, servers.isAlone()]).toEqual([true, true]);
+    expect(log).toEqual(['made the only one', 'started the only one alone']);
   });
 
-  test('several are at their names, and nobody starts a second process before the first has answered', async () => {
+  test('several are at their names, and none of them is alone', async () => {
     const { servers, log } = world();
     await servers.set(
       new Map([
@@ -62,16 +60,17 @@ describe('the servers of a run', () => {
       never,
     );
     expect(servers.reports().map(({ path }) => path)).toEqual(['/a/mcp', '/b/mcp']);
-    expect(log.indexOf('begun a')).toBeGreaterThan(log.indexOf('described a'));
+    expect([log.toSorted(), servers.isAlone()]).toEqual([['made a', 'made b', 'started a', 'started b'], false]);
   });
 
-  test('that are broken are served all the same, and those that are impossible are not', async () => {
+  test('that are broken are served all the same, and of those that are impossible the reason', async () => {
     const { servers } = world();
     await servers.set(
-      new Map([
+      new Map<string, ServerSource | ExposeError>([
         ['good', source('good')],
         ['bad', source('broken')],
         ['worse', source('impossible')],
+        ['worst', new ExposeError('config_unusable', 'it has no command')],
       ]),
       never,
     );
@@ -79,12 +78,10 @@ describe('the servers of a run', () => {
       ['good', undefined],
       ['bad', 'nobody there'],
       ['worse', 'no such URL'],
+      ['worst', 'it has no command'],
     ]);
-    expect(['good', 'bad', 'worse'].map((name) => servers.directory.find(name) !== undefined)).toEqual([
-      true,
-      true,
-      false,
-    ]);
+    const worst = await servers.directory.find('worst')?.readiness();
+    expect(worst).toMatchObject({ status: 'down', reason: 'it has no command' });
   });
 
   test('that have not changed are not touched by a change', async () => {
@@ -110,16 +107,24 @@ describe('the servers of a run', () => {
     expect(servers.directory.find('stays')).toBe(stays);
     expect(servers.directory.find('goes')).toBeUndefined();
     expect(log.toSorted()).toEqual([
-      'begun changes',
-      'begun comes',
       'closed changes',
       'closed goes',
-      'described changes',
-      'described comes',
       'made changes',
       'made comes',
+      'started changes',
+      'started comes',
     ]);
+    // It may hold what the next one needs.
+    expect(log.indexOf('closed changes')).toBeLessThan(log.indexOf('made changes'));
     expect(servers.reports().map(({ name }) => name)).toEqual(['comes', 'changes', 'stays']);
+  });
+
+  test('tell whether anything has changed', async () => {
+    const { servers, log } = world();
+    expect(await servers.set(new Map([['a', source('1')]]), never)).toBe(true);
+    log.length = 0;
+    expect(await servers.set(new Map([['a', source('1')]]), never)).toBe(false);
+    expect(log).toEqual([]);
   });
 
   test('are changed one change after the other', async () => {

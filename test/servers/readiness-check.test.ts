@@ -3,7 +3,7 @@ import type { UpstreamHealthReport } from '../../src/bridge/supervision/upstream
 import { createReadinessCheck } from '../../src/servers/readiness-check.ts';
 import { createFakeClock } from '../harness/fake-clock.ts';
 
-function world(answers: (string | undefined)[] = [], isLifeProof = true) {
+function world(answers: (string | undefined)[] = [], isLifeProof = true, canProbe = true) {
   const clock = createFakeClock();
   let report: UpstreamHealthReport = {
     state: 'unknown',
@@ -13,14 +13,15 @@ function world(answers: (string | undefined)[] = [], isLifeProof = true) {
     failedAt: undefined,
   };
   let probes = 0;
+  async function probe(): Promise<void> {
+    const failure = answers[probes++];
+    if (failure !== undefined) throw new Error(failure);
+  }
   const check = createReadinessCheck({
     clock,
     isLifeProof,
-    health: { watch: (upstream) => upstream, restarted() {}, report: () => report },
-    async probe() {
-      const failure = answers[probes++];
-      if (failure !== undefined) throw new Error(failure);
-    },
+    health: { watch: (upstream) => upstream, restarted() {}, failed() {}, report: () => report },
+    probe: canProbe ? probe : undefined,
   });
   return {
     clock,
@@ -36,12 +37,19 @@ test('a server whose connections work is ready, without being asked', async () =
   expect([await check(), probes()]).toEqual([{ status: 'ready' }, 0]);
 });
 
-test('so is one that waits for sessions, or has answered a moment ago', async () => {
+test('so is one that has answered a while ago, when nothing has happened since', async () => {
   const { check, know, probes, clock } = world();
-  know({ children: 1 });
-  expect(await check()).toEqual({ status: 'ready' });
-  know({ children: 0, lastHeardAt: clock.now() });
+  know({ children: 1, lastHeardAt: clock.now() });
+  clock.advance(50_000);
   expect([await check(), probes()]).toEqual([{ status: 'ready' }, 0]);
+});
+
+test('one that cannot be asked is what was known last', async () => {
+  const { check, know, clock } = world([], true, false);
+  expect(await check()).toEqual({ status: 'ready' });
+  know({ state: 'down', reason: 'gone', failedAt: clock.now() });
+  clock.advance(3_600_000);
+  expect(await check()).toEqual({ status: 'down', reason: 'gone' });
 });
 
 test('one that has just failed is down, without being asked', async () => {
@@ -53,7 +61,7 @@ test('one that has just failed is down, without being asked', async () => {
 test('one of which nothing is known any more is asked, once for all who want to know', async () => {
   const { check, know, probes, clock } = world([undefined, 'nobody there']);
   know({ lastHeardAt: clock.now() });
-  clock.advance(60_000);
+  clock.advance(61_000);
   expect(await Promise.all([check(), check(), check()])).toEqual(
     Array.from({ length: 3 }, () => ({ status: 'ready' })),
   );

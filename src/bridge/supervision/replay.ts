@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { memberOf, type RequestId, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { newNotification, newRequest } from '../../mcp/new-message.ts';
-import { replaceSpans, spanOf } from '../../mcp/splice.ts';
+import { withId } from '../../mcp/readdress.ts';
 import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
 
 /** Subscriptions that are remembered; a client that watches more files than this would notice nothing of a restart. */
@@ -23,6 +23,8 @@ const lasting: ReadonlySet<string> = new Set([
 ]);
 
 export interface Replay {
+  /** With what ids of ours begin, and no id of a client does. */
+  readonly prefix: string;
   /** Whether client and server have agreed: only then is there something to replay. */
   readonly isAgreed: boolean;
   /** Notes what a message of the client would change, before it is sent. */
@@ -100,6 +102,7 @@ export function createReplay(onWarning: (message: string) => void): Replay {
   }
 
   return {
+    prefix,
     get isAgreed() {
       return agreement !== undefined;
     },
@@ -162,12 +165,4 @@ export function createReplay(onWarning: (message: string) => void): Replay {
 function reasonIn({ json }: RpcResponse): string {
   const message = memberOf(json['error'], 'message');
   return typeof message === 'string' ? message : 'it gave no reason';
-}
-
-/** The same request under another id; all other bytes stay as the client wrote them. */
-function withId(request: RpcRequest, id: RequestId): RpcRequest {
-  const span = spanOf(request.bytes, ['id']);
-  if (span === undefined) throw new Error('a request has an id');
-  const bytes = replaceSpans(request.bytes, [[span, Buffer.from(JSON.stringify(id))]]);
-  return { ...request, id, json: { ...request.json, id }, bytes };
 }

@@ -2,6 +2,7 @@ import { createBackoff } from '../../backoff.ts';
 import { systemClock, type Clock } from '../../clock.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newResult } from '../../mcp/new-message.ts';
+import { createAskIds, originalAskIds } from './ask-ids.ts';
 import { createReplay } from './replay.ts';
 import { createRestartBudget } from './restart-budget.ts';
 import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
@@ -65,6 +66,8 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
   let events: UpstreamEvents | undefined;
   let current: Upstream | undefined;
   let introduction: Introduction | undefined;
+  let connections = 0;
+  let askIds = originalAskIds;
   let callOffAttempt: (() => void) | undefined;
   let callOffEnding: (() => void) | undefined;
   let lastEnd: UpstreamEnd = { reason: 'the connection was closed', code: 'upstream_exited', stderr: '' };
@@ -83,6 +86,7 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
     callOffAttempt = undefined;
     const connection = create();
     current = connection;
+    if (++connections > 1) askIds = createAskIds(`${replay.prefix}${connections}-`);
     const initialize = replay.isAgreed ? replay.initialize() : undefined;
     if (initialize !== undefined) {
       const silence = `it did not answer initialize within ${startTimeoutMs / 1000} s`;
@@ -92,7 +96,7 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
     connection.start({
       // What a connection says after we are done with it is about calls that have failed.
       onMessage(message, origin) {
-        if (current === connection) receive(connection, message, origin);
+        if (current === connection) receive(connection, askIds.toClient(message), origin);
       },
       onClose(end) {
         if (current === connection) lose(connection, end);
@@ -123,7 +127,8 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
       else abandon(connection, objection);
     } else if (message.kind === 'request' && message.method === 'ping') {
       // Allowed before the answer to initialize, which may wait for it (MCP 2025-11-25, lifecycle).
-      connection.send(newResult(message.id, {}));
+      const pong = askIds.toServer(newResult(message.id, {}));
+      if (pong !== undefined) connection.send(pong);
     } else if (early.held.length < maxHeld && early.heldBytes + message.bytes.length <= maxHeldBytes) {
       early.held.push({ message, origin });
       early.heldBytes += message.bytes.length;
@@ -180,8 +185,11 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
   }
 
   function transmit(connection: Upstream, message: RpcMessage): boolean {
+    const addressed = askIds.toServer(message);
+    // The answer to an ask of a server that has gone: nobody waits for it.
+    if (addressed === undefined) return true;
     replay.sending(message);
-    const taken = connection.send(message);
+    const taken = connection.send(addressed);
     if (!taken && message.kind === 'request') replay.notSent(message.id);
     return taken;
   }

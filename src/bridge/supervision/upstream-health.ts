@@ -25,6 +25,8 @@ export interface UpstreamHealth {
   watch(upstream: Upstream): Upstream;
   /** Tell it of each connection that was made anew. */
   restarted(): void;
+  /** Tell it of a connection that lives and does not work, and why. */
+  failed(reason: string): void;
   report(): UpstreamHealthReport;
 }
 
@@ -39,6 +41,12 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
   /** Connections by their start: the newest, and the newest that failed. */
   let newest = 0;
   let newestFailed = 0;
+
+  function fail(place: number, reason: string): void {
+    newestFailed = Math.max(newestFailed, place);
+    failure = reason;
+    failedAt = clock.now();
+  }
 
   return {
     watch(upstream) {
@@ -63,9 +71,7 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
               children--;
               if (isHeard) heardChildren--;
               if (!isExpectedToEnd) {
-                newestFailed = Math.max(newestFailed, place);
-                failure = end.reason;
-                failedAt = clock.now();
+                fail(place, end.reason);
               }
               events.onClose(end);
             },
@@ -78,6 +84,7 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
       };
     },
     restarted: () => void restarts++,
+    failed: (reason) => fail(newest, reason),
     report() {
       const counts = { children, restarts, lastHeardAt, failedAt };
       if (failure !== undefined) return { state: 'down', reason: failure, ...counts };

@@ -1,0 +1,33 @@
+import { memberOf, type RequestId, type RpcNotification, type RpcRequest, type RpcResponse } from './json-rpc.ts';
+import { replaceSpans, spanOf } from './splice.ts';
+
+/**
+ * The same request or response under another id; all other bytes stay as they were written.
+ * @param written the id as it is to stand in the message. Default: as JSON.stringify writes it.
+ */
+export function withId<Message extends RpcRequest | RpcResponse>(
+  message: Message,
+  id: RequestId,
+  written: Buffer = Buffer.from(JSON.stringify(id)),
+): Message {
+  const span = spanOf(message.bytes, ['id']);
+  if (span === undefined) throw new Error('requests and responses have an id');
+  return { ...message, id, json: { ...message.json, id }, bytes: replaceSpans(message.bytes, [[span, written]]) };
+}
+
+/** The id of a request or response as it stands in it, copied so that the message need not be kept for it. */
+export function writtenIdOf({ bytes }: RpcRequest | RpcResponse): Buffer {
+  const span = spanOf(bytes, ['id']);
+  if (span === undefined) throw new Error('requests and responses have an id');
+  return Buffer.from(bytes.subarray(span.start, span.end));
+}
+
+/** The same `notifications/cancelled` for another request. */
+export function withCancelledId(message: RpcNotification, requestId: RequestId): RpcNotification {
+  const span = spanOf(message.bytes, ['params', 'requestId']);
+  if (span === undefined) return message;
+  const reason = memberOf(message.json['params'], 'reason');
+  const params = reason === undefined ? { requestId } : { requestId, reason };
+  const bytes = replaceSpans(message.bytes, [[span, Buffer.from(JSON.stringify(requestId))]]);
+  return { ...message, json: { ...message.json, params }, bytes };
+}

@@ -1,0 +1,89 @@
+// The network between mcp-expose and its server, on a bad day.
+import { connect, createServer, type Socket } from 'node:net';
+import { atEnd } from './lifetime.ts';
+import { listenOnLoopback } from './loopback-server.ts';
+import type { Random } from './random.ts';
+
+export interface CuttingProxy {
+  readonly port: number;
+  /** Cuts one connection, as a reset or as an ordinary end. */
+  cutOne(random: Random): void;
+  cutAll(): void;
+  /** Lets no new connection through until the returned function is called. */
+  refuse(): () => void;
+  /** Carries nothing until the returned function is called. */
+  stall(): () => void;
+}
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+}
+
+/** Listens on a free loopback port and passes on what comes to the target. Ends with the test. */
+export async function startCuttingProxy(targetPort: number): Promise<CuttingProxy> {
+  const pairs = new Set<Pair>();
+  let isRefusing = false;
+  let isStalled = false;
+
+  const flow = ({ client, server }: Pair): void => {
+    client.pipe(server);
+    server.pipe(client);
+  };
+
+  const proxy = createServer((client) => {
+    client.on('error', () => {});
+    if (isRefusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(targetPort, '127.0.0.1');
+    const pair = { client, server };
+    pairs.add(pair);
+    server.on('error', () => {});
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      one.on('close', () => {
+        pairs.delete(pair);
+        other.destroy();
+      });
+    }
+    if (!isStalled) flow(pair);
+  });
+  const port = await listenOnLoopback(proxy);
+  const cutAll = (): void => {
+    for (const { client, server } of pairs) {
+      client.resetAndDestroy();
+      server.destroy();
+    }
+  };
+  atEnd('test', cutAll);
+
+  return {
+    port,
+    cutOne(random) {
+      if (pairs.size === 0) return;
+      const { client, server } = random.pick([...pairs]);
+      if (random.below(2) === 0) client.resetAndDestroy();
+      else server.destroy();
+    },
+    cutAll,
+    refuse() {
+      isRefusing = true;
+      return () => (isRefusing = false);
+    },
+    stall() {
+      isStalled = true;
+      for (const { client, server } of pairs) {
+        client.unpipe(server);
+        server.unpipe(client);
+      }
+      return () => {
+        isStalled = false;
+        for (const pair of pairs) flow(pair);
+      };
+    },
+  };
+}
