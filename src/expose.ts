@@ -1,7 +1,7 @@
 import { createGuard } from './auth/guard.ts';
 import { createHostList, type HostList } from './auth/hosts.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
-import { createWatchdog } from './bridge/upstream/watchdog.ts';
+import { createWatchdog } from './process/watchdog.ts';
 import { settledWithin } from './deferred.ts';
 import { ExposeError } from './errors.ts';
 import { createExposedServer, type ServerSettings } from './servers/exposed-server.ts';

@@ -9,15 +9,17 @@ import {
   type RpcResponse,
 } from '../mcp/json-rpc.ts';
 import { cancelledBy } from '../mcp/lifecycle.ts';
-import { newError, newNotification } from '../mcp/new-message.ts';
+import { newNotification, newResult } from '../mcp/new-message.ts';
+import { maxOpenAsks, maxUnansweredCancelled } from './bounds.ts';
 import type { Call, CallFailure, Outlet, UpstreamMessage } from './call.ts';
+import { refuseAsk } from './refuse-ask.ts';
 import type { Upstream, UpstreamEnd } from './upstream/upstream.ts';
 
-/** Asks that the client has not answered; beyond it the oldest is forgotten, and its answer would be ignored. */
-const maxOpenAsks = 1000;
-
-/** Cancelled calls that the server has not answered; beyond it the oldest is forgotten. */
-const maxUnansweredCancelled = 1000;
+/**
+ * Calls in flight. One whose client has gone stays in flight until the server answers, and costs some kilobytes; no client
+ * has a thousand of its own.
+ */
+const maxCalls = 1000;
 
 /** Notifications that concern the whole connection rather than a call that happens to be under way. */
 const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated|elicitation\/complete)$/;
@@ -41,6 +43,8 @@ export interface Channel {
    * expected back at any moment.
    */
   isBusy(): boolean;
+  /** Whether a call goes on whose client has gone, and may come back for what it has missed. */
+  isAwaited(): boolean;
   /** Number of messages so far, both ways: as long as it grows, the connection is in use. */
   traffic(): number;
   /** As `Upstream.isWritable` and `Upstream.whenWritable`. */
@@ -54,6 +58,8 @@ export interface Channel {
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
   /** The general stream has opened: asks whose client has gone go there. */
   recover(): void;
+  /** An ask has not reached the client, and never will: the server is told. */
+  giveUp(ask: RpcRequest): void;
   /** Ends the upstream; calls that are still in flight fail. */
   close(): Promise<void>;
 }
@@ -81,6 +87,8 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   const asks = new Map<RequestId, Ask>();
   /** A server may answer a cancelled call all the same; until then its id cannot stand for another one. */
   const cancelled = new Set<RequestId>();
+  /** The last call that began. */
+  let latest: PendingCall | undefined;
   let blocked = 0;
   let traffic = 0;
 
@@ -91,12 +99,25 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
         receiveResponse(message);
         return;
       case 'request':
-        makeRoom(asks, maxOpenAsks);
+        if (message.method === 'ping' && !canAsk()) {
+          upstream.send(newResult(message.id, {}));
+          return;
+        }
+        refuse(makeRoom(asks, maxOpenAsks));
         ask(message, callFor(origin));
         return;
       case 'notification':
         receiveNotification(message, origin);
     }
+  }
+
+  /** Whether a client is there. Where none is, a server that wants to know whether it is alone hears us. */
+  function canAsk(): boolean {
+    return general.isOpen() || newestCall(isOpen) !== undefined;
+  }
+
+  function refuse(givenUp: RequestId | undefined): void {
+    if (givenUp !== undefined) upstream.send(refuseAsk(givenUp, 'too_many_asks'));
   }
 
   /** Puts an ask to the client; when it goes without having answered, it may come back on another way. */
@@ -107,6 +128,11 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       if (asks.get(message.id)?.outlet === call) askAgain(message, call);
     });
     deliver(outlet, message);
+  }
+
+  /** Returns false for an ask that is no longer open: its id may be that of a later one. */
+  function forget({ message }: Pick<Ask, 'message'>): boolean {
+    return asks.get(message.id)?.message === message && asks.delete(message.id);
   }
 
   /** Another way takes the place of the first: where both brought the ask, a user would be asked twice. */
@@ -157,8 +183,12 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     return call?.isOpen() === true ? call : undefined;
   }
 
-  /** Costs a walk over the calls in flight; only logs and asks need it, progress and responses name their call. */
+  /**
+   * Costs a walk over the calls in flight where the latest does not fit; only logs and asks need it, progress and
+   * responses name their call.
+   */
   function newestCall(fits: (call: Call) => boolean): Call | undefined {
+    if (latest?.call !== undefined && fits(latest.call)) return latest.call;
     let newest: Call | undefined;
     for (const { call } of pending.values()) if (call !== undefined && fits(call)) newest = call;
     return newest;
@@ -216,6 +246,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   return {
     isBusy: () => newestCall((call) => call.isOpen() || call.absence?.() === 'short') !== undefined,
+    isAwaited: () => newestCall(isAway) !== undefined,
     traffic: () => traffic,
     isWritable: upstream.isWritable,
     whenWritable: upstream.whenWritable,
@@ -231,16 +262,22 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     request(request, call) {
       traffic++;
       const { id } = request;
-      if (pending.has(id)) return refuse(`the id ${JSON.stringify(id)} is in use by a request that is still in flight`);
+      if (pending.has(id))
+        return invalid(`the id ${JSON.stringify(id)} is in use by a request that is still in flight`);
       if (cancelled.has(id)) {
-        return refuse(`the id ${JSON.stringify(id)} is that of a cancelled request whose answer may still come`);
+        return invalid(`the id ${JSON.stringify(id)} is that of a cancelled request whose answer may still come`);
       }
       const token = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
       const progressToken = isRequestId(token) ? token : undefined;
       if (progressToken !== undefined && progressTokens.has(progressToken)) {
-        return refuse('the progress token is in use by a request that is still in flight');
+        return invalid('the progress token is in use by a request that is still in flight');
+      }
+      if (pending.size >= maxCalls) {
+        call.fail(tooManyCalls);
+        return undefined;
       }
       const entry = { call, progressToken };
+      latest = entry;
       pending.set(id, entry);
       if (progressToken !== undefined) progressTokens.set(progressToken, entry);
       if (!upstream.send(request)) settle(id)?.fail(notTaken);
@@ -249,13 +286,19 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     forward(message) {
       traffic++;
       // An answer to an ask that the server has withdrawn, or never made, would only confuse it.
-      if (message.kind === 'response' && !asks.delete(message.id)) return undefined;
+      const asked = message.kind === 'response' ? asks.get(message.id) : undefined;
+      if (message.kind === 'response' && asked === undefined) return undefined;
+      // One that is not taken may be given again.
       if (!upstream.send(message)) return { code: notTaken.code, reason: notTaken.message };
+      if (asked !== undefined) forget(asked);
       const cancelledId = cancelledBy(message);
       if (cancelledId !== undefined) cancel(cancelledId);
       return undefined;
     },
     recover,
+    giveUp(given) {
+      if (forget({ message: given })) upstream.send(refuseAsk(given.id, 'client_not_listening'));
+    },
     close() {
       failAll(sessionEnded);
       return upstream.close();
@@ -272,25 +315,26 @@ function isAway(call: Call): boolean {
   return call.absence?.() !== undefined;
 }
 
-/** Forgets the oldest of a collection that is full. */
-function makeRoom(full: Map<RequestId, unknown> | Set<RequestId>, max: number): void {
-  if (full.size < max) return;
+/** Forgets the oldest of a collection that is full, and returns its id. */
+function makeRoom(full: Map<RequestId, unknown> | Set<RequestId>, max: number): RequestId | undefined {
+  if (full.size < max) return undefined;
   for (const oldest of full.keys()) {
     full.delete(oldest);
-    return;
+    return oldest;
   }
-}
-
-/** The answer to an ask that cannot reach its client. */
-export function undeliverable(ask: RpcRequest): RpcResponse {
-  const message = 'the client is not listening';
-  return newError({ id: ask.id, code: rpcCode.internalError, message });
+  return undefined;
 }
 
 const notTaken: CallFailure = {
   code: rpcCode.internalError,
   message: 'the server does not read its input',
   data: { reason: 'upstream_not_reading' },
+};
+
+const tooManyCalls: CallFailure = {
+  code: rpcCode.internalError,
+  message: `${maxCalls} requests are in flight, the most that a session may have`,
+  data: { reason: 'too_many_calls' },
 };
 
 const sessionEnded: CallFailure = {
@@ -308,6 +352,6 @@ export function failureOf({ code, reason, exitCode, signal, stderr }: UpstreamEn
   };
 }
 
-function refuse(reason: string): Refusal {
+function invalid(reason: string): Refusal {
   return { code: rpcCode.invalidRequest, reason };
 }

@@ -1,6 +1,6 @@
 import { memberOf, rpcCode, type RpcNotification, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
-import type { Call, Outlet } from './call.ts';
-import { createChannel, undeliverable, type Refusal } from './channel.ts';
+import type { Call, CallFailure, Outlet } from './call.ts';
+import { createChannel, type Refusal } from './channel.ts';
 import { createGeneralStream } from './general-stream.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -13,6 +13,8 @@ export interface Session {
   readonly revision: string | undefined;
   /** Whether a client waits for a response. */
   isBusy(): boolean;
+  /** Whether a call goes on whose client has gone, and may come back for what it has missed. */
+  isAwaited(): boolean;
   /** Number of messages so far, both ways. */
   traffic(): number;
   /** Whether the client listens for messages that belong to no request. */
@@ -39,8 +41,8 @@ export interface SessionOptions {
   readonly upstream: Upstream;
   /** How long the server may take to answer `initialize`. */
   readonly startTimeoutMs: number;
-  /** Both sides have agreed: the session can be used from now on. */
-  readonly onOpen: () => void;
+  /** Both sides have agreed: the session can be used from now on, unless the answer is false: there is no room for it. */
+  readonly onOpen: () => boolean;
   /** It is over, for whatever reason. Called once. */
   readonly onEnd: () => void;
   /** The server has not answered `initialize` in time. */
@@ -58,7 +60,7 @@ export function createSession(options: SessionOptions): Session {
   const general = createGeneralStream((message) => {
     if (!warned) onWarning(`a client does not listen, messages for it are dropped, the first is ${message.method}`);
     warned = true;
-    if (message.kind === 'request') upstream.send(undeliverable(message));
+    if (message.kind === 'request') channel.giveUp(message);
   });
   const channel = createChannel({
     upstream,
@@ -100,13 +102,16 @@ export function createSession(options: SessionOptions): Session {
       finish(response) {
         const agreed = memberOf(response.json['result'], 'protocolVersion');
         // A client that has gone would never learn the session's id.
-        if (!ended && typeof agreed === 'string' && call.isOpen()) {
-          clearTimeout(impatience);
-          revision = agreed;
-          onOpen();
-        } else {
+        if (ended || typeof agreed !== 'string' || !call.isOpen()) {
           void close();
+          return call.finish(response);
         }
+        clearTimeout(impatience);
+        if (!onOpen()) {
+          opening.fail(noRoom);
+          return true;
+        }
+        revision = agreed;
         return call.finish(response);
       },
       fail(failure) {
@@ -118,6 +123,10 @@ export function createSession(options: SessionOptions): Session {
         void close();
       },
     };
+    // It holds a place that others want, and a server that may take a minute to start.
+    call.whenGone(() => {
+      if (revision === undefined && !call.isOpen()) void close();
+    });
     channel.start();
     channel.request(initialize, opening);
   }
@@ -129,6 +138,7 @@ export function createSession(options: SessionOptions): Session {
       return revision;
     },
     isBusy: channel.isBusy,
+    isAwaited: channel.isAwaited,
     traffic: channel.traffic,
     isListening: general.isOpen,
     open,
@@ -147,3 +157,10 @@ export function createSession(options: SessionOptions): Session {
     close,
   };
 }
+
+/** Others have taken the places while the server started. */
+const noRoom: CallFailure = {
+  code: rpcCode.internalError,
+  message: 'there are too many sessions',
+  data: { reason: 'too_many_sessions' },
+};

@@ -75,12 +75,14 @@ export function createSessions(options: SessionsOptions): Sessions {
   const living = new Set<Session>();
   const endings = new Set<Promise<void>>();
 
-  /** The session that may give way to a new one: nobody waits for it or, in the second place, only listens to it. */
+  /** The sessions that may give way to a new one, since nobody is there who waits for a response. */
+  function idle(): OpenSession[] {
+    return [...open.values()].filter(({ session }) => !session.isBusy());
+  }
+
+  /** The one of them that is missed least: the client of another listens to it, or may come back for a response. */
   function leastUseful(): Session | undefined {
-    const idle = [...open.values()].filter(({ session }) => !session.isBusy());
-    const [first] = idle.toSorted(
-      (a, b) => Number(a.session.isListening()) - Number(b.session.isListening()) || a.lastUse - b.lastUse,
-    );
+    const [first] = idle().toSorted((a, b) => useOf(a.session) - useOf(b.session) || a.lastUse - b.lastUse);
     return first?.session;
   }
 
@@ -101,10 +103,13 @@ export function createSessions(options: SessionsOptions): Sessions {
     stopLooking = clock.after(lookMs, endIdle);
   }
 
-  /** Processes that do not want to end count too: opening and ending sessions in turn must not pile them up. */
+  /**
+   * Each session that is opening needs one that gives way to it, and not the same as another. Processes that do not want
+   * to end count too: opening and ending sessions in turn must not pile them up.
+   */
   function hasRoom(): boolean {
     if (closed || living.size + endings.size >= 2 * maxSessions) return false;
-    return living.size < maxSessions || leastUseful() !== undefined;
+    return living.size < maxSessions + idle().length;
   }
 
   return {
@@ -123,10 +128,12 @@ export function createSessions(options: SessionsOptions): Sessions {
         upstream,
         startTimeoutMs,
         onOpen() {
-          // Only now: a client that fails to open a session costs nobody theirs.
+          // Only now: a client that fails to open a session costs nobody theirs. By now nobody may be idle any more.
           if (open.size >= maxSessions) void leastUseful()?.close();
+          if (open.size >= maxSessions) return false;
           open.set(id, { session, lastUse: ++uses, traffic: session.traffic(), quietSince: clock.now() });
           onChange?.(open.size);
+          return true;
         },
         onEnd() {
           living.delete(session);
@@ -155,4 +162,10 @@ export function createSessions(options: SessionsOptions): Sessions {
       await Promise.all(endings);
     },
   };
+}
+
+/** A response that was under way when the connection broke is the hardest to get again. */
+function useOf(session: Session): number {
+  if (session.isAwaited()) return 2;
+  return session.isListening() ? 1 : 0;
 }

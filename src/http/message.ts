@@ -27,6 +27,7 @@ export interface HttpResponse {
   write(chunk: Buffer | string): boolean;
   end(): unknown;
   end(chunk: Buffer | string): unknown;
+  end(chunk: string, encoding: 'latin1'): unknown;
   /** HTTP/2 only. */
   readonly stream?: { close(code: number): void };
   /** HTTP/1.1 only. */

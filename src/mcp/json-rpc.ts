@@ -62,6 +62,8 @@ export interface RpcFault {
   readonly reason: string;
   /** The id of the faulty message, where it could be read. */
   readonly id?: RequestId;
+  /** It names no method: what has an id can only be meant as a response. */
+  readonly isResponse?: true;
 }
 
 /** Several messages at once, which exist in the revision 2025-03-26 alone. */
@@ -70,23 +72,47 @@ export interface RpcBatch {
   readonly messages: readonly RpcMessage[];
 }
 
-/** Most messages in a batch: each may be a call of its own. */
+/** Most messages in a batch of a client: each may be a call of its own. */
 const maxBatchSize = 100;
+
+/** Most messages in a batch of a server: it answers a batch of ours, and says what it likes beside. */
+const maxServerBatchSize = 10_000;
 
 /**
  * Reads one JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it) or a batch (§6).
  * Never throws: bytes that are neither come back as a fault with the code and the sentence to answer.
  */
 export function parseMessages(raw: Buffer): RpcMessage | RpcBatch | RpcFault {
+  const found = parse(raw);
+  return found.kind === 'array' ? readBatch(found.elements) : found;
+}
+
+/**
+ * As `parseMessages`, of what a server says: each message in it, and a fault for each that is none. One that is wrong
+ * must not cost the answers beside it, which nobody would send again.
+ */
+export function parseEach(raw: Buffer): readonly (RpcMessage | RpcFault)[] {
+  const found = parse(raw);
+  if (found.kind !== 'array') return [found];
+  const wrong = sizeFault(found.elements, maxServerBatchSize);
+  return wrong === undefined ? found.elements.map(readElement) : [wrong];
+}
+
+interface JsonArray {
+  readonly kind: 'array';
+  readonly elements: readonly unknown[];
+}
+
+function parse(raw: Buffer): RpcMessage | JsonArray | RpcFault {
   if (!isUtf8(raw)) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
   const abridged = abridge(raw);
   const message = abridged === undefined ? undefined : parseText(raw, abridged);
   // A batch is written anew from what was parsed; and a fault may be that of the cut.
-  return message === undefined || message.kind === 'batch' || message.kind === 'fault' ? parseText(raw, raw) : message;
+  return message === undefined || message.kind === 'array' || message.kind === 'fault' ? parseText(raw, raw) : message;
 }
 
 /** @param text the message, or what is left of it without the contents of its long strings. */
-function parseText(raw: Buffer, text: Buffer): RpcMessage | RpcBatch | RpcFault {
+function parseText(raw: Buffer, text: Buffer): RpcMessage | JsonArray | RpcFault {
   if (exceedsDepth(text, maxJsonDepth)) {
     return fault(rpcCode.invalidRequest, `the message is nested deeper than ${maxJsonDepth} levels`);
   }
@@ -96,7 +122,7 @@ function parseText(raw: Buffer, text: Buffer): RpcMessage | RpcBatch | RpcFault 
   } catch {
     return fault(rpcCode.parseError, 'the message is not valid JSON');
   }
-  return Array.isArray(json) ? readBatch(json) : readMessage(raw, json);
+  return Array.isArray(json) ? { kind: 'array', elements: json } : readMessage(raw, json);
 }
 
 /** As `parseMessages`, where there can be no batch. */
@@ -105,36 +131,47 @@ export function parseMessage(raw: Buffer): RpcMessage | RpcFault {
   return parsed.kind === 'batch' ? fault(rpcCode.invalidRequest, 'the message is a batch') : parsed;
 }
 
-/** The messages of a batch are serialised anew: where each began and ended in the bytes is not known. */
-function readBatch(batch: readonly unknown[]): RpcBatch | RpcFault {
-  if (batch.length === 0) return fault(rpcCode.invalidRequest, 'the message is an empty array');
-  if (batch.length > maxBatchSize) {
-    return fault(rpcCode.invalidRequest, `the batch has more than ${maxBatchSize} messages`);
-  }
+function readBatch(elements: readonly unknown[]): RpcBatch | RpcFault {
+  const wrong = sizeFault(elements, maxBatchSize);
+  if (wrong !== undefined) return wrong;
   const messages: RpcMessage[] = [];
-  for (const [index, json] of batch.entries()) {
-    const message = readMessage(Buffer.from(JSON.stringify(json)), json);
-    if (message.kind === 'fault') return { ...message, reason: `message ${index + 1} of the batch: ${message.reason}` };
+  for (const [index, element] of elements.entries()) {
+    const message = readElement(element, index);
+    if (message.kind === 'fault') return message;
     messages.push(message);
   }
   return { kind: 'batch', messages };
 }
 
+/** A batch without a message is none (JSON-RPC 2.0 §6). */
+function sizeFault({ length }: readonly unknown[], maxSize: number): RpcFault | undefined {
+  if (length === 0) return fault(rpcCode.invalidRequest, 'the message is an empty array');
+  if (length > maxSize) return fault(rpcCode.invalidRequest, `the batch has more than ${maxSize} messages`);
+  return undefined;
+}
+
+/** The messages of a batch are serialised anew: where each began and ended in the bytes is not known. */
+function readElement(element: unknown, index: number): RpcMessage | RpcFault {
+  const message = readMessage(Buffer.from(JSON.stringify(element)), element);
+  if (message.kind !== 'fault') return message;
+  return { ...message, reason: `message ${index + 1} of the batch: ${message.reason}` };
+}
+
 function readMessage(raw: Buffer, json: unknown): RpcMessage | RpcFault {
   if (!isObject(json)) return fault(rpcCode.invalidRequest, 'the message is not a JSON object');
   const { id, method } = json;
-  if (json['jsonrpc'] !== '2.0') return invalid(id, '"jsonrpc" is not "2.0"');
-  if (id !== undefined && !isRequestId(id)) return invalid(id, '"id" is neither a string nor a number');
+  if (json['jsonrpc'] !== '2.0') return invalid(json, '"jsonrpc" is not "2.0"');
+  if (id !== undefined && !isRequestId(id)) return invalid(json, '"id" is neither a string nor a number');
   const bytes = onOneLine(raw);
   if (method === undefined) {
     // Some servers write `"error": null` beside a result.
     const failed = (json['error'] ?? undefined) !== undefined;
     if (failed === (json['result'] !== undefined))
-      return invalid(id, 'the message has no "method", and not exactly one of "result" and "error"');
-    if (id === undefined) return invalid(id, 'a response has no "id"');
+      return invalid(json, 'the message has no "method", and not exactly one of "result" and "error"');
+    if (id === undefined) return invalid(json, 'a response has no "id"');
     return { kind: 'response', bytes, json, id, failed };
   }
-  if (typeof method !== 'string') return invalid(id, '"method" is not a string');
+  if (typeof method !== 'string') return invalid(json, '"method" is not a string');
   return id === undefined
     ? { kind: 'notification', bytes, json, method }
     : { kind: 'request', bytes, json, id, method };
@@ -181,9 +218,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** A fault of a message whose id may be known in spite of it. */
-function invalid(id: unknown, reason: string): RpcFault {
+function invalid({ id, method }: Readonly<Record<string, unknown>>, reason: string): RpcFault {
   const found = fault(rpcCode.invalidRequest, reason);
-  return isRequestId(id) ? { ...found, id } : found;
+  if (!isRequestId(id)) return found;
+  return method === undefined ? { ...found, id, isResponse: true } : { ...found, id };
 }
 
 function fault(code: number, reason: string): RpcFault {

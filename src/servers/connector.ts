@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
 
 import type { ServerCommand } from '../bridge/upstream/command-line.ts';
-import { childEnvironment } from '../bridge/upstream/environment.ts';
+import { childEnvironment } from '../process/environment.ts';
 import { defaultMaxMessageBytes } from '../bridge/upstream/message-limit.ts';
 import type { Upstream } from '../bridge/upstream/upstream.ts';
-import type { Watchdog } from '../bridge/upstream/watchdog.ts';
+import type { Watchdog } from '../process/watchdog.ts';
 import { ExposeError, messageOf } from '../errors.ts';
 
 /** Where a server is: the command that starts it, or the URL at which it runs. */

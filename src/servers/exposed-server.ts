@@ -5,7 +5,7 @@ import { createSpares } from '../bridge/supervision/spares.ts';
 import { createSupervisedUpstream } from '../bridge/supervision/supervised.ts';
 import { createUpstreamHealth } from '../bridge/supervision/upstream-health.ts';
 import type { Upstream } from '../bridge/upstream/upstream.ts';
-import type { Watchdog } from '../bridge/upstream/watchdog.ts';
+import type { Watchdog } from '../process/watchdog.ts';
 import { createConnector, type ConnectionSettings, type ServerSource } from './connector.ts';
 import type { BodyReader } from '../http/body.ts';
 import type { Readiness, ServedServer } from '../http/directory.ts';

@@ -1,6 +1,5 @@
 // Requests of the server to the client: src/bridge/channel.ts.
 import { describe, expect, test } from 'vitest';
-import { undeliverable } from '../../src/bridge/channel.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { world } from './channel-world.ts';
 import { methodsOf, type FakeCall } from './fake-outlet.ts';
@@ -103,21 +102,69 @@ describe('asks', () => {
     expect(methodsOf(general)).toEqual(['notifications/cancelled']);
   });
 
-  test('are remembered up to a thousand; the answer to the oldest beyond that is ignored', () => {
+  test('get their answer once more when the server has not taken it', () => {
     const { upstream, channel } = world();
-    for (let id = 0; id <= 1000; id++) upstream.say(ask(id));
-    channel.forward(response(0));
-    expect(upstream.sent).toEqual([]);
-    channel.forward(response(1));
-    channel.forward(response(1000));
+    upstream.say(ask(7));
+    upstream.accepting = false;
+    expect(channel.forward(response(7))).toEqual({ code: -32603, reason: 'the server does not read its input' });
+    upstream.accepting = true;
+    for (let times = 0; times < 2; times++) expect(channel.forward(response(7))).toBeUndefined();
+    expect(upstream.sent).toEqual([response(7).bytes.toString()]);
+  });
+
+  test('may have the id of one that is just being answered', () => {
+    const { upstream, channel } = world();
+    upstream.say(ask(7));
+    upstream.onSent = () => {
+      upstream.onSent = () => {};
+      upstream.say(ask(7));
+    };
+    for (let times = 0; times < 3; times++) channel.forward(response(7));
     expect(upstream.sent).toHaveLength(2);
   });
 
-  test('that could not be delivered have an answer of ours', () => {
-    expect(undeliverable(ask('x')).json).toEqual({
-      jsonrpc: '2.0',
-      id: 'x',
-      error: { code: -32603, message: 'the client is not listening' },
+  test('are open up to a thousand; of more, the oldest is refused', () => {
+    const { upstream, channel } = world();
+    for (let id = 0; id < 1000; id++) upstream.say(ask(id));
+    expect(upstream.sent).toEqual([]);
+    upstream.say(ask(1000));
+    expect(upstream.sent.splice(0)).toEqual([
+      '{"jsonrpc":"2.0","id":0,"error":{"code":-32603,"message":"too many requests of the server are unanswered","data":{"reason":"too_many_asks"}}}',
+    ]);
+    for (const id of [0, 1, 1000]) channel.forward(response(id));
+    expect(upstream.sent).toEqual([1, 1000].map((id) => response(id).bytes.toString()));
+  });
+
+  describe('that are given up', () => {
+    test('are answered by us, and by nobody after that', () => {
+      const { upstream, channel } = world();
+      const lost = ask('x');
+      upstream.say(lost);
+      for (let times = 0; times < 2; times++) channel.giveUp(lost);
+      channel.forward(response('x'));
+      expect(upstream.sent).toEqual([
+        '{"jsonrpc":"2.0","id":"x","error":{"code":-32603,"message":"the client is not listening","data":{"reason":"client_not_listening"}}}',
+      ]);
+    });
+
+    test('are not answered twice, nor after their withdrawal', () => {
+      const { upstream, channel } = world();
+      const [answered, withdrawn] = [ask('a'), ask('w')];
+      for (const each of [answered, withdrawn]) upstream.say(each);
+      channel.forward(response('a'));
+      upstream.say(notification('notifications/cancelled', { requestId: 'w' }));
+      for (const each of [answered, withdrawn]) channel.giveUp(each);
+      expect(upstream.sent).toEqual([response('a').bytes.toString()]);
+    });
+
+    test('leave a later one of the same id alone', () => {
+      const { upstream, channel } = world();
+      const [earlier, later] = [ask('x'), ask('x')];
+      for (const each of [earlier, later]) upstream.say(each);
+      channel.giveUp(earlier);
+      expect(upstream.sent).toEqual([]);
+      channel.forward(response('x'));
+      expect(upstream.sent).toHaveLength(1);
     });
   });
 
@@ -193,18 +240,48 @@ describe('asks', () => {
   });
 });
 
+describe('a ping of the server', () => {
+  test('is answered by us while no client is there', () => {
+    const { upstream, channel, general, call } = world();
+    general.open = false;
+    const [gone, expected] = [call(1), call(2)];
+    gone.open = false;
+    away(expected, 'short');
+    upstream.sent.length = 0;
+    upstream.say(request('p', 'ping'));
+    expect(upstream.sent).toEqual(['{"jsonrpc":"2.0","id":"p","result":{}}']);
+    channel.forward(response('p'));
+    expect([upstream.sent.length, general.got, gone.got, expected.got]).toEqual([1, [], [], []]);
+  });
+
+  test.each(['a call', 'the general stream'])('goes to a client that is there, on %s', (way) => {
+    const { upstream, channel, general, call } = world();
+    const there = way === 'a call' ? call(1) : general;
+    general.open = there === general;
+    upstream.sent.length = 0;
+    upstream.say(request('p', 'ping'));
+    expect([methodsOf(there), upstream.sent]).toEqual([['ping'], []]);
+    channel.forward(response('p'));
+    expect(upstream.sent).toHaveLength(1);
+  });
+});
+
 test('a call whose client may come back gets its progress and its response, and keeps the session busy for a while', () => {
   const { upstream, channel, call } = world();
   const first = call(1, 'token');
+  const progress = (value: number) =>
+    upstream.say(notification('notifications/progress', { progressToken: 'token', progress: value }));
+  const state = () => [first.got.length, channel.isBusy(), channel.isAwaited()];
+  expect(state()).toEqual([0, true, false]);
   first.open = false;
-  upstream.say(notification('notifications/progress', { progressToken: 'token', progress: 1 }));
-  expect([first.got.length, channel.isBusy()]).toEqual([0, false]);
+  progress(1);
+  expect(state()).toEqual([0, false, false]);
   first.absent = 'short';
-  upstream.say(notification('notifications/progress', { progressToken: 'token', progress: 2 }));
-  expect([first.got.length, channel.isBusy()]).toEqual([1, true]);
+  progress(2);
+  expect(state()).toEqual([1, true, true]);
   first.absent = 'long';
-  upstream.say(notification('notifications/progress', { progressToken: 'token', progress: 3 }));
-  expect([first.got.length, channel.isBusy()]).toEqual([2, false]);
+  progress(3);
+  expect(state()).toEqual([2, false, true]);
   upstream.say(response(1));
-  expect(first.responses).toHaveLength(1);
+  expect([first.responses.length, channel.isAwaited()]).toEqual([1, false]);
 });

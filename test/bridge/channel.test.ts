@@ -89,6 +89,16 @@ describe('a request is refused, without harm to others,', () => {
   });
 });
 
+test('of more than a thousand requests in flight each fails, until one is answered', () => {
+  const { upstream, call } = world();
+  for (let id = 0; id < 1000; id++) expect(call(id).failures).toEqual([]);
+  const message = '1000 requests are in flight, the most that a session may have';
+  expect(call(1000, 't').failures).toEqual([{ code: -32603, message, data: { reason: 'too_many_calls' } }]);
+  expect(upstream.sent).toHaveLength(1000);
+  upstream.say(response(5));
+  expect([call(1000, 't').failures.length, upstream.sent.length]).toEqual([0, 1001]);
+});
+
 describe('progress', () => {
   test('goes to the call of its token only, and interleaves', () => {
     const { upstream, general, call } = world();
@@ -201,6 +211,16 @@ describe('other notifications', () => {
     upstream.say(response(1));
     upstream.say(log);
     expect([pending.got.length, general.got.length]).toEqual([1, 1]);
+  });
+
+  test('log messages prefer the newest of those calls that go on', () => {
+    const { upstream, general, call } = world();
+    const [oldest, newer, newest] = [call(1), call(2), call(3)];
+    upstream.say(response(3));
+    upstream.say(log);
+    newer.open = false;
+    upstream.say(log);
+    expect([oldest, newer, newest, general].map(({ got }) => got.length)).toEqual([1, 1, 0, 0]);
   });
 
   test('of the client reach the server as they came', () => {

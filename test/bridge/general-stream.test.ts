@@ -1,15 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import type { UpstreamMessage } from '../../src/bridge/call.ts';
 import { createGeneralStream, type GeneralStream } from '../../src/bridge/general-stream.ts';
+import { createFakeClock, type FakeClock } from '../harness/fake-clock.ts';
 import { createFakeOutlet, methodsOf } from './fake-outlet.ts';
 import { notification, request } from './messages.ts';
 
-function world(): { stream: GeneralStream; dropped: UpstreamMessage[] } {
+interface World {
+  readonly stream: GeneralStream;
+  readonly clock: FakeClock;
+  readonly dropped: UpstreamMessage[];
+}
+
+function world(): World {
+  const clock = createFakeClock();
   const dropped: UpstreamMessage[] = [];
-  return { stream: createGeneralStream((message) => dropped.push(message)), dropped };
+  return { stream: createGeneralStream((message) => dropped.push(message), clock), clock, dropped };
 }
 
 const numbered = (number: number, filling = '') => notification(`n/${number}`, { filling });
+const ask = (id: string, filling = '') => request(id, 'roots/list', { filling });
 
 describe('while nobody listens', () => {
   test('messages wait, and reach the first listener in order', () => {
@@ -62,11 +71,52 @@ describe('while nobody listens', () => {
     expect(dropped.map(({ method }) => method)).toEqual(['n/2']);
   });
 
-  test('asks that are dropped are told of like everything else', () => {
-    const { stream, dropped } = world();
-    stream.send(request('ask', 'roots/list'));
+  test('asks that are dropped are told of like everything else, once', () => {
+    const { stream, clock, dropped } = world();
+    stream.send(ask('ask'));
     for (let number = 1; number <= 1000; number++) stream.send(numbered(number));
-    expect(dropped).toMatchObject([{ kind: 'request', id: 'ask' }]);
+    expect([clock.pending, dropped]).toMatchObject([0, [{ kind: 'request', id: 'ask' }]]);
+  });
+
+  test('each ask waits for a minute, and everything else for ever', () => {
+    const { stream, clock, dropped } = world();
+    stream.send(numbered(1));
+    stream.send(ask('early'));
+    stream.send(numbered(2));
+    clock.advance(30_000);
+    stream.send(ask('late'));
+    clock.advance(29_999);
+    expect(dropped).toEqual([]);
+    clock.advance(1);
+    expect(dropped).toMatchObject([{ id: 'early' }]);
+    clock.advance(29_999);
+    expect(dropped).toHaveLength(1);
+    clock.advance(600_000);
+    expect(dropped).toMatchObject([{ id: 'early' }, { id: 'late' }]);
+    const outlet = createFakeOutlet();
+    stream.attach(outlet);
+    expect(methodsOf(outlet)).toEqual(['n/1', 'n/2']);
+  });
+
+  test('an ask that has waited for too long no longer counts', () => {
+    const { stream, clock, dropped } = world();
+    const half = 'x'.repeat(600 * 1024);
+    stream.send(ask('ask', half));
+    clock.advance(60_000);
+    stream.send(numbered(1, half));
+    expect(dropped).toMatchObject([{ id: 'ask' }]);
+  });
+
+  test('an ask that was delivered in time is not dropped', () => {
+    const { stream, clock, dropped } = world();
+    stream.send(ask('ask'));
+    const outlet = createFakeOutlet();
+    stream.attach(outlet);
+    expect([methodsOf(outlet), clock.pending]).toEqual([['roots/list'], 0]);
+    outlet.open = false;
+    stream.send(numbered(1));
+    clock.advance(60_000);
+    expect(dropped).toEqual([]);
   });
 
   test('there is nothing to wait for', () => {
@@ -93,6 +143,13 @@ describe('with a listener', () => {
     const outlets = Array.from({ length: 9 }, createFakeOutlet);
     for (const outlet of outlets) stream.attach(outlet);
     expect(outlets.map(({ ends }) => ends)).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  test('asks wait for no time-out', () => {
+    const { stream, clock } = world();
+    stream.attach(createFakeOutlet());
+    stream.send(ask('ask'));
+    expect(clock.pending).toBe(0);
   });
 
   test('an old one that is not read holds nobody up once there is a new one', () => {
@@ -140,4 +197,14 @@ describe('with a listener', () => {
     stream.end();
     expect(outlet.ends).toBe(1);
   });
+});
+
+test('after the end nothing waits any more', () => {
+  const { stream, clock, dropped } = world();
+  for (const id of ['a', 'b']) stream.send(ask(id));
+  expect(clock.pending).toBe(2);
+  stream.end();
+  expect(clock.pending).toBe(0);
+  for (let number = 0; number <= 1000; number++) expect(stream.send(ask(`${number}`))).toBe(true);
+  expect([clock.pending, dropped]).toEqual([0, []]);
 });

@@ -13,8 +13,9 @@ interface World {
 }
 
 /** A session that has been asked to open. */
-function world(): World {
+function world({ hasRoom = true, accepting = true } = {}): World {
   const upstream = createFakeUpstream();
+  upstream.accepting = accepting;
   const opening = createFakeCall();
   const happened: string[] = [];
   const warnings: string[] = [];
@@ -23,7 +24,10 @@ function world(): World {
     callerId: 'the-caller',
     upstream,
     startTimeoutMs: 5000,
-    onOpen: () => happened.push('open'),
+    onOpen() {
+      happened.push('open');
+      return hasRoom;
+    },
     onEnd: () => happened.push('end'),
     onWarning: (message) => warnings.push(message),
   });
@@ -99,7 +103,30 @@ describe('opening', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('comes to nothing when the client has gone meanwhile', () => {
+  test('fails when the server takes nothing', () => {
+    const { opening, happened, session } = world({ accepting: false });
+    expect(opening.failures[0]).toMatchObject({ data: { reason: 'upstream_not_reading' } });
+    expect([happened, session.revision, vi.getTimerCount()]).toEqual([['end'], undefined, 0]);
+  });
+
+  test('fails when others have taken the last place meanwhile', () => {
+    const { session, upstream, opening, happened } = world({ hasRoom: false });
+    upstream.say(agreement());
+    expect(opening.failures).toEqual([
+      { code: -32603, message: 'there are too many sessions', data: { reason: 'too_many_sessions' } },
+    ]);
+    expect([opening.responses, happened, session.revision]).toEqual([[], ['open', 'end'], undefined]);
+    expect([upstream.closeCalls > 0, vi.getTimerCount()]).toEqual([true, 0]);
+  });
+
+  test('ends as soon as the client goes, and not once the server has agreed', () => {
+    const [early, late] = [world(), openWorld()];
+    for (const { opening } of [early, late]) opening.leave();
+    expect([early.happened, early.upstream.closeCalls > 0, vi.getTimerCount()]).toEqual([['end'], true, 0]);
+    expect([late.happened, late.upstream.closeCalls]).toEqual([['open'], 0]);
+  });
+
+  test('comes to nothing when the client turns out to have gone', () => {
     const { session, upstream, opening, happened } = world();
     opening.open = false;
     upstream.say(agreement());
@@ -145,7 +172,45 @@ describe('an open session', () => {
     upstream.say(request('ask', 'roots/list'));
     for (let number = 0; number < 1500; number++) upstream.say(notification('notifications/message', { number }));
     expect(warnings).toEqual(['a client does not listen, messages for it are dropped, the first is roots/list']);
-    expect(JSON.parse(upstream.sent.at(-1) ?? '')).toMatchObject({ id: 'ask', error: { code: -32603 } });
+    expect(JSON.parse(upstream.sent.at(-1) ?? '')).toMatchObject({
+      id: 'ask',
+      error: { data: { reason: 'client_not_listening' } },
+    });
+  });
+
+  test('answers an ask for which no client listens within a minute', () => {
+    const { session, upstream, warnings } = openWorld();
+    upstream.say(request('early', 'roots/list'));
+    const outlet = createFakeOutlet();
+    session.listen(outlet);
+    outlet.open = false;
+    upstream.say(request('late', 'roots/list'));
+    upstream.say(request('withdrawn', 'roots/list'));
+    upstream.say(notification('notifications/cancelled', { requestId: 'withdrawn' }));
+    upstream.sent.length = 0;
+    vi.advanceTimersByTime(60_000);
+    expect(upstream.sent).toEqual([expect.stringMatching(/"id":"late","error":.*"reason":"client_not_listening"/)]);
+    expect(warnings).toHaveLength(1);
+  });
+
+  test('leaves no ask behind when it ends', async () => {
+    const { session, upstream } = openWorld();
+    upstream.say(request('ask', 'roots/list'));
+    expect(vi.getTimerCount()).toBe(1);
+    await session.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('is awaited while a client may come back for a response', () => {
+    const { session, upstream } = openWorld();
+    const call = createFakeCall();
+    session.request(request(1), call);
+    expect(session.isAwaited()).toBe(false);
+    call.open = false;
+    call.absent = 'long';
+    expect([session.isAwaited(), session.isBusy()]).toEqual([true, false]);
+    upstream.say(response(1));
+    expect(session.isAwaited()).toBe(false);
   });
 
   test('ends with its upstream: once, with a warning, the streams are closed', () => {

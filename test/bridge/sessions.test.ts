@@ -157,6 +157,40 @@ describe('when there are too many sessions', () => {
     expect(upstreams.map(({ closeCalls }) => closeCalls)).toEqual([0, 0]);
   });
 
+  test('those that are opening need one each that gives way to them', () => {
+    const { upstreams, opened, begin, counts } = world(3);
+    opened().session.request(request(1), createFakeCall());
+    const idle = [opened(), opened()];
+    const opening = [begin(), begin(), begin()];
+    expect(opening.map(({ session }) => session !== undefined)).toEqual([true, true, false]);
+    for (const upstream of upstreams.slice(3)) upstream.say(agreement());
+    expect(idle.map(({ upstream }) => upstream.closeCalls > 0)).toEqual([true, true]);
+    expect([upstreams[0]?.closeCalls, counts.at(-1)]).toEqual([0, 3]);
+  });
+
+  test('one that is opening leaves its place to another when it fails, and when its client goes', () => {
+    const { upstreams, opened, begin } = world(3);
+    for (const { session } of [opened(), opened()]) session.request(request(1), createFakeCall());
+    const first = begin();
+    expect(begin().session).toBeUndefined();
+    first.call.leave();
+    expect(begin().session).toBeDefined();
+    upstreams.at(-1)?.say(failedResponse(0));
+    expect(begin().session).toBeDefined();
+  });
+
+  test('by the time that the server has agreed, the new one ends, and nobody else', () => {
+    const { sessions, upstreams, opened, begin, counts } = world(1);
+    const mine = opened();
+    const { session, call } = begin();
+    mine.session.request(request(1), createFakeCall());
+    upstreams.at(-1)?.say(agreement());
+    expect(call.failures).toMatchObject([{ data: { reason: 'too_many_sessions' } }]);
+    expect(upstreams.map(({ closeCalls }) => closeCalls > 0)).toEqual([false, true]);
+    expect([sessions.find(session?.id ?? '', 'me'), counts]).toEqual([undefined, [1]]);
+    expect(sessions.find(mine.session.id, 'me')).toBe(mine.session);
+  });
+
   test('a client that fails to open one costs nobody theirs', () => {
     const { sessions, upstreams, opened, begin } = world(1);
     const mine = opened();
@@ -165,14 +199,22 @@ describe('when there are too many sessions', () => {
     expect(sessions.find(mine.session.id, 'me')).toBe(mine.session);
   });
 
-  test('one that a client listens to gives way last', () => {
-    const { sessions, opened } = world(2);
-    const [listening, quiet] = [opened(), opened()];
+  test('the first to give way is one that nobody listens to, the last one that may be awaited', () => {
+    const { opened } = world(3);
+    const [awaited, listening, quiet] = [opened(), opened(), opened()];
+    const away = createFakeCall();
+    awaited.session.request(request(1), away);
+    away.open = false;
+    away.absent = 'long';
     listening.session.listen(createFakeOutlet());
-    sessions.find(quiet.session.id, 'me');
-    opened();
-    expect(sessions.find(listening.session.id, 'me')).toBe(listening.session);
-    expect(sessions.find(quiet.session.id, 'me')).toBeUndefined();
+    const left = (): boolean[] => [awaited, listening, quiet].map(({ upstream }) => upstream.closeCalls === 0);
+    const replaceOne = (): void => void opened().session.request(request(1), createFakeCall());
+    replaceOne();
+    expect(left()).toEqual([true, true, false]);
+    replaceOne();
+    expect(left()).toEqual([true, false, false]);
+    replaceOne();
+    expect(left()).toEqual([false, false, false]);
   });
 
   test('processes that do not want to end count as well', () => {

@@ -53,6 +53,8 @@ describe('not worth it', () => {
     ['a string without an end', `{"a":"${long}`],
     ['a string that ends in an escaped quote', `{"a":"${long}\\"`],
     ['no strings at all', `[${'1,'.repeat(20_000)}1]`],
+    ['a string of escapes', JSON.stringify({ a: '\n'.repeat(20_000) })],
+    ['a long string that JSON does not have', `{"a":"${long}\\x"}`],
   ])('%s is left alone', (_what, text) => {
     expect(abridged(text)).toBeUndefined();
   });
@@ -88,6 +90,18 @@ describe('a large message', () => {
   test('as a batch is written anew with its long strings', () => {
     const batch = parseMessages(Buffer.from(`[{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":"${long}"}}]`));
     expect(batch).toMatchObject({ kind: 'batch', messages: [{ json: { params: { a: long } } }] });
+  });
+
+  test.each([
+    ['a control character', `${long}\u0001`],
+    ['a line break', `\n${long}`],
+    ['an escape that JSON does not have', `${long}\\x${long}`],
+    ['an escape without its digits', `${long}\\u12`],
+  ])('with %s in a long string is refused', (_what, content) => {
+    expect(parsed(`{"jsonrpc":"2.0","id":1,"result":{"a":"${content}","b":"${long}"}}`)).toMatchObject({
+      kind: 'fault',
+      code: -32700,
+    });
   });
 
   test.each([

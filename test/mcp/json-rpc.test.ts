@@ -3,6 +3,7 @@ import {
   errorResponse,
   isRequestId,
   memberOf,
+  parseEach,
   parseMessage,
   parseMessages,
   type RpcFault,
@@ -120,7 +121,7 @@ describe('what is no single message comes back as a fault', () => {
     ['both result and error', '{"jsonrpc":"2.0","id":4,"result":{},"error":{}}'],
   ])('a response with %s', (_what, text) => {
     const reason = 'the message has no "method", and not exactly one of "result" and "error"';
-    expect(parse(text)).toEqual({ kind: 'fault', code: invalidRequest, reason, id: 4 });
+    expect(parse(text)).toEqual({ kind: 'fault', code: invalidRequest, reason, id: 4, isResponse: true });
   });
 
   test.each([
@@ -191,6 +192,64 @@ describe('a batch', () => {
 });
 
 const invalidRequestCode = -32600;
+
+const each = (text: string): ReturnType<typeof parseEach> => parseEach(Buffer.from(text));
+
+describe('what a server says', () => {
+  test('is one message, or one fault', () => {
+    const text = '{"jsonrpc":"2.0","id":1,"result":{"precise":1.00}}';
+    const [message, ...rest] = each(text);
+    expect([message, rest]).toMatchObject([{ kind: 'response', id: 1 }, []]);
+    expect(message !== undefined && 'bytes' in message && message.bytes.toString()).toBe(text);
+    expect(each('{"jsonrpc":"2.0"')).toEqual([
+      { kind: 'fault', code: -32700, reason: 'the message is not valid JSON' },
+    ]);
+    expect(each('{"id":7,"result":{}}')).toEqual([
+      { kind: 'fault', code: invalidRequestCode, reason: '"jsonrpc" is not "2.0"', id: 7, isResponse: true },
+    ]);
+  });
+
+  test('in a batch is read message by message, and one that is wrong costs no other', () => {
+    const messages = [
+      { jsonrpc: '2.0', id: 1, result: {} },
+      { id: 2, result: {} },
+      null,
+      [{ jsonrpc: '2.0', id: 3, result: {} }],
+      { jsonrpc: '2.0', method: 'n' },
+    ];
+    const found = each(JSON.stringify(messages));
+    expect(found).toMatchObject([
+      { kind: 'response', id: 1 },
+      { kind: 'fault', id: 2, reason: 'message 2 of the batch: "jsonrpc" is not "2.0"' },
+      { kind: 'fault', reason: 'message 3 of the batch: the message is not a JSON object' },
+      { kind: 'fault', reason: 'message 4 of the batch: the message is not a JSON object' },
+      { kind: 'notification', method: 'n' },
+    ]);
+    expect(found.flatMap((one) => ('bytes' in one ? [one.bytes.toString()] : []))).toEqual(
+      [messages[0], messages[4]].map((message) => JSON.stringify(message)),
+    );
+  });
+
+  test('in a batch may be long', () => {
+    const long = 'x'.repeat(20_000);
+    expect(each(JSON.stringify([{ jsonrpc: '2.0', id: 1, result: { long } }]))).toMatchObject([
+      { kind: 'response', json: { result: { long } } },
+    ]);
+  });
+
+  test('may be ten thousand messages at once, and no more', () => {
+    const found = each(JSON.stringify(notifications(10_000)));
+    expect(found).toHaveLength(10_000);
+    expect(found.every(({ kind }) => kind === 'notification')).toBe(true);
+    expect(each(JSON.stringify(notifications(10_001)))).toEqual([
+      { kind: 'fault', code: invalidRequestCode, reason: 'the batch has more than 10000 messages' },
+    ]);
+  });
+
+  test('is something, even in a batch', () => {
+    expect(each('[]')).toEqual([{ kind: 'fault', code: invalidRequestCode, reason: 'the message is an empty array' }]);
+  });
+});
 
 describe('nesting', () => {
   test('512 levels are read', () => {

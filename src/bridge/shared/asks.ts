@@ -1,17 +1,7 @@
-import {
-  isRequestId,
-  memberOf,
-  rpcCode,
-  type RequestId,
-  type RpcRequest,
-  type RpcResponse,
-} from '../../mcp/json-rpc.ts';
-import { newError } from '../../mcp/new-message.ts';
+import { isRequestId, memberOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { spanOf } from '../../mcp/splice.ts';
+import { maxOpenAsks } from '../bounds.ts';
 import { rewriteResponse, writtenAt } from './messages.ts';
-
-/** Asks that the clients have not answered; beyond it the oldest is given up. */
-const maxOpenAsks = 1000;
 
 /** What a client has to declare in order to be asked (MCP 2025-11-25, client features). */
 const neededCapability: ReadonlyMap<string, string> = new Map([
@@ -26,22 +16,15 @@ export function canBeAsked(capabilities: unknown, method: string): boolean {
   return needed === undefined || memberOf(capabilities, needed) !== undefined;
 }
 
-const refusals = {
-  client_gone: 'the client that this is for has gone',
-  ambiguous_client: 'several clients share this server, and it cannot be told which of them this is for',
-  too_many_asks: 'the clients have left too many requests unanswered',
-} as const;
-
-/** The answer to an ask that reaches no client. The reason stands in the error's data. */
-export function refuseAsk(id: RequestId, reason: keyof typeof refusals): RpcResponse {
-  return newError({ id, code: rpcCode.internalError, message: refusals[reason], data: { reason } });
-}
-
 export interface SharedAsks<Owner> {
   /** The server asks a client. Returns the id of an older ask that gives way. */
   open(ask: RpcRequest, owner: Owner): RequestId | undefined;
-  /** A client answers. Undefined when it was not asked, or no longer is. */
+  /** What the server is to get of a client's answer. Undefined when the client was not asked, or no longer is. */
   answer(response: RpcResponse, owner: Owner): RpcResponse | undefined;
+  /** The server has got the answer: the ask is over. */
+  settle(response: RpcResponse): void;
+  /** Whether an ask with this progress token was put to this client, which may tell of its progress. */
+  isWatched(token: unknown, owner: Owner): boolean;
   /** The ask is over. Returns the client that it was put to. */
   close(id: unknown): Owner | undefined;
   /** The client has gone. Returns the ids of the asks that nobody will answer. */
@@ -50,46 +33,68 @@ export interface SharedAsks<Owner> {
   clear(): void;
 }
 
+interface SharedAsk<Owner> {
+  readonly owner: Owner;
+  /** The id as the server wrote it, which may have more digits than a number holds. */
+  readonly written: string;
+  readonly token: RequestId | undefined;
+  /** The answer was that it will take time: the token holds beyond it (MCP 2025-11-25, tasks, progress). */
+  isTask: boolean;
+}
+
 /** Which client has been asked what. The ids are the server's own and so unique: they stay. */
 export function createSharedAsks<Owner>(): SharedAsks<Owner> {
-  /** With the id as the server wrote it, which may have more digits than a number holds. */
-  const asks = new Map<RequestId, { readonly owner: Owner; readonly written: string }>();
+  const asks = new Map<RequestId, SharedAsk<Owner>>();
   const byOwner = new Map<Owner, Set<RequestId>>();
+  const byToken = new Map<RequestId, SharedAsk<Owner>>();
 
   function close(id: unknown): Owner | undefined {
     const ask = isRequestId(id) ? asks.get(id) : undefined;
     if (ask === undefined || !isRequestId(id)) return undefined;
     asks.delete(id);
+    if (ask.token !== undefined && !ask.isTask && byToken.get(ask.token) === ask) byToken.delete(ask.token);
     const own = byOwner.get(ask.owner);
     own?.delete(id);
     if (own?.size === 0) byOwner.delete(ask.owner);
     return ask.owner;
   }
 
-  function oldest(): RequestId | undefined {
-    for (const id of asks.keys()) return id;
-    return undefined;
+  /** Tokens of tasks would stay for ever where their clients do. */
+  function watch(token: RequestId, ask: SharedAsk<Owner>): void {
+    byToken.delete(token);
+    byToken.set(token, ask);
+    const oldest = byToken.size > 2 * maxOpenAsks ? firstOf(byToken) : undefined;
+    if (oldest !== undefined) byToken.delete(oldest);
   }
 
   return {
     open(ask, owner) {
       const { id } = ask;
       close(id);
-      const givesWay = asks.size < maxOpenAsks ? undefined : oldest();
+      const givesWay = asks.size < maxOpenAsks ? undefined : firstOf(asks);
       close(givesWay);
       const place = spanOf(ask.bytes, ['id']);
-      asks.set(id, { owner, written: place === undefined ? JSON.stringify(id) : writtenAt(ask, place) });
+      const token = memberOf(memberOf(ask.json['params'], '_meta'), 'progressToken');
+      const written = place === undefined ? JSON.stringify(id) : writtenAt(ask, place);
+      const opened = { owner, written, token: isRequestId(token) ? token : undefined, isTask: false };
+      asks.set(id, opened);
+      if (opened.token !== undefined) watch(opened.token, opened);
       byOwner.set(owner, (byOwner.get(owner) ?? new Set()).add(id));
       return givesWay;
     },
     answer(response, owner) {
       const ask = asks.get(response.id);
-      if (ask?.owner !== owner) return undefined;
-      close(response.id);
-      return rewriteResponse(response, response.id, ask.written);
+      return ask?.owner === owner ? rewriteResponse(response, response.id, ask.written) : undefined;
     },
+    settle({ id, json }) {
+      const ask = asks.get(id);
+      if (ask !== undefined) ask.isTask = memberOf(json['result'], 'task') !== undefined;
+      close(id);
+    },
+    isWatched: (token, owner) => isRequestId(token) && byToken.get(token)?.owner === owner,
     close,
     release(owner) {
+      for (const [token, ask] of byToken) if (ask.owner === owner) byToken.delete(token);
       const own = [...(byOwner.get(owner) ?? [])];
       for (const id of own) close(id);
       return own;
@@ -97,6 +102,12 @@ export function createSharedAsks<Owner>(): SharedAsks<Owner> {
     clear() {
       asks.clear();
       byOwner.clear();
+      byToken.clear();
     },
   };
+}
+
+function firstOf(map: ReadonlyMap<RequestId, unknown>): RequestId | undefined {
+  for (const key of map.keys()) return key;
+  return undefined;
 }

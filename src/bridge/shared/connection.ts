@@ -32,7 +32,7 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
   const books = createSharedBooks(clock);
   const road: SharedRoad = { books, warnOnce, send: (message) => upstream.send(message) };
   const outbound = createSharedOutbound(road);
-  const receive = createSharedInbound(road);
+  const receive = createSharedInbound(road, outbound.openNext);
   const { members } = books;
   /** Those that do not read and for whom no more can wait. */
   const full = new Set<Member>();
@@ -79,6 +79,7 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
     join(events) {
       const member = createMember({
         events,
+        onDropped: () => warnOnce('reading', 'a client does not read: notifications for it are dropped'),
         onFull() {
           full.add(member);
           if (full.size === 1) upstream.pause();

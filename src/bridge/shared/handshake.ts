@@ -21,15 +21,19 @@ export interface SharedHandshake<Owner> {
    * go to the server; undefined when it waits for that of another client.
    */
   open(opening: Opening<Owner>): RpcResponse | 'first' | undefined;
-  /** The server has answered: what all that wait for it are told. */
+  /** The server has answered: what those are told that it concerns. A refusal concerns only who was refused. */
   settle(response: RpcResponse): readonly Outcome<Owner>[];
+  /** After a refusal: the one among those who still wait whose `initialize` has to go to the server now. */
+  next(): Opening<Owner> | undefined;
   /** Whether the server has agreed with a client, so that all others can have the same result. */
   isAgreed(): boolean;
-  /** Whether this `notifications/initialized` is the one that has to go to the server. */
-  takeInitialized(): boolean;
+  /** Whether a `notifications/initialized` has yet to go to the server. */
+  wantsInitialized(): boolean;
+  /** It has gone there. */
+  initialized(): void;
   /** The client has gone; the handshake goes on for the others. */
   release(owner: Owner): void;
-  /** The server was never reached or has forgotten: a handshake under way begins anew with the next client. */
+  /** The server has forgotten: a handshake under way begins anew with the next client. */
   abandon(): void;
 }
 
@@ -49,24 +53,28 @@ export function createSharedHandshake<Owner>(): SharedHandshake<Owner> {
       return 'first';
     },
     settle(response) {
-      if (!response.failed && typeof revisionIn(response) === 'string') agreed = response;
-      const openings = waiting;
       const asker = first;
-      waiting = [];
       first = undefined;
+      const agreement = !response.failed && typeof revisionIn(response) === 'string' ? response : undefined;
+      agreed ??= agreement;
+      const openings = agreement === undefined ? waiting.filter((opening) => opening === asker) : waiting;
+      waiting = agreement === undefined ? waiting.filter((opening) => opening !== asker) : [];
       return openings.map((opening) => ({
         owner: opening.owner,
         response:
-          agreed === undefined || opening === asker
+          agreement === undefined || opening === asker
             ? rewriteResponse(response, opening.request.id, opening.writtenId)
-            : resultFor(opening, agreed),
+            : resultFor(opening, agreement),
       }));
     },
+    next() {
+      if (agreed !== undefined || first !== undefined) return undefined;
+      return (first = waiting[0]);
+    },
     isAgreed: () => agreed !== undefined,
-    takeInitialized() {
-      const taken = agreed !== undefined && !initialized;
-      initialized ||= taken;
-      return taken;
+    wantsInitialized: () => agreed !== undefined && !initialized,
+    initialized() {
+      initialized = true;
     },
     release(owner) {
       waiting = waiting.filter((opening) => opening.owner !== owner);

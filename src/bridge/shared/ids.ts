@@ -1,14 +1,12 @@
 import type { Clock } from '../../clock.ts';
 import type { RequestId } from '../../mcp/json-rpc.ts';
-
-/** Cancelled calls that the server has not answered; beyond it the oldest is forgotten. */
-const maxUnansweredCancelled = 1000;
+import { maxUnansweredCancelled } from '../bounds.ts';
 
 /**
- * For so long after a call was cancelled the server may still be at it, and what it asks may be for that call, in
- * milliseconds. Most servers stop at once and never answer, so there is no event that would tell.
+ * For so long after a client was answered, has cancelled or has told the server something, what the server asks may be
+ * because of that, in milliseconds. There is no event that would tell that it has finished with it.
  */
-const afterlifeMs = 10_000;
+const echoMs = 10_000;
 
 /** What is to be known of a call that one of several clients has made of one server. */
 export interface CallDetails {
@@ -43,8 +41,10 @@ export interface SharedIds<Owner> {
   cancel(owner: Owner, clientId: RequestId): SharedCall<Owner> | undefined;
   /** The client has gone; returns its calls in flight. */
   release(owner: Owner): readonly SharedCall<Owner>[];
-  /** Those for whom the server may be at work, those among them that have gone included. */
-  busy(): ReadonlySet<Owner>;
+  /** The client has told the server something that is no request. */
+  touch(owner: Owner): void;
+  /** Those because of whom the server may be at work, those among them that have gone included. */
+  active(): ReadonlySet<Owner>;
   /** The server has forgotten everything but these calls, which will be sent to it again. */
   forget(surviving: ReadonlySet<number>): void;
 }
@@ -55,8 +55,8 @@ export function createSharedIds<Owner>(clock: Clock): SharedIds<Owner> {
   const calls = new Map<number, SharedCall<Owner>>();
   const cancelled = new Map<number, SharedCall<Owner>>();
   const byOwner = new Map<Owner, Map<RequestId, SharedCall<Owner>>>();
-  /** Until when, for the owners of calls that were cancelled; the oldest stand first. */
-  const afterlives = new Map<Owner, number>();
+  /** Until when an owner without a call is active; the oldest stand first. */
+  const echoes = new Map<Owner, number>();
 
   function find(id: unknown): SharedCall<Owner> | undefined {
     return typeof id === 'number' ? calls.get(id) : undefined;
@@ -70,6 +70,12 @@ export function createSharedIds<Owner>(clock: Clock): SharedIds<Owner> {
     if (own?.size === 0) byOwner.delete(call.owner);
   }
 
+  function touch(owner: Owner): void {
+    forgetEchoes();
+    echoes.delete(owner);
+    echoes.set(owner, clock.now() + echoMs);
+  }
+
   function bury(call: SharedCall<Owner>, owner: Owner): void {
     if (cancelled.size >= maxUnansweredCancelled) {
       for (const [id, oldest] of cancelled) {
@@ -79,16 +85,14 @@ export function createSharedIds<Owner>(clock: Clock): SharedIds<Owner> {
       }
     }
     cancelled.set(call.id, call);
-    forgetAfterlives();
-    afterlives.delete(owner);
-    afterlives.set(owner, clock.now() + afterlifeMs);
+    touch(owner);
   }
 
-  function forgetAfterlives(): void {
+  function forgetEchoes(): void {
     const now = clock.now();
-    for (const [owner, until] of afterlives) {
+    for (const [owner, until] of echoes) {
       if (until > now) return;
-      afterlives.delete(owner);
+      echoes.delete(owner);
     }
   }
 
@@ -109,6 +113,7 @@ export function createSharedIds<Owner>(clock: Clock): SharedIds<Owner> {
       if (call === undefined) return undefined;
       drop(call);
       cancelled.delete(id);
+      if (call.owner !== undefined) touch(call.owner);
       call.onOutcome?.(failed);
       return call;
     },
@@ -127,16 +132,17 @@ export function createSharedIds<Owner>(clock: Clock): SharedIds<Owner> {
       }
       return own;
     },
-    busy() {
-      forgetAfterlives();
-      return new Set([...byOwner.keys(), ...afterlives.keys()]);
+    touch,
+    active() {
+      forgetEchoes();
+      return new Set([...byOwner.keys(), ...echoes.keys()]);
     },
     forget(surviving) {
       const lost = [...calls.values()].filter(({ id }) => !surviving.has(id));
       for (const call of lost) drop(call);
       lost.push(...cancelled.values());
       cancelled.clear();
-      afterlives.clear();
+      echoes.clear();
       for (const call of lost) call.onOutcome?.(true);
     },
   };

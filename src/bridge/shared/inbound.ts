@@ -8,7 +8,8 @@ import {
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
 import { newError, newResult } from '../../mcp/new-message.ts';
-import { canBeAsked, refuseAsk } from './asks.ts';
+import { refuseAsk } from '../refuse-ask.ts';
+import { canBeAsked } from './asks.ts';
 import type { SharedRoad } from './books.ts';
 import type { Member } from './member.ts';
 import { rewriteProgress, rewriteResponse } from './messages.ts';
@@ -25,12 +26,12 @@ interface Addressee {
 /**
  * The way from the server to the members. What belongs to a call goes to the member that made it; an ask goes to the
  * only member that it can be for, or to nobody; the rest goes to all.
+ * @param onRefused called when the server has not agreed with a member: another one may have more luck.
  */
-export function createSharedInbound({
-  books,
-  send,
-  warnOnce,
-}: SharedRoad): (message: RpcMessage, origin?: RequestId) => void {
+export function createSharedInbound(
+  { books, send, warnOnce }: SharedRoad,
+  onRefused: () => void,
+): (message: RpcMessage, origin?: RequestId) => void {
   const { members, ids, asks, belongings, handshake, levels, subscriptions } = books;
 
   function receiveResponse(response: RpcResponse): void {
@@ -45,6 +46,7 @@ export function createSharedInbound({
         owner.ready = handshake.isAgreed();
         owner.deliver(outcome);
       }
+      if (!handshake.isAgreed()) onRefused();
     }
   }
 
@@ -118,10 +120,10 @@ export function createSharedInbound({
     return undefined;
   }
 
-  /** The member that an ask without a mark must be for, because the server is at work for nobody else. */
+  /** The member that an ask without a mark must be for, because nobody else has given the server a reason to ask. */
   function onlyMemberFor(): Addressee | 'client_gone' | 'ambiguous_client' {
-    const busy = ids.busy();
-    const candidates = busy.size === 0 ? members : busy;
+    const active = ids.active();
+    const candidates = active.size === 0 ? members : active;
     const [only] = candidates;
     if (only === undefined) return 'client_gone';
     if (candidates.size > 1) return 'ambiguous_client';

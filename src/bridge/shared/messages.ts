@@ -32,6 +32,7 @@ const trees: ReadonlyMap<string, PathTree> = new Map(
     'resources/subscribe': 'uri',
     'resources/unsubscribe': 'uri',
     'notifications/cancelled': 'requestId',
+    'notifications/progress': 'progressToken',
   }).map(([method, name]) => [
     method,
     pathTree({ ...framing, progressToken: ['params', '_meta', 'progressToken'], [name]: ['params', name] }),

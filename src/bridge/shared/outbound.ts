@@ -2,13 +2,14 @@ import {
   isRequestId,
   memberOf,
   rpcCode,
+  type RequestId,
   type RpcMessage,
   type RpcNotification,
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
 import { newError, newNotification, newRequest, newResult } from '../../mcp/new-message.ts';
-import { refuseAsk } from './asks.ts';
+import { refuseAsk } from '../refuse-ask.ts';
 import type { SharedRoad } from './books.ts';
 import type { Member } from './member.ts';
 import { placesIn, rewriteCancellation, rewriteRequest, writtenAt, type Places } from './messages.ts';
@@ -19,6 +20,8 @@ export interface SharedOutbound {
   send(member: Member, message: RpcMessage): boolean;
   /** A member has gone: what the server does or keeps for it alone is ended. */
   release(member: Member): void;
+  /** The server has refused an `initialize`: that of the next who waits is sent. */
+  openNext(): void;
 }
 
 type RpcParams = Readonly<Record<string, unknown>>;
@@ -74,7 +77,7 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     const outcome = handshake.open({ owner: member, request, writtenId: writtenId(request, places) });
     if (outcome === 'first') {
       if (call(undefined, request, places)) return true;
-      handshake.abandon();
+      handshake.settle(notTaken(request.id));
       return false;
     }
     if (outcome !== undefined) {
@@ -84,6 +87,15 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
       });
     }
     return true;
+  }
+
+  function openNext(): void {
+    for (let next = handshake.next(); next !== undefined; next = handshake.next()) {
+      const { request } = next;
+      const places = placesIn(request);
+      if (typeof places !== 'string' && call(undefined, request, places)) return;
+      for (const { owner, response } of handshake.settle(notTaken(request.id))) answer(owner, response);
+    }
   }
 
   function setLevel(member: Member, request: RpcRequest, places: Places): boolean {
@@ -140,8 +152,16 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
   function sendNotification(member: Member, message: RpcNotification): boolean {
     const places = placesIn(message);
     if (typeof places === 'string') return true;
-    if (message.method === 'notifications/initialized') return !handshake.takeInitialized() || send(message);
-    if (message.method !== 'notifications/cancelled') return send(message);
+    const begins = message.method === 'notifications/initialized';
+    if (begins && !handshake.wantsInitialized()) return true;
+    const token = memberOf(message.json['params'], 'progressToken');
+    if (message.method === 'notifications/progress' && !asks.isWatched(token, member)) return true;
+    if (message.method !== 'notifications/cancelled') {
+      ids.touch(member);
+      const taken = send(message);
+      if (taken && begins) handshake.initialized();
+      return taken;
+    }
     const id = memberOf(message.json['params'], 'requestId');
     const cancelled = isRequestId(id) ? ids.cancel(member, id) : undefined;
     return cancelled === undefined || send(rewriteCancellation(message, places, cancelled.id));
@@ -152,8 +172,11 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     const places = placesIn(response);
     const forwarded = asks.answer(response, member);
     if (forwarded === undefined) return true;
-    if (typeof places !== 'string') return send(forwarded);
-    return send(newError({ id: response.id, code: rpcCode.internalError, message: `the client's answer: ${places}` }));
+    ids.touch(member);
+    const taken = send(typeof places === 'string' ? unreadable(response.id, places) : forwarded);
+    // One that is not taken may be given again.
+    if (taken) asks.settle(response);
+    return taken;
   }
 
   return {
@@ -162,6 +185,7 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
       if (message.kind === 'notification') return sendNotification(member, message);
       return sendAnswer(member, message);
     },
+    openNext,
     release(member) {
       for (const { id } of ids.release(member)) {
         send(newNotification('notifications/cancelled', { requestId: id, reason: 'the client has gone' }));
@@ -184,4 +208,13 @@ function answer(member: Member, response: RpcResponse): void {
 function writtenId(request: RpcRequest, places: Places): string {
   const place = places.get('id');
   return place === undefined ? JSON.stringify(request.id) : writtenAt(request, place);
+}
+
+function notTaken(id: RequestId): RpcResponse {
+  const data = { reason: 'upstream_not_reading' };
+  return newError({ id, code: rpcCode.internalError, message: 'the server does not read its input', data });
+}
+
+function unreadable(id: RequestId, reason: string): RpcResponse {
+  return newError({ id, code: rpcCode.internalError, message: `the client's answer: ${reason}` });
 }

@@ -3,38 +3,41 @@ import { statSync } from 'node:fs';
 import type { execa, ResultPromise } from 'execa';
 
 import { createDeferred, settledWithin } from '../../deferred.ts';
-import { sanitize } from '../../sanitize.ts';
 import { messageOf } from '../../errors.ts';
-
-import { errorResponse, parseMessages, rpcCode, type RequestId } from '../../mcp/json-rpc.ts';
-import { idOfUnreadableResponse } from '../../mcp/unreadable.ts';
+import type { RpcMessage } from '../../mcp/json-rpc.ts';
 import { describeCommand, type ServerCommand } from './command-line.ts';
-import { createLineSplitter, edgeBytes, type OverlongLine } from './line-splitter.ts';
+import { createLineSplitter } from '../../process/line-splitter.ts';
+import { createMessageIntake } from './message-intake.ts';
 import { defaultMaxMessageBytes } from './message-limit.ts';
-import { endProcessTree } from './process-tree.ts';
+import { endProcessTree } from '../../process/process-tree.ts';
+import { hearingSpawnErrors } from './spawn-errors.ts';
 import { createStderrTail } from './stderr-tail.ts';
+import { createUnreadBytes } from './unread-bytes.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from './upstream.ts';
-import type { Watchdog } from './watchdog.ts';
-
-/** Input that a server has not read yet, in bytes; beyond it, messages are refused instead of kept. */
-export const defaultMaxUnreadBytes: number = 64 * 1024 * 1024;
-
-/** Input that a server has not read yet, in bytes; beyond it, no more is read from the clients that send it. */
-const maxWaitingBytes = 1024 * 1024;
+import type { Watchdog } from '../../process/watchdog.ts';
 
 /** After a server's exit its last output is still in the pipe; whoever holds the pipe open longer is not waited for. */
 const lastOutputMs = 50;
-
-/** Stray lines on standard output that are reported, per child; a server that writes a log there would flood us. */
-const maxReports = 10;
 
 /** Up to this size, copying messages together costs less than handing them to the system one by one, in bytes. */
 const maxJoinedBytes = 64 * 1024;
 
 const lineBreak: Buffer = Buffer.from('\n');
 
-/** As much of a stray line as is shown. */
-const reportLength = 200;
+/** Sentences for the system errors that users meet when a process is started. */
+const systemErrors: ReadonlyMap<unknown, string> = new Map([
+  ['EMFILE', 'too many open files'],
+  ['ENFILE', 'too many open files on the whole machine'],
+  ['EAGAIN', 'too many processes'],
+  ['ENOMEM', 'too little memory'],
+]);
+
+/** A message that goes to the server at the end of this turn of the event loop. */
+interface Input {
+  readonly bytes: Buffer;
+  /** The server's pipe has taken it. */
+  readonly release: () => void;
+}
 
 export interface StdioUpstreamOptions {
   readonly command: ServerCommand;
@@ -53,85 +56,37 @@ export interface StdioUpstreamOptions {
 
 /** Starts a process and speaks MCP over its standard input and output (MCP 2025-11-25, stdio transport). */
 export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
-  const { command, watchdog } = options;
-  const { maxMessageBytes = defaultMaxMessageBytes, maxUnreadBytes = defaultMaxUnreadBytes } = options;
+  const { command, watchdog, onWarning, maxMessageBytes = defaultMaxMessageBytes } = options;
+  const intake = createMessageIntake({ maxMessageBytes, onWarning, isStdout: true });
+  const unread = createUnreadBytes(options.maxUnreadBytes);
   let child: ResultPromise<ReturnType<typeof execaOptions>> | undefined;
   let closing: Promise<void> | undefined;
+  let begun = false;
   let ended = false;
-  let input: Buffer[] = [];
-  let inputBytes = 0;
+  let input: Input[] = [];
   const outputRead = createDeferred<void>();
-  let waiting: (() => void)[] = [];
-
-  function unreadBytes(): number {
-    return (child?.stdin.writableLength ?? 0) + inputBytes;
-  }
-
-  function isWritable(): boolean {
-    return ended || child?.stdin.writable !== true || unreadBytes() < maxWaitingBytes;
-  }
-
-  function goOn(): void {
-    if (!isWritable()) return;
-    const released = waiting;
-    waiting = [];
-    for (const callback of released) callback();
-  }
 
   function start(events: UpstreamEvents): void {
+    begun = true;
     const stderr = createStderrTail(options.onStderr);
     const output = createLineSplitter({
       maxBytes: maxMessageBytes,
-      onLine: readLine,
-      onOverlong: readOverlong,
+      onLine: (line) => deliver(intake.read(line)),
+      onOverlong: (line) => deliver(intake.overlong(line)),
     });
-    let reports = 0;
 
-    function readLine(line: Buffer): void {
-      if (ended || line.length === 0) return;
-      const message = parseMessages(line);
-      if (message.kind === 'batch') {
-        for (const single of message.messages) events.onMessage(single);
-      } else if (message.kind !== 'fault') {
-        events.onMessage(message);
-      } else {
-        reportStray(line, message.reason);
-        const id = idOfUnreadableResponse(line.subarray(0, edgeBytes), line.subarray(-edgeBytes));
-        failAnswer(id, `the server's answer cannot be read: ${message.reason}`, 'message_unreadable');
-      }
-    }
-
-    function reportStray(line: Buffer, reason: string): void {
-      if (reports++ < maxReports) {
-        const shown = sanitize(line.toString('utf8', 0, reportLength));
-        const rest = reports === maxReports ? '; further ones are not reported' : '';
-        options.onWarning(
-          `the server wrote a line to stdout that is not a JSON-RPC message (${reason}), it was skipped: ${shown}${rest}`,
-        );
-      }
-    }
-
-    function readOverlong({ size, head, tail }: OverlongLine): void {
-      const limit = `${maxMessageBytes} bytes that a message may have`;
-      options.onWarning(`the server wrote a line of ${size} bytes to stdout, more than the ${limit}; it was dropped`);
-      const message = `the server's answer of ${size} bytes is larger than the ${limit}`;
-      failAnswer(idOfUnreadableResponse(head, tail), message, 'message_too_large');
-    }
-
-    /** The request whose answer it was fails, and nothing else. */
-    function failAnswer(id: RequestId | undefined, message: string, reason: string): void {
-      if (id !== undefined) readLine(errorResponse({ id, code: rpcCode.internalError, message, data: { reason } }));
+    function deliver(messages: readonly RpcMessage[]): void {
+      for (const message of messages) if (!ended) events.onMessage(message);
     }
 
     function finish(reason: Omit<UpstreamEnd, 'stderr'>): void {
       if (ended) return;
       const rest = output.flush();
       // What the server did not finish to write: the calls that wait for it are told of its end.
-      if (rest !== undefined && parseMessages(rest).kind === 'fault') reportStray(rest, 'it is not complete');
-      else if (rest !== undefined) readLine(rest);
+      if (rest !== undefined) deliver(intake.readLast(rest));
       ended = true;
       outputRead.resolve();
-      goOn();
+      unread.end();
       stderr.end();
       events.onClose({ ...reason, stderr: stderr.text() });
     }
@@ -139,12 +94,17 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     const file = command.kind === 'argv' ? command.file : command.line;
     const notStarted = (cause: unknown): void =>
       finish({ reason: startFailure(options, cause), code: 'upstream_not_started' });
+    const args = command.kind === 'argv' ? command.args : [];
     let started: NonNullable<typeof child>;
+    let systemReason: unknown;
     try {
-      started = options.execa(file, command.kind === 'argv' ? command.args : [], execaOptions(options));
+      started = hearingSpawnErrors(
+        () => options.execa(file, args, execaOptions(options)),
+        (cause) => void (systemReason ??= cause),
+      );
     } catch (cause) {
-      // Arguments that no program can be given; told as late as every other failure to start.
-      queueMicrotask(() => notStarted(cause));
+      // Arguments that no program can be given, or what the system tells a moment later.
+      setImmediate(() => notStarted(systemReason ?? cause));
       return;
     }
     child = started;
@@ -159,7 +119,6 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     started.stdout.once('end', () => void close());
     // A server that is gone or has closed its input; its exit tells the rest.
     started.stdin.on('error', () => {});
-    for (const event of ['drain', 'close'] as const) started.stdin.on(event, goOn);
     started.once('exit', (exitCode, signal) => {
       const reason: Omit<UpstreamEnd, 'stderr'> = {
         reason: exitCode === null ? `the server was ended by ${signal}` : `the server exited with code ${exitCode}`,
@@ -182,17 +141,23 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   /** Messages that came in one turn of the event loop go to the server in one system call. */
   function flush(): void {
     const stdin = child?.stdin;
-    if (stdin !== undefined && input.length > 0) {
-      if (inputBytes <= maxJoinedBytes) {
-        stdin.write(Buffer.concat(input, inputBytes));
-      } else {
-        stdin.cork();
-        for (const part of input) stdin.write(part);
-        stdin.uncork();
-      }
-    }
+    const messages = input;
     input = [];
-    inputBytes = 0;
+    if (stdin === undefined || messages.length === 0) return;
+    const parts = messages.flatMap(({ bytes }) => [bytes, lineBreak]);
+    const size = parts.reduce((sum, { length }) => sum + length, 0);
+    if (size <= maxJoinedBytes) {
+      stdin.write(Buffer.concat(parts, size), () => {
+        for (const { release } of messages) release();
+      });
+    } else {
+      stdin.cork();
+      for (const { bytes, release } of messages) {
+        stdin.write(bytes);
+        stdin.write(lineBreak, release);
+      }
+      stdin.uncork();
+    }
   }
 
   async function end(): Promise<void> {
@@ -201,14 +166,13 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     const { exitCode, signalCode, stdin, stdout, stderr } = child;
     // A paused output would keep the server from writing its last words, and so from ending.
     stdout.resume();
-    const exited =
-      exitCode !== null || signalCode !== null
-        ? Promise.resolve()
-        : new Promise((resolve) => child?.once('exit', resolve));
+    const hasExited = exitCode !== null || signalCode !== null;
+    const exited = hasExited ? undefined : new Promise((resolve) => child?.once('exit', resolve));
     await endProcessTree({
       pid,
       exited,
-      endInput() {
+      // The way in which MCP asks a server to go (2025-11-25, stdio, shutdown).
+      ask() {
         flush();
         stdin.end();
       },
@@ -223,17 +187,16 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   return {
     start,
     send({ bytes }) {
-      if (ended || child?.stdin.writable !== true || unreadBytes() > maxUnreadBytes) return false;
-      input.push(bytes, lineBreak);
-      inputBytes += bytes.length + 1;
-      if (input.length === 2) setImmediate(flush);
+      if (ended || !begun) return false;
+      // It did not start, which `onClose` is about to tell, with the reason.
+      if (child?.pid === undefined) return true;
+      const release = child.stdin.writable ? unread.add(bytes.length + 1) : false;
+      if (release === false) return false;
+      if (input.push({ bytes, release }) === 1) setImmediate(flush);
       return true;
     },
-    isWritable,
-    whenWritable(callback) {
-      if (isWritable()) callback();
-      else waiting.push(callback);
-    },
+    isWritable: unread.isWritable,
+    whenWritable: unread.whenWritable,
     pause: () => void child?.stdout.pause(),
     resume: () => void child?.stdout.resume(),
     close,
@@ -265,6 +228,8 @@ function startFailure({ command, cwd }: StdioUpstreamOptions, cause: unknown): s
   const why = (): string => {
     // The system says the same of a missing folder as of a missing program.
     if (cwd !== undefined && !isFolder(cwd)) return `there is no folder ${cwd}`;
+    const known = systemErrors.get(code);
+    if (known !== undefined) return known;
     if (code === 'ENOENT') return `there is no command ${command.kind === 'argv' ? command.file : shown}`;
     if (code === 'EACCES' && command.kind === 'argv' && isFolder(command.file)) return `${command.file} is a folder`;
     if (code === 'EACCES') return `${shown} may not be executed`;

@@ -1,12 +1,11 @@
 // Requests of a server that several sessions share: they reach the session that they belong to, or nobody.
 import { describe, expect, test } from 'vitest';
-import { failedResponse, notification, request, response, watchedRequest } from '../messages.ts';
-import { answered, idIn, opening, sharedWorld, written, type SharedWorld } from './world.ts';
+import { agreement, failedResponse, notification, request, response, watchedRequest } from '../messages.ts';
+import { idIn, opening, sharedWorld, written, type Client, type SharedWorld } from './world.ts';
 
 const everything = { roots: {}, sampling: {}, elicitation: {} };
 const related = (taskId: unknown) => ({ _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
 const withdrawal = (requestId: unknown) => notification('notifications/cancelled', { requestId });
-const complete = (elicitationId: unknown) => notification('notifications/elicitation/complete', { elicitationId });
 const ask = (id: number | string = 'ask', method = 'sampling/createMessage', params: object = {}) =>
   request(id, method, params);
 
@@ -34,6 +33,74 @@ describe('an ask goes to', () => {
     b.upstream.send(request(2));
     world.server().say(ask());
     expect([a.take(), b.take().length]).toEqual([[], 1]);
+  });
+
+  test('the session whose "initialized" it follows', async () => {
+    const world = sharedWorld();
+    const [a, b] = [world.attach(), world.attach()];
+    for (const client of [a, b]) client.upstream.send(opening(1, everything));
+    world.server().say(agreement(idIn(world.sent()[0])));
+    for (const client of [b, a]) client.upstream.send(notification('notifications/initialized'));
+    for (const client of [a, b]) client.take();
+    world.server().say(ask('r', 'roots/list'));
+    expect([a.take(), b.take().map(idIn)]).toEqual([[], ['r']]);
+  });
+
+  test.each<[string, (world: SharedWorld, client: Client) => void]>([
+    [
+      'was answered',
+      (world, { upstream }) => {
+        upstream.send(request(1));
+        world.server().say(response(idIn(world.sent()[0])));
+      },
+    ],
+    [
+      'has answered an ask',
+      (world, { upstream }) => {
+        upstream.send(request(1));
+        const origin = idIn(world.sent()[0]);
+        world.server().say(ask('earlier'), origin);
+        world.server().say(response(origin));
+        world.clock.advance(10_000);
+        upstream.send(response('earlier'));
+      },
+    ],
+    [
+      'has told of the progress of an ask',
+      (world, { upstream }) => {
+        upstream.send(request(1));
+        const origin = idIn(world.sent()[0]);
+        world.server().say(ask('earlier', 'sampling/createMessage', { _meta: { progressToken: 't' } }), origin);
+        world.server().say(response(origin));
+        world.clock.advance(10_000);
+        upstream.send(notification('notifications/progress', { progressToken: 't', progress: 1 }));
+      },
+    ],
+    ['has told of a change', (_world, { upstream }) => upstream.send(notification('notifications/roots/list_changed'))],
+  ])('the only session that %s, for a while', async (_what, act) => {
+    const world = sharedWorld();
+    const [a, b] = [await world.join(everything), await world.join(everything)];
+    act(world, b);
+    world.sent();
+    b.take();
+    world.clock.advance(9999);
+    world.server().say(ask(1, 'roots/list'));
+    expect([a.take(), b.take().map(idIn), world.sent()]).toEqual([[], [1], []]);
+    world.clock.advance(1);
+    world.server().say(ask(2, 'roots/list'));
+    expect([a.take(), b.take(), refusals(world)]).toEqual([[], [], ['ambiguous_client']]);
+  });
+
+  test('nobody because of what the server has not heard', async () => {
+    const world = sharedWorld();
+    const [a, b] = [await world.join(everything), await world.join(everything)];
+    b.upstream.send(notification('notifications/initialized'));
+    b.upstream.send(notification('notifications/progress', { progressToken: 't', progress: 1 }));
+    b.upstream.send(withdrawal(99));
+    b.upstream.send(response('never asked'));
+    expect(world.sent()).toEqual([]);
+    world.server().say(ask());
+    expect([a.take(), b.take(), refusals(world)]).toEqual([[], [], ['ambiguous_client']]);
   });
 
   test('the only session that there is', async () => {
@@ -118,6 +185,21 @@ describe('an ask is refused', () => {
     expect([a.take(), b.take().length]).toEqual([[], 1]);
   });
 
+  test('for a while when it may be for an answered call of another', async () => {
+    const world = sharedWorld();
+    const [a, b] = [await world.join(everything), await world.join(everything)];
+    a.upstream.send(request(1));
+    world.server().say(response(idIn(world.sent()[0])));
+    a.take();
+    b.upstream.send(request(1));
+    world.sent();
+    world.server().say(ask(1));
+    expect([a.take(), b.take(), refusals(world)]).toEqual([[], [], ['ambiguous_client']]);
+    world.clock.advance(10_000);
+    world.server().say(ask(2));
+    expect([a.take(), b.take().length]).toEqual([[], 1]);
+  });
+
   test('for a while when it may be for a session that has left in the middle of a call', async () => {
     const world = sharedWorld();
     const [a, b] = [await world.join(everything), await world.join(everything)];
@@ -168,6 +250,17 @@ describe('the answer', () => {
     a.upstream.send(written('{"result":{"n":1.0}, "id":7,"jsonrpc":"2.0"}'));
     a.upstream.send(response(7, { from: 'a' }));
     expect(world.sent()).toEqual(['{"result":{"n":1.0}, "id":7,"jsonrpc":"2.0"}']);
+  });
+
+  test('that the server has not taken can be given again', async () => {
+    const world = sharedWorld();
+    const a = await world.join(everything);
+    world.server().say(ask(7));
+    world.server().accepting = false;
+    expect(a.upstream.send(response(7))).toBe(false);
+    world.server().accepting = true;
+    for (let times = 0; times < 2; times++) expect(a.upstream.send(response(7))).toBe(true);
+    expect(world.sent()).toEqual([response(7).bytes.toString()]);
   });
 
   test('has the id as the server wrote it', async () => {
@@ -262,78 +355,4 @@ test('the withdrawal of an ask goes to the session that was asked', async () => 
   expect([a.take(), b.take()]).toEqual([[], [withdrawal(5).bytes.toString()]]);
   b.upstream.send(response(5));
   expect(world.sent()).toEqual([]);
-});
-
-describe('that an elicitation is complete is told to', () => {
-  test('the session that was asked', async () => {
-    const world = sharedWorld();
-    const [a, b] = [await world.join(everything), await world.join(everything)];
-    b.upstream.send(request(1));
-    world.server().say(ask(5, 'elicitation/create', { elicitationId: 'e1' }), idIn(world.sent()[0]));
-    b.take();
-    world.server().say(complete('e1'));
-    expect([a.take(), b.take().length]).toEqual([[], 1]);
-  });
-
-  test('the session whose call it kept from going on', async () => {
-    const world = sharedWorld();
-    const [a, b] = [await world.join(), await world.join()];
-    a.upstream.send(request(1));
-    const data = { elicitations: [{ mode: 'url', elicitationId: 'e1' }, { elicitationId: 'e2' }, 7, null] };
-    world.server().say(failedResponse(idIn(world.sent()[0]), { code: -32042, message: 'visit', data }));
-    a.take();
-    world.server().say(complete('e2'));
-    world.server().say(complete('e1'));
-    expect([a.take().length, b.take()]).toEqual([2, []]);
-  });
-
-  test('the first who had it, when a server uses a name twice', async () => {
-    const world = sharedWorld();
-    const [a, b] = [await world.join(), await world.join()];
-    for (const client of [a, b]) {
-      client.upstream.send(request(1));
-      const data = { elicitations: [{ elicitationId: 'e' }] };
-      world.server().say(failedResponse(idIn(world.sent()[0]), { code: -32042, message: 'visit', data }));
-      client.take();
-    }
-    world.server().say(complete('e'));
-    expect([a.take().length, b.take()]).toEqual([1, []]);
-  });
-
-  test('nobody, when it was of a connection that is no more', async () => {
-    const world = sharedWorld();
-    const a = await world.join(everything);
-    world.server().say(ask(5, 'elicitation/create', { elicitationId: 'e' }));
-    a.take();
-    world.server().lose();
-    world.server().say(complete('e'));
-    expect(a.take()).toEqual([]);
-  });
-
-  test('nobody, when nobody knows of it', async () => {
-    const world = sharedWorld();
-    const [a, b] = [await world.join(), await world.join()];
-    for (const id of ['e', 7, undefined]) world.server().say(complete(id));
-    b.upstream.send(request(1));
-    const data = { elicitations: [{ elicitationId: 'e' }] };
-    world.server().say(failedResponse(idIn(world.sent()[0]), { code: -32042, message: 'visit', data }));
-    await b.upstream.close();
-    b.take();
-    world.server().say(complete('e'));
-    await answered();
-    expect([a.take(), b.take()]).toEqual([[], []]);
-  });
-
-  test('as many as a thousand are remembered, the oldest is forgotten', async () => {
-    const world = sharedWorld();
-    const a = await world.join();
-    a.upstream.send(request(1));
-    const elicitations = Array.from({ length: 1001 }, (_, n) => ({ elicitationId: `e${n}` }));
-    elicitations.push({ elicitationId: 'x'.repeat(1025) });
-    const error = { code: -32042, message: 'visit', data: { elicitations } };
-    world.server().say(failedResponse(idIn(world.sent()[0]), error));
-    a.take();
-    for (const id of ['e0', 'x'.repeat(1025), 'e1', 'e1000']) world.server().say(complete(id));
-    expect(a.take()).toHaveLength(2);
-  });
 });

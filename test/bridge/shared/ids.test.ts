@@ -78,39 +78,62 @@ describe('the outcome is told once', () => {
       [cancelled, true],
     ]);
     expect([lost, cancelled].map((id) => ids.trace(id))).toEqual([undefined, undefined]);
-    expect([...ids.busy()]).toEqual(['a']);
+    expect([...ids.active()]).toEqual(['a']);
     expect(idOf(ids.cancel('a', 1))).toBe(survivor);
   });
 });
 
-describe('busy are', () => {
+describe('active are', () => {
   test('those who have calls in flight, and not we ourselves', () => {
     const { ids, call } = world();
-    call(undefined, 1);
+    const ours = call(undefined, 1);
+    call('a', 1);
+    call('b', 1);
+    ids.settle(ours, false);
+    expect([...ids.active()]).toEqual(['a', 'b']);
+  });
+
+  test('for a while those who were answered', () => {
+    const { ids, call, clock } = world();
     const a = call('a', 1);
     call('b', 1);
-    expect([...ids.busy()]).toEqual(['a', 'b']);
     ids.settle(a, false);
-    expect([...ids.busy()]).toEqual(['b']);
+    clock.advance(9999);
+    expect([...ids.active()]).toEqual(['b', 'a']);
+    clock.advance(1);
+    expect([...ids.active()]).toEqual(['b']);
   });
 
   test('for a while those whose calls were cancelled, or who have left', () => {
     const { ids, call, clock } = world();
     call('a', 1);
-    call('b', 1);
+    const ofB = call('b', 1);
     ids.cancel('a', 1);
     clock.advance(6000);
     ids.release('b');
-    expect([...ids.busy()]).toEqual(['a', 'b']);
+    expect([...ids.active()]).toEqual(['a', 'b']);
     clock.advance(4000);
-    expect([...ids.busy()]).toEqual(['b']);
+    expect([...ids.active()]).toEqual(['b']);
     clock.advance(6000);
-    expect([...ids.busy()]).toEqual([]);
+    ids.settle(ofB, false);
+    expect([...ids.active()]).toEqual([]);
+  });
+
+  test('for a while those who have said something, from the last time on', () => {
+    const { ids, clock } = world();
+    ids.touch('a');
+    ids.touch('b');
+    clock.advance(6000);
+    ids.touch('a');
+    clock.advance(4000);
+    expect([...ids.active()]).toEqual(['a']);
+    clock.advance(6000);
+    expect([...ids.active()]).toEqual([]);
   });
 
   test('nobody who has left without a call', () => {
     const { ids } = world();
-    expect([ids.release('a'), [...ids.busy()]]).toEqual([[], []]);
+    expect([ids.release('a'), [...ids.active()]]).toEqual([[], []]);
   });
 });
 

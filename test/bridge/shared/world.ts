@@ -30,7 +30,7 @@ export interface SharedWorld {
   /** What the newest server was sent since the last time that this was read. */
   sent(): string[];
   attach(): Client;
-  /** Attaches a session and opens it. Nothing of that is left in `take` and `sent`. */
+  /** Attaches a session and opens it, long ago: nothing of that is left in `take` and `sent`, nor is it active. */
   join(capabilities?: object): Promise<Client>;
 }
 
@@ -102,6 +102,7 @@ export function sharedWorld(): SharedWorld {
       sent();
       client.take();
       client.origins.length = 0;
+      clock.advance(10_000);
       return client;
     },
   };

@@ -14,7 +14,7 @@ import type { ProcessInfo } from '../../harness/processes.ts';
 import { cleanEnvironment } from '../../harness/program.ts';
 import { createFakeCall, createFakeOutlet, methodsOf, type FakeCall, type FakeOutlet } from '../fake-outlet.ts';
 import { initialize, notification, request } from '../messages.ts';
-import { expectGone, infoOf, killGroup } from '../upstream/node-process.ts';
+import { expectGone, infoOf, killGroup } from '../../process/node-process.ts';
 import { fixtureCommand } from '../upstream/stdio-server.ts';
 
 interface RealSession {

@@ -8,7 +8,7 @@ import { parseMessage, type RequestId, type RpcMessage } from '../../../src/mcp/
 import { eventually, within } from '../../harness/eventually.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { cleanEnvironment, fixture } from '../../harness/program.ts';
-import { killGroup } from './node-process.ts';
+import { killGroup } from '../../process/node-process.ts';
 
 export interface StdioServer {
   readonly upstream: Upstream;

@@ -1,10 +1,8 @@
-import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { eventually, within } from '../../harness/eventually.ts';
+import { eventually } from '../../harness/eventually.ts';
 import { parseJson } from '../../harness/parse-json.ts';
 import { temporaryDirectory } from '../../harness/program.ts';
-import { behaviours, expectGone, infoOf, withStubbornChild } from './node-process.ts';
+import { behaviours, expectGone, infoOf, withStubbornChild } from '../../process/node-process.ts';
 import { fixtureCommand, nodeCommand, startStdio, type StdioServer } from './stdio-server.ts';
 
 const ping = (id: number | string) => ({ id, method: 'ping' });
@@ -19,15 +17,6 @@ async function toolText({ send, answerTo }: StdioServer, id: number, name: strin
   const { bytes } = await answerTo(id);
   const { result } = parseJson<{ result: { content: { text: string }[] } }>(bytes.toString());
   return result.content.map(({ text }) => text).join('');
-}
-
-/** Why it did not start; it must have been told once, and be over. */
-async function reasonOf(server: StdioServer): Promise<string> {
-  const { code, reason } = await server.ended;
-  expect(code).toBe('upstream_not_started');
-  await server.upstream.close();
-  expect([server.ends.length, server.send(ping(2)), server.guarding]).toEqual([1, false, []]);
-  return reason;
 }
 
 describe('messages', () => {
@@ -209,42 +198,6 @@ describe('ending', () => {
   });
 });
 
-describe('a server that does not start', () => {
-  test('since there is no such command', async () => {
-    const server = startStdio({ kind: 'argv', file: 'no-such-command-anywhere', args: ['x'] });
-    server.send(ping(1));
-    expect(await reasonOf(server)).toBe('the server did not start: there is no command no-such-command-anywhere');
-  });
-
-  test('since there is no such folder', async () => {
-    const server = startStdio(fixtureCommand('echo'), { cwd: '/no/such/folder' });
-    expect(await reasonOf(server)).toBe('the server did not start: there is no folder /no/such/folder');
-  });
-
-  test('since the folder is none that could be', async () => {
-    const cwd = `/${'x'.repeat(5000)}`;
-    expect(await reasonOf(startStdio(fixtureCommand('echo'), { cwd }))).toContain('there is no folder /xxx');
-  });
-
-  test('since the file is a folder', async () => {
-    const file = temporaryDirectory();
-    const server = startStdio({ kind: 'argv', file, args: [] });
-    expect(await reasonOf(server)).toBe(`the server did not start: ${file} is a folder`);
-  });
-
-  test('since the file may not be executed', async () => {
-    const file = path.join(temporaryDirectory(), 'server');
-    await writeFile(file, '#!/bin/sh\n', { mode: 0o644 });
-    const server = startStdio({ kind: 'argv', file, args: [] });
-    expect(await reasonOf(server)).toBe(`the server did not start: ${file} may not be executed`);
-  });
-
-  test('since an argument holds what no argument can hold', async () => {
-    const server = startStdio({ kind: 'argv', file: process.execPath, args: ['a\0b'] });
-    expect(await reasonOf(server)).toMatch(/^the server did not start: .*null bytes/s);
-  });
-});
-
 describe('a line that is no message', () => {
   test('is reported, without control characters, and skipped', async () => {
     const server = startStdio(
@@ -268,6 +221,35 @@ describe('a line that is no message', () => {
     expect(server.warnings).toHaveLength(10);
     expect(server.warnings.filter((warning) => warning.endsWith('; further ones are not reported'))).toHaveLength(1);
     expect(Math.max(...server.warnings.map(({ length }) => length))).toBeLessThan(400);
+  });
+
+  test('in a batch costs its own request and no other', async () => {
+    const batch = [
+      { jsonrpc: '2.0', id: 1, result: {} },
+      { id: 2, result: {} },
+      { jsonrpc: '2.0', id: 3, result: {} },
+    ];
+    const server = startStdio(nodeCommand(`console.log(${JSON.stringify(JSON.stringify(batch))});`));
+    await server.answerTo(3);
+    expect(server.messages.map((message) => 'id' in message && message.id)).toEqual([1, 2, 3]);
+    expect(server.messages.map((message) => message.kind === 'response' && message.failed)).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(server.warnings).toHaveLength(1);
+  });
+
+  test('since the server has not come to its end fails nothing: the end itself is told', async () => {
+    const line = '{"jsonrpc":"2.0","id":7,"result":{';
+    const server = startStdio(nodeCommand(`process.stdout.write(${JSON.stringify(line)}, () => process.exit(3));`));
+    expect(await server.ended).toMatchObject({ exitCode: 3 });
+    expect([server.messages, server.warnings]).toEqual([
+      [],
+      [
+        `the server wrote a line to stdout that is not a JSON-RPC message (it is not complete), it was skipped: ${line}`,
+      ],
+    ]);
   });
 
   test('is no reason to miss what stands around it', async () => {
@@ -323,39 +305,6 @@ describe('an answer that cannot be read fails its call instead of leaving it to 
     const server = startStdio(nodeCommand(`process.stdout.write(${line}); process.stdin.resume();`));
     expect(await server.answerTo(7)).toMatchObject({ kind: 'response', failed: false });
     expect(server.warnings).toEqual([]);
-  });
-});
-
-describe('a server that does not read', () => {
-  test('is sent no more than it may leave unread, and can be ended', async () => {
-    const server = startStdio(nodeCommand(behaviours.ignoresEndOfInput), { maxUnreadBytes: 256 * 1024, graceMs: 100 });
-    const large = { id: 1, method: 'm', params: { filling: 'x'.repeat(64 * 1024) } };
-    const taken = Array.from({ length: 100 }, () => server.send(large)).filter(Boolean).length;
-    expect(taken).toBeGreaterThan(3);
-    expect(taken).toBeLessThan(20);
-    await server.upstream.close();
-    expect(server.ends).toHaveLength(1);
-  });
-});
-
-describe('a server that reads slowly', () => {
-  const megabyte = { id: 1, method: 'm', params: { filling: 'x'.repeat(1024 * 1024) } };
-
-  test('says so until it has read what it was sent', async () => {
-    const server = startStdio(nodeCommand('setTimeout(() => process.stdin.resume(), 100);'));
-    expect(server.upstream.isWritable()).toBe(true);
-    server.send(megabyte);
-    expect(server.upstream.isWritable()).toBe(false);
-    await within(10_000, 'the server to read', new Promise<void>((resolve) => server.upstream.whenWritable(resolve)));
-    expect(server.upstream.isWritable()).toBe(true);
-  });
-
-  test('keeps nobody waiting when it ends', async () => {
-    const server = startStdio(nodeCommand(behaviours.ignoresEndOfInput), { graceMs: 100 });
-    server.send(megabyte);
-    const released = new Promise<void>((resolve) => server.upstream.whenWritable(resolve));
-    await server.upstream.close();
-    expect(await within(10_000, 'the wait to end', released)).toBeUndefined();
   });
 });
 

@@ -1,6 +1,6 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 
-import { edgeBytes, type OverlongLine } from '../line-splitter.ts';
+import { edgeBytes, type OverlongLine } from '../../../process/line-splitter.ts';
 
 export interface EventStreamReaderOptions {
   /** Longest event in bytes; a longer one is not kept. */
@@ -18,10 +18,7 @@ export interface EventStreamReader {
   end(): void;
 }
 
-const blankLine = /(?:\r\n|\n|\r(?!\n)){2}/g;
-
-/** Enough of what came before to see a blank line that is cut in the middle. */
-const carryLength = 3;
+const blankLine = '\n\n';
 
 /**
  * Reads server-sent events (WHATWG HTML §9.2) from bytes, however they are cut. The parser gives up on an event that is
@@ -36,7 +33,8 @@ export function createEventStreamReader(options: EventStreamReaderOptions): Even
   let events = 0;
   let overflown = false;
   let skipping: { size: number; head: string; tail: string } | undefined;
-  let endsWithReturn = false;
+  /** The last line break was a carriage return; a line feed that follows belongs to it. */
+  let endedWithReturn = false;
 
   const parser = createParser({
     // It counts UTF-16 units, of which there are never more than bytes.
@@ -63,15 +61,15 @@ export function createEventStreamReader(options: EventStreamReaderOptions): Even
   function skip(text: string, size: number): void {
     if (skipping === undefined) return;
     const { tail } = skipping;
-    const carry = tail.slice(-carryLength);
-    blankLine.lastIndex = 0;
-    const found = blankLine.exec(carry + text);
-    if (found === null) {
+    // A blank line may be cut in the middle.
+    const carry = tail.slice(1 - blankLine.length);
+    const found = (carry + text).indexOf(blankLine);
+    if (found === -1) {
       skipping = { ...skipping, size: skipping.size + size, tail: (tail + text).slice(-edgeBytes) };
       return;
     }
-    const end = Math.max(0, found.index + found[0].length - carry.length);
-    const last = (tail + text.slice(0, Math.max(0, found.index - carry.length))).slice(-edgeBytes);
+    const end = found + blankLine.length - carry.length;
+    const last = (tail + text.slice(0, Math.max(0, found - carry.length))).slice(-edgeBytes);
     finishSkipping({ ...skipping, tail: last });
     parser.reset();
     head = '';
@@ -80,22 +78,29 @@ export function createEventStreamReader(options: EventStreamReaderOptions): Even
 
   function finishSkipping(event: { size: number; head: string; tail: string }): void {
     skipping = undefined;
-    const data = /^data: ?([^\r\n]*)/m.exec(event.head)?.[1] ?? '';
+    const data = /^data: ?([^\n]*)/m.exec(event.head)?.[1] ?? '';
     onOverlong({ size: event.size, head: Buffer.from(data), tail: Buffer.from(event.tail.trimEnd()) });
+  }
+
+  /** Every kind of line break becomes the one that the parser reads fastest, and without waiting for more. */
+  function withLineFeeds(text: string): string {
+    const whole = endedWithReturn && text.startsWith('\n') ? text.slice(1) : text;
+    endedWithReturn = text.endsWith('\r');
+    return whole.includes('\r') ? whole.replaceAll(/\r\n?/g, '\n') : whole;
   }
 
   function take(text: string, size: number): void {
     if (text === '') return;
-    endsWithReturn = text.endsWith('\r');
     if (skipping === undefined) feed(text, size);
     else skip(text, size);
   }
 
   return {
-    push: (chunk) => take(decoder.decode(chunk, { stream: true }), chunk.length),
+    push(chunk) {
+      const text = decoder.decode(chunk, { stream: true });
+      if (text !== '') take(withLineFeeds(text), chunk.length);
+    },
     end() {
-      // The parser waits whether a line feed belongs to the last carriage return.
-      if (endsWithReturn && skipping === undefined) parser.feed('\n');
       if (skipping !== undefined) finishSkipping(skipping);
     },
   };
@@ -107,10 +112,6 @@ function firstOf(text: string): string {
 
 /** What has come of the event after the last complete one. */
 function afterLastEvent(text: string): string {
-  let start = 0;
-  for (const end of ['\n\n', '\r\n\r\n', '\r\r']) {
-    const at = text.lastIndexOf(end);
-    if (at !== -1) start = Math.max(start, at + end.length);
-  }
-  return text.slice(start);
+  const at = text.lastIndexOf(blankLine);
+  return at === -1 ? text : text.slice(at + blankLine.length);
 }

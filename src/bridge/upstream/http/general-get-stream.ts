@@ -2,14 +2,13 @@ import { createBackoff } from '../../../backoff.ts';
 import type { Clock } from '../../../clock.ts';
 import { createDeferred } from '../../../deferred.ts';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
-import { followEventStream, isEventStream, type StreamCursor } from './event-stream.ts';
+import { followEventStream, isEventStream, type StreamCursor } from './follow-event-stream.ts';
+import { isPassing } from './http-answer.ts';
+import { statusWords } from './http-answer-words.ts';
 import type { HttpExchange } from './http-client.ts';
 import type { HttpSession } from './http-session.ts';
-import type { MessageIntake } from './message-intake.ts';
+import type { MessageIntake } from '../message-intake.ts';
 import type { PausableStreams } from './pausable-streams.ts';
-
-/** Answers that may be others the next time; 409 is for a stream whose end the server has not noticed yet. */
-const passingStatuses: ReadonlySet<number> = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 
 export interface GeneralGetStreamOptions {
   readonly session: HttpSession;
@@ -19,6 +18,7 @@ export interface GeneralGetStreamOptions {
   readonly clock: Clock;
   readonly onMessage: (message: RpcMessage) => void;
   readonly onSessionLost: () => void;
+  readonly onWarning: (message: string) => void;
 }
 
 /** The stream of messages that belong to no request (MCP 2025-11-25, Listening for Messages from the Server). */
@@ -30,7 +30,7 @@ export interface GeneralGetStream {
 
 /** Opens the stream, and again whenever it ends, as long as the server offers one. */
 export function openGeneralGetStream(options: GeneralGetStreamOptions): GeneralGetStream {
-  const { session, clock, onSessionLost, ...reading } = options;
+  const { session, clock, onSessionLost, onWarning, ...reading } = options;
   const cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
   const backoff = createBackoff({ clock });
   const { promise: answered, resolve } = createDeferred<void>();
@@ -49,17 +49,35 @@ export function openGeneralGetStream(options: GeneralGetStreamOptions): GeneralG
     resolve();
     if (closed) return;
     if (outcome.kind === 'failed') {
-      if (!outcome.final) openAgain();
+      if (outcome.final) giveUp(outcome.reason);
+      else openAgain();
     } else if (outcome.status === 200 && isEventStream(outcome.response)) {
       hasBeenOpen = true;
       backoff.connected();
       followEventStream({ ...reading, response: outcome.response, cursor, onEnd: openAgain });
     } else {
       outcome.response.destroy();
-      if (passingStatuses.has(outcome.status)) openAgain();
-      // A server without such a stream may say 404 as well as 405.
-      else if (outcome.status === 404 && hasBeenOpen && session.id !== undefined) onSessionLost();
+      readRefusal(outcome.status);
     }
+  }
+
+  function readRefusal(status: number): void {
+    if (isPassing(status)) {
+      openAgain();
+    } else if (status === 404 && hasBeenOpen && session.id !== undefined) {
+      onSessionLost();
+    } else if (status >= 400 && status < 500 && cursor.lastEventId !== undefined) {
+      // The server may have forgotten the event; what comes from now on is worth having all the same.
+      cursor.lastEventId = undefined;
+      openAgain();
+    } else if (hasBeenOpen || ![404, 405, 501].includes(status)) {
+      // A server without such a stream may say 404 or 501 as well as 405.
+      giveUp(status === 200 ? 'it answered with no event stream' : statusWords(status));
+    }
+  }
+
+  function giveUp(why: string): void {
+    onWarning(`what the server says of its own accord is not heard: ${why}`);
   }
 
   void open();

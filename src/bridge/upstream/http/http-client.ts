@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../../../clock.ts';
 import { createDeferred, settledWithin } from '../../../deferred.ts';
 import { ExposeError } from '../../../errors.ts';
-import { sanitize } from '../../../sanitize.ts';
+import { excerpt } from '../../../sanitize.ts';
 import { failureWords } from './http-failure.ts';
 import { checkUpstreamHeaders } from './upstream-headers.ts';
 import { guardedLookup, refuseCredentialHost } from './upstream-url.ts';
@@ -139,6 +139,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const fail = (cause: unknown): void => {
         stopConnecting?.();
         const final = cause instanceof ExposeError;
+        // Names of the network inside are for whoever runs this, not for its clients.
+        if (final) onWarning(cause.message);
         settle({ kind: 'failed', reason: failureWords(cause), unsent: !connected, final });
       };
       const own = call.body === undefined ? {} : { 'Content-Length': String(call.body.length) };
@@ -232,7 +234,7 @@ function redirectTarget(from: URL, status: number, location: string | undefined)
   const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   if (target === undefined) return `the server answered with the redirect ${status} without saying where to`;
   if ((status === 307 || status === 308) && target.origin === from.origin) return target;
-  const shown = sanitize(`${target.origin}${target.pathname}`).slice(0, maxShownLocation);
+  const shown = excerpt(`${target.origin}${target.pathname}`, maxShownLocation);
   return `the server redirects to ${shown}, which is not followed: give that address if it is the right one`;
 }
 

@@ -1,5 +1,5 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
-import { sanitize } from '../../../sanitize.ts';
+import { excerpt } from '../../../sanitize.ts';
 
 /** Sentences for the system errors that users meet; others are shown as they are. */
 const networkErrors: ReadonlyMap<string, string> = new Map([
@@ -20,10 +20,11 @@ const certificateError = /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO
 const maxShown = 200;
 
 /**
- * Why there was no HTTP response, in words that may be told to a remote client: no address of the server is among them.
+ * Why there was no HTTP response, in words that may be told to a remote client: neither the name nor the address of the
+ * server is among them.
  */
 export function failureWords(thrown: unknown): string {
-  if (thrown instanceof ExposeError) return thrown.message;
+  if (thrown instanceof ExposeError) return 'its name leads to an address that mcp-expose does not call';
   const code = codeOf(thrown);
   const known = networkErrors.get(code);
   if (known !== undefined) return known;
@@ -33,7 +34,7 @@ export function failureWords(thrown: unknown): string {
     return `its certificate is not trusted (${code}); for an authority of your own, use --upstream-ca`;
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL')) return 'it does not speak TLS; is its address http:// instead?';
-  return code === '' ? sanitize(messageOf(thrown)).slice(0, maxShown) : code;
+  return code === '' ? excerpt(messageOf(thrown), maxShown) : code;
 }
 
 /** The code of an error, or of the first of several: Node tries every address of a host. */

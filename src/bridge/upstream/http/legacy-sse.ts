@@ -3,8 +3,10 @@ import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.
 import { isInitialize, isInitialized } from '../../../mcp/lifecycle.ts';
 import { newError } from '../../../mcp/new-message.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
-import { followEventStream, isEventStream, type StreamCursor, type StreamEnd } from './event-stream.ts';
-import { errorIn, notMcp, openingFailure, retryAfterOf, statusWithExcerpt } from './http-answer-words.ts';
+import { drainResponse } from './drain-response.ts';
+import { followEventStream, isEventStream, type StreamCursor, type StreamEnd } from './follow-event-stream.ts';
+import { errorIn, retryAfterOf } from './http-answer.ts';
+import { notMcp, openingFailure, statusWithExcerpt } from './http-answer-words.ts';
 import { createHttpClient, type HttpExchange, type HttpResponse } from './http-client.ts';
 import {
   defaultConnectTimeoutMs,
@@ -12,11 +14,11 @@ import {
   maxErrorBodyBytes,
   type HttpUpstreamOptions,
 } from './http-upstream-options.ts';
-import { createMessageIntake } from './message-intake.ts';
+import { createMessageIntake } from '../message-intake.ts';
 import { createPausableStreams } from './pausable-streams.ts';
 import { nameOf, untakenOf, type Posting } from './posting.ts';
 import { readResponseBody } from './response-body.ts';
-import { createUnreadBytes } from './unread-bytes.ts';
+import { createUnreadBytes } from '../unread-bytes.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import { checkUpstreamUrl } from './upstream-url.ts';
 
@@ -152,7 +154,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
       drop(posting, `the server cannot be reached: ${known.reason}`, { reason });
     } else if (known.status >= 200 && known.status < 300) {
       // The answer comes on the stream; what stands here is a word of politeness.
-      known.response.resume();
+      drainResponse(known.response, clock);
       settle(posting);
     } else {
       await readRefusal(posting, known);
@@ -230,7 +232,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
       if (ended || events === undefined) return false;
       const release = unread.add(message.bytes.length);
       if (release === false) return false;
-      waiting.push({ message, order: sent++, release, isOpening: false, tries: 0, untaken: false });
+      waiting.push({ message, order: sent++, release, untaken: false });
       goOn();
       return true;
     },

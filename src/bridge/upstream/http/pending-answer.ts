@@ -5,28 +5,30 @@ import type { Clock } from '../../../clock.ts';
 import { isJson } from '../../../mcp/headers.ts';
 import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
 import { newError } from '../../../mcp/new-message.ts';
-import { followEventStream, isCompressed, isEventStream, type StreamCursor, type StreamEnd } from './event-stream.ts';
+import { lingerMs } from './drain-response.ts';
+import {
+  followEventStream,
+  isCompressed,
+  isEventStream,
+  type StreamCursor,
+  type StreamEnd,
+} from './follow-event-stream.ts';
+import { isPassing } from './http-answer.ts';
 import { statusWords } from './http-answer-words.ts';
 import type { HttpExchange } from './http-client.ts';
 import type { HttpSession } from './http-session.ts';
-import type { MessageIntake } from './message-intake.ts';
+import type { MessageIntake } from '../message-intake.ts';
 import type { PausableStreams } from './pausable-streams.ts';
 import { readResponseBody } from './response-body.ts';
 
 /** Connections in a row that fail, or end without anything having come, before a broken answer is given up. */
 const maxFruitlessTries = 5;
 
-/** The same for a server that wants to be asked again and again, which it says with `retry`. */
-const maxFruitlessPolls = 1000;
+/** The same for a server that wants to be asked again and again, which it says with `retry`: hours, by the second. */
+const maxFruitlessPolls = 10_000;
 
-/** Least time between two such questions, in milliseconds: `retry: 0` is no leave to keep the server busy. */
+/** Least time between two connections, in milliseconds: `retry: 0` is no leave to keep the server busy. */
 const minPollMs = 100;
-
-/** How long a server may keep the stream of a request open that is answered or cancelled, in milliseconds. */
-const lingerMs = 5000;
-
-/** Answers to a resumption that tell nothing of the stream: the next one may be another. */
-const passingStatuses: ReadonlySet<number> = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 
 export interface PendingAnswerOptions {
   readonly id: RequestId;
@@ -107,7 +109,7 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
   }
 
   /** Goes on with a stream that ended before the answer had come. */
-  function resume({ isClean, hadEvents, hadOverlong }: StreamEnd): void {
+  function resume({ isClean, hadMessages, hadOverlong }: StreamEnd): void {
     response = undefined;
     if (over) return;
     if (!isAwaited) {
@@ -125,12 +127,12 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
       );
     } else {
       failures = 0;
-      fruitless = hadEvents ? 0 : fruitless + 1;
-      if (hadEvents) backoff = createBackoff({ clock });
+      fruitless = hadMessages ? 0 : fruitless + 1;
+      if (hadMessages) backoff = createBackoff({ clock });
       const asked = isClean && cursor.retryMs !== undefined;
       if (fruitless > (asked ? maxFruitlessPolls : maxFruitlessTries))
         lose('the server does not go on with its answer');
-      else tryAgain(asked ? Math.max(cursor.retryMs ?? 0, minPollMs) : backoff.next(cursor.retryMs));
+      else tryAgain(asked ? (cursor.retryMs ?? 0) : backoff.next(cursor.retryMs));
     }
   }
 
@@ -139,7 +141,7 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
   }
 
   function tryAgain(delayMs: number): void {
-    stopTimer = clock.after(delayMs, () => void reconnect());
+    stopTimer = clock.after(Math.max(delayMs, minPollMs), () => void reconnect());
   }
 
   async function reconnect(): Promise<void> {
@@ -153,7 +155,7 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
     if (outcome.kind === 'response') outcome.response.destroy();
     if (outcome.kind === 'response' && outcome.status === 404 && session.id !== undefined) {
       onSessionLost();
-    } else if (outcome.kind === 'response' && !passingStatuses.has(outcome.status)) {
+    } else if (outcome.kind === 'response' && !isPassing(outcome.status)) {
       lose(
         `the connection broke before the server had answered, and cannot be resumed: ${statusWords(outcome.status)}`,
       );

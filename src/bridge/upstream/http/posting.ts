@@ -1,6 +1,5 @@
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import type { HttpExchange } from './http-client.ts';
-import type { PendingAnswer } from './pending-answer.ts';
 
 /** A message on its way to the server, as the body of a POST. */
 export interface Posting {
@@ -9,15 +8,11 @@ export interface Posting {
   readonly order: number;
   /** Takes it off the count of what the server has not read. */
   readonly release: () => void;
-  /** The request that opens the session. */
-  readonly isOpening: boolean;
-  tries: number;
   /** The server has certainly not acted on it. */
   untaken: boolean;
   exchange?: HttpExchange;
-  /** Of a request. */
-  answer?: PendingAnswer;
-  stopRetry?: () => void;
+  /** Of what is to be done with it later. */
+  callOffTimer?: () => void;
 }
 
 /** What may be sent again to another connection, in order: of what is under way the untaken, of what waits all. */

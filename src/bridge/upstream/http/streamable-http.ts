@@ -3,16 +3,11 @@ import { settledWithin } from '../../../deferred.ts';
 import { isJson } from '../../../mcp/headers.ts';
 import { memberOf, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
 import { cancelledBy, isInitialize, isInitialized } from '../../../mcp/lifecycle.ts';
-import { isCompressed, isEventStream } from './event-stream.ts';
+import { drainResponse } from './drain-response.ts';
+import { isCompressed, isEventStream } from './follow-event-stream.ts';
 import { openGeneralGetStream, type GeneralGetStream } from './general-get-stream.ts';
-import {
-  errorIn,
-  notMcp,
-  openingFailure,
-  retryAfterOf,
-  saysSessionLost,
-  statusWithExcerpt,
-} from './http-answer-words.ts';
+import { errorIn, retryAfterOf, saysSessionLost } from './http-answer.ts';
+import { notMcp, openingFailure, statusWithExcerpt } from './http-answer-words.ts';
 import { createHttpClient, type HttpExchange, type HttpFailure, type HttpResponse } from './http-client.ts';
 import { createHttpSession } from './http-session.ts';
 import {
@@ -21,13 +16,14 @@ import {
   maxErrorBodyBytes,
   type HttpUpstreamOptions,
 } from './http-upstream-options.ts';
-import { createMessageIntake } from './message-intake.ts';
+import { createMessageIntake } from '../message-intake.ts';
 import { createPausableStreams } from './pausable-streams.ts';
 import { createPendingAnswer, type PendingAnswer } from './pending-answer.ts';
-import { nameOf, untakenOf, type Posting } from './posting.ts';
+import { nameOf, untakenOf } from './posting.ts';
 import { createPostingLine } from './posting-line.ts';
 import { readResponseBody } from './response-body.ts';
-import { createUnreadBytes } from './unread-bytes.ts';
+import type { SessionPosting } from './session-posting.ts';
+import { createUnreadBytes } from '../unread-bytes.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import { checkUpstreamUrl } from './upstream-url.ts';
 
@@ -80,19 +76,19 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   let general: GeneralGetStream | undefined;
   let closing: Promise<void> | undefined;
   let stopLeaving: (() => void) | undefined;
-  const line = createPostingLine({
+  const line = createPostingLine<SessionPosting>({
     isOpen: () => phase === 'new' || phase === 'open',
     hasRoomForRequest: () => answers.size < maxRequests,
     post,
   });
   /** What has no response yet, or none that counts. */
-  const underWay = new Set<Posting>();
+  const underWay = new Set<SessionPosting>();
   /** Of the requests that have no answer. */
   const answers = new Map<RequestId, PendingAnswer>();
   /** The same, and those of which something is left to read. */
   const openAnswers = new Set<PendingAnswer>();
 
-  function post(posting: Posting): void {
+  function post(posting: SessionPosting): void {
     const { message, isOpening } = posting;
     if (isOpening && message.kind === 'request') {
       phase = 'opening';
@@ -111,7 +107,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     void followUp(posting, posting.exchange);
   }
 
-  async function followUp(posting: Posting, { outcome }: HttpExchange): Promise<void> {
+  async function followUp(posting: SessionPosting, { outcome }: HttpExchange): Promise<void> {
     const known = await outcome;
     if (!isUnderWay(posting)) return;
     if (known.kind === 'failed') notSent(posting, known);
@@ -119,11 +115,11 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     else await readRefusal(posting, known);
   }
 
-  function isUnderWay(posting: Posting): boolean {
+  function isUnderWay(posting: SessionPosting): boolean {
     return phase !== 'ended' && underWay.has(posting);
   }
 
-  function expectAnswer(posting: Posting, id: RequestId): PendingAnswer {
+  function expectAnswer(posting: SessionPosting, id: RequestId): PendingAnswer {
     const answer = createPendingAnswer({
       id,
       session,
@@ -169,7 +165,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     line.goOn();
   }
 
-  function notSent(posting: Posting, { reason, unsent, final }: HttpFailure): void {
+  function notSent(posting: SessionPosting, { reason, unsent, final }: HttpFailure): void {
     if (posting.isOpening || final) {
       posting.untaken = unsent || posting.isOpening;
       const code = final ? 'upstream_refused' : 'upstream_unreachable';
@@ -184,14 +180,27 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
       end({ code: 'upstream_unreachable', reason: unreachable(reason) });
     } else {
       posting.untaken = true;
-      posting.stopRetry = clock.after(posting.tries * retryStepMs, () => {
+      posting.callOffTimer = clock.after(posting.tries * retryStepMs, () => {
         posting.untaken = false;
         post(posting);
       });
     }
   }
 
-  async function readRefusal(posting: Posting, outcome: HttpResponse): Promise<void> {
+  /** Takes back a request that waits for its next try. Returns false when none does. */
+  function callOffRetry(id: RequestId): boolean {
+    for (const posting of underWay) {
+      const { message, callOffTimer, untaken } = posting;
+      if (!untaken || callOffTimer === undefined || message.kind !== 'request' || message.id !== id) continue;
+      callOffTimer();
+      settle(posting);
+      posting.answer?.abort();
+      return true;
+    }
+    return false;
+  }
+
+  async function readRefusal(posting: SessionPosting, outcome: HttpResponse): Promise<void> {
     const { response } = outcome;
     const stopReading = clock.after(responseTimeoutMs, () => void response.destroy());
     const read = await readResponseBody(response, maxErrorBodyBytes);
@@ -199,7 +208,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     if (isUnderWay(posting)) refuse(posting, outcome, typeof read === 'string' ? Buffer.alloc(0) : read);
   }
 
-  function take(posting: Posting, outcome: HttpResponse): void {
+  function take(posting: SessionPosting, outcome: HttpResponse): void {
     const { message } = posting;
     const { response } = outcome;
     if (posting.isOpening) {
@@ -219,19 +228,20 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     } else {
       // There should be no body, and a stream would never end.
       if (isEventStream(response)) response.destroy();
-      else response.resume();
+      else drainResponse(response, clock);
       if (isInitialized(message)) void confirm(true);
     }
     leaveWhenReady();
   }
 
-  function refuse(posting: Posting, { status, response }: HttpResponse, body: Buffer): void {
+  function refuse(posting: SessionPosting, { status, response }: HttpResponse, body: Buffer): void {
     const { message } = posting;
-    const own = message.kind === 'request' ? errorIn(body, message.id) : undefined;
+    const id = message.kind === 'request' ? message.id : undefined;
+    const own = id === undefined ? undefined : errorIn(body, id);
     if (posting.isOpening && (own === undefined || openingStatuses.has(status))) {
       posting.untaken = true;
       end(openingFailure(status, '--http', retryAfterOf(response, clock.now())));
-    } else if (!posting.isOpening && session.id !== undefined && saysSessionLost(status, body)) {
+    } else if (!posting.isOpening && session.id !== undefined && saysSessionLost(status, body, id)) {
       posting.untaken = true;
       lose();
     } else if (own !== undefined) {
@@ -244,12 +254,17 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   }
 
   /** The server has it, or never will. */
-  function settle(posting: Posting): void {
+  function settle(posting: SessionPosting): void {
     underWay.delete(posting);
     posting.release();
   }
 
-  function drop(posting: Posting, words: string, reason: string, data?: Readonly<Record<string, unknown>>): void {
+  function drop(
+    posting: SessionPosting,
+    words: string,
+    reason: string,
+    data?: Readonly<Record<string, unknown>>,
+  ): void {
     const { message } = posting;
     settle(posting);
     if (message.kind === 'request') {
@@ -273,6 +288,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
         clock,
         onMessage: receive,
         onSessionLost: lose,
+        onWarning,
       });
       await settledWithin(general.answered, generalStreamMs);
     }
@@ -286,7 +302,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     if (phase !== 'leaving' && phase !== 'ended') {
       phase = 'leaving';
       general?.close();
-      for (const { stopRetry } of underWay) stopRetry?.();
+      for (const { callOffTimer } of underWay) callOffTimer?.();
       stopLeaving = clock.after(lostSessionMs, leave);
     }
     leaveWhenReady();
@@ -324,7 +340,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     phase = 'ended';
     stopLeaving?.();
     general?.close();
-    for (const { stopRetry } of underWay) stopRetry?.();
+    for (const { callOffTimer } of underWay) callOffTimer?.();
     for (const answer of openAnswers) answer.abort();
     line.clear();
     unread.end();
@@ -347,15 +363,17 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     },
     send(message) {
       if (phase === 'ended' || events === undefined) return false;
+      const cancelled = cancelledBy(message);
+      // What the server has not heard of, it need not be told to give up.
+      if (cancelled !== undefined && (line.withdraw(cancelled) || callOffRetry(cancelled))) return true;
       const release = unread.add(message.bytes.length);
       if (release === false) return false;
       const isOpening = phase === 'new' && isInitialize(message);
-      const posting: Posting = { message, order: sent++, release, isOpening, tries: 0, untaken: false };
+      const posting: SessionPosting = { message, order: sent++, release, isOpening, tries: 0, untaken: false };
       // The server may ask something, such as ping, before it goes on with the handshake.
       if (message.kind === 'response' && phase !== 'leaving') post(posting);
       else line.add(posting);
       // The server need not answer a cancelled request, nor end its stream; to close that is no cancellation by itself.
-      const cancelled = cancelledBy(message);
       if (cancelled !== undefined) answers.get(cancelled)?.release();
       line.goOn();
       return true;

@@ -1,27 +1,8 @@
 import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { BlockList, type LookupFunction } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
-
-/**
- * Where clouds hand out credentials of the machine to whatever asks from it: AWS, Azure, Google, Oracle and others on
- * link-local addresses, Alibaba, Azure's wire server, Oracle's second address. No MCP server lives there.
- */
-const credentialRanges = [
-  ['169.254.0.0', 16],
-  ['100.100.100.200', 32],
-  ['168.63.129.16', 32],
-  ['192.0.0.192', 32],
-] as const;
-
-const credentialRanges6 = [
-  ['fe80::', 10],
-  ['fd00:ec2::254', 128],
-  ['fd20:ce::254', 128],
-] as const;
-
-/** Prefixes that carry an IPv4 address in their last 32 bits: mapped, compatible, translated, NAT64 (RFC 4291, 6052, 7915). */
-const embeddingPrefixes = ['::ffff:', '::', '::ffff:0:', '64:ff9b::'] as const;
+import { isCredentialAddress, isIn } from './credential-addresses.ts';
 
 const credentialNames: ReadonlySet<string> = new Set([
   'metadata',
@@ -30,15 +11,6 @@ const credentialNames: ReadonlySet<string> = new Set([
   'instance-data',
   'instance-data.ec2.internal',
 ]);
-
-const credentialAddresses = new BlockList();
-for (const [address, prefix] of credentialRanges) {
-  credentialAddresses.addSubnet(address, prefix, 'ipv4');
-  for (const embedding of embeddingPrefixes) {
-    credentialAddresses.addSubnet(`${embedding}${address}`, 96 + prefix, 'ipv6');
-  }
-}
-for (const [address, prefix] of credentialRanges6) credentialAddresses.addSubnet(address, prefix, 'ipv6');
 
 const loopbackAddresses = new BlockList();
 loopbackAddresses.addSubnet('127.0.0.0', 8, 'ipv4');
@@ -111,7 +83,7 @@ export function guardLookup(resolve: Resolve): LookupFunction {
 }
 
 function refusalOf(hostname: string, found: readonly { readonly address: string }[]): ExposeError | undefined {
-  const host = hostname.toLowerCase();
+  const host = withoutFinalDot(hostname.toLowerCase());
   if (found.some(({ address }) => isCredentialAddress(address))) return credentialHost(host);
   if (isLocal(host) && found.some(({ address }) => !isIn(loopbackAddresses, address))) {
     return refused(`${host} does not resolve to this machine`, ['check the hosts file, or use 127.0.0.1']);
@@ -123,25 +95,19 @@ function credentialHost(host: string): ExposeError {
   return refused(`${host} is an address under which clouds hand out credentials, mcp-expose never calls it`, []);
 }
 
-function isCredentialAddress(host: string): boolean {
-  return isIn(credentialAddresses, host);
-}
-
 /** Whether a host names this machine, whatever the resolver says. */
 function isLocal(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || isIn(loopbackAddresses, host);
 }
 
-function isIn(list: BlockList, address: string): boolean {
-  // A link-local address may come with the name of its network interface.
-  const [bare = ''] = address.split('%');
-  const family = isIP(bare);
-  return family !== 0 && list.check(bare, family === 4 ? 'ipv4' : 'ipv6');
-}
-
 /** Without the brackets of an IPv6 address and the dot at the end of a full name. */
 function hostOf({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return withoutFinalDot(hostname.replace(/^\[|\]$/g, ''));
+}
+
+/** A full name may end with a dot, and is the same name (RFC 1034 §3.1). */
+function withoutFinalDot(name: string): string {
+  return name.replace(/\.$/, '');
 }
 
 /** Keys of services often stand in a query or before the host. */

@@ -52,6 +52,27 @@ describe('events', () => {
   });
 });
 
+test.each(['\n\n', '\r\r', '\n\r', '\r\n\r'])('an event is told as soon as it is complete (%j)', (end) => {
+  const seen: string[] = [];
+  const reader = createEventStreamReader({
+    maxBytes: 1000,
+    onEvent: ({ data }) => seen.push(data),
+    onRetry() {},
+    onOverlong() {},
+  });
+  reader.push(Buffer.from(`data: a${end.slice(0, -1)}`));
+  expect(seen).toEqual([]);
+  reader.push(Buffer.from(end.slice(-1)));
+  expect(seen).toEqual(['a']);
+  reader.push(Buffer.from(`data: b${end}`));
+  expect(seen).toEqual(['a', 'b']);
+});
+
+test('a line feed that comes later than its carriage return is no line of its own', () => {
+  // Two lines of one event: an empty line between them would end it.
+  expect(read(['data: a\r', '\ndata: b\r', '', '\n', '\r', '\n'])).toEqual([{ data: 'a\nb' }]);
+});
+
 const json = (fill: number) => `{"jsonrpc":"2.0","result":{"x":"${'x'.repeat(fill)}"},"id":7}`;
 
 describe('an event that is too long', () => {

@@ -182,6 +182,17 @@ describe('failures', () => {
   });
 });
 
+/** What clients may know of it: no name, no address. */
+const notCalled = {
+  kind: 'failed',
+  reason: 'its name leads to an address that mcp-expose does not call',
+  unsent: true,
+  final: true,
+};
+
+const refusalOf = (host: string) =>
+  `${host} is an address under which clouds hand out credentials, mcp-expose never calls it`;
+
 describe('names', () => {
   test('that change their address to that of credentials are not called', async () => {
     const server = await startScripted(echo);
@@ -190,24 +201,33 @@ describe('names', () => {
     expect(await post('{"id":1}')).toMatchObject({ kind: 'response', status: 200 });
     await close();
     const second = client(`http://rebind.example:${server.port}/mcp`);
-    expect(await second.post()).toMatchObject({
-      kind: 'failed',
-      reason: expect.stringContaining('clouds hand out credentials'),
-      unsent: true,
-      final: true,
-    });
+    expect(await second.post()).toEqual(notCalled);
+    expect(second.warnings).toEqual([refusalOf('rebind.example')]);
+    expect(server.visits).toHaveLength(1);
   });
 
   test('are not even needed: such an address is not called either', async () => {
-    const { post } = client('http://169.254.169.254/latest/', { connectTimeoutMs: 500 });
-    expect(await post()).toMatchObject({ reason: expect.stringContaining('credentials'), unsent: true, final: true });
+    const { post, warnings } = client('http://169.254.169.254/latest/', { connectTimeoutMs: 500 });
+    expect(await post()).toEqual(notCalled);
+    expect(warnings).toEqual([refusalOf('169.254.169.254')]);
   });
 
-  test('of such addresses end an upstream at once', async () => {
+  test('of such addresses end an upstream at once, and are told to nobody but the user', async () => {
     names.set('evil.example', ['169.254.169.254']);
     const connection = connect('http://evil.example/mcp', { allowPlainHttp: true });
     connection.send({ id: 0, method: 'initialize' });
-    expect(await connection.ended()).toMatchObject({ code: 'upstream_refused' });
+    expect(await connection.ended()).toMatchObject({
+      code: 'upstream_refused',
+      reason: `the server cannot be reached: ${notCalled.reason}`,
+    });
+    expect(connection.warnings).toEqual([refusalOf('evil.example')]);
+  });
+
+  test('of this machine that lead to another are not called', async () => {
+    names.set('app.localhost', ['10.0.0.1']);
+    const { post, warnings } = client('http://app.localhost/mcp', { connectTimeoutMs: 500 });
+    expect(await post()).toEqual(notCalled);
+    expect(warnings).toEqual(['app.localhost does not resolve to this machine']);
   });
 });
 

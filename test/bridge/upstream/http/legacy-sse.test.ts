@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { eventually, within } from '../../../harness/eventually.ts';
+import { createFakeClock } from '../../../harness/fake-clock.ts';
 import { freePort } from '../../../harness/loopback-server.ts';
 import {
   agreed,
@@ -131,6 +132,27 @@ describe('messages', () => {
     stream().write(event(resultOf(1)));
     expect(await connection.answerTo(1)).toMatchObject({ result: {} });
     expect(held).toHaveLength(2);
+  });
+
+  test('what comes with 202 and never ends is cut off, and is no fault', async () => {
+    const clock = createFakeClock();
+    const { server, connection, stream } = await world(
+      (visit) => {
+        visit.response.writeHead(202).write('Accepted');
+        if (visit.body?.id !== undefined) stream().write(event(resultOf(visit.body.id)));
+      },
+      { clock },
+    );
+    await connection.shakeHands();
+    connection.send({ id: 1, method: 'tools/call' });
+    await connection.answerTo(1);
+    const { response } = await server.visit(({ body }) => body?.id === 1);
+    expect(response.destroyed).toBe(false);
+    await eventually(() => {
+      clock.advance(5000);
+      expect(response.destroyed).toBe(true);
+    });
+    expect([connection.warnings, connection.ends]).toEqual([[], []]);
   });
 
   test('an endpoint named a second time changes nothing', async () => {

@@ -1,7 +1,9 @@
 // What happens to calls, sessions and connections when streams break, servers restart or somebody closes.
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { eventually } from '../../../harness/eventually.ts';
+import { systemClock, type Clock } from '../../../../src/clock.ts';
+import { createDeferred } from '../../../../src/deferred.ts';
+import { eventually, within } from '../../../harness/eventually.ts';
 import type { RpcMessage } from '../../../../src/mcp/json-rpc.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
 import { send } from '../../../harness/raw-http.ts';
@@ -136,7 +138,8 @@ describe('an answer that breaks off', () => {
       message: 'the server does not go on with its answer',
       data: { reason: 'upstream_stream_lost' },
     });
-    expect(server.visits.filter(isResumption)).toHaveLength(6);
+    // The id of an event alone is nothing that came.
+    expect(server.visits.filter(isResumption)).toHaveLength(5);
   });
 
   test('that the server does not resume is an error', async () => {
@@ -255,6 +258,18 @@ describe('a session that the server has forgotten', () => {
     },
   );
 
+  test('also when it says so with the id of the request, as some do that are made of the SDKs', async () => {
+    const error = { code: -32001, message: 'Session not found' };
+    const server = await startScripted(
+      afterHandshake(withoutStream(({ json, body }) => json({ jsonrpc: '2.0', id: body?.id, error }, 404))),
+    );
+    const connection = await openSession(server.url);
+    connection.send({ id: 1, method: 'tools/call' });
+    const end = await connection.ended();
+    expect([end.code, idsOf(end.untaken)]).toEqual(['upstream_session_lost', [1]]);
+    expect(connection.received).toHaveLength(1);
+  });
+
   test('also when it says so to a resumption, be it of initialize', async () => {
     const server = await startScripted((visit) => {
       const { body, response } = visit;
@@ -312,6 +327,28 @@ describe('a server that cannot be reached', () => {
     connection.send({ id: 2, method: 'tools/call' });
     await startScripted(echo, { port: server.port });
     expect(await connection.answerTo(2)).toEqual({ jsonrpc: '2.0', id: 2, result: {} });
+  });
+
+  test('is not sent a request that was cancelled before the next try, nor its cancellation', async () => {
+    const server = await startScripted(echo);
+    const retry = createDeferred<void>();
+    const clock: Clock = {
+      now: systemClock.now,
+      after(delayMs, callback) {
+        // The wait before the second try, and the only timer of this length.
+        if (delayMs === 200) retry.resolve();
+        return systemClock.after(delayMs, callback);
+      },
+    };
+    const connection = await openSession(server.url, { clock });
+    await stopped(server);
+    connection.send({ id: 1, method: 'tools/call' });
+    await within(5000, 'the wait for the second try', retry.promise);
+    connection.send({ method: 'notifications/cancelled', params: { requestId: 1 } });
+    const restarted = await startScripted(echo, { port: server.port });
+    connection.send({ id: 2, method: 'tools/call' });
+    await connection.answerTo(2);
+    expect(restarted.visits.map(({ body }) => body?.id)).toEqual([2]);
   });
 
   test('ends the connection after some tries, and hands back what was not sent', async () => {

@@ -1,6 +1,7 @@
 // What a call, and nothing else, suffers from when its answer is an error or cannot be read.
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../../../harness/eventually.ts';
+import { createFakeClock } from '../../../harness/fake-clock.ts';
 import {
   afterHandshake,
   event,
@@ -55,6 +56,48 @@ describe('an answer', () => {
     expect(connection.ends).toEqual([]);
   });
 
+  test('a JSON-RPC error comes byte for byte, with the id of the request', async () => {
+    const error = '{"code":-32602,"message":"é€😀","data":{"precise":1.00,"big":12345678901234567890}}';
+    const server = await startScripted(
+      afterHandshake(
+        withoutStream((visit) =>
+          visit.status(400, `{"jsonrpc":"2.0","id":null,"error":${error}}`, { 'Content-Type': 'application/json' }),
+        ),
+      ),
+    );
+    const connection = await openSession(server.url);
+    connection.send({ id: 1, method: 'x/y' });
+    await connection.answerTo(1);
+    expect(connection.received.at(-1)?.message.bytes.toString()).toBe(`{"jsonrpc":"2.0","id":1,"error":${error}}`);
+  });
+
+  test('one that nests too deep fails its request as any page would', async () => {
+    const server = await startScripted(
+      afterHandshake(withoutStream((visit) => visit.status(500, '['.repeat(50_000), { 'Content-Type': 'text/html' }))),
+    );
+    const connection = await openSession(server.url);
+    connection.send({ id: 1, method: 'x/y' });
+    expect((await connection.answerTo(1)).error?.message).toBe('the server answered 500 Internal Server Error');
+    expect(connection.ends).toEqual([]);
+  });
+
+  test.each([
+    [404, { code: -32602, message: 'no such tool' }],
+    [404, { code: -32001, message: 'Request timed out' }],
+    [400, { code: -32000, message: 'Session not found' }],
+  ])(
+    'an error with HTTP %i and the id of the request is its answer, not the end of the session',
+    async (status, error) => {
+      const server = await startScripted(
+        afterHandshake(withoutStream((visit) => visit.json({ jsonrpc: '2.0', id: visit.body?.id, error }, status))),
+      );
+      const connection = await openSession(server.url);
+      connection.send({ id: 1, method: 'tools/call' });
+      expect(await connection.answerTo(1)).toEqual({ jsonrpc: '2.0', id: 1, error });
+      expect(connection.ends).toEqual([]);
+    },
+  );
+
   test('a notification that is refused is a warning', async () => {
     const server = await startScripted(afterHandshake(withoutStream((visit) => visit.status(500))));
     const connection = await openSession(server.url);
@@ -64,6 +107,29 @@ describe('an answer', () => {
         'notifications/roots/list_changed did not reach the server: the server answered 500 Internal Server Error',
       ]),
     );
+  });
+
+  test('to a notification that never ends is cut off, and is no fault', async () => {
+    const server = await startScripted(
+      afterHandshake(
+        withoutStream((visit) => {
+          if (visit.body?.id === undefined) visit.response.writeHead(202).write('Accepted');
+          else visit.json(resultOf(visit.body.id));
+        }),
+      ),
+    );
+    const clock = createFakeClock();
+    const connection = await openSession(server.url, { clock });
+    connection.send({ method: 'notifications/roots/list_changed' });
+    const { response } = await server.visit(({ body }) => body?.method === 'notifications/roots/list_changed');
+    connection.send({ id: 1, method: 'tools/call' });
+    await connection.answerTo(1);
+    expect(response.destroyed).toBe(false);
+    await eventually(() => {
+      clock.advance(5000);
+      expect(response.destroyed).toBe(true);
+    });
+    expect([connection.warnings, connection.ends]).toEqual([[], []]);
   });
 
   test.each([

@@ -16,7 +16,6 @@ import {
 } from './http-world.ts';
 
 const isMethod = (method: string) => (visit: Visit) => visit.body?.method === method;
-const isGet = (visit: Visit) => visit.method === 'GET';
 
 /** A server that answers every request with `{ by: method }`. */
 const plain = afterHandshake(
@@ -300,77 +299,5 @@ describe('the handshake', () => {
       code: 'upstream_unreachable',
       reason: 'the server cannot be reached: it did not answer within 0.1 s',
     });
-  });
-});
-
-describe('the general stream', () => {
-  test('its messages come without an origin', async () => {
-    const server = await startScripted((visit) => {
-      if (visit.method === 'GET') visit.stream(event({ id: 'r', method: 'roots/list' }));
-      else plain(visit);
-    });
-    const connection = await openSession(server.url);
-    await eventually(() => expect(connection.received.at(-1)?.message).toMatchObject({ method: 'roots/list' }));
-    expect(connection.received.at(-1)?.origin).toBeUndefined();
-    expect((await server.visit(isGet)).headers).toMatchObject({
-      accept: 'text/event-stream',
-      'mcp-session-id': sessionId,
-    });
-  });
-
-  test.each([405, 404, 400, 501])('a server that answers %i has none', async (status) => {
-    const server = await startScripted((visit) => {
-      if (visit.method === 'GET') visit.status(status);
-      else plain(visit);
-    });
-    const connection = await openSession(server.url);
-    connection.send({ id: 1, method: 'tools/list' });
-    await connection.answerTo(1);
-    expect(server.visits.filter(isGet)).toHaveLength(1);
-    expect(connection.warnings).toEqual([]);
-    expect(connection.ends).toEqual([]);
-  });
-
-  test('it goes on behind the last event, after the time that the server names', async () => {
-    const times: number[] = [];
-    const server = await startScripted((visit) => {
-      if (visit.method !== 'GET') {
-        plain(visit);
-        return;
-      }
-      times.push(performance.now());
-      if (times.length === 1) visit.stream('retry: 300\n', event({ method: 'notifications/a' }, 'e-ü')).end();
-      else visit.stream(event({ method: 'notifications/b' }));
-    });
-    const connection = await openSession(server.url);
-    await eventually(() =>
-      expect(connection.others().map(({ method }) => method)).toEqual(['notifications/a', 'notifications/b']),
-    );
-    const again = await server.visit(isGet, 2);
-    expect(Buffer.from(String(again.headers['last-event-id']), 'latin1').toString()).toBe('e-ü');
-    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(290);
-  });
-
-  test('a stream whose end the server has not noticed is tried again', async () => {
-    let gets = 0;
-    const server = await startScripted((visit) => {
-      if (visit.method !== 'GET') plain(visit);
-      else if (++gets === 1) visit.stream(': hello\n\n').end();
-      else if (gets === 2) visit.status(409);
-      else visit.stream(event({ method: 'notifications/b' }));
-    });
-    const connection = await openSession(server.url);
-    await eventually(() => expect(connection.others()).toHaveLength(1));
-  });
-
-  test('when the server no longer knows it, the session is lost', async () => {
-    let gets = 0;
-    const server = await startScripted((visit) => {
-      if (visit.method !== 'GET') plain(visit);
-      else if (++gets === 1) visit.stream(': hello\n\n').end();
-      else visit.status(404);
-    });
-    const connection = await openSession(server.url);
-    expect(await connection.ended()).toMatchObject({ code: 'upstream_session_lost', untaken: [] });
   });
 });

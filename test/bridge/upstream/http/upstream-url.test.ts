@@ -92,6 +92,8 @@ describe('the address of credentials of a cloud', () => {
     'http://[64:ff9b::169.254.169.254]/',
     'http://[64:ff9b::a9fe:a9fe]/',
     'http://[0:0:0:0:0:ffff:a9fe:a9fe]/',
+    'http://[2002:a9fe:a9fe::1]/',
+    'http://[64:ff9b:1:6464:64:c800::]/',
     'http://[fe80::1]/',
     'http://[febf:ffff::1]/',
     'http://[fd00:ec2::254]/',
@@ -154,6 +156,8 @@ describe('a name', () => {
     ['169.254.169.254'],
     ['93.184.216.34', '169.254.169.254'],
     ['::ffff:169.254.169.254'],
+    ['::ffff:a9fe:a9fe'],
+    ['2002:a9fe:a9fe::'],
     ['fe80::1%eth0'],
     ['fd00:ec2::254'],
   ])('is refused when it resolves to %s', async (...addresses) => {
@@ -163,8 +167,12 @@ describe('a name', () => {
 
   test('of this machine has to resolve to it', async () => {
     expect(await resolved('localhost', ['127.0.0.1', '::1'])).toMatchObject([null, [{ family: 4 }, { family: 6 }]]);
-    const [error] = await resolved('app.localhost', ['10.0.0.1']);
-    expect(error).toMatchObject({ message: 'app.localhost does not resolve to this machine' });
+    // A name with a dot at its end is the same name.
+    for (const name of ['app.localhost', 'app.localhost.', 'APP.LocalHost.']) {
+      const [error] = await resolved(name, ['10.0.0.1']); // oxlint-disable-line no-await-in-loop
+      expect(error).toMatchObject({ message: 'app.localhost does not resolve to this machine' });
+    }
+    expect(await resolved('localhost.', ['127.0.0.1'])).toMatchObject([null, [{ family: 4 }]]);
   });
 
   test('that does not exist is the resolver’s own error', async () => {

@@ -2,9 +2,9 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { within } from '../../harness/eventually.ts';
-import { atEnd } from '../../harness/lifetime.ts';
-import { isAlive, processInfo, type ProcessInfo } from '../../harness/processes.ts';
+import { within } from '../harness/eventually.ts';
+import { atEnd } from '../harness/lifetime.ts';
+import { isAlive, processInfo, type ProcessInfo } from '../harness/processes.ts';
 
 /** Ends by itself at last, so that a failed test leaves nothing behind for ever. */
 const longestLife = 'setTimeout(() => process.exit(99), 60_000);';
@@ -39,11 +39,23 @@ export interface NodeProcess {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
+export interface NodeProcessOptions {
+  /** How many files it may have open, of which Node itself takes about twenty. */
+  readonly maxOpenFiles?: number;
+}
+
 /** Starts `node -e <script>`; resolves when it has printed its first line (by default `ready`). */
-export async function startNode(script: string, arguments_: readonly string[] = []): Promise<NodeProcess> {
+export async function startNode(
+  script: string,
+  arguments_: readonly string[] = [],
+  { maxOpenFiles }: NodeProcessOptions = {},
+): Promise<NodeProcess> {
   const greets = script.includes('console.log');
   const source = greets ? script : `${script} console.log('ready');`;
-  const child = spawn(process.execPath, [...arguments_, '-e', source], {
+  const command = [process.execPath, ...arguments_, '-e', source];
+  const limited = ['/bin/sh', '-c', `ulimit -n ${maxOpenFiles}; exec "$0" "$@"`, ...command];
+  const [file = '', ...rest] = maxOpenFiles === undefined ? command : limited;
+  const child = spawn(file, rest, {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   });

@@ -1,4 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 
 /** A server that honours the end of its input has this long before it is told to go, in seconds. */
 const endOfInputGrace = 0.5;
@@ -46,16 +48,28 @@ export function createWatchdog(): Watchdog {
   const groups = new Set<number>();
   let dog: ChildProcess | undefined;
 
-  function tell(verb: 'guard' | 'release', group: number): void {
+  /** One that has ended is replaced with the next group to guard: at once could be for ever. */
+  function start(): void {
     if (process.platform === 'win32') return;
-    dog ??= startDog();
-    dog.stdin?.write(`${verb} ${group}\n`);
+    const started = startDog();
+    const forget = (): void => {
+      if (dog === started) dog = undefined;
+    };
+    started.once('error', forget);
+    started.once('exit', forget);
+    dog = started;
+    for (const group of groups) tell('guard', group);
+  }
+
+  function tell(verb: 'guard' | 'release', group: number): void {
+    dog?.stdin?.write(`${verb} ${group}\n`);
   }
 
   return {
     guard(group) {
       groups.add(group);
-      tell('guard', group);
+      if (dog === undefined) start();
+      else tell('guard', group);
     },
     release(group) {
       if (groups.delete(group)) tell('release', group);
@@ -88,10 +102,12 @@ function startDog(): ChildProcess {
   });
   // Without a shell we go on without a watchdog: servers still end by themselves when their input ends.
   dog.on('error', () => {});
-  dog.stdin?.on('error', () => {});
   dog.unref();
+  // Undefined, in spite of its type, when there were too many open files to make a pipe.
+  const stdin: Writable | null | undefined = dog.stdin;
+  stdin?.on('error', () => {});
   // The pipe is a socket, which has unref; the type does not say so.
-  if (dog.stdin !== null && 'unref' in dog.stdin && typeof dog.stdin.unref === 'function') dog.stdin.unref();
+  if (stdin instanceof Socket) stdin.unref();
   return dog;
 }
 

@@ -1,11 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { endProcessTree } from '../../../src/bridge/upstream/process-tree.ts';
-import { eventually } from '../../harness/eventually.ts';
-import { isAlive } from '../../harness/processes.ts';
-import { behaviours, expectGone, infoOf, startNode, withStubbornChild, type NodeProcess } from './node-process.ts';
+import { endProcessTree } from '../../src/process/process-tree.ts';
+import { eventually, within } from '../harness/eventually.ts';
+import { atEnd } from '../harness/lifetime.ts';
+import { isAlive } from '../harness/processes.ts';
+import {
+  behaviours,
+  expectGone,
+  infoOf,
+  killGroup,
+  startNode,
+  withStubbornChild,
+  type NodeProcess,
+} from './node-process.ts';
 
 function end({ pid, child, exited }: NodeProcess, graceMs: number): Promise<void> {
-  return endProcessTree({ pid, exited, endInput: () => child.stdin.end(), graceMs });
+  return endProcessTree({ pid, exited, ask: () => child.stdin.end(), graceMs });
 }
 
 /** So long that nothing but the process itself can have ended it. */
@@ -37,7 +46,7 @@ describe('a process', () => {
     );
     const { pid, exited } = started;
     // Its input is not the way to end it here; the first grace period is over at once.
-    await endProcessTree({ pid, exited: Promise.resolve(), endInput() {}, graceMs: longGraceMs });
+    await endProcessTree({ pid, exited: Promise.resolve(), ask() {}, graceMs: longGraceMs });
     expect(await exited).toEqual({ code: 5, signal: null });
   });
 
@@ -75,6 +84,40 @@ describe('what a process has started in its group', () => {
     expect(isAlive(grandchild)).toBe(true);
     await end(started, shortGraceMs);
     await eventually(() => expectGone(grandchild));
+  });
+
+  test('is ended at once when it is known that the process had died before', async () => {
+    const member = `${behaviours.ignoresEndOfInput} console.log('ready')`;
+    const started = await startNode(`
+      const child = require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(member)}], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      child.stdout.once('data', () => console.log(child.pid));
+      ${behaviours.ignoresEndOfInput}
+    `);
+    const left = infoOf(Number(started.greeting));
+    process.kill(started.pid, 'SIGKILL');
+    await started.exited;
+    expect(isAlive(left)).toBe(true);
+    let inputs = 0;
+    const ended = endProcessTree({
+      pid: started.pid,
+      exited: undefined,
+      ask: () => inputs++,
+      graceMs: longGraceMs,
+    });
+    await within(15_000, 'the end', ended);
+    await eventually(() => expectGone(left));
+    expect(inputs).toBe(1);
+  });
+
+  test('outside of its group is not looked for when it had died before: its number may be another’s', async () => {
+    const started = await startNode(withStubbornChild(behaviours.ignoresEndOfInput, true));
+    const stray = infoOf(Number(started.greeting));
+    atEnd('test', () => killGroup(stray.pid));
+    await endProcessTree({ pid: started.pid, exited: undefined, ask() {}, graceMs: longGraceMs });
+    expect(await started.exited).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(isAlive(stray)).toBe(true);
   });
 
   test.each([

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { settledWithin } from '../../deferred.ts';
+import { settledWithin } from '../deferred.ts';
 import { signalStray, straysOf } from './strays.ts';
 import { signalGroup } from './watchdog.ts';
 
-/** How long a server may take to end after its input has ended, and again after SIGTERM. */
+/** How long a program may take to end after it was asked to, and again after SIGTERM, in milliseconds. */
 export const defaultGraceMs = 2000;
 
 /** Members of a group are not our children and tell us nothing when they end, so their number is asked for. */
@@ -15,32 +15,35 @@ const pollMs = 20;
 export interface EndProcessTreeOptions {
   /** Process id of the leader, which is the number of its group. */
   readonly pid: number;
-  /** Resolves when the leader has exited. */
-  readonly exited: Promise<unknown>;
-  /** Closes the leader's standard input: the way in which MCP asks a server to go (2025-11-25, stdio, shutdown). */
-  readonly endInput: () => void;
+  /** Resolves when the leader has exited; undefined when it has already: what left its group cannot be found then. */
+  readonly exited: Promise<unknown> | undefined;
+  /** Asks the leader to go, in its own way, before signals do. */
+  readonly ask: () => void;
+  /** How long each step may take. */
   readonly graceMs?: number;
+  /** The same for what is left of the group after that; `graceMs` unless given. */
+  readonly groupGraceMs?: number;
 }
 
 /**
- * Ends a process, everything in its group, and on Linux what it started outside of it: end of input, then SIGTERM, then
+ * Ends a process, everything in its group, and on Linux what it started outside of it: by asking it, then SIGTERM, then
  * SIGKILL, each after a grace period. Resolves when none of them is left, or when the kernel keeps one alive in spite of
  * SIGKILL.
  */
 export async function endProcessTree(options: EndProcessTreeOptions): Promise<void> {
-  const { pid, exited, endInput, graceMs = defaultGraceMs } = options;
-  const strays = straysOf(pid);
-  endInput();
-  await settledWithin(exited, graceMs);
+  const { pid, exited, ask, graceMs = defaultGraceMs, groupGraceMs = graceMs } = options;
+  const strays = exited === undefined ? [] : straysOf(pid);
+  ask();
+  if (exited !== undefined) await settledWithin(exited, graceMs);
   if (process.platform === 'win32') {
     await endWindowsTree(pid);
     return;
   }
   const signal = (name: NodeJS.Signals | 0): boolean =>
     [signalGroup(pid, name), ...strays.map((stray) => signalStray(stray, name))].includes(true);
-  if (!signal('SIGTERM') || (await goneWithin(signal, graceMs))) return;
+  if (!signal('SIGTERM') || (await goneWithin(signal, groupGraceMs))) return;
   signal('SIGKILL');
-  await goneWithin(signal, graceMs);
+  await goneWithin(signal, groupGraceMs);
 }
 
 async function goneWithin(signal: (name: 0) => boolean, limitMs: number): Promise<boolean> {

@@ -1,9 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  createLineSplitter,
-  type LineSplitter,
-  type OverlongLine,
-} from '../../../src/bridge/upstream/line-splitter.ts';
+import { createLineSplitter, type LineSplitter, type OverlongLine } from '../../src/process/line-splitter.ts';
 
 interface World {
   readonly splitter: LineSplitter;

@@ -1,5 +1,5 @@
 /** Bytes that the server has not taken yet; beyond it, messages are refused instead of kept. */
-const maxUnreadBytes: number = 64 * 1024 * 1024;
+export const defaultMaxUnreadBytes: number = 64 * 1024 * 1024;
 
 /** Bytes that the server has not taken yet; beyond it, no more is read from the clients that send it. */
 const maxWaitingBytes = 1024 * 1024;
@@ -14,7 +14,7 @@ export interface UnreadBytes {
   end(): void;
 }
 
-export function createUnreadBytes(): UnreadBytes {
+export function createUnreadBytes(maxUnreadBytes: number = defaultMaxUnreadBytes): UnreadBytes {
   let unread = 0;
   let ended = false;
   let waiting: (() => void)[] = [];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { childEnvironment } from '../../../src/bridge/upstream/environment.ts';
+import { childEnvironment } from '../../src/process/environment.ts';
 
 const none: ReadonlyMap<string, string> = new Map();
 const own = {

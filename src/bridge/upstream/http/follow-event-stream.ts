@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import { createEventStreamReader } from './event-stream-reader.ts';
-import type { MessageIntake } from './message-intake.ts';
+import type { MessageIntake } from '../message-intake.ts';
 import type { PausableStreams } from './pausable-streams.ts';
 
 /** Longest wait that a server can ask for, in milliseconds; beyond 2^31 a timer of Node's would fire at once. */
@@ -37,8 +37,8 @@ export interface FollowOptions {
 export interface StreamEnd {
   /** The server ended it, rather than the network. */
   readonly isClean: boolean;
-  /** Whether anything came on it. */
-  readonly hadEvents: boolean;
+  /** Whether a message came on it; a bare event id, or a comment, brings nobody further. */
+  readonly hadMessages: boolean;
   /** Whether something was dropped because it was too long, and would come again. */
   readonly hadOverlong: boolean;
 }
@@ -46,33 +46,37 @@ export interface StreamEnd {
 /** Reads the messages of an event stream until its connection is over. */
 export function followEventStream(options: FollowOptions): void {
   const { response, streams, intake, maxMessageBytes, cursor, onMessage, onOtherEvent, onEnd } = options;
-  let hadEvents = false;
+  let hadMessages = false;
   let hadOverlong = false;
+
+  function deliver(messages: readonly RpcMessage[]): void {
+    hadMessages ||= messages.length > 0;
+    for (const message of messages) onMessage(message);
+  }
+
   const reader = createEventStreamReader({
     maxBytes: maxMessageBytes,
     onEvent({ id, event = 'message', data }) {
-      hadEvents = true;
       if (id !== undefined) {
         cursor.lastEventId = usableEventId.test(id) ? id : undefined;
         hadOverlong = false;
       }
       if (event !== 'message') onOtherEvent?.(event, data);
-      else for (const message of intake.read(Buffer.from(data))) onMessage(message);
+      else deliver(intake.read(Buffer.from(data)));
     },
     onRetry(retryMs) {
       cursor.retryMs = Math.min(retryMs, maxRetryMs);
     },
     onOverlong(event) {
-      hadEvents = true;
       hadOverlong = true;
-      for (const message of intake.overlong(event)) onMessage(message);
+      deliver(intake.overlong(event));
     },
   });
   streams.add(response);
   response.on('data', (chunk: Buffer) => reader.push(chunk));
   response.once('close', () => {
     reader.end();
-    onEnd({ isClean: response.complete, hadEvents, hadOverlong });
+    onEnd({ isClean: response.complete, hadMessages, hadOverlong });
   });
 }
 

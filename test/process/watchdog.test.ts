@@ -1,12 +1,13 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { createWatchdog, signalGroup, type Watchdog } from '../../../src/bridge/upstream/watchdog.ts';
-import { eventually } from '../../harness/eventually.ts';
-import { atEnd } from '../../harness/lifetime.ts';
-import { descendants, isAlive, killIfAlive, type ProcessInfo } from '../../harness/processes.ts';
-import { projectRoot } from '../../harness/program.ts';
+import { createWatchdog, signalGroup, type Watchdog } from '../../src/process/watchdog.ts';
+import { eventually, within } from '../harness/eventually.ts';
+import { atEnd } from '../harness/lifetime.ts';
+import { descendants, isAlive, killIfAlive, processInfo, type ProcessInfo } from '../harness/processes.ts';
+import { projectRoot } from '../harness/program.ts';
 import {
   behaviours,
   expectGone,
@@ -15,9 +16,10 @@ import {
   startNode,
   withStubbornChild,
   type NodeProcess,
+  type NodeProcessOptions,
 } from './node-process.ts';
 
-const builtModule = pathToFileURL(path.join(projectRoot, 'dist', 'bridge', 'upstream', 'watchdog.js')).href;
+const builtModule = pathToFileURL(path.join(projectRoot, 'dist', 'process', 'watchdog.js')).href;
 
 /** An mcp-expose in small: it guards groups that others lead, until it is killed. */
 function startOwner(guarded: readonly number[], released: readonly number[] = []): Promise<NodeProcess> {
@@ -32,6 +34,42 @@ function startOwner(guarded: readonly number[], released: readonly number[] = []
     `,
     ['--input-type=module'],
   );
+}
+
+/** One that does what it is told line by line, such as `guard 123`, or `free`, when it has given up its open files. */
+function startObedientOwner(preparation = '', options: NodeProcessOptions = {}): Promise<NodeProcess> {
+  return startNode(
+    `
+      import fs from 'node:fs';
+      import { createInterface } from 'node:readline';
+      import { createWatchdog } from ${JSON.stringify(builtModule)};
+      const watchdog = createWatchdog();
+      const files = [];
+      createInterface({ input: process.stdin }).on('line', (line) => {
+        const [verb, group] = line.split(' ');
+        if (verb === 'free') for (const file of files.splice(0)) fs.closeSync(file);
+        else watchdog[verb](Number(group));
+        console.log(line);
+      });
+      ${preparation}
+      console.log('ready');
+    `,
+    ['--input-type=module'],
+    options,
+  );
+}
+
+async function tell({ child }: NodeProcess, line: string): Promise<void> {
+  const done = once(child.stdout, 'data');
+  child.stdin.write(`${line}\n`);
+  const [said]: unknown[] = await within(15_000, `the owner to have done ${line}`, done);
+  expect(String(said)).toBe(`${line}\n`);
+}
+
+/** Kills a watchdog; resolves when its owner has heard of it, which is when nothing is left of its process. */
+async function killDog({ pid }: ProcessInfo): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await eventually(() => expect(processInfo(pid)).toBeUndefined());
 }
 
 function dogOf(owner: number): Promise<ProcessInfo> {
@@ -92,6 +130,89 @@ describe('when its owner is killed with SIGKILL', () => {
     for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.kill(dog.pid, signal);
     killGroup(owner.pid);
     expect(await guarded.exited).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+});
+
+describe('when it has died itself', () => {
+  test('another one takes its place with the next group, and guards all that are left', async () => {
+    const groups = await Promise.all([1, 2, 3, 4].map(() => startNode(behaviours.ignoresEndOfInput)));
+    const [first, second, released, next] = groups.map(({ pid }) => pid);
+    const owner = await startObedientOwner();
+    await tell(owner, `guard ${first}`);
+    await tell(owner, `guard ${second}`);
+    await tell(owner, `guard ${released}`);
+    await tell(owner, `release ${released}`);
+    await killDog(await dogOf(owner.pid));
+    expect(descendants(owner.pid)).toEqual([]);
+    await tell(owner, `guard ${next}`);
+    const dog = await dogOf(owner.pid);
+    expect(descendants(owner.pid)).toHaveLength(1);
+    process.kill(owner.pid, 'SIGKILL');
+    for (const index of [0, 1, 3]) {
+      // oxlint-disable-next-line no-await-in-loop -- all of them end in the same moment
+      expect(await groups[index]?.exited).toEqual({ code: null, signal: 'SIGTERM' });
+    }
+    await eventually(() => expectGone(dog), 10_000);
+    expect(groups.map(({ info }) => isAlive(info))).toEqual([false, false, true, false]);
+  });
+
+  test('again and again', async () => {
+    const guarded = await startNode(behaviours.ignoresEndOfInput);
+    const owner = await startObedientOwner();
+    for (let time = 0; time < 3; time++) {
+      await tell(owner, `guard ${guarded.pid}`); // oxlint-disable-line no-await-in-loop -- one after the other
+      await killDog(await dogOf(owner.pid)); // oxlint-disable-line no-await-in-loop
+    }
+    await tell(owner, `guard ${guarded.pid}`);
+    await dogOf(owner.pid);
+    process.kill(owner.pid, 'SIGKILL');
+    expect(await guarded.exited).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  test('releasing and closing are no trouble', async () => {
+    const guarded = await startNode(behaviours.ignoresEndOfInput);
+    const watchdog = ownWatchdog();
+    watchdog.guard(guarded.pid);
+    await killDog(await dogOf(process.pid));
+    watchdog.release(guarded.pid);
+    watchdog.killAll();
+    await watchdog.close();
+    expect(isAlive(guarded.info)).toBe(true);
+  });
+
+  test('what it is told before that is known harms nobody', async () => {
+    const guarded = await startNode(behaviours.ignoresEndOfInput);
+    const watchdog = ownWatchdog();
+    watchdog.guard(guarded.pid);
+    const dog = await dogOf(process.pid);
+    process.kill(dog.pid, 'SIGKILL');
+    // Without a turn of the event loop, in which this process would hear of the death.
+    const deadline = performance.now() + 5000;
+    while (isAlive(dog) && performance.now() < deadline);
+    expect(isAlive(dog)).toBe(false);
+    watchdog.guard(guarded.pid);
+    await eventually(() => expect(processInfo(dog.pid)).toBeUndefined());
+    watchdog.guard(guarded.pid);
+    expect((await dogOf(process.pid)).pid).not.toBe(dog.pid);
+    watchdog.release(guarded.pid);
+  });
+
+  test('or could not be started for too many open files, the next group brings it', async () => {
+    const [early, late] = await Promise.all([1, 2].map(() => startNode(behaviours.ignoresEndOfInput)));
+    const takeAll = `
+      try {
+        for (;;) files.push(fs.openSync('/dev/null'));
+      } catch {}
+    `;
+    const owner = await startObedientOwner(takeAll, { maxOpenFiles: 64 });
+    await tell(owner, `guard ${early?.pid}`);
+    expect(descendants(owner.pid)).toEqual([]);
+    await tell(owner, 'free');
+    await tell(owner, `guard ${late?.pid}`);
+    await dogOf(owner.pid);
+    process.kill(owner.pid, 'SIGKILL');
+    expect(await early?.exited).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(await late?.exited).toEqual({ code: null, signal: 'SIGTERM' });
   });
 });
 

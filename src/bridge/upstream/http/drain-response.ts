@@ -1,0 +1,20 @@
+import type { IncomingMessage } from 'node:http';
+
+import type { Clock } from '../../../clock.ts';
+
+/** How long a response that nobody waits for may take, in milliseconds. */
+export const lingerMs = 5000;
+
+/** As much is read of a body that should be empty, in bytes; beyond it a new connection costs less. */
+const maxDrainedBytes: number = 64 * 1024;
+
+/** Reads a body that means nothing, so that its connection can be used again. One that does not end is cut off. */
+export function drainResponse(response: IncomingMessage, clock: Clock): void {
+  let size = 0;
+  const callOff = clock.after(lingerMs, () => void response.destroy());
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxDrainedBytes) response.destroy();
+  });
+  response.once('close', callOff);
+}
