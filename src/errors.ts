@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'tunnel_version'
   | 'tunnel_rejected'
   | 'tunnel_unavailable'
+  | 'tunnel_not_installed'
+  | 'tunnel_unguarded'
   | 'internal';
 
 /** Exit code of the process when an error with this code ends it. */
@@ -41,6 +43,8 @@ const exitCodes: Record<ErrorCode, number> = {
   tunnel_version: 4,
   tunnel_rejected: 4,
   tunnel_unavailable: 4,
+  tunnel_not_installed: 4,
+  tunnel_unguarded: 4,
   internal: 1,
 };
 

@@ -1,125 +1,34 @@
 import { createGuard } from './auth/guard.ts';
 import { createHostList, type HostList } from './auth/hosts.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
-import { createWatchdog } from './process/watchdog.ts';
+import { createWatchdog, type Watchdog } from './process/watchdog.ts';
 import { settledWithin } from './deferred.ts';
+import type { Exposed, ExposeOptions, TunnelReport } from './expose-options.ts';
+import type { TunnelChoices, TunnelPlan } from './expose-tunnel.ts';
 import { ExposeError } from './errors.ts';
-import { createExposedServer, type ServerSettings } from './servers/exposed-server.ts';
-import { createExposedServers, type ServerReport } from './servers/exposed-servers.ts';
+import { createExposedServer } from './servers/exposed-server.ts';
+import { createExposedServers } from './servers/exposed-servers.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
 import { createBodyReader, defaultMaxBodyBytes } from './http/body.ts';
 import { createCors } from './http/cors.ts';
 import { createEventStore } from './http/event-store.ts';
 import { createHandler } from './http/handler.ts';
 import { listen } from './http/listener.ts';
-import type { RequestReport } from './http/mcp-endpoint.ts';
-import { mcpPath } from './http/route.ts';
-import type { Tunnel, TunnelProvider, TunnelStatus } from './tunnel/provider.ts';
+import { createPulse } from './http/pulse.ts';
+import { mcpPath, readinessPath } from './http/route.ts';
+import { clientOpening } from './servers/client-opening.ts';
+import { limitsOf } from './tunnel/capabilities.ts';
+import type { Attempt } from './tunnel/open-first.ts';
+import type { OpenTunnel, WayIn } from './tunnel/open-tunnel.ts';
+import type { TunnelStatus } from './tunnel/provider.ts';
 import { readServerSources } from './servers/server-sources.ts';
-import { version } from './version.ts';
 
 /** How long `close` waits for requests that are under way. */
 const defaultDrainMs = 10_000;
 
+export type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './expose-options.ts';
 export type { ServerReport } from './servers/exposed-servers.ts';
-
-export type TunnelChoice = 'auto' | 'relay' | 'lan' | 'none';
-
-/** What happens while servers are being exposed. Never holds a secret. */
-export type ExposeEvent =
-  | { readonly type: 'progress'; readonly text: string }
-  | { readonly type: 'warning'; readonly message: string }
-  /** `server` where there are several. */
-  | { readonly type: 'stderr'; readonly line: string; readonly server?: string }
-  | {
-      readonly type: 'tunnel';
-      readonly state: TunnelStatus['state'];
-      readonly publicUrl: string;
-      readonly reason?: string;
-    }
-  | { readonly type: 'sessions'; readonly open: number; readonly server?: string }
-  /** The configuration has changed, and these are the servers now. */
-  | {
-      readonly type: 'servers';
-      readonly publicUrl: string | null;
-      readonly localUrl: string;
-      readonly servers: readonly ServerReport[];
-    }
-  | ({ readonly type: 'request' } & RequestReport);
-
-/** Exactly one of `stdio`, `http`, `sse` and `config` says what to expose. */
-export interface ExposeOptions extends ServerSettings {
-  /** The command that starts the server: one line, split as a shell would, or the program and its arguments. */
-  readonly stdio?: string | readonly [file: string, ...args: string[]] | undefined;
-  /** URL of a server that speaks Streamable HTTP. */
-  readonly http?: string | undefined;
-  /** URL of a server that speaks the older HTTP+SSE transport. */
-  readonly sse?: string | undefined;
-  /** Configuration file that names servers: `mcpServers` as most clients write it, or VS Code's `servers`. */
-  readonly config?: string | undefined;
-  /** Of the configuration, only these servers. Default: all. */
-  readonly servers?: readonly string[] | undefined;
-  /** Follow changes of the configuration file. Default false. */
-  readonly watch?: boolean | undefined;
-  /** Working directory of the server. Default: ours. */
-  readonly cwd?: string | undefined;
-  /** Variables for the server beside a safe few of ours (see docs/environment.md). */
-  readonly env?: ReadonlyMap<string, string> | undefined;
-  /** Headers for `http` and `sse`. */
-  readonly upstreamHeaders?: ReadonlyMap<string, string> | undefined;
-  /** The bearer token that callers must bring; a new one when left out; false lets everybody in. */
-  readonly token?: string | false | undefined;
-  /** Instead of `token`: a file that only its owner may read and that holds it, or `-` for standard input. */
-  readonly tokenFile?: string | undefined;
-  /** Needed to let everybody in where more than this machine can connect. Default false. */
-  readonly allowUnauthenticatedPublic?: boolean | undefined;
-  /** Address or name to listen on. Default 127.0.0.1. */
-  readonly host?: string | undefined;
-  /** Port to listen on; 0, the default, picks a free one. */
-  readonly port?: number | undefined;
-  /** A host name under which a proxy leads to the listener; a server's name may stand in front of it. */
-  readonly domain?: string | undefined;
-  /** Default `auto`: the relay when `relayUrl` is given, else none. */
-  readonly tunnel?: TunnelChoice | undefined;
-  /** The relay to use, http(s). */
-  readonly relayUrl?: string | undefined;
-  /** The name to ask the relay for. Default: one derived from this user's key for the relay. */
-  readonly name?: string | undefined;
-  /** Addresses that `tunnel: 'lan'` listens on. Default: all of this machine's that a network can reach. */
-  readonly lanAddresses?: readonly string[] | undefined;
-  /** Largest request body in bytes. Default 16 MiB. */
-  readonly maxBodyBytes?: number | undefined;
-  /** Origins whose browser pages may use the server (CORS), as browsers write them: `https://app.example`. */
-  readonly allowOrigins?: readonly string[] | undefined;
-  /** Gives up starting; later use `close`. */
-  readonly signal?: AbortSignal | undefined;
-  readonly onEvent?: ((event: ExposeEvent) => void) | undefined;
-  /** Report every request as an event, which costs on each of them. Default false. */
-  readonly reportRequests?: boolean | undefined;
-}
-
-/** Servers that are being exposed. */
-export interface Exposed {
-  /** Through the tunnel, or null without one: URL of the MCP endpoint or, with several servers, what their paths follow. */
-  readonly publicUrl: string | null;
-  /** The same on this machine. */
-  readonly localUrl: string;
-  /** The bearer token, or null where everybody is let in. */
-  readonly token: string | null;
-  /** Name of the tunnel provider, `none` without one. */
-  readonly provider: string;
-  /** What users of this tunnel must know before they trust it. */
-  readonly notice: string | undefined;
-  /** How each server did when it was asked what it is. At least one has answered. */
-  readonly servers: readonly ServerReport[];
-  /**
-   * Ends everything: takes no more requests, waits for those under way (10 s unless told otherwise), then ends the
-   * tunnel, the sessions and their processes. Resolves when nothing is left. Safe to call twice.
-   */
-  close(options?: { readonly drainMs?: number }): Promise<void>;
-  /** Kills every server process at once, without waiting: for a process that must exit now. */
-  kill(): void;
-}
+export type { TunnelChoice } from './expose-tunnel.ts';
 
 /**
  * Exposes MCP servers over Streamable HTTP at `/mcp`, or each at `/<name>/mcp`, and over the older HTTP+SSE transport at
@@ -132,13 +41,15 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const warn = (message: string): void => onEvent({ type: 'warning', message });
   const sources = await readServerSources({ ...options, onWarning: warn });
   const bind = await resolveBindAddress(options.host ?? '127.0.0.1');
-  const provider = await chooseProvider(options);
-  checkExposure(options, bind, provider);
+  const watchdog = createWatchdog();
+  const plan = await choosePlan(guardedChoices(options, warn), watchdog, (attempt) =>
+    onEvent({ type: 'attempt', ...attempt }),
+  );
+  checkExposure(options, bind, plan);
   const token = await chooseToken(options, warn);
 
   // Each part that has begun puts its end here; they run in reverse order.
   const endings: (() => unknown)[] = [];
-  const watchdog = createWatchdog();
   endings.push(() => watchdog.close());
   let closing: Promise<void> | undefined;
   function end(): Promise<void> {
@@ -153,7 +64,10 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 
   try {
     const eventStore = createEventStore();
-    const bodies = createBodyReader({ maxBytes: options.maxBodyBytes ?? defaultMaxBodyBytes });
+    const { maxBodyBytes = defaultMaxBodyBytes } = options;
+    const bodies = createBodyReader({ maxBytes: maxBodyBytes });
+    const pulse = createPulse();
+    endings.push(() => pulse.close());
     const servers = createExposedServers({
       create(name, serverSource) {
         const named = name === undefined ? {} : { server: name };
@@ -164,6 +78,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
           watchdog,
           eventStore,
           bodies,
+          pulse,
           onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
           onWarning: (message) => warn(name === undefined ? message : `${name}: ${message}`),
           onSessions: (open) => onEvent({ type: 'sessions', open, ...named }),
@@ -180,12 +95,13 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const localHosts = createHostList(hostOptions);
     const tunnelHosts = createHostList(hostOptions);
     const cors = createCors(options.allowOrigins ?? []);
-    const handlerFor = (hosts: HostList): ReturnType<typeof createHandler> =>
+    const handlerFor = (hosts: HostList, way?: WayIn): ReturnType<typeof createHandler> =>
       createHandler({
-        guard: createGuard({ hosts, token }),
+        guard: createGuard({ hosts, token, hopHeader: way?.capabilities.clientAddressHeader }),
         cors,
         directory,
-        isPrivate: hosts === localHosts && bind.isLoopback,
+        isPrivate: way === undefined && bind.isLoopback,
+        hasGetStreams: way?.hasGetStreams,
       });
 
     // Before any process is started: a port in use must leave none behind.
@@ -200,13 +116,18 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     }
 
     const what = sources.current().size === 1 ? 'the server' : `${sources.current().size} servers`;
-    const and = provider === undefined ? '' : `, opening the tunnel (${provider.name})`;
+    const and = plan.kinds.length === 0 ? '' : `, opening the tunnel (${plan.isAuto ? 'auto' : plan.kinds.join(' ')})`;
     onEvent({ type: 'progress', text: `starting ${what}${and}` });
     endings.push(() => servers.close());
 
     const startup = new AbortController();
     const starting = AbortSignal.any([signal, startup.signal]);
     const [, tunnel] = await untilFirstFailure(startup, [startServers(starting), openTunnel(starting)]);
+    if (tunnel !== undefined) {
+      for (const limit of limitsOf(tunnel.provider.capabilities, maxBodyBytes)) warn(limit);
+      await tunnel.begin(starting);
+      starting.throwIfAborted();
+    }
 
     /** With several servers, each has a path of its own to follow. */
     function urlBelow(base: string): string {
@@ -221,17 +142,29 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       for (const { name, error } of failures) warn(`${name}: ${error.message}; the other servers go on`);
     }
 
-    async function openTunnel(opening: AbortSignal): Promise<Tunnel | undefined> {
-      if (provider === undefined) return undefined;
-      const target = { handler: handlerFor(tunnelHosts), localPort: listener.port };
-      const opened = await provider.open(target, { signal: opening, onStatus: tunnelChanged, onWarning: warn });
+    async function openTunnel(opening: AbortSignal): Promise<OpenTunnel | undefined> {
+      const opened = await plan.open({
+        createHandler: (way) => handlerFor(tunnelHosts, way),
+        listen: (handler) => listen('127.0.0.1', options.tunnelPort ?? 0, handler),
+        localPort: listener.port,
+        token,
+        opening: () => {
+          const usable = servers.reports().find(({ error }) => error === undefined);
+          return usable === undefined ? undefined : clientOpening(usable.path);
+        },
+        readinessPath,
+        signal: opening,
+        onUrls: tunnelHosts.setUrls,
+        onStatus: tunnelChanged,
+        onWarning: warn,
+      });
+      if (opened === undefined) return undefined;
       endings.push(() => opened.close());
-      tunnelHosts.setUrls(opened.publicUrls);
+      pulse.setMaxSilence(opened.maxSilenceMs);
       return opened;
     }
 
     function tunnelChanged({ state, publicUrls, reason }: TunnelStatus): void {
-      tunnelHosts.setUrls(publicUrls);
       const publicUrl = urlBelow(publicUrls[0] ?? '');
       onEvent({ type: 'tunnel', state, publicUrl, ...(reason === undefined ? {} : { reason }) });
     }
@@ -254,8 +187,12 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         return localUrl();
       },
       token: token ?? null,
-      provider: provider?.name ?? 'none',
-      notice: provider?.notice,
+      provider: tunnel?.provider.name ?? 'none',
+      foundNoTunnel: plan.isAuto && tunnel === undefined,
+      get tunnel() {
+        return tunnel === undefined ? undefined : reportOf(tunnel);
+      },
+      notice: tunnel?.provider.notice,
       get servers() {
         return servers.reports();
       },
@@ -295,40 +232,40 @@ async function chooseToken(options: ExposeOptions, warn: (message: string) => vo
 }
 
 /** Imports only what the choice needs. */
-async function chooseProvider(options: ExposeOptions): Promise<TunnelProvider | undefined> {
-  const { tunnel = 'auto', relayUrl, name, lanAddresses } = options;
-  switch (tunnel) {
-    case 'none':
-      return undefined;
-    case 'lan': {
-      const { createLanProvider } = await import('./tunnel/providers/lan.ts');
-      return createLanProvider(lanAddresses === undefined ? {} : { addresses: lanAddresses });
-    }
-    default: {
-      if (relayUrl === undefined) {
-        if (tunnel === 'auto') return undefined;
-        throw new ExposeError('usage', 'no relay is named', { hints: ['name it with --relay https://relay.example'] });
-      }
-      const { createRelayProvider } = await import('./tunnel/providers/relay.ts');
-      return createRelayProvider({
-        relayUrl,
-        agent: `mcp-expose/${version}`,
-        ...(name === undefined ? {} : { name }),
-      });
-    }
-  }
+async function choosePlan(
+  choices: TunnelChoices,
+  watchdog: Watchdog,
+  onAttempt: (attempt: Attempt) => void,
+): Promise<TunnelPlan> {
+  if (choices.tunnel === 'none') return { kinds: [], isAuto: false, open: async () => undefined };
+  const { planTunnel } = await import('./expose-tunnel.ts');
+  return await planTunnel(choices, choices.tunnel ?? 'auto', { watchdog, onAttempt });
 }
 
-/** Nobody opens a server to strangers by leaving something away. */
-function checkExposure(options: ExposeOptions, bind: BindAddress, provider: TunnelProvider | undefined): void {
+function reportOf({ provider, expiresAt }: OpenTunnel): TunnelReport {
+  const { operator, readsTraffic, interstitial } = provider.capabilities;
+  const headers = interstitial === undefined ? {} : { [interstitial.header]: interstitial.value };
+  return { operator, readsTraffic, headers, expiresAt };
+}
+
+/** Nobody opens a server to strangers by leaving something away: without a guard, no tunnel is looked for. */
+function guardedChoices(options: ExposeOptions, warn: (message: string) => void): TunnelChoices {
+  const { token, allowUnauthenticatedPublic = false, tunnel = 'auto', relayUrl } = options;
+  if (token !== false || allowUnauthenticatedPublic || tunnel !== 'auto' || relayUrl !== undefined) return options;
+  warn('no tunnel is looked for: without a token, everybody could use the server');
+  return { ...options, tunnel: 'none' };
+}
+
+/** The same for what was asked for. */
+function checkExposure(options: ExposeOptions, bind: BindAddress, { kinds }: TunnelPlan): void {
   if (options.token !== false || options.allowUnauthenticatedPublic === true) return;
-  if (bind.isLoopback && provider === undefined && options.domain === undefined) return;
+  if (bind.isLoopback && kinds.length === 0 && options.domain === undefined) return;
   const where =
-    provider === undefined && options.domain !== undefined
-      ? `--domain ${options.domain} is for others to come in`
-      : provider === undefined
+    kinds.length > 0
+      ? `the tunnel (${kinds.join(' ')}) can be reached by others`
+      : options.domain === undefined
         ? `${options.host} can be reached from other machines`
-        : `the tunnel (${provider.name}) can be reached by others`;
+        : `--domain ${options.domain} is for others to come in`;
   throw new ExposeError('unauthenticated_public', `refused to expose the server without a token: ${where}`, {
     hints: ['leave --no-auth away, or add --allow-unauthenticated-public if everybody may use the server'],
   });

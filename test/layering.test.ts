@@ -21,6 +21,7 @@ const rules: Readonly<Record<string, Rule>> = {
   sanitize: { values: [] },
   clock: { values: [] },
   backoff: { values: ['clock'] },
+  'tunnel-kinds': { values: [] },
   process: { values: ['deferred'] },
   mcp: { values: [] },
   policy: { values: ['mcp', 'errors'] },
@@ -34,7 +35,10 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   // Re-exports execa and nothing else, so that it can be loaded when it is needed.
   'bridge/upstream/execa': { values: [], packages: ['execa'] },
-  tunnel: { values: ['errors', 'deferred', 'clock', 'backoff'], packages: ['ws'] },
+  tunnel: {
+    values: ['errors', 'deferred', 'sanitize', 'clock', 'backoff', 'process', 'tunnel-kinds'],
+    packages: ['ws', '@ngrok/ngrok'],
+  },
   http: { values: ['mcp', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },
   servers: {
     values: [
@@ -51,8 +55,13 @@ const rules: Readonly<Record<string, Rule>> = {
       'http',
     ],
   },
+  // Types of what follows, and nothing that runs.
+  'expose-options': { values: [], types: ['expose-tunnel', 'http', 'servers', 'tunnel'] },
+  'expose-tunnel': { values: ['errors', 'version', 'clock', 'process', 'tunnel', 'tunnel-kinds'] },
   expose: {
     values: [
+      'expose-options',
+      'expose-tunnel',
       'process',
       'errors',
       'version',
@@ -71,7 +80,7 @@ const rules: Readonly<Record<string, Rule>> = {
     values: ['errors', 'version', 'bridge', 'servers', 'expose'],
   },
   cli: {
-    values: ['expose', 'errors', 'version', 'sanitize', 'tunnel/relay', 'tunnel/link'],
+    values: ['expose', 'errors', 'version', 'sanitize', 'tunnel-kinds', 'tunnel/relay', 'tunnel/link'],
     packages: ['commander', 'ora'],
   },
 };
@@ -193,11 +202,11 @@ describe('every file keeps to the rules', () => {
   });
 
   test('imports are found where there are some', () => {
-    const imported = ['expose.ts', 'servers/connector.ts'].flatMap((file) =>
+    const imported = ['expose.ts', 'servers/connector.ts', 'tunnel/create-provider.ts'].flatMap((file) =>
       importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
     );
     expect(imported).toContainEqual({ from: './auth/guard.ts', typeOnly: false });
-    expect(imported).toContainEqual({ from: './tunnel/providers/relay.ts', typeOnly: false });
+    expect(imported).toContainEqual({ from: './providers/relay.ts', typeOnly: false });
     expect(imported).toContainEqual({ from: '../bridge/upstream/upstream.ts', typeOnly: true });
     expect(imported).toContainEqual({ from: '../bridge/upstream/execa.ts', typeOnly: false });
   });

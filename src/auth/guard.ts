@@ -1,10 +1,13 @@
 import { createBearerCheck } from './bearer.ts';
+import { clientAddress, type Source } from './client-address.ts';
 import type { HostList, HostMatch } from './hosts.ts';
 
 /** Who is calling, as far as the credential tells. */
 export interface Caller {
   /** The same for two requests exactly when they came with the same credential. */
   readonly id: string;
+  /** Where from, as far as that is known for sure (see client-address.ts). */
+  readonly address?: string | undefined;
 }
 
 /** What the guard looks at. It never sees a body. */
@@ -13,6 +16,8 @@ export interface RequestHead {
   readonly origin: string | undefined;
   /** Every Authorization header, in order. */
   readonly authorization: readonly string[];
+  /** Where it comes from; left out where nobody wants to know. */
+  readonly source?: Source;
 }
 
 export interface Denial {
@@ -43,28 +48,30 @@ export interface GuardOptions {
   readonly hosts: HostList;
   /** The bearer token that is accepted, or undefined where everybody is let in. */
   readonly token: string | undefined;
+  /** The header in which the hop in front of this guard names the client; undefined where clients connect themselves. */
+  readonly hopHeader?: string | undefined;
 }
 
 /**
  * Decides whether a request may come in: first whether it was meant for this server (Host and Origin), then whether it
  * brings the credential. Challenges follow RFC 6750 §3: no `error` where no credential came.
  */
-export function createGuard({ hosts, token }: GuardOptions): Guard {
+export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
   const bearer = token === undefined ? undefined : createBearerCheck(token);
-  const bearerHolder: Caller = { id: 'bearer' };
-  const anybody: Caller = { id: 'anonymous' };
+  const callerFrom = (id: string, source: Source | undefined): Caller =>
+    source === undefined ? { id } : { id, address: clientAddress(source, hopHeader) };
   return {
-    admit({ host, origin, authorization }) {
+    admit({ host, origin, authorization, source }) {
       const match = hosts.matchHost(host);
       if (match === undefined) return deny(403, `host ${quoted(host)} is not served here`, named('host', host));
       if (!hosts.admitsOrigin(origin)) {
         return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
       }
-      if (bearer === undefined) return { caller: anybody, host: match };
+      if (bearer === undefined) return { caller: callerFrom('anonymous', source), host: match };
       const verdict = bearer.check(authorization);
       switch (verdict) {
         case 'accepted':
-          return { caller: bearerHolder, host: match };
+          return { caller: callerFrom('bearer', source), host: match };
         case 'absent':
           return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
             challenge: 'Bearer',

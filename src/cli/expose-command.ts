@@ -3,7 +3,7 @@ import { expose, type Exposed, type ExposeEvent, type ExposeOptions, type Server
 import type { CommandContext } from './main.ts';
 import type { Output } from './output.ts';
 import type { ExposeFlags } from './program.ts';
-import { countOf, howToGetPublicUrl, summaryLines, whatIsExposed } from './summary.ts';
+import { countOf, summaryLines, whatIsExposed, withoutPublicUrl } from './summary.ts';
 
 /** Exposes a server until we are asked to end. */
 export async function runExpose(flags: ExposeFlags, context: CommandContext): Promise<void> {
@@ -63,6 +63,13 @@ function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): Expose
     port: flags.port,
     domain: flags.domain,
     tunnel: flags.tunnel,
+    tunnelOrder: flags.tunnelOrder,
+    publicUrl: flags.publicUrl,
+    ssh: flags.ssh,
+    sshKey: flags.sshKey,
+    sshRemote: flags.sshRemote,
+    tunnelPort: flags.tunnelPort,
+    resolve: flags.resolve,
     relayUrl: flags.relay,
     name: flags.name,
     lanAddresses: flags.lanAddress,
@@ -101,11 +108,17 @@ interface Start {
 }
 
 function showReady(output: Output, exposed: Exposed, start: Start): void {
-  const { publicUrl, localUrl, token, provider, notice, servers } = exposed;
+  const { publicUrl, localUrl, token, notice, servers } = exposed;
   const newToken = start.tokenOrigin === undefined ? token : null;
   if (output.json) {
-    const tunnel = { provider };
-    output.event({ event: 'ready', publicUrl, localUrl, token: newToken, tunnel, servers: servers.map(serverEvent) });
+    output.event({
+      event: 'ready',
+      publicUrl,
+      localUrl,
+      token: newToken,
+      tunnel: tunnelEvent(exposed),
+      servers: servers.map(serverEvent),
+    });
     if (notice !== undefined) output.warning(notice);
     return;
   }
@@ -115,8 +128,20 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
   }
   if (newToken !== null) output.essential(`token: ${newToken}`);
   if (notice !== undefined) output.warning(notice);
-  if (publicUrl === null) output.note(`public url: ${howToGetPublicUrl}`);
+  if (publicUrl === null) output.note(`public url: ${withoutPublicUrl(exposed)}`);
   output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${whatIsExposed(servers)})`);
+}
+
+function tunnelEvent({ provider, tunnel }: Exposed): Readonly<Record<string, unknown>> {
+  if (tunnel === undefined) return { provider };
+  const { operator, readsTraffic, headers, expiresAt } = tunnel;
+  return {
+    provider,
+    operator,
+    readsTraffic,
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+  };
 }
 
 /** A server that has not said what it is has an error instead. */
@@ -126,6 +151,12 @@ function serverEvent({ name, path, description, error }: ServerReport): Readonly
   }
   const { era, protocolVersion, tools } = description;
   return { name, path, era, protocolVersion, tools };
+}
+
+/** `cloudflared is not installed` behind `cloudflared: ` needs to say less. */
+function withoutSubject(reason: string, subject: string): string {
+  const rest = reason.startsWith(`${subject} `) ? reason.slice(subject.length + 1) : reason;
+  return rest.replace(/^is /, '');
 }
 
 /** As much of a method's name is shown, in characters: callers choose it. */
@@ -152,6 +183,14 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       if (state === 'down') output.note('the public URL does not come back, the local URL goes on working');
       return;
     }
+    case 'attempt': {
+      const { provider, outcome, reason } = event;
+      output.event({ event: 'attempt', provider, outcome, ...(reason === undefined ? {} : { reason }) });
+      if (outcome === 'trying') void output.progress(`trying ${provider}`);
+      // One line for each that did not do; where one does, they are of less interest.
+      else if (reason !== undefined) output.note(`${provider}: ${withoutSubject(reason, provider)}`);
+      return;
+    }
     case 'sessions':
       output.event({
         event: 'session',
@@ -171,11 +210,12 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       for (const { name, error } of event.servers) if (error !== undefined) output.warning(`${name}: ${error.message}`);
       return;
     case 'request': {
-      const { method, durationMs } = event;
+      const { method, durationMs, client } = event;
       output.event({
         event: 'request',
         method: method.slice(0, maxMethodLength),
         durationMs: Math.round(durationMs * 1000) / 1000,
+        ...(client === undefined ? {} : { client }),
       });
     }
   }

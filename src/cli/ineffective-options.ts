@@ -1,6 +1,8 @@
 import type { Command, Option } from 'commander';
 
 import { ExposeError } from '../errors.ts';
+import type { TunnelChoice } from '../expose.ts';
+import { tunnelKinds } from '../tunnel-kinds.ts';
 import { twinOf } from './environment-twins.ts';
 import type { ExposeFlags } from './program.ts';
 
@@ -11,22 +13,9 @@ import type { ExposeFlags } from './program.ts';
  * @throws ExposeError `usage`.
  */
 export function refuseIneffectiveOptions(command: Command): void {
-  const { tunnel, relay, http, sse, config } = command.opts<ExposeFlags>();
+  const { http, sse, config } = command.opts<ExposeFlags>();
   const isGiven = (attribute: keyof ExposeFlags): boolean => command.getOptionValueSource(attribute) === 'cli';
-  const usesRelay = tunnel === 'auto' || tunnel === 'relay';
-  if (isGiven('relay') && !usesRelay) {
-    throw ineffective('--relay', `with ${tunnelText(command)}`, `use --tunnel relay, or leave --relay away`);
-  }
-  if (isGiven('name') && !usesRelay) {
-    throw ineffective('--name', `with ${tunnelText(command)}`, 'it names the server at a relay: use --tunnel relay');
-  }
-  // With --tunnel relay the missing relay is an error of its own.
-  if (isGiven('name') && tunnel === 'auto' && relay === undefined) {
-    throw ineffective('--name', 'without a relay', 'name the relay with --relay https://relay.example');
-  }
-  if (isGiven('lanAddress') && tunnel !== 'lan') {
-    throw ineffective('--lan-address', 'without --tunnel lan', 'add --tunnel lan, or leave --lan-address away');
-  }
+  refuseIneffectiveTunnelOptions(command, isGiven);
   const callsUrl = http !== undefined || sse !== undefined;
   for (const [attribute, option] of urlOptions) {
     const isUsed = callsUrl || (config !== undefined && attribute !== 'upstreamHeader');
@@ -46,6 +35,79 @@ export function refuseIneffectiveOptions(command: Command): void {
     }
   }
 }
+
+function refuseIneffectiveTunnelOptions(command: Command, isGiven: (attribute: keyof ExposeFlags) => boolean): void {
+  const { tunnel, relay } = command.opts<ExposeFlags>();
+  const isAuto = tunnel === 'auto' && relay === undefined;
+  const used = tunnel === 'auto' && relay !== undefined ? 'relay' : tunnel;
+  // With --tunnel relay the missing relay is an error of its own.
+  if (isGiven('name') && isAuto) {
+    throw ineffective('--name', 'without a relay', 'name the relay with --relay https://relay.example');
+  }
+  for (const { attribute, option, kinds, why, hint } of tunnelOptions) {
+    if (!isGiven(attribute) || kinds.includes(used)) continue;
+    throw ineffective(option, why ?? `with ${tunnelText(command)}`, hint);
+  }
+}
+
+const sshKinds: readonly TunnelChoice[] = ['ssh', 'localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish'];
+const allKinds: readonly TunnelChoice[] = ['auto', ...tunnelKinds];
+
+/** Of the tunnel, with the ways that take it. */
+const tunnelOptions: readonly {
+  readonly attribute: keyof ExposeFlags;
+  readonly option: string;
+  readonly kinds: readonly TunnelChoice[];
+  /** Default: with the tunnel that is used. */
+  readonly why?: string;
+  readonly hint: string;
+}[] = [
+  {
+    attribute: 'relay',
+    option: '--relay',
+    kinds: ['relay'],
+    hint: 'use --tunnel relay, or leave --relay away',
+  },
+  {
+    attribute: 'name',
+    option: '--name',
+    kinds: ['relay', 'devtunnel', 'zrok', 'serveo', 'sish', 'localtunnel'],
+    hint: 'it names the server at a relay, devtunnel, zrok, serveo, sish or localtunnel',
+  },
+  {
+    attribute: 'lanAddress',
+    option: '--lan-address',
+    kinds: ['lan'],
+    why: 'without --tunnel lan',
+    hint: 'add --tunnel lan, or leave --lan-address away',
+  },
+  {
+    attribute: 'publicUrl',
+    option: '--public-url',
+    kinds: ['cloudflared', 'ngrok', 'tailscale', 'tailscale-serve', ...sshKinds],
+    hint: 'the provider says what the URL is; leave --public-url away',
+  },
+  ...(['ssh', 'sshKey', 'sshRemote'] as const).map((attribute) => ({
+    attribute,
+    option: attribute === 'ssh' ? '--ssh' : attribute === 'sshKey' ? '--ssh-key' : '--ssh-remote',
+    kinds: sshKinds,
+    why: 'without --tunnel ssh or a service over it',
+    hint: 'add --tunnel ssh, or leave it away',
+  })),
+  {
+    attribute: 'tunnelOrder',
+    option: '--tunnel-order',
+    kinds: ['auto'],
+    hint: 'it says what auto tries, leave --tunnel-order away',
+  },
+  {
+    attribute: 'tunnelPort',
+    option: '--tunnel-port',
+    kinds: allKinds.filter((kind) => kind !== 'relay' && kind !== 'lan'),
+    hint: 'it is for tunnels that lead to a port, leave --tunnel-port away',
+  },
+  { attribute: 'resolve', option: '--resolve', kinds: allKinds, hint: 'leave --resolve away' },
+];
 
 /**
  * Refuses options of the main program in front of a command, which would ignore them.

@@ -108,8 +108,8 @@ export function createOutput(options: OutputOptions): Output {
         early.push(event);
         return;
       }
-      print(JSON.stringify(event));
-      for (const earlier of early ?? []) print(JSON.stringify(earlier));
+      // In one piece: who reads the outcome has what came before it, too.
+      print([event, ...(early ?? [])].map((each) => JSON.stringify(each)).join('\n'));
       early = undefined;
     },
     note(message) {

@@ -1,8 +1,11 @@
 import { Command, Option } from 'commander';
 
+import type { TunnelChoice } from '../expose.ts';
+import { defaultTunnelOrder, type TunnelKind } from '../tunnel-kinds.ts';
 import { version } from '../version.ts';
 import { repeat } from './environment-twins.ts';
 import {
+  parseBaseUrl,
   parseCount,
   parseDomain,
   parseDuration,
@@ -11,7 +14,11 @@ import {
   parseList,
   parseOrigin,
   parsePort,
+  parseRemote,
   parseSize,
+  parseTunnel,
+  parseTunnelOrder,
+  tunnelChoices,
   parseUrl,
   parseVariable,
   parseWholeNumber,
@@ -46,10 +53,17 @@ export interface ExposeFlags extends OutputFlags {
   readonly tokenFile?: string;
   readonly auth: boolean;
   readonly allowUnauthenticatedPublic?: true;
-  readonly tunnel: 'auto' | 'relay' | 'lan' | 'none';
+  readonly tunnel: TunnelChoice;
+  readonly tunnelOrder?: readonly TunnelKind[];
   readonly relay?: string;
   readonly name?: string;
   readonly lanAddress?: readonly string[];
+  readonly publicUrl?: string;
+  readonly ssh?: string;
+  readonly sshKey?: string;
+  readonly sshRemote?: string;
+  readonly tunnelPort?: number;
+  readonly resolve?: readonly string[];
   readonly host: string;
   readonly port: number;
   readonly domain?: string;
@@ -73,14 +87,20 @@ export interface ProgramActions {
 }
 
 const exposeExamples = `Examples:
-  Share a folder, on this machine only:
+  Share a folder, with a public URL where a tunnel can be found:
     $ mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."
+
+  The same without looking for a tunnel, on this machine only:
+    $ mcp-expose --tunnel none -- npx -y @modelcontextprotocol/server-filesystem .
 
   Share it with colleagues on the same network:
     $ mcp-expose --tunnel lan -- npx -y @modelcontextprotocol/server-filesystem .
 
   Give it a public URL through a relay that you run (see mcp-expose relay --help):
     $ mcp-expose --relay https://relay.example -- npx -y @modelcontextprotocol/server-filesystem .
+
+  Through any SSH server that may forward ports:
+    $ mcp-expose --tunnel ssh --ssh me@host.example -- npx -y @modelcontextprotocol/server-filesystem .
 
   Share the servers of a client's configuration, each at /NAME/mcp:
     $ mcp-expose --config ~/.cursor/mcp.json --server files --server git
@@ -90,6 +110,11 @@ const exposeExamples = `Examples:
 `;
 
 const exposeNotes = `
+Tunnels:
+  auto uses the relay of --relay, or else the first of these that works within 20 s:
+  ${defaultTunnelOrder.join(', ')}
+  Nothing is installed or logged in to. docs/tunnels.md tells who can read what.
+
 Environment:
   MCP_EXPOSE_TOKEN sets the bearer token; without it and --token-file, one is made.
   Every option has a twin: --max-body is MCP_EXPOSE_MAX_BODY, --no-auth is MCP_EXPOSE_NO_AUTH.
@@ -197,16 +222,52 @@ export function createProgram(actions: ProgramActions): Command {
     .optionsGroup('Tunnel:')
     .addOption(
       new Option('--tunnel <kind>', 'how others reach the server')
-        .choices(['auto', 'relay', 'lan', 'none'])
+        .choices(tunnelChoices)
+        .argParser(parseTunnel)
         .default('auto'),
     )
+    .addOption(
+      new Option('--tunnel-order <kinds>', 'what auto tries, with commas between (default: see below)').argParser(
+        parseTunnelOrder,
+      ),
+    )
     .addOption(new Option('--relay <url>', 'the relay to use').argParser(parseUrl))
-    .option('--name <name>', 'the name to ask the relay for (default: one that belongs to your key)')
+    .option(
+      '--name <name>',
+      'the name to ask the relay or service for (default at a relay: one that belongs to your key)',
+    )
+    .addOption(
+      new Option(
+        '--public-url <url>',
+        'what the world calls the tunnel; with ngrok and tailscale, the URL to ask for',
+      ).argParser(parseBaseUrl),
+    )
+    .option('--ssh <[user@]host[:port]>', 'with --tunnel ssh and the services over it, the server to use')
+    .option('--ssh-key <file>', 'the private key to show to it')
+    .addOption(
+      new Option('--ssh-remote <[bind:]port>', 'where it is to listen (default: a port of its choice)').argParser(
+        parseRemote,
+      ),
+    )
     .addOption(
       repeat(
         new Option(
           '--lan-address <address>',
           'with --tunnel lan, listen on this address only; may be repeated',
+        ).argParser(parseList),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--tunnel-port <port>',
+        'the port on this machine that the tunnel leads to (default: a free one)',
+      ).argParser(parsePort),
+    )
+    .addOption(
+      repeat(
+        new Option(
+          '--resolve <host:port:address>',
+          'the address of a host of the tunnel, instead of asking for it; may be repeated',
         ).argParser(parseList),
       ),
     )

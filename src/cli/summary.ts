@@ -11,16 +11,17 @@ export interface SummaryOptions {
 
 /** What a person needs to hand the server on, as lines for a terminal, each in parts. */
 export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptions): Part[][] {
-  const { publicUrl, localUrl, notice, servers } = exposed;
+  const { publicUrl, localUrl, notice, servers, tunnel } = exposed;
   return [
     [''],
     ['  ', ['bold', `mcp-expose ${version}`], '  ', ['dim', `ready in ${(startedInMs / 1000).toFixed(1)} s`]],
     [''],
-    row('Public:', publicUrl === null ? ['dim', howToGetPublicUrl] : ['cyan', publicUrl]),
+    row('Public:', publicUrl === null ? ['dim', withoutPublicUrl(exposed)] : ['cyan', publicUrl]),
+    ...(tunnel?.expiresAt === undefined ? [] : [row('Until:', timeOf(tunnel.expiresAt))]),
     row('Local:', ['cyan', localUrl]),
     row('Token:', tokenText(exposed, tokenOrigin)),
     ...exposedRows(servers),
-    ...(notice === undefined ? [] : [row('Careful:', ['yellow', notice])]),
+    ...(notice === undefined ? [] : [noticeRow(notice, tunnel)]),
     [''],
     ['  Paste into your client:'],
     ...JSON.stringify(clientConfig(exposed, tokenOrigin), undefined, 2)
@@ -36,8 +37,24 @@ function row(label: string, value: Part): Part[] {
   return ['  ', ['green', '➜'], '  ', ['bold', label.padEnd(9)], ' ', value];
 }
 
-/** In one line what to do for a URL that others can reach. */
-export const howToGetPublicUrl = 'none; --relay <url> gives one through a relay, --tunnel lan one for this network';
+/** What cannot be read by others is no reason to be careful. */
+function noticeRow(notice: string, tunnel: Exposed['tunnel']): Part[] {
+  return tunnel?.readsTraffic === false ? row('Through:', notice) : row('Careful:', ['yellow', notice]);
+}
+
+/** In one line why there is no URL that others can reach, and what to do for one. */
+export function withoutPublicUrl({ foundNoTunnel }: Pick<Exposed, 'foundNoTunnel'>): string {
+  return foundNoTunnel
+    ? 'none, no tunnel could be opened; --relay <url> uses a relay, --tunnel lan this network'
+    : 'none; --tunnel auto looks for a tunnel, --tunnel lan uses this network';
+}
+
+/** Hours and minutes of this day's clock, and how long it is until then. */
+function timeOf(expiresAt: number): string {
+  const minutes = Math.max(0, Math.round((expiresAt - Date.now()) / 60_000));
+  const time = new Date(expiresAt).toTimeString().slice(0, 5);
+  return `${time}, in ${countOf(minutes, 'minute')}; then the URL is another one`;
+}
 
 /** One line for each server, with its path where there are several. */
 function exposedRows(servers: readonly ServerReport[]): Part[][] {
@@ -64,11 +81,16 @@ export function whatIsExposed(servers: readonly ServerReport[]): string {
 }
 
 /** The settings that most clients understand (Cursor, Claude Code, Windsurf and others). */
-function clientConfig({ publicUrl, localUrl, token, servers }: Exposed, tokenOrigin: string | undefined): object {
-  const headers =
-    token === null
-      ? {}
-      : { headers: { Authorization: `Bearer ${tokenOrigin === undefined ? token : '<your token>'}` } };
+function clientConfig(
+  { publicUrl, localUrl, token, servers, tunnel }: Exposed,
+  tokenOrigin: string | undefined,
+): object {
+  const all = {
+    ...(token === null ? {} : { Authorization: `Bearer ${tokenOrigin === undefined ? token : '<your token>'}` }),
+    // Without it, a page for people may come in the place of the server's answers.
+    ...tunnel?.headers,
+  };
+  const headers = Object.keys(all).length === 0 ? {} : { headers: all };
   const base = publicUrl ?? localUrl;
   const entries = servers.map(({ name, path }): [string, object] => [
     name.replaceAll(/[^\w.-]+/g, '-') || 'server',

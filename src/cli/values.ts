@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 
 import { ExposeError } from '../errors.ts';
+import type { TunnelChoice } from '../expose.ts';
+import { tunnelKinds, type TunnelKind } from '../tunnel-kinds.ts';
 
 /** Parsers of option values. Each throws commander's InvalidArgumentError, which becomes a usage error. */
 
@@ -122,6 +124,51 @@ export function parseVariable(
   const content = given ?? process.env[name];
   if (content === undefined) throw new InvalidArgumentError(`there is no variable ${name} to pass on`);
   return new Map([...previous, [name, content]]);
+}
+
+/** What `--tunnel` takes. */
+export const tunnelChoices: readonly TunnelChoice[] = ['auto', ...tunnelKinds, 'none'];
+
+/** One of the ways that there are, or `auto` or `none`. */
+export function parseTunnel(value: string): TunnelChoice {
+  if (value === 'tunnelmole') {
+    throw new ExposeError(
+      'usage',
+      'tunnelmole cannot carry MCP: it holds back whole answers and passes no event streams',
+      {
+        hints: ['use another --tunnel; docs/tunnels.md helps to choose'],
+      },
+    );
+  }
+  const choice = tunnelChoices.find((candidate) => candidate === value);
+  if (choice !== undefined) return choice;
+  throw new InvalidArgumentError(`Allowed choices are ${tunnelChoices.join(', ')}.`);
+}
+
+/** Several of the ways that there are, in order, with commas between. */
+export function parseTunnelOrder(value: string): readonly TunnelKind[] {
+  return value.split(',').map((part) => {
+    const choice = parseTunnel(part.trim());
+    if (choice === 'auto' || choice === 'none') throw new InvalidArgumentError(`${choice} cannot be tried`);
+    return choice;
+  });
+}
+
+/** An http(s) URL without anything behind its host; the slash at its end goes. */
+export function parseBaseUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const isBase = url !== undefined && url.href === `${url.origin}/` && /^https?:$/.test(url.protocol);
+  if (!isBase) throw new InvalidArgumentError('it takes a URL without a path, such as https://mcp.example.com');
+  return url.origin;
+}
+
+/** `[bind:]port`, as the last part of ssh's -R. */
+export function parseRemote(value: string): string {
+  const [, , port] = /^((?:\[[^\]]+\]|[^:\s]*):)?(\d{1,5})$/.exec(value) ?? [];
+  if (port === undefined || Number(port) > 65_535) {
+    throw new InvalidArgumentError('it takes a port, or an address and a port, such as 0.0.0.0:8080');
+  }
+  return value;
 }
 
 export function parseList(value: string, previous: readonly string[] = []): readonly string[] {

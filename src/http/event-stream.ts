@@ -4,9 +4,6 @@ import { encodeComment, eventStreamType } from '../mcp/sse.ts';
 import { watchBackPressure, type BackPressure } from './back-pressure.ts';
 import { cutOff, type HttpResponse } from './message.ts';
 
-/** How often silence is broken, in milliseconds. Proxies close a connection after 60 s of it, some after 30 s. */
-export const keepAliveMs = 10_000;
-
 /** Proxies must neither hold an event stream back (nginx's word for it) nor compress it. */
 const eventStreamHeaders = {
   'content-type': eventStreamType,
@@ -14,7 +11,7 @@ const eventStreamHeaders = {
   'x-accel-buffering': 'no',
 };
 
-/** Looks at a client that takes nothing, `keepAliveMs` apart, before it is taken for gone: asleep, or on another network. */
+/** Looks at a client that takes nothing, ten seconds apart, before it is taken for gone: asleep, or on another network. */
 const maxStalls = 6;
 
 /** A response that is an event stream (WHATWG HTML §9.2): one connection, be the stream resumed on another one or not. */
@@ -29,8 +26,11 @@ export interface EventStream {
   /** Calls back when the connection has gone, whether it had been ended or not. */
   whenClosed(callback: () => void): void;
   end(last?: Buffer): void;
-  /** Sends a comment when nothing was sent since the last call; cuts a client off that has taken nothing for long. */
-  keepAlive(): void;
+  /**
+   * Sends a comment when nothing was sent since the last call.
+   * @param isLook also cuts a client off that has taken nothing for six such calls. Default true.
+   */
+  keepAlive(isLook?: boolean): void;
 }
 
 export interface EventStreamOptions {
@@ -64,9 +64,9 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
       if (last === undefined) response.end();
       else response.end(last);
     },
-    keepAlive() {
+    keepAlive(isLook = true) {
       if (!open) return;
-      stalls = backPressure.hasStalled() ? stalls + 1 : 0;
+      if (isLook) stalls = backPressure.hasStalled() ? stalls + 1 : 0;
       if (stalls >= maxStalls) cutOff(response);
       else if (quiet) response.write(encodeComment('keep-alive'));
       quiet = true;

@@ -19,6 +19,8 @@ export interface HandlerOptions {
    * machine can connect.
    */
   readonly isPrivate: boolean;
+  /** Whether a stream that answers a GET arrives as it is written. Default: it does. */
+  readonly hasGetStreams?: (() => boolean) | undefined;
 }
 
 /**
@@ -31,6 +33,7 @@ export function createHandler({
   cors,
   directory,
   isPrivate,
+  hasGetStreams = () => true,
 }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
   function serve(request: HttpRequest, response: HttpResponse): void {
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
@@ -54,6 +57,7 @@ export function createHandler({
       host: hosts[0],
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
+      source: { peerAddress: request.socket.remoteAddress, valuesOf: (name) => valuesOf(request, name) },
     });
     const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
@@ -72,6 +76,8 @@ export function createHandler({
       refuse(request, response, { status: 404, message: nothingHere(directory) });
     } else if (isReadiness && route.server === undefined && admission.host.label === undefined) {
       void answerReadiness(response, directory.all(), true);
+    } else if (request.method === 'GET' && (route.endpoint === 'mcp' || route.endpoint === 'sse') && !hasGetStreams()) {
+      refuseStream(request, response, route.endpoint);
     } else {
       const server = findServer(request, response, route, admission);
       if (server !== undefined) serveAt(route, server, admission, request, response);
@@ -114,6 +120,15 @@ export function createHandler({
 function nothingHere(directory: Directory): string {
   const path = directory.unnamed() === undefined ? '/<server>/mcp' : '/mcp';
   return `there is nothing at this path, the MCP endpoint is ${path}`;
+}
+
+/** A server need not offer such a stream (MCP 2025-11-25, Listening for Messages from the Server); one that is held back is none. */
+function refuseStream(request: HttpRequest, response: HttpResponse, endpoint: 'mcp' | 'sse'): void {
+  const message =
+    endpoint === 'mcp'
+      ? 'streams that answer a GET do not get through this tunnel, those that answer a POST do'
+      : 'HTTP+SSE needs a stream that answers a GET, which does not get through this tunnel: use Streamable HTTP, at /mcp';
+  refuse(request, response, { status: 405, message, headers: { allow: endpoint === 'mcp' ? 'POST, DELETE' : '' } });
 }
 
 function basePathOf(prefix: string, server: string | undefined): string {

@@ -6,7 +6,7 @@ export interface Listed {
 /** An answer that is under way. */
 export interface Live extends Listed {
   /** Breaks the silence, and looks whether anybody still takes what is sent. */
-  keepAlive(): void;
+  keepAlive(isLook?: boolean): void;
 }
 
 /**

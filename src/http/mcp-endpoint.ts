@@ -11,12 +11,13 @@ import { eventStreamType } from '../mcp/sse.ts';
 import { createBatchReply } from './batch-reply.ts';
 import type { BodyReader } from './body.ts';
 import { createEventStore, type EventStore } from './event-store.ts';
-import { createEventStream, keepAliveMs, type EventStream } from './event-stream.ts';
+import { createEventStream, type EventStream } from './event-stream.ts';
 import { answerEmpty, refuse } from './json-answer.ts';
 import { createLiveList, type Live } from './live-list.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import type { MessageStream } from './message-stream.ts';
 import { readPost, refuseDraining, refuseMessage, refuseSession } from './post-body.ts';
+import type { Pulse } from './pulse.ts';
 import { createReply, type AnswerBegin, type Reply, type ReplyOptions } from './reply.ts';
 import { createSessionStreams, type SessionStreams } from './session-streams.ts';
 
@@ -30,12 +31,15 @@ const defaultGraceMs = 5000;
 export interface RequestReport {
   readonly method: string;
   readonly durationMs: number;
+  /** As `Caller.address`. */
+  readonly client: string | undefined;
 }
 
 export interface McpEndpointOptions {
   readonly sessions: Sessions;
   /** Reads the bodies of requests; several endpoints share one. */
   readonly bodies: BodyReader;
+  readonly pulse: Pulse;
   /** Called after each request. Leave it out where nobody watches: it costs on every call. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
   /** Where sent events are kept; several endpoints can share one. Default: a store of its own. */
@@ -56,7 +60,7 @@ export interface McpEndpoint {
 
 /** The Streamable HTTP transport for sessions (MCP 2025-03-26 to 2025-11-25, "Streamable HTTP"). */
 export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
-  const { sessions, bodies, onRequest, eventStore = createEventStore() } = options;
+  const { sessions, bodies, onRequest, pulse, eventStore = createEventStore() } = options;
   const { retryMs = defaultRetryMs, graceMs = defaultGraceMs } = options;
   /** Answers that requests wait for. */
   const replies = createLiveList<Live>();
@@ -66,11 +70,10 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   let draining = false;
   let onDrained: (() => void) | undefined;
 
-  const keepAlive = setInterval(() => {
-    for (const reply of replies) reply.keepAlive();
-    for (const connection of listening) connection.keepAlive();
-  }, keepAliveMs);
-  keepAlive.unref();
+  const stopKeepingAlive = pulse.onBeat((isLook) => {
+    for (const reply of replies) reply.keepAlive(isLook);
+    for (const connection of listening) connection.keepAlive(isLook);
+  });
   const isDraining = (): boolean => draining;
 
   async function post(request: HttpRequest, response: HttpResponse, caller: Caller): Promise<void> {
@@ -104,7 +107,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
           reason: 'the session is initialized already',
         });
       } else if (message.kind === 'request') {
-        const reply = createCall(response, message, { openStream: () => streamsOf(session).openReply() });
+        const reply = createCall(response, message, caller, { openStream: () => streamsOf(session).openReply() });
         const refusal = session.request(message, reply);
         if (refusal === undefined) return;
         reply.discard();
@@ -162,7 +165,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       const isOpen = begin === 'early' || session?.revision !== undefined;
       return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
     };
-    const reply = createCall(response, initialize, { headersAt });
+    const reply = createCall(response, initialize, caller, { headersAt });
     opened.session = sessions.open(caller.id, initialize, reply);
     if (opened.session !== undefined) return;
     reply.discard();
@@ -172,6 +175,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   function createCall(
     response: HttpResponse,
     { id, method }: RpcRequest,
+    { address }: Caller,
     more: Pick<ReplyOptions, 'headersAt' | 'openStream'>,
   ): Reply {
     const startedAt = onRequest === undefined ? 0 : performance.now();
@@ -180,7 +184,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       id,
       ...more,
       onDone() {
-        onRequest?.({ method, durationMs: performance.now() - startedAt });
+        onRequest?.({ method, durationMs: performance.now() - startedAt, client: address });
         over(reply);
       },
     });
@@ -320,7 +324,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       return replies.size === 0 ? Promise.resolve() : new Promise((resolve) => (onDrained = resolve));
     },
     close() {
-      clearInterval(keepAlive);
+      stopKeepingAlive();
       for (const connection of listening) connection.end();
     },
   };

@@ -12,7 +12,7 @@ import { createMessageStream, type MessageStream } from './message-stream.ts';
 
 export interface Reply extends Call, Live {
   /** As `EventStream.keepAlive`; a reply that has said nothing yet becomes an event stream to say it. */
-  keepAlive(): void;
+  keepAlive(isLook?: boolean): void;
   /** Somebody else answers: nothing has been written, and nothing will be. */
   discard(): void;
 }
@@ -116,10 +116,10 @@ export function createReply(options: ReplyOptions): Reply {
       onGone = [];
       finish();
     },
-    keepAlive() {
+    keepAlive(isLook) {
       if (over) return;
       if (connection !== undefined) {
-        connection.keepAlive();
+        connection.keepAlive(isLook);
       } else if (quiet) {
         beginStream();
         response.write(encodeComment('keep-alive'));

@@ -1,6 +1,9 @@
 /** Where the MCP endpoint of a server is. Some hosted clients call no other path. */
 export const mcpPath = '/mcp';
 
+/** Where it is told whether the servers can be used. */
+export const readinessPath = '/readyz';
+
 /** What of a server can be called. */
 type Endpoint = 'mcp' | 'sse' | 'messages' | 'readiness';
 
@@ -19,7 +22,7 @@ const unnamed = new Map<string, EndpointRoute>([
   [mcpPath, { kind: 'endpoint', endpoint: 'mcp' }],
   ['/sse', { kind: 'endpoint', endpoint: 'sse' }],
   ['/messages', { kind: 'endpoint', endpoint: 'messages' }],
-  ['/readyz', { kind: 'endpoint', endpoint: 'readiness' }],
+  [readinessPath, { kind: 'endpoint', endpoint: 'readiness' }],
 ]);
 
 /** Where a request goes: `/mcp` and its like, or `/<server>/mcp`. @param url the request target, in origin form. */

@@ -9,12 +9,13 @@ import { accepts, revisionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint, eventStreamType } from '../mcp/sse.ts';
 import type { BodyReader } from './body.ts';
-import { createEventStream, keepAliveMs, type EventStream } from './event-stream.ts';
+import { createEventStream, type EventStream } from './event-stream.ts';
 import { refuse } from './json-answer.ts';
 import type { RequestReport } from './mcp-endpoint.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import { createMessageStream, type MessageStream } from './message-stream.ts';
 import { readPost, refuseDraining, refuseMessage, refuseSession } from './post-body.ts';
+import type { Pulse } from './pulse.ts';
 import { createStreamCall } from './stream-call.ts';
 
 /** 128 bits, so that the id cannot be guessed: whoever has it (and the credential) can write into the connection. */
@@ -29,6 +30,7 @@ export interface SseEndpointOptions {
   readonly sessions: Sessions;
   /** Reads the bodies of requests; several endpoints share one. */
   readonly bodies: BodyReader;
+  readonly pulse: Pulse;
   /** How long a connection may be open without `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
   /** As in `McpEndpointOptions`. */
@@ -54,6 +56,8 @@ export interface SseEndpoint {
 interface Connection {
   readonly id: string;
   readonly callerId: string;
+  /** As `Caller.address`. */
+  readonly address: string | undefined;
   readonly events: EventStream;
   readonly stream: MessageStream;
   session: Session | undefined;
@@ -66,7 +70,7 @@ interface Connection {
  * come on one stream, and the session ends with it.
  */
 export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
-  const { sessions, bodies, startTimeoutMs, onRequest, maxWaiting = defaultMaxWaiting } = options;
+  const { sessions, bodies, startTimeoutMs, onRequest, pulse, maxWaiting = defaultMaxWaiting } = options;
   const connections = new Map<string, Connection>();
   /** Those without a session, the oldest first. */
   const waiting = new Set<Connection>();
@@ -75,10 +79,9 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
   let onDrained: (() => void) | undefined;
   const isDraining = (): boolean => draining;
 
-  const keepAlive = setInterval(() => {
-    for (const { events } of connections.values()) events.keepAlive();
-  }, keepAliveMs);
-  keepAlive.unref();
+  const stopKeepingAlive = pulse.onBeat((isLook) => {
+    for (const { events } of connections.values()) events.keepAlive(isLook);
+  });
 
   function connect(response: HttpResponse, caller: Caller, basePath: string): void {
     const id = randomBytes(idBytes).toString('base64url');
@@ -87,6 +90,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     const connection: Connection = {
       id,
       callerId: caller.id,
+      address: caller.address,
       events,
       stream,
       session: undefined,
@@ -179,7 +183,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     if (!isAnswered) connection.session = session;
   }
 
-  function createCall({ stream }: Connection, { id, method }: RpcRequest, onOver: () => void): Call {
+  function createCall({ stream, address }: Connection, { id, method }: RpcRequest, onOver: () => void): Call {
     const startedAt = onRequest === undefined ? 0 : performance.now();
     calls++;
     return createStreamCall({
@@ -187,7 +191,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       id,
       onOver() {
         calls--;
-        onRequest?.({ method, durationMs: performance.now() - startedAt });
+        onRequest?.({ method, durationMs: performance.now() - startedAt, client: address });
         onOver();
         if (calls === 0) onDrained?.();
       },
@@ -228,7 +232,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       return calls === 0 ? Promise.resolve() : new Promise((resolve) => (onDrained = resolve));
     },
     close() {
-      clearInterval(keepAlive);
+      stopKeepingAlive();
       for (const { events } of connections.values()) events.end();
     },
   };

@@ -11,6 +11,7 @@ import type { BodyReader } from '../http/body.ts';
 import type { Readiness, ServedServer } from '../http/directory.ts';
 import type { EventStore } from '../http/event-store.ts';
 import { createMcpEndpoint, type RequestReport } from '../http/mcp-endpoint.ts';
+import type { Pulse } from '../http/pulse.ts';
 import { createSseEndpoint } from '../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
 import { ExposeError } from '../errors.ts';
@@ -42,6 +43,8 @@ export interface ExposedServerOptions {
   readonly eventStore: EventStore;
   /** Reads what is sent to any of them. */
   readonly bodies: BodyReader;
+  /** Looks after the streams of all. */
+  readonly pulse: Pulse;
   readonly onStderr: (line: string) => void;
   readonly onWarning: (message: string) => void;
   /** Called with the number of open sessions whenever it changes. */
@@ -65,7 +68,8 @@ export interface ExposedServer extends ServedServer {
 
 /** @throws ExposeError as `createConnector` does. */
 export async function createExposedServer(options: ExposedServerOptions): Promise<ExposedServer> {
-  const { name, source, settings, watchdog, eventStore, bodies, onStderr, onWarning, onSessions, onRequest } = options;
+  const { name, source, settings, watchdog, eventStore, bodies, pulse, onStderr, onWarning, onSessions, onRequest } =
+    options;
   const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session' } = settings;
   const connect = await createConnector({ source, settings, watchdog, onStderr, onWarning });
   const health = createUpstreamHealth();
@@ -103,8 +107,8 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
     onSilent: health.failed,
     onWarning,
   });
-  const mcp = createMcpEndpoint({ sessions, bodies, eventStore, onRequest });
-  const sse = createSseEndpoint({ sessions, bodies, startTimeoutMs, onRequest });
+  const mcp = createMcpEndpoint({ sessions, bodies, pulse, eventStore, onRequest });
+  const sse = createSseEndpoint({ sessions, bodies, pulse, startTimeoutMs, onRequest });
 
   const descriptions = new Set<Promise<void>>();
   const closing = new AbortController();

@@ -80,6 +80,30 @@ describe('with a token', () => {
   });
 });
 
+describe('where a caller comes from', () => {
+  const source = {
+    peerAddress: '127.0.0.1',
+    valuesOf: (name: string) => (name === 'x-forwarded-for' ? ['203.0.113.66, 198.51.100.1'] : []),
+  };
+  const callerOf = (hopHeader: string | undefined, required: string | undefined): unknown => {
+    const { caller } = {
+      caller: undefined,
+      ...createGuard({ hosts: createHostList(), token: required, hopHeader }).admit(head({ source })),
+    };
+    return caller;
+  };
+
+  test('is what the connection says, whatever a header does, unless a hop of ours is in front', () => {
+    expect(callerOf(undefined, token)).toEqual({ id: 'bearer', address: '127.0.0.1' });
+    expect(callerOf('x-forwarded-for', token)).toEqual({ id: 'bearer', address: '198.51.100.1' });
+    expect(callerOf('cf-connecting-ip', token)).toEqual({ id: 'bearer', address: undefined });
+  });
+
+  test('is told of those without a token, too', () => {
+    expect(callerOf('x-forwarded-for', undefined)).toEqual({ id: 'anonymous', address: '198.51.100.1' });
+  });
+});
+
 describe('the order of the checks', () => {
   test('a wrong host is told before a wrong origin and a wrong token', () => {
     const all = head({ host: 'evil.example', origin: 'https://evil.example', authorization: ['Bearer wrong'] });

@@ -45,7 +45,11 @@ describe('an option that takes a value', () => {
   test.each([
     ['PORT', 'http', 'a port is a number from 0 to 65535'],
     ['MAX_BODY', 'big', 'a size is a number with KiB, MiB or GiB, such as 16MiB'],
-    ['TUNNEL', 'magic', 'Allowed choices are auto, relay, lan, none.'],
+    [
+      'TUNNEL',
+      'magic',
+      'Allowed choices are auto, relay, lan, cloudflared, ngrok, tailscale, tailscale-serve, devtunnel, zrok, ssh, localhost.run, srv.us, pinggy, serveo, sish, localtunnel, none.',
+    ],
     ['RELAY', 'relay.example', 'it takes a URL such as https://relay.example'],
   ])('is refused where it would be on the command line: %s=%s', async (name, value, why) => {
     await expect(read([], { [`MCP_EXPOSE_${name}`]: value })).rejects.toMatchObject({

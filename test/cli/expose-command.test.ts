@@ -48,3 +48,20 @@ test('what one of several servers says stands behind its name', () => {
   showEvent(terminal.output, { type: 'stderr', line: 'hello' });
   expect(terminal.stderr()).toBe('[files] hello\n[server] hello\n');
 });
+
+test('what auto has looked at is told, a line for each that did not do', () => {
+  const terminal = createTerminal();
+  const attempts = [
+    { provider: 'cloudflared', outcome: 'skipped', reason: 'cloudflared is not installed' },
+    { provider: 'ngrok', outcome: 'skipped', reason: 'ngrok has no token' },
+    { provider: 'srv.us', outcome: 'trying' },
+    { provider: 'srv.us', outcome: 'failed', reason: 'it was not up after 6 s' },
+    { provider: 'pinggy', outcome: 'up' },
+  ] as const;
+  for (const attempt of attempts) showEvent(terminal.output, { type: 'attempt', ...attempt });
+  expect(terminal.stderr().trimEnd().split('\n')).toEqual([
+    'mcp-expose: cloudflared: not installed',
+    'mcp-expose: ngrok: has no token',
+    'mcp-expose: srv.us: it was not up after 6 s',
+  ]);
+});

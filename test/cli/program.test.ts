@@ -23,7 +23,7 @@ describe('the help', () => {
 
   test('shows examples that can be typed', async () => {
     const help = await helpOf();
-    expect(help.match(/^ {4}\$ .*\bmcp-expose /gm)).toHaveLength(5);
+    expect(help.match(/^ {4}\$ .*\bmcp-expose /gm)).toHaveLength(7);
   });
 
   test('of the relay begins with examples too, and shows its own options only', async () => {
@@ -185,8 +185,13 @@ describe('a command line', () => {
     [['--stdioo', 'x'], /unknown option '--stdioo'\n\(Did you mean --stdio\?\)/],
     [['--stdio'], /argument missing/],
     [['--port', 'http'], /a port is a number from 0 to 65535/],
-    [['--tunnel', 'magic'], /Allowed choices are auto, relay, lan, none/],
+    [['--tunnel', 'magic'], /Allowed choices are auto, relay, lan, cloudflared, .*, none/],
     [['--max-sessions', '0'], /it takes a whole number from 1/],
+    [['--tunnel', 'tunnelmole'], /tunnelmole cannot carry MCP/],
+    [['--tunnel-order', 'ngrok,auto'], /auto cannot be tried/],
+    [['--tunnel-order', 'ngrok,,pinggy'], /Allowed choices are/],
+    [['--public-url', 'https://x.example/path'], /it takes a URL without a path/],
+    [['--ssh-remote', 'here'], /it takes a port, or an address and a port/],
     [['surplus'], /too many arguments/],
     [['relay', 'surplus'], /too many arguments/],
     [['relay', '--stdio', 'x'], /unknown option '--stdio'/],

@@ -25,6 +25,8 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     localUrl: 'http://127.0.0.1:7801/mcp',
     token,
     provider: 'relay',
+    foundNoTunnel: false,
+    tunnel: undefined,
     notice: undefined,
     servers: [report('secure-filesystem')],
     close: () => Promise.resolve(),
@@ -71,7 +73,23 @@ describe('the summary shows', () => {
   });
 
   test('how to get a public URL where there is none', () => {
-    expect(summary({ publicUrl: null })).toMatch(/Public: +none; --relay <url> gives one through a relay/);
+    expect(summary({ publicUrl: null })).toMatch(/Public: +none; --tunnel auto looks for a tunnel/);
+    expect(summary({ publicUrl: null, foundNoTunnel: true })).toMatch(/Public: +none, no tunnel could be opened;/);
+  });
+
+  test('when the public URL ends', () => {
+    const tunnel = { operator: 'Pinggy', readsTraffic: true, headers: {}, expiresAt: Date.now() + 3_600_000 };
+    expect(summary({ tunnel })).toMatch(/Until: +\d\d:\d\d, in 60 minutes; then the URL is another one/);
+    expect(summary()).not.toContain('Until:');
+  });
+
+  test('the header that a client needs beside the token', () => {
+    const tunnel = { operator: 'x', readsTraffic: true, headers: { 'x-skip': '1' }, expiresAt: undefined };
+    const headers = { Authorization: `Bearer ${token}`, 'x-skip': '1' };
+    expect(config(summary({ tunnel })).mcpServers).toMatchObject({ 'secure-filesystem': { headers } });
+    expect(config(summary({ tunnel, token: null })).mcpServers).toMatchObject({
+      'secure-filesystem': { headers: { 'x-skip': '1' } },
+    });
   });
 
   test('what users of this tunnel must know', () => {

@@ -200,15 +200,15 @@ describe('a relay that cannot be used', () => {
   });
 });
 
-test('auto with a relay configured uses it; without one it serves locally and says how to get a public URL', async () => {
+test('auto with a relay configured uses it; without a tunnel it serves locally and says how to get a public URL', async () => {
   const relay = await startRelay();
   const configured = await startExpose({ server: fixture('echo'), env: { MCP_EXPOSE_RELAY: relay.url } });
   expect(configured.publicUrl).toMatch(new RegExp(`^${relay.url}/[a-z2-7]{10}/mcp$`));
   const local = await startExpose({ server: fixture('echo') });
   expect(local.publicUrl).toBeNull();
   expect(local.ready.tunnel.provider).toBe('none');
-  const plain = startProgram(['--', ...fixture('echo')], { mark: randomUUID() });
-  await expect(plain.waitForStderr(/--relay|--tunnel/)).resolves.toBeDefined();
+  const plain = startProgram(['--tunnel', 'none', '--', ...fixture('echo')], { mark: randomUUID() });
+  await expect(plain.waitForStderr(/public url: none; --tunnel auto/)).resolves.toBeDefined();
 });
 
 test('a relay that goes while the server is still starting does not end the start', async () => {

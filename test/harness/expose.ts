@@ -56,10 +56,18 @@ function upstreamArgs({ server, stdio, running, config }: ExposeOptions, mark: s
   return server === undefined ? env : [...env, '--', ...server];
 }
 
+/** No test looks for a tunnel unless it is about that. */
+function tunnelArgs({ args = [], env = {} }: ExposeOptions): string[] {
+  const isSaid =
+    args.some((arg) => /^--(?:tunnel|relay)\b/.test(arg)) ||
+    /MCP_EXPOSE_(?:TUNNEL|RELAY)/.test(Object.keys(env).join(' '));
+  return isSaid ? args : ['--tunnel', 'none', ...args];
+}
+
 /** Starts mcp-expose with `--json` and does not wait: for starts that fail. */
 export function launchExpose(options: ExposeOptions): Running {
   const mark = options.mark ?? randomUUID();
-  const args = ['--json', ...(options.args ?? []), ...upstreamArgs(options, mark)];
+  const args = ['--json', ...tunnelArgs(options), ...upstreamArgs(options, mark)];
   const program = startProgram(args, { ...options, mark });
   return { ...program, mark, events: () => eventsOf(program) };
 }

@@ -1,4 +1,7 @@
+import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { createEventStream } from '../../src/http/event-stream.ts';
+import type { HttpResponse } from '../../src/http/message.ts';
 import { within } from '../harness/eventually.ts';
 import { connections, type Connected } from './streams-world.ts';
 import { protocols } from './web.ts';
@@ -71,5 +74,39 @@ describe.each(protocols)('an event stream over %s', (protocol) => {
     stream.resume();
     await within(15_000, 'the client to be writable', writable);
     ours.end();
+  });
+});
+
+describe('keeping alive more often than it is looked', () => {
+  /** A response whose client takes nothing. */
+  class StalledResponse extends EventEmitter implements HttpResponse {
+    readonly headersSent = true;
+    readonly writableLength = 1_000_000;
+    readonly written: string[] = [];
+    isCut = false;
+    setHeader(): void {}
+    writeHead(): void {}
+    write(chunk: Buffer | string): boolean {
+      this.written.push(chunk.toString());
+      return false;
+    }
+    end(): void {}
+    destroy(): void {
+      this.isCut = true;
+    }
+  }
+
+  test('breaks silence each time, and counts only looks against a client that takes nothing', () => {
+    const response = new StalledResponse();
+    const stream = createEventStream(response);
+    for (let beat = 0; beat < 100; beat++) stream.keepAlive(false);
+    expect([response.isCut, response.written.length]).toEqual([false, 99]);
+    // The first look has nothing to compare with.
+    for (let look = 0; look < 6; look++) stream.keepAlive(true);
+    expect(response.isCut).toBe(false);
+    stream.keepAlive(false);
+    expect(response.isCut).toBe(false);
+    stream.keepAlive(true);
+    expect(response.isCut).toBe(true);
   });
 });

@@ -12,6 +12,7 @@ import {
   type McpEndpointOptions,
   type RequestReport,
 } from '../../src/http/mcp-endpoint.ts';
+import { createPulse } from '../../src/http/pulse.ts';
 import { createSseEndpoint, type SseEndpoint, type SseEndpointOptions } from '../../src/http/sse-endpoint.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { createFakeUpstream, type FakeUpstream } from '../bridge/fake-upstream.ts';
@@ -25,6 +26,10 @@ export const token = 'mcpx_the-right-token-of-these-tests';
 export interface GatewayOptions {
   readonly token?: string | undefined;
   readonly allowOrigins?: readonly string[];
+  /** As in `GuardOptions`. */
+  readonly hopHeader?: string;
+  /** As in `HandlerOptions`. */
+  readonly hasGetStreams?: () => boolean;
   readonly maxBodyBytes?: number;
   readonly maxSessions?: number;
   readonly resumption?: Pick<McpEndpointOptions, 'eventStore' | 'retryMs' | 'graceMs'>;
@@ -77,17 +82,20 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   });
   const onRequest = (report: RequestReport): unknown => reports.push(report);
   const bodies = createBodyReader({ maxBytes: maxBodyBytes });
-  const mcp = createMcpEndpoint({ sessions, bodies, onRequest, ...options.resumption });
-  const sse = createSseEndpoint({ sessions, bodies, startTimeoutMs: 60_000, onRequest, ...options.sse });
+  const pulse = createPulse();
+  const mcp = createMcpEndpoint({ sessions, bodies, pulse, onRequest, ...options.resumption });
+  const sse = createSseEndpoint({ sessions, bodies, pulse, startTimeoutMs: 60_000, onRequest, ...options.sse });
   const hosts = createHostList({ allowedOrigins: allowOrigins });
-  const guard = createGuard({ hosts, token: 'token' in options ? options.token : token });
+  const { hopHeader, hasGetStreams } = options;
+  const guard = createGuard({ hosts, token: 'token' in options ? options.token : token, hopHeader });
   const directory = createDirectory();
   directory.set([{ mcp, sse, readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }) }]);
-  const handler = createHandler({ guard, cors: createCors(allowOrigins), directory, isPrivate: true });
+  const handler = createHandler({ guard, cors: createCors(allowOrigins), directory, isPrivate: true, hasGetStreams });
   const web = await startWeb(protocol, handler);
   atEnd('test', async () => {
     mcp.close();
     sse.close();
+    pulse.close();
     await sessions.close();
   });
 

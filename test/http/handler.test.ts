@@ -140,6 +140,58 @@ describe.each(protocols)('over %s', (protocol) => {
     expect(answer.status).toBe(200);
   });
 
+  describe('where a client comes from', () => {
+    const forged = { 'x-forwarded-for': '203.0.113.66', 'cf-connecting-ip': '203.0.113.66' };
+
+    test('is what the connection says: what a client writes of itself counts for nothing', async () => {
+      const { post, reports } = await startGateway(protocol);
+      await (await post(initialize.json, forged)).body();
+      expect(reports.map(({ client }) => client)).toEqual(['127.0.0.1']);
+    });
+
+    test('is what the hop in front has written last, and nothing before it', async () => {
+      const { post, reports } = await startGateway(protocol, { hopHeader: 'x-forwarded-for' });
+      for (const value of ['203.0.113.66, 198.51.100.1', ['203.0.113.66', '198.51.100.2'], '198.51.100.3, x']) {
+        await (await post(initialize.json, { 'x-forwarded-for': value })).body(); // oxlint-disable-line no-await-in-loop
+      }
+      await (await post(initialize.json, { 'cf-connecting-ip': '203.0.113.66' })).body();
+      expect(reports.map(({ client }) => client)).toEqual(['198.51.100.1', '198.51.100.2', undefined, undefined]);
+    });
+  });
+
+  describe('where streams that answer a GET do not get through', () => {
+    test.each([
+      ['/mcp', 'POST, DELETE', 'streams that answer a GET do not get through this tunnel'],
+      ['/sse', '', 'use Streamable HTTP, at /mcp'],
+    ])('GET %s is refused with 405, and what is allowed', async (path, allow, message) => {
+      const { web } = await startGateway(protocol, { hasGetStreams: () => false });
+      const answer = await web.ask({ path, headers: { ...bearer, accept: 'text/event-stream' } });
+      expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
+      expect(await answer.body()).toContain(message);
+    });
+
+    test('not to who may not come in, and everything else goes on', async () => {
+      const { web, post, openSession } = await startGateway(protocol, { hasGetStreams: () => false });
+      expect((await web.ask({ path: '/mcp' })).status).toBe(401);
+      const { headers } = await openSession();
+      expect((await post({ method: 'notifications/initialized' }, headers)).status).toBe(202);
+      const ended = await web.ask({ method: 'DELETE', headers: { ...bearer, ...headers } });
+      expect(ended.status).toBe(204);
+      expect((await web.ask({ path: '/readyz', headers: bearer })).status).toBe(200);
+    });
+
+    test('it counts what is so at the time', async () => {
+      let hasGetStreams = true;
+      const { get, openSession } = await startGateway(protocol, { hasGetStreams: () => hasGetStreams });
+      const { headers } = await openSession();
+      const stream = await get(headers);
+      hasGetStreams = false;
+      const refused = await get(headers);
+      expect([stream.status, refused.status]).toEqual([200, 405]);
+      stream.hangUp();
+    });
+  });
+
   test('without a token everybody may come in, from the right host', async () => {
     const { web } = await startGateway(protocol, { token: undefined });
     const { accept, 'content-type': type } = clientHeaders;

@@ -30,9 +30,16 @@ test('the options of mcp-expose', () => {
     '--allow-unauthenticated-public',
     '--allow-origin <origin>',
     '--tunnel <kind>',
+    '--tunnel-order <kinds>',
     '--relay <url>',
     '--name <name>',
+    '--public-url <url>',
+    '--ssh <[user@]host[:port]>',
+    '--ssh-key <file>',
+    '--ssh-remote <[bind:]port>',
     '--lan-address <address>',
+    '--tunnel-port <port>',
+    '--resolve <host:port:address>',
     '--host <address>',
     '--port <port>',
     '--domain <domain>',
@@ -64,7 +71,25 @@ test('the options of mcp-expose relay', () => {
 
 test('the kinds of tunnel, and the defaults', () => {
   const program = createProgram({ expose: nothing, relay: nothing });
-  expect(program.options.find(({ long }) => long === '--tunnel')?.argChoices).toEqual(['auto', 'relay', 'lan', 'none']);
+  expect(program.options.find(({ long }) => long === '--tunnel')?.argChoices).toEqual([
+    'auto',
+    'relay',
+    'lan',
+    'cloudflared',
+    'ngrok',
+    'tailscale',
+    'tailscale-serve',
+    'devtunnel',
+    'zrok',
+    'ssh',
+    'localhost.run',
+    'srv.us',
+    'pinggy',
+    'serveo',
+    'sish',
+    'localtunnel',
+    'none',
+  ]);
   expect(program.opts()).toEqual({
     auth: true,
     isolation: 'session',

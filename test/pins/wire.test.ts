@@ -112,6 +112,8 @@ test.each([
   ['tunnel_version', 4],
   ['tunnel_rejected', 4],
   ['tunnel_unavailable', 4],
+  ['tunnel_not_installed', 4],
+  ['tunnel_unguarded', 4],
   ['internal', 1],
 ] as const)('the exit code of %s is %i', (code, exitCode) => {
   expect(new ExposeError(code, 'x').exitCode).toBe(exitCode);

@@ -28,6 +28,11 @@ export interface World {
   end(): Promise<void>;
 }
 
+/** For tunnels that need no socket. */
+export async function noListener(): Promise<never> {
+  throw new Error('no listener is needed');
+}
+
 /** A handler that sees what our own tunnel hands over. */
 export type AgentHandler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 
@@ -56,7 +61,7 @@ export async function startWorld(options: Partial<RelayOptions> = {}): Promise<W
         ...agentOptions,
       });
       const tunnel = await provider.open(
-        { handler: overHttp2(handler), localPort: 1 },
+        { handler: overHttp2(handler), localPort: 1, listen: noListener },
         {
           signal: new AbortController().signal,
           onStatus: (status) => statuses.push(status),

@@ -5,7 +5,7 @@ import type { WebSocket } from 'ws';
 import { abortReason } from '../abort.ts';
 import { maxMessageBytes } from '../link/limits.ts';
 import { protocolVersion } from '../link/protocol.ts';
-import { connectThroughProxy, proxyFor } from './http-proxy.ts';
+import { connectThroughProxy, proxyFor } from '../http-proxy.ts';
 
 /** What is read of a refusal's body, in bytes: enough for a JSON error, too little to be a nuisance. */
 const maxRefusalBytes = 4 * 1024;

@@ -2,6 +2,7 @@ import { ExposeError, messageOf } from '../../errors.ts';
 import type { Reject } from '../link/protocol.ts';
 import { protocolVersion, versionsHeader } from '../link/protocol.ts';
 import { toSentence } from '../link/sentence.ts';
+import { errorCode, networkErrorWords } from '../network-errors.ts';
 import type { Refusal } from './dial.ts';
 
 /** An attempt to connect that failed, in the words of an ExposeError plus what the retry loop must know. */
@@ -13,18 +14,6 @@ export interface Failure {
   readonly isNameTaken?: boolean;
   readonly retryAfterMs?: number;
 }
-
-/** Sentences for the system errors that users meet; others are shown as they are. */
-const networkErrors: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused'],
-  ['ECONNRESET', 'the connection was reset'],
-  ['EPIPE', 'the connection was reset'],
-  ['ENOTFOUND', 'no such host'],
-  ['EAI_AGAIN', 'the host name could not be looked up'],
-  ['EHOSTUNREACH', 'no route to the host'],
-  ['ENETUNREACH', 'no route to the network'],
-  ['ETIMEDOUT', 'the connection timed out'],
-]);
 
 const certificateErrors: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -39,9 +28,9 @@ const certificateErrors: ReadonlySet<string> = new Set([
 
 /** What the network or TLS threw. `relayUrl` as the user gave it. */
 export function networkFailure(relayUrl: string, thrown: unknown): Failure {
-  const code = codeOf(thrown);
+  const code = errorCode(thrown);
   // Such a message may quote the other end, for example the names in its certificate.
-  const reason = networkErrors.get(code) ?? toSentence(messageOf(thrown));
+  const reason = networkErrorWords(thrown) ?? toSentence(messageOf(thrown));
   if (code.startsWith('HPE_')) {
     return failure('tunnel_not_a_relay', `${relayUrl} does not speak HTTP, it is not an mcp-expose relay`, thrown, [
       'check the address and the port; start a relay with: mcp-expose relay',
@@ -159,15 +148,6 @@ function notARelay(relayUrl: string, what: string): Failure {
 
 function failure(code: ExposeError['code'], message: string, cause: unknown, hints: readonly string[]): Failure {
   return { error: new ExposeError(code, message, cause === undefined ? { hints } : { hints, cause }), isFatal: false };
-}
-
-/** The code of an error or of the error that caused it. */
-function codeOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return '';
-  // Node tries all addresses of a host; each failure is in `errors`, the first stands for them.
-  if (thrown instanceof AggregateError) return codeOf(thrown.errors[0]);
-  if ('code' in thrown && typeof thrown.code === 'string') return thrown.code;
-  return codeOf(thrown.cause);
 }
 
 function errorMessageIn(body: string): string | undefined {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ExposeError, messageOf } from '../../errors.ts';
+import { configFolder, makeFolder } from '../config-folder.ts';
 import type { Identity } from './identity.ts';
 import { createIdentity } from './identity.ts';
 import type { SlotLock } from './slot-lock.ts';
@@ -43,7 +43,7 @@ export interface KeyStoreOptions {
  * another process of this user has.
  */
 export function openKeySlot(options: KeyStoreOptions): KeySlot {
-  const folder = join(configFolder(options.env ?? process.env), 'mcp-expose', 'keys');
+  const folder = join(configFolder(options.env ?? process.env), 'keys');
   let reason = `${maxSlots} processes use this relay already`;
   try {
     makeFolder(folder);
@@ -68,18 +68,6 @@ function openNamedSlot(folder: string, name: string, { relayHost, isAlive }: Key
   throw new ExposeError('tunnel_unavailable', `the name ${name} is in use by another share of yours`, {
     hints: ['end that one first, or choose another --name'],
   });
-}
-
-/** Not by mkdir's own recursion, which never returns on file systems where nothing can be made, such as /proc. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  makeFolder(dirname(folder));
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    // Another process may have been faster.
-    if (!existsSync(folder)) throw error;
-  }
 }
 
 function openSlot(path: string, lock: SlotLock): KeySlot {
@@ -127,11 +115,6 @@ function writeKey(path: string): Identity {
   writeFileSync(draft, identity.exportPem(), { mode: 0o600 });
   renameSync(draft, path);
   return identity;
-}
-
-function configFolder(env: NodeJS.ProcessEnv): string {
-  const fixed = process.platform === 'win32' ? env['APPDATA'] : env['XDG_CONFIG_HOME'];
-  return fixed || join(env['HOME'] || homedir(), '.config');
 }
 
 /** Percent-encoding keeps different hosts apart and leaves no character that a file system minds. */

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
 import { ExposeError } from '../../errors.ts';
+import { capabilities } from '../capabilities.ts';
 import { createIdentity } from '../link/identity.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 import type { Relay, RelayOptions } from '../relay/relay.ts';
@@ -23,6 +24,7 @@ export interface LanProviderOptions {
 export function createLanProvider(options: LanProviderOptions = {}): TunnelProvider {
   return {
     name: 'lan',
+    capabilities: capabilities.lan,
     notice:
       'this path is not encrypted: anyone on the same network can read the traffic, the token included; use it only where you trust everybody',
     open: async (target, tunnelOptions) => await openLan(options, target, tunnelOptions),

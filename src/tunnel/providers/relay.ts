@@ -1,12 +1,13 @@
 import { ExposeError } from '../../errors.ts';
 import type { ConnectOptions } from '../agent/connection.ts';
 import { connectOnce } from '../agent/connection.ts';
-import { isLoopback } from '../agent/http-proxy.ts';
+import { isLoopback } from '../http-proxy.ts';
 import { createStreamServer } from '../agent/stream-server.ts';
 import { superviseConnection } from '../agent/supervisor.ts';
 import { createBackoff } from '../../backoff.ts';
 import type { Clock } from '../../clock.ts';
 import { systemClock } from '../../clock.ts';
+import { capabilities } from '../capabilities.ts';
 import type { Identity } from '../link/identity.ts';
 import type { KeySlot } from '../link/key-store.ts';
 import { openKeySlot } from '../link/key-store.ts';
@@ -53,6 +54,7 @@ export function createRelayProvider(options: RelayProviderOptions): TunnelProvid
   }
   return {
     name: 'relay',
+    capabilities: capabilities.relay,
     ...(endpoint.protocol === 'ws:' && !isLoopback(endpoint.hostname)
       ? { notice: `the connection to the relay ${options.relayUrl} is not encrypted` }
       : {}),

@@ -6,7 +6,7 @@ import { createIdentity } from '../../../src/tunnel/link/identity.ts';
 import { createLanProvider, lanAddresses } from '../../../src/tunnel/providers/lan.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { TunnelTarget } from '../../../src/tunnel/provider.ts';
-import { ask, echo, inTurn, overHttp2, portOf } from '../world.ts';
+import { ask, echo, inTurn, noListener, overHttp2, portOf } from '../world.ts';
 
 const options = { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined };
 function entry(address: string, internal = false): NetworkInterfaceInfo {
@@ -22,7 +22,7 @@ async function localListener(): Promise<{ target: TunnelTarget; close: () => voi
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const port = portOf(server);
-  return { target: { handler: overHttp2(echo), localPort: port }, close: () => server.close() };
+  return { target: { handler: overHttp2(echo), localPort: port, listen: noListener }, close: () => server.close() };
 }
 
 test('every address leads to the handler, at the root path and the port of the local listener', async () => {
@@ -71,13 +71,16 @@ test('nobody else can join as an agent', async () => {
 });
 
 test('no address: a clear error', async () => {
-  const opened = createLanProvider({ addresses: [] }).open({ handler: overHttp2(echo), localPort: 1 }, options);
+  const opened = createLanProvider({ addresses: [] }).open(
+    { handler: overHttp2(echo), localPort: 1, listen: noListener },
+    options,
+  );
   await expect(opened).rejects.toMatchObject({ code: 'tunnel_unavailable' });
 });
 
 test('an address that is not this machine’s: an error that names it and the option', async () => {
   const opened = createLanProvider({ addresses: ['203.0.113.7'] }).open(
-    { handler: overHttp2(echo), localPort: 0 },
+    { handler: overHttp2(echo), localPort: 0, listen: noListener },
     options,
   );
   await expect(opened).rejects.toMatchObject({

@@ -13,7 +13,18 @@ import type { RelayProviderOptions } from '../../../src/tunnel/providers/relay.t
 import { createRelayProvider, tunnelEndpoint } from '../../../src/tunnel/providers/relay.ts';
 import { createRelay } from '../../../src/tunnel/relay/relay.ts';
 import type { World } from '../world.ts';
-import { ask, echo, eventually, inTurn, overHttp2, portOf, startWorld, temporaryFolder, within } from '../world.ts';
+import {
+  ask,
+  echo,
+  eventually,
+  inTurn,
+  noListener,
+  overHttp2,
+  portOf,
+  startWorld,
+  temporaryFolder,
+  within,
+} from '../world.ts';
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();
@@ -32,7 +43,7 @@ async function listen(server: Server, port = 0): Promise<string> {
 
 async function openFails(options: RelayProviderOptions, signal = new AbortController().signal): Promise<ExposeError> {
   const opened = createRelayProvider({ keys: createIdentity(), env: {}, ...options }).open(
-    { handler: overHttp2(echo), localPort: 1 },
+    { handler: overHttp2(echo), localPort: 1, listen: noListener },
     { signal, onStatus: () => undefined, onWarning: () => undefined },
   );
   return await within(
@@ -338,7 +349,7 @@ describe('a tunnel that is up', () => {
     const open = async () => {
       const provider = createRelayProvider({ relayUrl: world.relay.url, env, onKey: ({ name }) => names.push(name) });
       return await provider.open(
-        { handler: overHttp2(echo), localPort: 1 },
+        { handler: overHttp2(echo), localPort: 1, listen: noListener },
         { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined },
       );
     };

@@ -5,7 +5,19 @@ import type { Identity } from '../../../src/tunnel/link/identity.ts';
 import { createIdentity } from '../../../src/tunnel/link/identity.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { RawAgent, World } from '../world.ts';
-import { ask, askRaw, echo, eventually, fieldsOf, overHttp2, portOf, rawAgent, startWorld, within } from '../world.ts';
+import {
+  ask,
+  askRaw,
+  echo,
+  eventually,
+  fieldsOf,
+  noListener,
+  overHttp2,
+  portOf,
+  rawAgent,
+  startWorld,
+  within,
+} from '../world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -77,7 +89,7 @@ describe('the handshake by hand', () => {
     });
     const relayUrl = `http://127.0.0.1:${portOf(middle)}`;
     const opened = createRelayProvider({ relayUrl, keys: createIdentity(), env: {} }).open(
-      { handler: overHttp2(echo), localPort: 1 },
+      { handler: overHttp2(echo), localPort: 1, listen: noListener },
       { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined },
     );
     await expect(opened).rejects.toMatchObject({ code: 'tunnel_rejected' });

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { connectThroughProxy, proxyFor } from '../../../src/tunnel/agent/http-proxy.ts';
-import { eventually, portOf } from '../world.ts';
+import { connectThroughProxy, proxyFor } from '../../src/tunnel/http-proxy.ts';
+import { eventually, portOf } from './world.ts';
 
 const relay = new URL('wss://relay.example/x');
 

@@ -1,0 +1,102 @@
+import { systemClock } from './clock.ts';
+import type { Watchdog } from './process/watchdog.ts';
+import { createProvider, type TunnelSettings } from './tunnel/create-provider.ts';
+import { createHostOverrides } from './tunnel/host-overrides.ts';
+import { defaultTunnelOrder, type TunnelKind } from './tunnel-kinds.ts';
+import type { Machine } from './tunnel/machine.ts';
+import { openFirst, type Attempt, type Candidate } from './tunnel/open-first.ts';
+import { openTunnel, type OpenTunnel, type OpenTunnelOptions } from './tunnel/open-tunnel.ts';
+import { version } from './version.ts';
+
+export type TunnelChoice = 'auto' | 'none' | TunnelKind;
+
+/** What the user has said of the tunnel. */
+export interface TunnelChoices {
+  /** Default `auto`: the relay when `relayUrl` is given, else the first of `tunnelOrder` that works. */
+  readonly tunnel?: TunnelChoice | undefined;
+  /** What `auto` tries, in order. Default: `defaultTunnelOrder`. */
+  readonly tunnelOrder?: readonly TunnelKind[] | undefined;
+  /** The relay to use, http(s). */
+  readonly relayUrl?: string | undefined;
+  /** The name to ask the relay or the provider for. Default for a relay: one derived from this user's key for it. */
+  readonly name?: string | undefined;
+  /** Addresses that `tunnel: 'lan'` listens on. Default: all of this machine's that a network can reach. */
+  readonly lanAddresses?: readonly string[] | undefined;
+  /** What the world calls the tunnel, where its provider does not say it, or is to call it, where it can be asked to. */
+  readonly publicUrl?: string | undefined;
+  /** With `ssh` and the services over it: the server, `[user@]host[:port]`. */
+  readonly ssh?: string | undefined;
+  /** The private key to show to it. */
+  readonly sshKey?: string | undefined;
+  /** Where it is to listen, `[bind:]port`. */
+  readonly sshRemote?: string | undefined;
+  /** Port of 127.0.0.1 that the tunnel leads to. Default: a free one. */
+  readonly tunnelPort?: number | undefined;
+  /** Addresses to use instead of what a resolver says, each `host:port:address`. */
+  readonly resolve?: readonly string[] | undefined;
+}
+
+/** The services over ssh are many: each gets so long of the time for all, in milliseconds. */
+const sshServiceLimitMs = 6000;
+
+/** Of the first, whose second try over TCP begins late, in milliseconds. */
+const firstLimitMs = 16_000;
+
+export interface TunnelPlan {
+  /** One that was asked for, or several of which one will do. */
+  readonly kinds: readonly TunnelKind[];
+  readonly isAuto: boolean;
+  /** @returns undefined when `auto` has found none. */
+  open(options: Omit<OpenTunnelOptions, 'provider' | 'machine' | 'mustWork'>): Promise<OpenTunnel | undefined>;
+}
+
+/**
+ * Decides which tunnels come into question, and opens none yet.
+ * @throws ExposeError `usage` for choices that do not go together.
+ */
+export async function planTunnel(
+  choices: TunnelChoices,
+  tunnel: Exclude<TunnelChoice, 'none'>,
+  { watchdog, onAttempt }: { readonly watchdog: Watchdog; readonly onAttempt: (attempt: Attempt) => void },
+): Promise<TunnelPlan> {
+  const { relayUrl, tunnelOrder = defaultTunnelOrder } = choices;
+  const machine: Machine = {
+    env: process.env,
+    watchdog,
+    clock: systemClock,
+    overrides: createHostOverrides(choices.resolve),
+  };
+  const settings: TunnelSettings = { ...choices, machine, agent: `mcp-expose/${version}` };
+  if (tunnel !== 'auto' || relayUrl !== undefined) {
+    const kind = tunnel === 'auto' ? 'relay' : tunnel;
+    const provider = await createProvider(kind, settings);
+    return {
+      kinds: [kind],
+      isAuto: false,
+      open: (options) => openTunnel({ ...options, provider, machine, mustWork: false }),
+    };
+  }
+  return {
+    kinds: tunnelOrder,
+    isAuto: true,
+    async open(options) {
+      return await openFirst({
+        candidates: tunnelOrder.map((kind) => candidateFor(kind, settings)),
+        open: (provider, signal) => openTunnel({ ...options, provider, machine, mustWork: true, signal }),
+        onAttempt,
+        clock: machine.clock,
+        signal: options.signal,
+      });
+    },
+  };
+}
+
+const sshServices: ReadonlySet<TunnelKind> = new Set(['localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish', 'ssh']);
+
+function candidateFor(kind: TunnelKind, settings: TunnelSettings): Candidate {
+  return {
+    name: kind,
+    create: () => createProvider(kind, settings),
+    limitMs: sshServices.has(kind) ? sshServiceLimitMs : firstLimitMs,
+  };
+}

@@ -1,0 +1,81 @@
+import { ExposeError } from '../errors.ts';
+import type { TunnelKind } from '../tunnel-kinds.ts';
+import type { Machine } from './machine.ts';
+import type { TunnelProvider } from './provider.ts';
+
+/** What the user has said of the tunnel; each provider takes what concerns it. */
+export interface TunnelSettings {
+  readonly machine: Machine;
+  /** Name and version of this program. */
+  readonly agent: string;
+  readonly relayUrl?: string | undefined;
+  /** The name to ask the provider for. */
+  readonly name?: string | undefined;
+  readonly lanAddresses?: readonly string[] | undefined;
+  /** What the world calls the tunnel, or is to call it. */
+  readonly publicUrl?: string | undefined;
+  /** `[user@]host[:port]` */
+  readonly ssh?: string | undefined;
+  readonly sshKey?: string | undefined;
+  /** `[bind:]port` to listen on at the SSH server. */
+  readonly sshRemote?: string | undefined;
+}
+
+/**
+ * Makes the provider of this kind, and loads nothing of the others.
+ * @throws ExposeError `usage` for settings that it cannot work with.
+ */
+export async function createProvider(kind: TunnelKind, settings: TunnelSettings): Promise<TunnelProvider> {
+  const { machine, agent, relayUrl, name, lanAddresses, publicUrl } = settings;
+  switch (kind) {
+    case 'relay': {
+      if (relayUrl === undefined) {
+        throw new ExposeError('usage', 'no relay is named', { hints: ['name it with --relay https://relay.example'] });
+      }
+      const { createRelayProvider } = await import('./providers/relay.ts');
+      return createRelayProvider({ relayUrl, agent, ...(name === undefined ? {} : { name }) });
+    }
+    case 'lan': {
+      const { createLanProvider } = await import('./providers/lan.ts');
+      return createLanProvider(lanAddresses === undefined ? {} : { addresses: lanAddresses });
+    }
+    case 'cloudflared': {
+      const { createCloudflaredProvider } = await import('./providers/cloudflared/cloudflared.ts');
+      return createCloudflaredProvider({ machine, publicUrl });
+    }
+    case 'ngrok': {
+      const { createNgrokProvider } = await import('./providers/ngrok/ngrok.ts');
+      return createNgrokProvider({ machine, publicUrl });
+    }
+    case 'tailscale':
+    case 'tailscale-serve': {
+      const { createTailscaleProvider } = await import('./providers/tailscale/tailscale.ts');
+      return createTailscaleProvider({ machine, publicUrl, reach: kind === 'tailscale' ? 'internet' : 'tailnet' });
+    }
+    case 'devtunnel': {
+      const { createDevtunnelProvider } = await import('./providers/devtunnel/devtunnel.ts');
+      return createDevtunnelProvider({ machine, name });
+    }
+    case 'zrok': {
+      const { createZrokProvider } = await import('./providers/zrok/zrok.ts');
+      return createZrokProvider({ machine, name });
+    }
+    case 'localtunnel': {
+      const { createLocaltunnelProvider } = await import('./providers/localtunnel/localtunnel.ts');
+      return createLocaltunnelProvider({ machine, name });
+    }
+    default: {
+      const { createSshProvider } = await import('./providers/ssh/ssh.ts');
+      const { ssh, sshKey, sshRemote } = settings;
+      return createSshProvider({
+        machine,
+        service: kind,
+        destination: ssh,
+        keyFile: sshKey,
+        remote: sshRemote,
+        name,
+        publicUrl,
+      });
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '../clock.ts';
+import { ExposeError, messageOf } from '../errors.ts';
+import type { TunnelProvider } from './provider.ts';
+
+/** How long it may take to find a tunnel in all, in milliseconds; the local URL serves meanwhile. */
+export const autoLimitMs = 20_000;
+
+/** A way that may do. */
+export interface Candidate {
+  readonly name: string;
+  readonly create: () => Promise<TunnelProvider>;
+  /** The most that it may take of the time for all, in milliseconds. */
+  readonly limitMs?: number;
+}
+
+/** What became of a candidate. */
+export interface Attempt {
+  readonly provider: string;
+  /** `trying`: it has been begun. `skipped`: it cannot be used on this machine. */
+  readonly outcome: 'trying' | 'skipped' | 'failed' | 'up';
+  /** Why it did not do. */
+  readonly reason?: string;
+}
+
+export interface OpenFirstOptions<Opened> {
+  readonly candidates: readonly Candidate[];
+  /** Opens a tunnel and sees to it that it works. Nothing of it is left when it throws. */
+  readonly open: (provider: TunnelProvider, signal: AbortSignal) => Promise<Opened>;
+  readonly onAttempt: (attempt: Attempt) => void;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Default: `autoLimitMs`. */
+  readonly limitMs?: number;
+}
+
+/**
+ * Opens the first of several tunnels that works. Nothing is installed, logged in to or asked for. Undefined when none does
+ * in time.
+ * @throws the signal's reason.
+ */
+export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Promise<Opened | undefined> {
+  const { candidates, open, onAttempt, clock, signal, limitMs = autoLimitMs } = options;
+  const deadline = clock.now() + limitMs;
+
+  /** Undefined when it did not do. */
+  async function attempt({ name, create, limitMs: ownLimitMs = limitMs }: Candidate): Promise<Opened | undefined> {
+    const skip = (reason: string): undefined => {
+      onAttempt({ provider: name, outcome: 'skipped', reason });
+      return undefined;
+    };
+    const leftMs = Math.min(ownLimitMs, deadline - clock.now());
+    if (leftMs <= 0) return skip(`the ${limitMs / 1000} s for all of them were over`);
+    const limit = new AbortController();
+    const callOff = clock.after(leftMs, () => limit.abort(tooSlow(leftMs)));
+    const until = AbortSignal.any([signal, limit.signal]);
+    try {
+      const provider = await create();
+      const reason = await provider.unusable?.(until);
+      if (reason !== undefined) return skip(reason);
+      onAttempt({ provider: name, outcome: 'trying' });
+      const opened = await open(provider, until);
+      onAttempt({ provider: name, outcome: 'up' });
+      return opened;
+    } catch (error) {
+      signal.throwIfAborted();
+      onAttempt({ provider: name, outcome: 'failed', reason: messageOf(error) });
+      return undefined;
+    } finally {
+      callOff();
+    }
+  }
+
+  for (const candidate of candidates) {
+    // oxlint-disable-next-line no-await-in-loop -- the next is tried only when this one does not do
+    const opened = await attempt(candidate);
+    // Whoever has lost interest meanwhile has to close it.
+    if (opened !== undefined) return opened;
+    signal.throwIfAborted();
+  }
+  return undefined;
+}
+
+function tooSlow(limitMs: number): ExposeError {
+  return new ExposeError('tunnel_unreachable', `it was not up after ${Math.round(limitMs / 1000)} s`);
+}

@@ -1,0 +1,123 @@
+import { ExposeError } from '../../../errors.ts';
+import { excerpt } from '../../../sanitize.ts';
+import { baseUrl, type Finding } from '../../external/finding.ts';
+import { isLoopback } from '../../http-proxy.ts';
+
+/** What is to be done about cloudflared itself, beside what every tunnel's lines say. */
+export type CloudflaredFinding =
+  | Finding
+  /** A flag that this version does not know. */
+  | { readonly kind: 'unknown flag' }
+  /** Its connections over QUIC do not come about; HTTP/2 may get through where UDP does not. */
+  | { readonly kind: 'no quic' }
+  /** Cloudflare does not know the tunnel, or not yet: cloudflared tries again, as new ones are not known everywhere at once. */
+  | { readonly kind: 'unauthorized'; readonly error: ExposeError }
+  /** Where its metrics server listens, `host:port`. */
+  | { readonly kind: 'metrics'; readonly address: string };
+
+/** A row of the box around the URL, and nothing else: other lines hold what strangers have sent, and tables of checks. */
+const quickUrlRow = /^\|\s+(https:\/\/(?!api\.)[a-z0-9-]+\.trycloudflare\.com)\s+\|$/;
+
+/** Longest part of a line that is shown. */
+const maxShownLength = 160;
+
+/**
+ * What a line of cloudflared's log says: JSON with `--output json`, `<time> <level> <message>` in versions without it. One
+ * line at the level of errors means little: cloudflared goes on after most. Every pattern begins where the message does, as
+ * fields behind it may hold what strangers have sent.
+ * @param port of 127.0.0.1 that the tunnel is to lead to.
+ */
+export function readCloudflaredLine(line: string, port: number): CloudflaredFinding | undefined {
+  const entry = entryOf(line);
+  const message = textOf(entry['message']);
+  const url = quickUrlRow.exec(message)?.[1];
+  if (url !== undefined) return { kind: 'urls', urls: [url] };
+  if (message.startsWith('Registered tunnel connection')) return { kind: 'ready' };
+  const metrics = /^Starting metrics server on ([^/\s]+)\/metrics/.exec(message)?.[1];
+  if (metrics !== undefined) return { kind: 'metrics', address: metrics };
+  if (message.startsWith('Updated to new configuration')) return readConfiguration(entry, message, port);
+  if (/^Incorrect Usage\b.*flag provided but not defined/i.test(message)) return { kind: 'unknown flag' };
+  if (/^Failed to (?:dial a|create new) quic connection/i.test(message)) return { kind: 'no quic' };
+  return errorIn([message, entry['error'], entry['status_code']].map(textOf).join(' '));
+}
+
+/** Text without fields of its own becomes a message; zerolog writes fields as `name=value` behind it. */
+function entryOf(line: string): Readonly<Record<string, unknown>> {
+  return objectIn(line) ?? { message: line.replace(/^\S+Z (?:DBG|INF|WRN|ERR|FTL) /, '') };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A tunnel with a name gets its rules from Cloudflare. What the world calls us is the host that leads to our port, or else
+ * the first one: the port may be somebody else's who hands on to us.
+ */
+function readConfiguration(
+  entry: Readonly<Record<string, unknown>>,
+  message: string,
+  port: number,
+): Finding | undefined {
+  const written = entry['config'] ?? /config="((?:[^"\\]|\\.)*)"/.exec(message)?.[1]?.replaceAll(/\\(["\\])/g, '$1');
+  const hosts = rulesIn(written).flatMap((rule) => {
+    const { hostname, service } = rule;
+    const url = typeof hostname === 'string' && !hostname.includes('*') ? baseUrl(`https://${hostname}`) : undefined;
+    return url === undefined ? [] : [{ url, isOurs: leadsTo(service, port) }];
+  });
+  const host = hosts.find(({ isOurs }) => isOurs) ?? hosts[0];
+  return host === undefined ? undefined : { kind: 'urls', urls: [host.url] };
+}
+
+interface Rule {
+  readonly hostname?: unknown;
+  readonly service?: unknown;
+}
+
+function rulesIn(config: unknown): readonly Rule[] {
+  if (typeof config !== 'string') return [];
+  const { ingress } = objectIn(config) ?? {};
+  return Array.isArray(ingress)
+    ? ingress.filter((rule): rule is Rule => typeof rule === 'object' && rule !== null)
+    : [];
+}
+
+function leadsTo(service: unknown, port: number): boolean {
+  if (typeof service !== 'string' || !URL.canParse(service)) return false;
+  const url = new URL(service);
+  return isLoopback(url.hostname) && url.port === String(port);
+}
+
+function errorIn(detail: string): CloudflaredFinding | undefined {
+  const said = excerpt(detail.trim(), maxShownLength);
+  if (/^Provided tunnel token is not valid/i.test(detail)) {
+    return { kind: 'failure', error: tokenRefused(said) };
+  }
+  if (/^Register tunnel error from server side\b.*\bunauthorized\b/i.test(detail)) {
+    return { kind: 'unauthorized', error: tokenRefused(said) };
+  }
+  if (!/^(?:failed to \w+|error unmarshaling) quick-?\s?tunnel/i.test(detail)) return undefined;
+  const error = /\b429\b|\b1015\b|too many requests/i.test(detail)
+    ? new ExposeError('tunnel_unavailable', `Cloudflare gives out no more quick tunnels at the moment: ${said}`, {
+        hints: ['try again in some minutes, or use another --tunnel'],
+      })
+    : new ExposeError('tunnel_unavailable', `Cloudflare gave no quick tunnel: ${said}`, {
+        hints: ['check that this machine reaches api.trycloudflare.com, or use another --tunnel'],
+      });
+  return { kind: 'failure', error };
+}
+
+function tokenRefused(said: string): ExposeError {
+  return new ExposeError('tunnel_rejected', `Cloudflare does not accept the tunnel's token: ${said}`, {
+    hints: ['copy the token of the tunnel anew from the Zero Trust dashboard into TUNNEL_TOKEN'],
+  });
+}

@@ -1,0 +1,104 @@
+import { ExposeError } from '../../../errors.ts';
+import { capabilities } from '../../capabilities.ts';
+import { createExternalProvider } from '../../external/external-provider.ts';
+import { isInstalled } from '../../external/is-installed.ts';
+import { startProcessRun, type ProcessRunOptions } from '../../external/process-run.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
+import { outputOf } from '../../external/tunnel-process.ts';
+import type { Machine } from '../../machine.ts';
+import type { TunnelProvider } from '../../provider.ts';
+import { addPort, prepareNamedTunnel } from './named-tunnel.ts';
+import { readDevtunnelLine, saysNotLoggedIn } from './output.ts';
+import { createPortBridge } from './port-bridge.ts';
+
+/** `devtunnel user show` looks into the system's key chain, which can take long; in milliseconds. */
+const loginTimeoutMs = 8000;
+
+const installHint =
+  'https://learn.microsoft.com/azure/developer/dev-tunnels/get-started tells how to install it; then run devtunnel user login';
+
+export interface DevtunnelOptions {
+  readonly machine: Machine;
+  /** ID of a tunnel that the user has made; a new one for this time only unless given. */
+  readonly name?: string | undefined;
+}
+
+/**
+ * Microsoft's dev tunnels through their program. Commands: https://learn.microsoft.com/azure/developer/dev-tunnels/cli-commands.
+ * @throws ExposeError `usage` for a name that cannot be one.
+ */
+export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): TunnelProvider {
+  if (name !== undefined && !/^[a-z0-9][a-z0-9-]{1,58}[a-z0-9](?:\.[a-z0-9]+)?$/.test(name)) {
+    throw new ExposeError('usage', `${JSON.stringify(name)} is not the ID of a dev tunnel`, {
+      hints: ['devtunnel list shows the IDs of yours'],
+    });
+  }
+
+  async function unusable(signal: AbortSignal): Promise<string | undefined> {
+    if (!(await isInstalled(machine, 'devtunnel'))) return 'devtunnel is not installed';
+    const shown = await outputOf(machine, 'devtunnel', ['user', 'show'], {
+      timeoutMs: loginTimeoutMs,
+      signal,
+    });
+    // Too slow to tell, which it sometimes is, is no reason.
+    if (shown === undefined) return undefined;
+    return shown.code !== 0 || saysNotLoggedIn(shown.stdout) ? 'devtunnel is not logged in' : undefined;
+  }
+
+  async function start(options: RunOptions): Promise<Run> {
+    if (!(await isInstalled(machine, 'devtunnel'))) {
+      throw new ExposeError('tunnel_not_installed', 'devtunnel is not installed', { hints: [installHint] });
+    }
+    if (name !== undefined) return await hostNamed(options, name);
+    return await host(options, ['host', '-p', String(options.port), '--allow-anonymous']);
+  }
+
+  let isToldOfAccess = false;
+
+  async function hostNamed(options: RunOptions, id: string): Promise<Run> {
+    const { port: listenerPort, signal, onWarning } = options;
+    const tunnel = await prepareNamedTunnel(machine, id, signal);
+    if (!tunnel.isOpen && !isToldOfAccess) {
+      isToldOfAccess = true;
+      onWarning(
+        `the dev tunnel ${id} asks visitors to log in: clients need a header X-Tunnel-Authorization, or open it to all with devtunnel access create ${id} --anonymous`,
+      );
+    }
+    const port = tunnel.port ?? listenerPort;
+    if (tunnel.port === undefined) await addPort(machine, id, port, signal);
+    const bridge = port === listenerPort ? undefined : await createPortBridge(port, listenerPort);
+    try {
+      const run = await host(options, ['host', id]);
+      const ended = run.ended.then(async (error) => {
+        await bridge?.close();
+        return error;
+      });
+      return {
+        publicUrls: run.publicUrls,
+        ended,
+        async close() {
+          await run.close();
+          await ended;
+        },
+      };
+    } catch (error) {
+      await bridge?.close();
+      throw error;
+    }
+  }
+
+  async function host(options: RunOptions, args: ProcessRunOptions['args']): Promise<Run> {
+    return await startProcessRun({
+      ...options,
+      machine,
+      program: 'devtunnel',
+      installHint,
+      file: 'devtunnel',
+      args,
+      saysReady: true,
+      read: readDevtunnelLine,
+    }).started;
+  }
+
+  return createExternalProvider({ machine, capabilities: capabilities.devtunnel, unusable, start });
+}

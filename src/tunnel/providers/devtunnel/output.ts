@@ -1,0 +1,80 @@
+import { ExposeError } from '../../../errors.ts';
+import { excerpt } from '../../../sanitize.ts';
+import { urlWithin, type LineReader } from '../../external/finding.ts';
+
+/** Where tunnels are: `<id>-<port>.<region>.devtunnels.ms`. */
+const hosts = ['devtunnels.ms'];
+
+/** Longest part of a line that is shown. */
+const maxShownLength = 200;
+
+export const loginHint = 'run devtunnel user login, or devtunnel user login -g for an account of GitHub';
+
+/**
+ * What a line of `devtunnel host` says. The program is closed source and its output is documented in part only:
+ * https://learn.microsoft.com/azure/developer/dev-tunnels/cli-commands (`Hosting port 3000 at …`), the get-started page of the
+ * Teams SDK (`Connect via browser`, `Inspect network activity`, `Ready to accept connections`), and the issues of
+ * microsoft/dev-tunnels (#400 for lost connections, #512 for errors of the service).
+ */
+export const readDevtunnelLine: LineReader = (line) => {
+  if (/^(?:Connect via browser:|Hosting port:? \d+ at )/.test(line)) return readUrls(line);
+  if (line.startsWith('Ready to accept connections for tunnel')) return { kind: 'ready' };
+  if (line.startsWith('Warning:'))
+    return { kind: 'warning', message: `devtunnel says: ${excerpt(line, maxShownLength)}` };
+  if (line.startsWith('Connection to host tunnel relay closed')) return readClosing(line);
+  const error = errorIn(line);
+  return error === undefined ? undefined : { kind: 'failure', error };
+};
+
+/** Of two forms of the same, the one without a port comes through every firewall; what inspects is on other lines. */
+function readUrls(line: string): ReturnType<LineReader> {
+  const urls = line
+    .split(/[\s,]+/)
+    .map((word) => urlWithin(word, hosts))
+    .filter((url) => url !== undefined && !/-inspect\./.test(url));
+  const best = urls.find((url) => new URL(url ?? '').port === '') ?? urls[0];
+  return best === undefined ? undefined : { kind: 'urls', urls: [best] };
+}
+
+/** It makes another connection by itself, except after somebody else has taken the tunnel: then it stays and does nothing. */
+function readClosing(line: string): ReturnType<LineReader> {
+  if (/\bAnother host\b/i.test(line)) {
+    return {
+      kind: 'failure',
+      error: new ExposeError('tunnel_rejected', 'another devtunnel host has taken over this tunnel', {
+        hints: ['end the other one, or use another --name'],
+      }),
+    };
+  }
+  return { kind: 'warning', message: 'devtunnel has lost its connection and makes another one' };
+}
+
+function errorIn(line: string): ExposeError | undefined {
+  const said = excerpt(line, maxShownLength);
+  if (saysNotLoggedIn(line) || /status code: Unauthorized\b/.test(line)) {
+    return new ExposeError('tunnel_rejected', 'devtunnel is not logged in', { hints: [loginHint] });
+  }
+  if (/^Error connecting host tunnel session\b/.test(line)) {
+    // The token of a session is renewed in vain now and then; a new process gets a new one.
+    return new ExposeError('tunnel_unavailable', `devtunnel could not connect: ${said}`);
+  }
+  if (/\bTunnel\b.*\bnot found\b|^Tunnel service error: Not Found/i.test(line)) {
+    return new ExposeError('tunnel_rejected', `there is no such tunnel: ${said}`, { hints: [createHint] });
+  }
+  if (/\b(?:limit|quota) exceeded\b|\bTooManyRequests\b/i.test(line)) {
+    return new ExposeError('tunnel_unavailable', `the account has no room for more: ${said}`, {
+      hints: ['devtunnel list shows your tunnels, devtunnel delete <id> removes one'],
+    });
+  }
+  if (/^Tunnel service (?:error|response status code):/.test(line)) {
+    return new ExposeError('tunnel_unavailable', `devtunnel says: ${said}`);
+  }
+  return undefined;
+}
+
+export const createHint = 'make it with devtunnel create <name> --allow-anonymous';
+
+/** Also what `devtunnel user show` prints, with an exit code of 0. */
+export function saysNotLoggedIn(text: string): boolean {
+  return /\bnot logged in\b|\blogin required\b|\blogin (?:token )?expired\b|\btoken (?:has )?expired\b/i.test(text);
+}

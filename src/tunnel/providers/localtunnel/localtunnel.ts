@@ -1,0 +1,100 @@
+import { ExposeError } from '../../../errors.ts';
+import { abortReason } from '../../abort.ts';
+import { capabilities } from '../../capabilities.ts';
+import { createExternalProvider } from '../../external/external-provider.ts';
+import { isKnownHost } from '../../external/is-known-host.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
+import type { Machine } from '../../machine.ts';
+import type { TunnelProvider } from '../../provider.ts';
+import { portOf, requestTunnel, type Grant } from './request-tunnel.ts';
+import { createSocketPool, type SocketPool } from './socket-pool.ts';
+
+/** What its public server takes as a name (localtunnel/server, server.js). */
+const namePattern = /^(?:[a-z0-9][a-z0-9-]{4,63}[a-z0-9]|[a-z0-9]{4,63})$/;
+
+export interface LocaltunnelOptions {
+  readonly machine: Machine;
+  readonly name?: string | undefined;
+  /** Base URL of the server. */
+  readonly server?: string | undefined;
+}
+
+/**
+ * The protocol of localtunnel, without its program: a server that gives a name and takes sockets for it.
+ * @throws ExposeError `usage` for a name that it would not take.
+ */
+export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelProvider {
+  const { machine, name } = options;
+  const server = new URL(options.server ?? 'https://localtunnel.me');
+  if (name !== undefined && !namePattern.test(name)) {
+    throw new ExposeError('usage', `localtunnel does not take ${JSON.stringify(name)} as a name`, {
+      hints: ['use 4 to 63 small letters and digits, with hyphens in between from 6 on'],
+    });
+  }
+  let isRestart = false;
+
+  async function start({ port: localPort, signal }: RunOptions): Promise<Run> {
+    const grant = await requestTunnel({ server, name, machine, signal });
+    if (name !== undefined && grant.id !== name) throw taken(name, isRestart);
+    const pool = createSocketPool({
+      ...whereTo(grant, server, machine),
+      localPort,
+      size: grant.sockets,
+      clock: machine.clock,
+    });
+    await untilOpen(pool, grant, server, signal);
+    isRestart = true;
+    return {
+      publicUrls: [grant.url],
+      ended: pool.ended.then(
+        (why) => new ExposeError('tunnel_unavailable', `${server.host} takes no connections any more: ${why}`),
+      ),
+      close: pool.close,
+    };
+  }
+
+  return createExternalProvider({
+    machine,
+    capabilities: capabilities.localtunnel,
+    async unusable(signal) {
+      const isKnown = await isKnownHost(machine, { host: server.hostname, port: portOf(server), signal });
+      return isKnown ? undefined : `${server.hostname} cannot be resolved`;
+    },
+    start,
+  });
+}
+
+/** Where the server is, the user may have said; its ports for sockets, whose numbers nobody can know before, are there too. */
+function whereTo(
+  { port, address }: Grant,
+  server: URL,
+  { overrides }: Machine,
+): Pick<Parameters<typeof createSocketPool>[0], 'host' | 'port' | 'lookup'> {
+  const [given] = overrides.find(server.hostname, portOf(server)) ?? [];
+  return { host: address ?? given ?? server.hostname, port, lookup: overrides.lookupFor(port) };
+}
+
+async function untilOpen(pool: SocketPool, { port }: Grant, server: URL, signal: AbortSignal): Promise<void> {
+  const onAbort = (): void => void pool.close();
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  const outcome = await pool.opened;
+  signal.removeEventListener('abort', onAbort);
+  if (signal.aborted) {
+    await pool.close();
+    throw abortReason(signal);
+  }
+  if (outcome === 'open') return;
+  throw new ExposeError('tunnel_unreachable', `could not connect to ${server.hostname}:${port}: ${outcome.why}`, {
+    hints: ['many networks let no connections out to such high ports: use another --tunnel'],
+  });
+}
+
+/** Whoever asks for a name that is taken is silently given another one. Our own lost connection may still have it. */
+function taken(name: string, isRestart: boolean): ExposeError {
+  return isRestart
+    ? new ExposeError('tunnel_unavailable', `the name ${name} is not free at localtunnel yet`)
+    : new ExposeError('tunnel_rejected', `somebody else has the name ${name} at localtunnel`, {
+        hints: ['choose another --name, or leave it away'],
+      });
+}

@@ -1,0 +1,9 @@
+/**
+ * An optional peer that is not installed while this package is built (docs/decisions/dependencies.md). It is written in CommonJS.
+ */
+declare module '@ngrok/ngrok' {
+  import type { NgrokSdk } from './sdk.ts';
+
+  const sdk: NgrokSdk;
+  export = sdk;
+}

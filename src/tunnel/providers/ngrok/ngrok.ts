@@ -1,0 +1,155 @@
+import { sleep } from '../../../clock.ts';
+import { ExposeError } from '../../../errors.ts';
+import { capabilities } from '../../capabilities.ts';
+import { createExternalProvider } from '../../external/external-provider.ts';
+import { isInstalled } from '../../external/is-installed.ts';
+import { getLocalJson } from '../../external/local-json.ts';
+import { startProcessRun, type StartingRun } from '../../external/process-run.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
+import type { Machine } from '../../machine.ts';
+import type { TunnelProvider } from '../../provider.ts';
+import { readNgrokLine, readTunnels, type NgrokFinding } from './log.ts';
+import { loadNgrokSdk, startNgrokSdkRun, type NgrokSdk } from './sdk.ts';
+import { findNgrokToken } from './token.ts';
+
+/** Between two looks at its API, in milliseconds. */
+const pollMs = 250;
+
+const installHints = [
+  'https://ngrok.com/download tells how to install it; npm install @ngrok/ngrok does as well',
+] as const;
+const noToken = 'ngrok has no token: run ngrok config add-authtoken, or set NGROK_AUTHTOKEN';
+
+export interface NgrokOptions {
+  readonly machine: Machine;
+  /** The URL to ask for: one of the account's domains. */
+  readonly publicUrl?: string | undefined;
+  /** Default: the package `@ngrok/ngrok`, where it is installed. */
+  readonly loadSdk?: () => Promise<NgrokSdk | undefined>;
+}
+
+/**
+ * A tunnel of ngrok's: through its agent where that is installed, else through its SDK, an optional peer dependency that is
+ * loaded only then. Options of `ngrok http` and its environment: https://ngrok.com/docs/agent/cli and …/agent/config.
+ */
+export function createNgrokProvider({ machine, publicUrl, loadSdk = loadNgrokSdk }: NgrokOptions): TunnelProvider {
+  async function unusable(): Promise<string | undefined> {
+    const isThere = (await isInstalled(machine, 'ngrok')) || (await loadSdk()) !== undefined;
+    if (!isThere) return 'ngrok is not installed';
+    return (await findNgrokToken(machine)) === undefined ? noToken : undefined;
+  }
+
+  async function start(options: RunOptions): Promise<Run> {
+    if (await isInstalled(machine, 'ngrok')) return await startAgent(options, machine, publicUrl);
+    const sdk = await loadSdk();
+    if (sdk === undefined) {
+      throw new ExposeError('tunnel_not_installed', 'ngrok is not installed', { hints: installHints });
+    }
+    const token = await findNgrokToken(machine);
+    if (token === undefined) {
+      throw new ExposeError('tunnel_rejected', 'ngrok has no token', {
+        hints: ['run ngrok config add-authtoken, or set NGROK_AUTHTOKEN'],
+      });
+    }
+    return await startNgrokSdkRun({ ...options, sdk, clock: machine.clock, token, publicUrl });
+  }
+
+  return createExternalProvider({ machine, capabilities: capabilities.ngrok, unusable, start });
+}
+
+async function startAgent(options: RunOptions, machine: Machine, publicUrl: string | undefined): Promise<Run> {
+  const { port } = options;
+  const stop = new AbortController();
+  let isConnected: boolean | undefined;
+  let isUp = false;
+  const said = new Set<string>();
+
+  function take(finding: NgrokFinding | undefined): void {
+    switch (finding?.kind) {
+      case undefined:
+        return;
+      case 'web service':
+        void watchTunnels({ address: finding.address, port, machine, signal: stop.signal, starting });
+        return;
+      case 'connected':
+        isConnected = true;
+        return;
+      case 'disconnected':
+        // It says so at every try; one sentence is enough.
+        if (isConnected === false) return;
+        isConnected = false;
+        options.onWarning(
+          isUp
+            ? `ngrok has lost its connection and makes another one: ${finding.reason}`
+            : `ngrok does not reach its service and keeps trying: ${finding.reason}`,
+        );
+        return;
+      case 'warning':
+        // Of single requests, which may be many.
+        if (said.has(finding.message)) return;
+        said.add(finding.message);
+        starting.take(finding);
+        return;
+      case 'urls':
+      case 'ready':
+      case 'expiry':
+      case 'failure':
+        starting.take(finding);
+    }
+  }
+
+  const starting: StartingRun = startProcessRun({
+    ...options,
+    machine,
+    program: 'ngrok',
+    installHint: installHints[0],
+    file: 'ngrok',
+    args: [
+      'http',
+      `127.0.0.1:${port}`,
+      ...(publicUrl === undefined ? [] : ['--url', publicUrl]),
+      '--log',
+      'stdout',
+      '--log-format',
+      'json',
+      '--log-level',
+      'info',
+    ],
+    // The token among them, where `ps` does not show it.
+    passedOn: ['NGROK_*'],
+    read(line) {
+      take(readNgrokLine(line, port));
+      return undefined;
+    },
+  });
+  try {
+    const run = await starting.started;
+    isUp = true;
+    return run;
+  } finally {
+    stop.abort();
+  }
+}
+
+interface WatchTunnelsOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly machine: Machine;
+  /** Ends the watch. */
+  readonly signal: AbortSignal;
+  readonly starting: StartingRun;
+}
+
+/** Asks the agent's API for the URL, until it is known. */
+async function watchTunnels({ address, port, machine, signal, starting }: WatchTunnelsOptions): Promise<void> {
+  // Whatever stands in the log, only this machine is asked.
+  if (!/^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address)) return;
+  while (!signal.aborted) {
+    // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
+    const answer = await getLocalJson(`http://${address}/api/tunnels`, signal);
+    const finding = answer === undefined ? undefined : readTunnels(answer.body, port);
+    if (finding !== undefined && !signal.aborted) starting.take(finding);
+    // oxlint-disable-next-line no-await-in-loop
+    await sleep(machine.clock, pollMs, signal);
+  }
+}

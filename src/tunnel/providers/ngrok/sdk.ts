@@ -1,0 +1,124 @@
+import { createDeferred } from '../../../deferred.ts';
+import { ExposeError, messageOf } from '../../../errors.ts';
+import { abortReason } from '../../abort.ts';
+import { baseUrl } from '../../external/finding.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
+import type { Machine } from '../../machine.ts';
+import { errorNumberIn, firstSentence, ngrokError } from './errors.ts';
+
+/** How long it may take until it has a URL, in milliseconds; it tries for ever by itself. */
+const startTimeoutMs = 30_000;
+
+/** As much of the package `@ngrok/ngrok` 1.x as is used (its index.d.ts). */
+export interface NgrokSdk {
+  forward(options: NgrokForwardOptions): Promise<NgrokListener>;
+}
+
+export interface NgrokForwardOptions {
+  readonly addr: string;
+  readonly authtoken: string;
+  readonly domain?: string;
+  /** `closed` when the connection is lost, `connected` when there is one again: it reconnects by itself. */
+  readonly onStatusChange?: (status: string) => void;
+}
+
+export interface NgrokListener {
+  url(): string | null;
+  close(): Promise<void>;
+}
+
+/** Loads the package where the user has installed it. Undefined where they have not, or where it does not run here. */
+export async function loadNgrokSdk(): Promise<NgrokSdk | undefined> {
+  try {
+    const { default: sdk } = await import('@ngrok/ngrok');
+    return typeof sdk.forward === 'function' ? sdk : undefined;
+  } catch {
+    // No such package, or no prebuilt addon for this system.
+    return undefined;
+  }
+}
+
+export interface NgrokSdkRunOptions extends RunOptions {
+  readonly sdk: NgrokSdk;
+  readonly clock: Machine['clock'];
+  readonly token: string;
+  readonly publicUrl?: string | undefined;
+}
+
+/** A tunnel of ngrok's within this process. As `StartRun`. */
+export async function startNgrokSdkRun(options: NgrokSdkRunOptions): Promise<Run> {
+  const { sdk, clock, token, port, publicUrl, signal, onWarning } = options;
+  const { promise: ended, resolve: resolveEnded } = createDeferred<ExposeError>();
+  let isOver = false;
+  let isConnected = true;
+  signal.throwIfAborted();
+
+  function takeStatus(status: string): void {
+    const wasConnected = isConnected;
+    isConnected = status !== 'closed';
+    if (!isOver && wasConnected && !isConnected) onWarning('ngrok has lost its connection and makes another one');
+  }
+
+  const opening = sdk.forward({
+    addr: `127.0.0.1:${port}`,
+    authtoken: token,
+    ...(publicUrl === undefined ? {} : { domain: new URL(publicUrl).host }),
+    onStatusChange: takeStatus,
+  });
+  const listener = await orNotWanted(opening, clock, signal);
+  const url = baseUrl(listener.url() ?? '');
+  if (url === undefined) {
+    await listener.close();
+    throw new ExposeError('tunnel_unavailable', 'ngrok gave a tunnel without a URL');
+  }
+
+  let closing: Promise<void> | undefined;
+  async function end(): Promise<void> {
+    isOver = true;
+    await listener.close().catch(() => {});
+    resolveEnded(new ExposeError('tunnel_unavailable', 'the tunnel of ngrok was closed'));
+  }
+
+  return {
+    publicUrls: [url],
+    ended,
+    close: () => {
+      closing ??= end();
+      return closing;
+    },
+  };
+}
+
+/** It cannot be called off: what comes too late is closed when it comes. */
+async function orNotWanted(
+  opening: Promise<NgrokListener>,
+  clock: Machine['clock'],
+  signal: AbortSignal,
+): Promise<NgrokListener> {
+  const { promise: notWanted, reject } = createDeferred<never>();
+  const onAbort = (): void => reject(abortReason(signal));
+  const callOffImpatience = clock.after(startTimeoutMs, () => {
+    reject(new ExposeError('tunnel_unreachable', `ngrok had no URL after ${startTimeoutMs / 1000} s`));
+  });
+  signal.addEventListener('abort', onAbort, { once: true });
+  const opened = opening.catch((error: unknown) => {
+    throw sdkError(error);
+  });
+  try {
+    return await Promise.race([opened, notWanted]);
+  } catch (error) {
+    void opened.then(async (late) => await late.close()).catch(() => {});
+    throw error;
+  } finally {
+    callOffImpatience();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The code stands at the end of the message, and in a property of its own as well. */
+function sdkError(error: unknown): ExposeError {
+  const text = messageOf(error);
+  const number = errorNumberIn(text);
+  if (number !== undefined) return ngrokError(number, text);
+  return new ExposeError('tunnel_unavailable', `ngrok made no tunnel: ${firstSentence(text)}`);
+}

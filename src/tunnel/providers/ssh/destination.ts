@@ -1,0 +1,44 @@
+import { isIP } from 'node:net';
+
+import { ExposeError } from '../../../errors.ts';
+
+/** A server that speaks SSH, as far as the user has said. */
+export interface Destination {
+  readonly user?: string;
+  /** A name, an address without brackets, or what the user's configuration of ssh calls it. */
+  readonly host: string;
+  readonly port?: number;
+}
+
+/**
+ * Reads `[user@]host[:port]`; an IPv6 address with a port stands in brackets.
+ * @throws ExposeError `usage`.
+ */
+export function parseDestination(text: string): Destination {
+  const at = text.lastIndexOf('@');
+  const user = at === -1 ? undefined : text.slice(0, at);
+  const rest = text.slice(at + 1);
+  const [, address, named, portText] =
+    /^(?:\[([^\]]+)\]|([a-z0-9_][a-z0-9_.-]*))(?::(\d{1,5}))?$/i.exec(rest) ?? (isIP(rest) === 6 ? ['', rest] : []);
+  const host = address ?? named;
+  const port = portText === undefined ? undefined : Number(portText);
+  const isAddress = address === undefined || isIP(address) === 6;
+  // What begins with a hyphen would be an option to ssh.
+  const isUser = user === undefined || /^[^\s-]\S*$/.test(user);
+  if (host === undefined || !isAddress || !isUser || (port !== undefined && (port < 1 || port > 65_535))) {
+    throw new ExposeError('usage', `${JSON.stringify(text)} names no SSH server`, {
+      hints: ['write [user@]host[:port], for example --ssh me@server.example:2222'],
+    });
+  }
+  return { host, ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port }) };
+}
+
+/** `host`, or `host:port` where it is not the usual one: for sentences. */
+export function wordsForServer({ host, port = 22 }: Destination): string {
+  return port === 22 ? host : `${bracketed(host)}:${port}`;
+}
+
+/** As a host stands in a URL. */
+export function bracketed(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host;
+}

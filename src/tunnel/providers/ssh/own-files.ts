@@ -1,0 +1,100 @@
+import { appendFileSync, existsSync, linkSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { ExposeError, messageOf } from '../../../errors.ts';
+import { configFolder, makeFolder } from '../../config-folder.ts';
+import { outputOf } from '../../external/tunnel-process.ts';
+import type { Machine } from '../../machine.ts';
+
+/** The files of ours that ssh works with, in the place of the user's. */
+export interface OwnFiles {
+  readonly knownHostsFile: string;
+  /** A private key without a passphrase; undefined unless it was asked for. */
+  readonly keyFile: string | undefined;
+  /** Removes what is not for the next time. */
+  close(): void;
+}
+
+export interface OwnFilesOptions {
+  readonly machine: Pick<Machine, 'env'>;
+  readonly needsKey: boolean;
+  readonly onWarning: (message: string) => void;
+}
+
+/**
+ * Keeps them in the user's configuration folder; where nothing can be kept, for one run, and says so.
+ * @throws ExposeError `tunnel_not_installed` without ssh-keygen, `tunnel_unavailable` for a key that others can read.
+ */
+export async function openOwnFiles({ machine, needsKey, onWarning }: OwnFilesOptions): Promise<OwnFiles> {
+  try {
+    return { ...(await openIn(configFolder(machine.env), machine, needsKey)), close() {} };
+  } catch (error) {
+    if (error instanceof ExposeError) throw error;
+    onWarning(`what ssh has to remember cannot be kept: ${messageOf(error)}`);
+  }
+  const folder = mkdtempSync(path.join(tmpdir(), 'mcp-expose-ssh-'));
+  const close = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    return { ...(await openIn(folder, machine, needsKey)), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function openIn(
+  folder: string,
+  machine: Pick<Machine, 'env'>,
+  needsKey: boolean,
+): Promise<Omit<OwnFiles, 'close'>> {
+  makeFolder(folder);
+  const knownHostsFile = path.join(folder, 'known_hosts');
+  appendFileSync(knownHostsFile, '', { mode: 0o600 });
+  const keyFile = path.join(folder, 'id_ed25519');
+  if (needsKey) await openKey(keyFile, machine);
+  return { knownHostsFile, keyFile: needsKey ? keyFile : undefined };
+}
+
+/** Made beside and linked, so that of two processes that start at once both take the same. */
+async function openKey(keyFile: string, machine: Pick<Machine, 'env'>): Promise<void> {
+  if (existsSync(keyFile)) {
+    refuseReadable(keyFile);
+    return;
+  }
+  const draft = mkdtempSync(path.join(path.dirname(keyFile), '.new-key-'));
+  try {
+    const made = path.join(draft, 'key');
+    const args = ['-q', '-t', 'ed25519', '-N', '', '-C', 'mcp-expose', '-f', made];
+    const result = await outputOf(machine, 'ssh-keygen', args);
+    if (result?.code !== 0) {
+      throw new ExposeError('tunnel_not_installed', 'ssh-keygen, which comes with ssh, made no key', {
+        hints: ['install the whole of OpenSSH’s client, or name a key with --ssh-key'],
+      });
+    }
+    linkUnlessThere(`${made}.pub`, `${keyFile}.pub`);
+    linkUnlessThere(made, keyFile);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+function linkUnlessThere(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (!existsSync(to)) throw error;
+  }
+}
+
+/**
+ * What ssh would only warn of, and then go on without the key.
+ * @throws ExposeError `tunnel_unavailable`.
+ */
+export function refuseReadable(keyFile: string): void {
+  // Windows has no such bits; there the folder's own access list protects the file.
+  if (process.platform === 'win32' || (statSync(keyFile).mode & 0o077) === 0) return;
+  throw new ExposeError('tunnel_unavailable', `the SSH key ${keyFile} can be read by other users`, {
+    hints: [`make it yours alone: chmod 600 '${keyFile}'`],
+  });
+}

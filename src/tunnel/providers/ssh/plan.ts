@@ -1,0 +1,104 @@
+import { statSync } from 'node:fs';
+
+import { ExposeError } from '../../../errors.ts';
+import type { Machine } from '../../machine.ts';
+import { parseDestination, type Destination } from './destination.ts';
+import { refuseReadable } from './own-files.ts';
+import { serviceAt, serviceNamed, type SshService, type SshServiceName } from './services.ts';
+
+export interface SshProviderOptions {
+  readonly machine: Machine;
+  readonly service: SshServiceName;
+  /** `[user@]host[:port]`, in the place of where the service is. */
+  readonly destination?: string | undefined;
+  /** A private key to show, and no other. */
+  readonly keyFile?: string | undefined;
+  /** `[bind:]port` to listen on there, in the place of what the service wants. */
+  readonly remote?: string | undefined;
+  /** The name to ask for. */
+  readonly name?: string | undefined;
+  /** What the world calls the tunnel; then nothing that the server says is taken for its URL. */
+  readonly publicUrl?: string | undefined;
+}
+
+/** Whom to call, and what to ask for. */
+export interface SshPlan extends Destination {
+  readonly machine: Machine;
+  readonly service: SshService;
+  readonly remote: string;
+  readonly keyFile: string | undefined;
+  readonly name: string | undefined;
+  readonly publicUrl: string | undefined;
+  /** Is the user name, where it is given. */
+  readonly pinggyToken: string | undefined;
+}
+
+/** @throws ExposeError `usage` for what does not go together or cannot be; `tunnel_unavailable` for a key that others can read. */
+export function planSsh(options: SshProviderOptions): SshPlan {
+  const { machine, destination, keyFile, name, publicUrl } = options;
+  const wanted = destination === undefined ? undefined : parseDestination(destination);
+  const serviceName = options.service === 'ssh' ? (serviceAt(wanted?.host ?? '') ?? 'ssh') : options.service;
+  const token = serviceName === 'pinggy' ? pinggyToken(machine) : undefined;
+  const service = serviceNamed(serviceName, token !== undefined);
+  const host = wanted?.host ?? service.host;
+  if (host === undefined) {
+    throw new ExposeError('usage', `--tunnel ${service.name} does not say which server to use`, {
+      hints: ['name it with --ssh [user@]host[:port]'],
+    });
+  }
+  if (name !== undefined) refuseName(service, name);
+  if (keyFile !== undefined) refuseKey(keyFile);
+  const port = wanted?.port ?? service.port;
+  const user = wanted?.user ?? service.user;
+  return {
+    machine,
+    service,
+    host,
+    ...(port === undefined ? {} : { port }),
+    ...(user === undefined ? {} : { user }),
+    remote: remoteFor(service, options),
+    keyFile,
+    name,
+    publicUrl,
+    pinggyToken: wanted?.user === undefined ? token : undefined,
+  };
+}
+
+function remoteFor(service: SshService, { remote, name, publicUrl }: SshProviderOptions): string {
+  // What gives a server of one's own another URL stands there itself, in front of it.
+  const port = remote ?? (service.name === 'ssh' && publicUrl !== undefined ? '0' : service.remote);
+  // A name goes where an address would.
+  return name === undefined || port.includes(':') ? port : `${name}:${port}`;
+}
+
+function refuseName({ name: service, takesName }: SshService, name: string): void {
+  if (!takesName) {
+    throw new ExposeError('usage', `${service} cannot be asked for a name`, {
+      hints: ['leave --name away, or use --tunnel serveo, sish or localtunnel'],
+    });
+  }
+  if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
+    throw new ExposeError('usage', `${JSON.stringify(name)} cannot be the name of a host`, {
+      hints: ['use letters, digits and hyphens'],
+    });
+  }
+}
+
+function refuseKey(keyFile: string): void {
+  if (statSync(keyFile, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new ExposeError('usage', `there is no SSH key ${keyFile}`, {
+      hints: ['--ssh-key names the file of a private key, such as ~/.ssh/id_ed25519'],
+    });
+  }
+  refuseReadable(keyFile);
+}
+
+function pinggyToken({ env }: Machine): string | undefined {
+  const token = env['PINGGY_TOKEN'] ?? '';
+  if (token === '') return undefined;
+  // It goes into a configuration, where a line break would begin another option.
+  if (/^[\w.~-]+$/.test(token)) return token;
+  throw new ExposeError('usage', 'what PINGGY_TOKEN holds is no token of Pinggy', {
+    hints: ['copy it from https://dashboard.pinggy.io, without what stands behind a +'],
+  });
+}

@@ -1,0 +1,141 @@
+import { ExposeError } from '../../../errors.ts';
+import { excerpt } from '../../../sanitize.ts';
+import { baseUrl, urlWithin, type Finding } from '../../external/finding.ts';
+import type { OutputName } from '../../external/tunnel-process.ts';
+
+/** Longest part of what a server says that is shown. */
+const maxShownLength = 160;
+
+/**
+ * localhost.run with `--output json`: an object a line, of which `tcpip-forward` names the host. It comes again with another
+ * one on the same connection (localhost.run/docs/forever-free: free names change regularly).
+ */
+export function readLocalhostRunLine(line: string): Finding | undefined {
+  const { event, authz_code: code, address, message } = objectIn(line);
+  if (event !== 'tcpip-forward') return undefined;
+  if (typeof code === 'string' && code !== 'OK') {
+    const said = excerpt(typeof message === 'string' && message !== '' ? message : code, maxShownLength);
+    return {
+      kind: 'failure',
+      error: new ExposeError('tunnel_rejected', `localhost.run gives no tunnel: ${said}`, {
+        hints: ['see https://localhost.run/docs for what is free, or use another --tunnel'],
+      }),
+    };
+  }
+  return found(typeof address === 'string' ? baseUrl(`https://${address}`) : undefined);
+}
+
+/** `Forwarding HTTP traffic from https://….serveousercontent.com` (serveo.net); its other lines hold other links. */
+export function readServeoLine(line: string): Finding | undefined {
+  const [, rest = ''] = /\bForwarding HTTP traffic from (.*)$/.exec(line) ?? [];
+  return found(urlBelow(rest, ['serveousercontent.com', 'serveo.net']));
+}
+
+/** `1: https://<26 letters and digits>.srv.us/, https://user.gh.srv.us/` (srv.us): the name by key, then that by account. */
+export function readSrvUsLine(line: string): Finding | undefined {
+  const [, rest = ''] = /^\d+: (https:.*)$/.exec(line) ?? [];
+  const urls = rest.split(/,\s*/).flatMap((part) => urlBelow(part, ['srv.us']) ?? []);
+  return urls.length === 0 ? undefined : { kind: 'urls', urls };
+}
+
+/** Below these names Pinggy has tunnels (pinggy.io/docs); a token may have a name elsewhere, which the user then says. */
+const pinggyNames = [
+  'pinggy-free.link',
+  'free.pinggy.net',
+  'free.pinggy.link',
+  'free.pinggy.online',
+  'a.pinggy.io',
+  'pinggy.link',
+  'pinggy.online',
+];
+
+/** Pinggy's text: links to its own pages, how long the tunnel will last, and the URLs, that with http first. */
+export function readPinggyLine(line: string): Finding | undefined {
+  const [, count, unit] = /\bexpires? in (\d+) (minute|hour)s?\b/i.exec(line) ?? [];
+  if (count !== undefined) {
+    return { kind: 'expiry', inMs: Number(count) * (unit?.toLowerCase() === 'hour' ? 60 : 1) * 60_000 };
+  }
+  return found(urlBelow(line, pinggyNames));
+}
+
+/** What Pinggy says where the token's one tunnel is there already; `+force` in the user name takes its place. */
+export function isPinggyTaken(line: string): boolean {
+  return /tunnel with the same token\b.*\balready active/i.test(line);
+}
+
+/**
+ * `HTTP: http://sub.host` and `HTTPS: https://sub.host[:port]` (sish, sshmuxer/httphandler.go). The line of its console has
+ * a link with a credential, which is read nowhere.
+ */
+export function readSishLine(line: string): Finding | undefined {
+  const [, url = ''] = /^HTTPS?:\s*(https?:\/\/\S+)$/.exec(line) ?? [];
+  return found(baseUrl(url));
+}
+
+/** What the lines of a server without a dialect, and of ssh itself at LogLevel DEBUG1, say. */
+export type PlainFinding =
+  | Finding
+  /** The server listens; on this port, where it was to choose one. */
+  | { readonly kind: 'forwarded'; readonly port?: number }
+  /** The server has ended the session, or gives none; the connection lives without one, if it is asked for like that. */
+  | { readonly kind: 'session over' };
+
+/**
+ * OpenSSH: clientloop.c and ssh.c, ssh_confirm_remote_forward. Only its standard output holds words of the server: banners
+ * come by the other, and are full of links.
+ */
+export function readPlainLine(line: string, output: OutputName): PlainFinding | undefined {
+  if (output === 'stdout') return found(anyUrl(line));
+  const allocated = /^Allocated port (\d+) for remote forward to /.exec(line)?.[1];
+  if (allocated !== undefined) return { kind: 'forwarded', port: Number(allocated) };
+  if (line.startsWith('debug1: remote forward success for: listen ')) return { kind: 'forwarded' };
+  if (/^debug1: Exit status \d+$|^(?:exec|shell) request failed on channel \d+$|^channel 0: open failed: /.test(line)) {
+    return { kind: 'session over' };
+  }
+  return undefined;
+}
+
+export function isDebugLine(line: string): boolean {
+  return /^debug\d: /.test(line);
+}
+
+/** The better of what is known and what is said now: of two URLs of one host that with https. */
+export function betterUrls(known: readonly string[], now: readonly string[]): readonly string[] {
+  const [was = '', is = ''] = [known[0], now[0]];
+  const isStepBack = was.startsWith('https:') && is.startsWith('http:') && hostOf(was) === hostOf(is);
+  return isStepBack ? known : now;
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname;
+}
+
+function found(url: string | undefined): Finding | undefined {
+  return url === undefined ? undefined : { kind: 'urls', urls: [url] };
+}
+
+/** As `urlWithin`, but neither the names themselves nor the pages of their owners. */
+function urlBelow(line: string, names: readonly string[]): string | undefined {
+  const url = urlWithin(line, names);
+  if (url === undefined) return undefined;
+  const host = hostOf(url);
+  return names.includes(host) || ownerPages.has(host.split('.')[0] ?? '') ? undefined : url;
+}
+
+const ownerPages: ReadonlySet<string> = new Set(['www', 'dashboard', 'console', 'docs', 'api']);
+
+function anyUrl(line: string): string | undefined {
+  const urls = [...line.matchAll(/https?:\/\/[^\s"'<>|,;)\]]*(?:\][^\s"'<>|,;)\]]*)?/g)].flatMap(
+    ([candidate]) => baseUrl(candidate.replace(/[.:/]+$/, '')) ?? [],
+  );
+  return urls.find((url) => url.startsWith('https:')) ?? urls[0];
+}
+
+function objectIn(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,42 @@
+import { trustNotice } from '../../capabilities.ts';
+import { createExternalProvider } from '../../external/external-provider.ts';
+import { isInstalled } from '../../external/is-installed.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
+import type { TunnelProvider } from '../../provider.ts';
+import { createPlainStart } from './plain-run.ts';
+import { planSsh, type SshPlan, type SshProviderOptions } from './plan.ts';
+import { startServiceRun } from './service-run.ts';
+
+/**
+ * Tunnels by the remote forwarding of ssh (RFC 4254, 7.1): to a service that is made for it, or to any server.
+ * @throws ExposeError `usage` for settings that do not go together; `tunnel_unavailable` for a key that others can read.
+ */
+export function createSshProvider(options: SshProviderOptions): TunnelProvider {
+  const plan = planSsh(options);
+  const { machine, service } = plan;
+  const startPlain = service.read === undefined ? createPlainStart(plan) : undefined;
+  let isRestart = false;
+
+  async function start(run: RunOptions): Promise<Run> {
+    const begun = await (startPlain?.(run, isRestart) ?? startServiceRun(plan, run, isRestart));
+    isRestart = true;
+    return begun;
+  }
+
+  return createExternalProvider({
+    machine,
+    capabilities: service.capabilities,
+    notice: noticeFor(plan),
+    // Whether its name resolves is for ssh to say: it may be known to its configuration alone.
+    unusable: async () => ((await isInstalled(machine, 'ssh')) ? undefined : 'ssh is not installed'),
+    start,
+  });
+}
+
+function noticeFor({ service, host, publicUrl }: SshPlan): string {
+  if (service.read !== undefined) return trustNotice(service.capabilities);
+  const trust = `whoever runs ${host} carries the traffic and can read it, the token included`;
+  return publicUrl?.startsWith('https:') === true
+    ? trust
+    : `${trust}; unless its URL begins with https, it is not encrypted between ${host} and the client either`;
+}

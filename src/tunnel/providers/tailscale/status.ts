@@ -1,0 +1,81 @@
+import type { Machine } from '../../machine.ts';
+import { outputOf } from '../../external/tunnel-process.ts';
+
+/** What `tailscale status --json` says of this machine (ipn/ipnstate/ipnstate.go). */
+export interface TailscaleStatus {
+  /** `Running`, `Stopped`, `NeedsLogin`, `NeedsMachineAuth`, …; undefined when its daemon does not answer. */
+  readonly state: string | undefined;
+  /** Name of this machine in its tailnet, without the dot at its end. */
+  readonly host: string | undefined;
+  /** Whether the tailnet's policy lets this machine use Funnel. */
+  readonly mayFunnel: boolean;
+}
+
+export async function askTailscaleStatus(machine: Pick<Machine, 'env'>, signal: AbortSignal): Promise<TailscaleStatus> {
+  return readTailscaleStatus(await jsonOf(machine, ['status', '--json', '--peers=false'], signal));
+}
+
+export function readTailscaleStatus(status: Readonly<Record<string, unknown>>): TailscaleStatus {
+  const self = recordOf(status['Self']);
+  const name = self['DNSName'];
+  const list: unknown = self['Capabilities'];
+  // Older versions have only the list.
+  const capabilities = [...Object.keys(recordOf(self['CapMap'])), ...(Array.isArray(list) ? list.map(String) : [])];
+  return {
+    state: typeof status['BackendState'] === 'string' ? status['BackendState'] : undefined,
+    host: typeof name === 'string' && name !== '' ? name.replace(/\.$/, '').toLowerCase() : undefined,
+    mayFunnel: capabilities.some((capability) => /^(?:https:\/\/tailscale\.com\/cap\/)?funnel$/.test(capability)),
+  };
+}
+
+/** Why it cannot be used as it is, in a few words. */
+export function whyNotRunning({ state, host }: TailscaleStatus): string | undefined {
+  switch (state) {
+    case undefined:
+      return 'the tailscale daemon is not running';
+    case 'NeedsLogin':
+    case 'NoState':
+      return 'tailscale is logged out';
+    case 'NeedsMachineAuth':
+      return 'this machine is not yet approved in its tailnet';
+    case 'Running':
+      return host === undefined ? 'this machine has no name in its tailnet: MagicDNS is off' : undefined;
+    default:
+      return `tailscale is not running (${state.slice(0, maxStateLength)})`;
+  }
+}
+
+const maxStateLength = 30;
+
+/** Ports of this machine on which tailscale serves something already. */
+export async function askPortsInUse(machine: Pick<Machine, 'env'>, signal: AbortSignal): Promise<ReadonlySet<number>> {
+  return readPortsInUse(await jsonOf(machine, ['serve', 'status', '--json'], signal));
+}
+
+/**
+ * From the configuration that `tailscale serve status --json` and `funnel status --json` print alike (ipn/serve.go): what runs
+ * in the background stands at the top, what runs in the foreground below `Foreground`, by session.
+ */
+export function readPortsInUse(configuration: Readonly<Record<string, unknown>>): ReadonlySet<number> {
+  const parts = [configuration, ...Object.values(recordOf(configuration['Foreground'])).map(recordOf)];
+  const keys = parts.flatMap((part) => [...Object.keys(recordOf(part['TCP'])), ...Object.keys(recordOf(part['Web']))]);
+  // `443`, and `host:443`.
+  return new Set(keys.map((key) => Number(key.slice(key.lastIndexOf(':') + 1))));
+}
+
+async function jsonOf(
+  machine: Pick<Machine, 'env'>,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
+  const output = await outputOf(machine, 'tailscale', args, { signal });
+  try {
+    return recordOf(JSON.parse(output?.stdout ?? ''));
+  } catch {
+    return {};
+  }
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}

@@ -1,0 +1,118 @@
+import { ExposeError } from '../../../errors.ts';
+import { capabilities } from '../../capabilities.ts';
+import { createExternalProvider } from '../../external/external-provider.ts';
+import { isInstalled } from '../../external/is-installed.ts';
+import { startProcessRun } from '../../external/process-run.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
+import type { Machine } from '../../machine.ts';
+import type { TunnelProvider } from '../../provider.ts';
+import { createTailscaleReader, type Reach } from './output.ts';
+import { askPortsInUse, askTailscaleStatus, whyNotRunning } from './status.ts';
+
+/** The ports that Funnel is open on (https://tailscale.com/kb/1223/funnel), and good ones for the tailnet as well. */
+const ports = [443, 8443, 10_000];
+
+/** The daemon forgets a session that has ended soon, but not at once: tries before the URL is given up for another port. */
+const maxWaitsForPort = 3;
+
+const installHint = 'https://tailscale.com/download tells how to install it';
+
+export interface TailscaleOptions {
+  readonly machine: Machine;
+  /** `https://<this machine>.<tailnet>.ts.net[:port]`, for its port. */
+  readonly publicUrl?: string | undefined;
+  readonly reach: Reach;
+}
+
+/**
+ * Tailscale's own HTTPS server on this machine, open to the internet (Funnel) or to the tailnet (Serve). In the foreground, so
+ * that it ends with its process, whatever becomes of us. https://tailscale.com/kb/1311/tailscale-funnel, …/1242/tailscale-serve.
+ * @throws ExposeError `usage` for a URL at a port where Funnel is not to be had.
+ */
+export function createTailscaleProvider({ machine, publicUrl, reach }: TailscaleOptions): TunnelProvider {
+  const command = reach === 'internet' ? 'funnel' : 'serve';
+  const wish = publicUrl === undefined ? undefined : wishFrom(publicUrl, reach);
+  /** Of the life before: with the same port, the URL stays. */
+  let lastPort: number | undefined = wish?.port;
+  let waits = 0;
+
+  async function unusable(signal: AbortSignal): Promise<string | undefined> {
+    if (!(await isInstalled(machine, 'tailscale'))) return 'tailscale is not installed';
+    const status = await askTailscaleStatus(machine, signal);
+    const why = whyNotRunning(status);
+    if (why !== undefined) return why;
+    return reach === 'internet' && !status.mayFunnel ? 'the tailnet does not allow Funnel on this machine' : undefined;
+  }
+
+  async function start(options: RunOptions): Promise<Run> {
+    const { signal } = options;
+    if (!(await isInstalled(machine, 'tailscale'))) {
+      throw new ExposeError('tunnel_not_installed', 'tailscale is not installed', { hints: [installHint] });
+    }
+    const [status, inUse] = await Promise.all([askTailscaleStatus(machine, signal), askPortsInUse(machine, signal)]);
+    signal.throwIfAborted();
+    const { state, host } = status;
+    const why = whyNotRunning(status);
+    if (why !== undefined || host === undefined) {
+      const isLasting = state === 'NeedsLogin' || state === 'NeedsMachineAuth' || state === 'Running';
+      throw new ExposeError(isLasting ? 'tunnel_rejected' : 'tunnel_unavailable', why ?? 'tailscale has no name', {
+        hints: ['run tailscale up, and see tailscale status'],
+      });
+    }
+    if (wish !== undefined && wish.host !== host) {
+      throw new ExposeError('usage', `${publicUrl} is not at this machine, which tailscale calls ${host}`, {
+        hints: [`leave --public-url away, or give it https://${host}`],
+      });
+    }
+    const port = choosePort(inUse);
+    const starting = startProcessRun({
+      ...options,
+      machine,
+      program: 'tailscale',
+      installHint,
+      file: 'tailscale',
+      args: [command, '--yes', `--https=${port}`, `http://127.0.0.1:${options.port}`],
+      read: createTailscaleReader(reach, host),
+    });
+    const run = await starting.started;
+    lastPort = port;
+    waits = 0;
+    return run;
+  }
+
+  function choosePort(inUse: ReadonlySet<number>): number {
+    if (lastPort !== undefined && (wish !== undefined || waits < maxWaitsForPort)) {
+      if (!inUse.has(lastPort)) return lastPort;
+      waits++;
+      throw occupied([lastPort]);
+    }
+    const free = ports.find((port) => !inUse.has(port));
+    if (free === undefined) throw occupied(ports);
+    return free;
+  }
+
+  return createExternalProvider({
+    machine,
+    capabilities: reach === 'internet' ? capabilities.tailscale : capabilities.tailscaleServe,
+    unusable,
+    start,
+  });
+}
+
+function wishFrom(publicUrl: string, reach: Reach): { readonly host: string; readonly port: number } {
+  const { hostname, port, protocol } = new URL(publicUrl);
+  const wanted = port === '' ? 443 : Number(port);
+  if (protocol !== 'https:' || (reach === 'internet' && !ports.includes(wanted))) {
+    throw new ExposeError('usage', `Funnel cannot serve ${publicUrl}`, {
+      hints: [`it serves https at the ports ${ports.join(', ')}`],
+    });
+  }
+  return { host: hostname, port: wanted };
+}
+
+function occupied(taken: readonly number[]): ExposeError {
+  const which = taken.length === 1 ? `port ${taken[0]}` : `each of the ports ${taken.join(', ')}`;
+  return new ExposeError('tunnel_unavailable', `tailscale serves something else on ${which}`, {
+    hints: ['tailscale serve status shows what; tailscale serve --https=<port> off ends it'],
+  });
+}

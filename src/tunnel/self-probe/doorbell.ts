@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+
+import type { RequestHandler } from '../provider.ts';
+
+/** In which a request of ours says which one it is. */
+export const ringHeader = 'x-mcp-expose-probe';
+
+/** A request of ours that is on its way round. */
+export interface Ring {
+  /** Nobody else can know it. */
+  readonly nonce: string;
+  /** Whether it has come in at our end of the tunnel. */
+  hasArrived(): boolean;
+  /** Status of what was answered at our end; undefined as long as nothing was. */
+  answered(): number | undefined;
+  /** It is not waited for any more. */
+  forget(): void;
+}
+
+export type RingAnswer = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+) => void;
+
+/**
+ * Stands in front of the handler at our end of a tunnel and notices requests of our own that come back through it, which
+ * tells for certain that a public URL leads here, without showing the token to whatever answers there.
+ */
+export interface Doorbell {
+  readonly handler: RequestHandler;
+  /**
+   * Expects a request.
+   * @param answer takes the place of the handler's; for what is to be learnt of the way alone.
+   */
+  expect(answer?: RingAnswer): Ring;
+}
+
+interface ExpectedRing {
+  /** To the request, once it has arrived. */
+  response: ServerResponse | Http2ServerResponse | undefined;
+  readonly answer: RingAnswer | undefined;
+}
+
+export function createDoorbell(handler: RequestHandler): Doorbell {
+  const expected = new Map<string, ExpectedRing>();
+  return {
+    handler(request, response) {
+      const nonce = request.headers[ringHeader];
+      const ring = typeof nonce === 'string' ? expected.get(nonce) : undefined;
+      if (ring !== undefined) ring.response = response;
+      (ring?.answer ?? handler)(request, response);
+    },
+    expect(answer) {
+      const nonce = randomBytes(16).toString('hex');
+      const ring: ExpectedRing = { response: undefined, answer };
+      expected.set(nonce, ring);
+      return {
+        nonce,
+        hasArrived: () => ring.response !== undefined,
+        answered: () => (ring.response?.headersSent === true ? ring.response.statusCode : undefined),
+        forget: () => void expected.delete(nonce),
+      };
+    },
+  };
+}

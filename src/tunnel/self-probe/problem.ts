@@ -1,0 +1,71 @@
+import type { Capabilities } from '../capabilities.ts';
+
+/** What is wrong with the way through the public URL, from the first thing that a client would meet to the last. */
+export type Problem =
+  /** Its name has no address. */
+  | { readonly kind: 'no_dns' }
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  | { readonly kind: 'tls_error'; readonly reason: string }
+  /** The tunnel's other end answers, and says that there is nobody behind it. */
+  | { readonly kind: 'tunnel_dead'; readonly status: number }
+  /** A page that a person has to click away; clients get past it with the header of the provider, where there is one. */
+  | { readonly kind: 'interstitial'; readonly canBeSkipped: boolean }
+  | { readonly kind: 'wrong_service'; readonly status: number }
+  /** What arrives here is for another host than was asked for, and refused. */
+  | { readonly kind: 'host_changed' }
+  /** Who brings no token is let in all the same. */
+  | { readonly kind: 'guard_missing'; readonly status: number }
+  /** The token does not arrive. */
+  | { readonly kind: 'token_lost' }
+  | { readonly kind: 'upstream_dead'; readonly reason: string }
+  | { readonly kind: 'post_buffered' }
+  | { readonly kind: 'get_buffered' };
+
+/** Whether the tunnel itself may be to blame, so that a new connection may help. */
+export function mayPass({ kind }: Problem): boolean {
+  return kind === 'no_dns' || kind === 'unreachable' || kind === 'tunnel_dead';
+}
+
+/** Whether clients elsewhere could not use the URL at all. */
+export function isBlocking(problem: Problem): boolean {
+  if (problem.kind === 'interstitial') return !problem.canBeSkipped;
+  return problem.kind !== 'upstream_dead' && !isSlowing(problem);
+}
+
+/** Whether it works all the same, only late. */
+export function isSlowing({ kind }: Problem): boolean {
+  return kind === 'post_buffered' || kind === 'get_buffered';
+}
+
+/** One line for a person: what is wrong, and what to do about it. */
+export function wordsFor(problem: Problem, url: string, { interstitial }: Pick<Capabilities, 'interstitial'>): string {
+  const { host } = new URL(url);
+  switch (problem.kind) {
+    case 'no_dns':
+      return `${host} has no address yet: a new name can take a minute; if it lasts, check your resolver, or take another --tunnel`;
+    case 'unreachable':
+      return `${url} cannot be reached from here (${problem.reason}): check the network; where a router does not let you call your own public address, others may reach it all the same`;
+    case 'tls_error':
+      return `the certificate of ${host} is not trusted (${problem.reason}): clients will refuse it, too; for an authority of your own, set NODE_EXTRA_CA_CERTS`;
+    case 'tunnel_dead':
+      return `${host} answers with ${problem.status}, the tunnel has nobody at this end: it is dialled anew`;
+    case 'interstitial':
+      return interstitial === undefined || !problem.canBeSkipped
+        ? `a page for people stands in front of ${host}: MCP clients cannot click through it; take another --tunnel`
+        : `a page for people stands in front of ${host}: clients have to send the header ${interstitial.header}: ${interstitial.value}`;
+    case 'wrong_service':
+      return `what answers at ${url} (${problem.status}) is not this mcp-expose: check --public-url, and where the name leads; do not send the token there`;
+    case 'host_changed':
+      return `${host} hands requests on under another name than its own: let it pass the Host header as it is`;
+    case 'guard_missing':
+      return `${url} lets in who brings no token (${problem.status}): something on the way adds a credential, take that away`;
+    case 'token_lost':
+      return `the Authorization header does not get through ${host}: something on the way takes it out; let it pass, or take another --tunnel`;
+    case 'upstream_dead':
+      return `the way through ${host} works, but the server behind it does not: ${problem.reason}`;
+    case 'post_buffered':
+      return `${host} holds event streams back until they end: progress and questions of the server come late; take another --tunnel`;
+    default:
+      return `${host} holds back streams that answer a GET: clients are told that there is none (405), what the server says of its own accord waits for their next call`;
+  }
+}

@@ -1,0 +1,61 @@
+// The machine of a user who has ssh, with nothing of the real one but PATH, and a record of the processes that were started.
+import path from 'node:path';
+
+import { createHostOverrides } from '../../../../src/tunnel/host-overrides.ts';
+import type { Machine } from '../../../../src/tunnel/machine.ts';
+import { eventually } from '../../../harness/eventually.ts';
+import { processInfo } from '../../../harness/processes.ts';
+import { createBinaryWorld, requestTo, type BinaryWorld, type Reply } from '../binary-world.ts';
+import { makeKey } from './sshd.ts';
+
+export interface SshWorld extends BinaryWorld {
+  /** A private key of the user's, for `--ssh-key`: servers of one's own see no other one here. */
+  readonly keyFile: string;
+  /** Leaders of the process groups that were started so far. */
+  readonly pids: readonly number[];
+  /** A request to a port of this machine, for the host of this URL. */
+  through(port: number, publicUrl: string): Promise<Reply>;
+  /** Fails unless every process that was started has ended. */
+  expectNothingLeft(): Promise<void>;
+}
+
+export interface SshWorldOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** As `--resolve` has it. */
+  readonly resolve?: readonly string[];
+  readonly programs?: Readonly<Record<string, string>>;
+}
+
+export async function createSshWorld({
+  env = {},
+  resolve = [],
+  programs = {},
+}: SshWorldOptions = {}): Promise<SshWorld> {
+  const world = await createBinaryWorld({ programs, env });
+  const pids: number[] = [];
+  const keyFile = path.join(world.home, 'key of mine');
+  makeKey(keyFile);
+  const machine: Machine = {
+    ...world.machine,
+    overrides: createHostOverrides(resolve),
+    watchdog: {
+      guard(pid) {
+        pids.push(pid);
+        world.machine.watchdog.guard(pid);
+      },
+      release: (pid) => world.machine.watchdog.release(pid),
+    },
+  };
+  return {
+    ...world,
+    machine,
+    keyFile,
+    pids,
+    through: (port, publicUrl) => requestTo(port, '/mcp', { host: new URL(publicUrl).host }),
+    expectNothingLeft: () =>
+      eventually(() => {
+        const left = pids.flatMap((pid) => processInfo(pid) ?? []).filter(({ state }) => state !== 'Z');
+        if (pids.length === 0 || left.length > 0) throw new Error(`still there: ${JSON.stringify(left)}`);
+      }),
+  };
+}
