@@ -82,6 +82,10 @@ export interface TunnelReport {
   readonly headers: Readonly<Record<string, string>>;
   /** When the provider will end it, in milliseconds since 1970; undefined when it will not. */
   readonly expiresAt: number | undefined;
+  /** Whether a request of ours has come back through the public URL, and the guard has stopped it. */
+  readonly isVerified: boolean;
+  /** False when somebody else answers there, so that nobody should send the token. */
+  readonly isTrusted: boolean;
 }
 
 /** Servers that are being exposed. */

@@ -81,7 +81,7 @@ export async function planTunnel(
     isAuto: true,
     async open(options) {
       return await openFirst({
-        candidates: tunnelOrder.map((kind) => candidateFor(kind, settings)),
+        candidates: tunnelOrder.map((kind) => candidateFor(kind, impersonal(settings, kind))),
         open: (provider, signal) => openTunnel({ ...options, provider, machine, mustWork: true, signal }),
         onAttempt,
         clock: machine.clock,
@@ -92,6 +92,15 @@ export async function planTunnel(
 }
 
 const sshServices: ReadonlySet<TunnelKind> = new Set(['localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish', 'ssh']);
+
+/**
+ * What the user has said of one tunnel is no business of the others that `auto` may try: their key and their server are for
+ * a server of theirs, and a name or a URL for the service that they had in mind.
+ */
+function impersonal(settings: TunnelSettings, kind: TunnelKind): TunnelSettings {
+  const { ssh, sshKey, sshRemote, name: _name, publicUrl: _publicUrl, ...rest } = settings;
+  return kind === 'ssh' || kind === 'sish' ? { ...rest, ssh, sshKey, sshRemote } : rest;
+}
 
 function candidateFor(kind: TunnelKind, settings: TunnelSettings): Candidate {
   return {

@@ -3,10 +3,10 @@ import { createHostList, type HostList } from './auth/hosts.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
 import { createWatchdog, type Watchdog } from './process/watchdog.ts';
 import { settledWithin } from './deferred.ts';
-import type { Exposed, ExposeOptions, TunnelReport } from './expose-options.ts';
+import type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './expose-options.ts';
 import type { TunnelChoices, TunnelPlan } from './expose-tunnel.ts';
 import { ExposeError } from './errors.ts';
-import { createExposedServer } from './servers/exposed-server.ts';
+import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
 import { createExposedServers } from './servers/exposed-servers.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
 import { createBodyReader, defaultMaxBodyBytes } from './http/body.ts';
@@ -22,6 +22,9 @@ import type { Attempt } from './tunnel/open-first.ts';
 import type { OpenTunnel, WayIn } from './tunnel/open-tunnel.ts';
 import type { TunnelStatus } from './tunnel/provider.ts';
 import { readServerSources } from './servers/server-sources.ts';
+
+/** What its answer takes beside that, on its way through the tunnel, in milliseconds. */
+const startMarginMs = 10_000;
 
 /** How long `close` waits for requests that are under way. */
 const defaultDrainMs = 10_000;
@@ -68,6 +71,11 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const bodies = createBodyReader({ maxBytes: maxBodyBytes });
     const pulse = createPulse();
     endings.push(() => pulse.close());
+    // While we look whether the public URL works, the session is ours and nobody's use.
+    let isLooking = false;
+    const reportUse = (event: ExposeEvent): void => {
+      if (!isLooking) onEvent(event);
+    };
     const servers = createExposedServers({
       create(name, serverSource) {
         const named = name === undefined ? {} : { server: name };
@@ -81,8 +89,9 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
           pulse,
           onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
           onWarning: (message) => warn(name === undefined ? message : `${name}: ${message}`),
-          onSessions: (open) => onEvent({ type: 'sessions', open, ...named }),
-          onRequest: options.reportRequests === true ? (report) => onEvent({ type: 'request', ...report }) : undefined,
+          onSessions: (open) => reportUse({ type: 'sessions', open, ...named }),
+          onRequest:
+            options.reportRequests === true ? (report) => reportUse({ type: 'request', ...report }) : undefined,
         });
       },
     });
@@ -97,11 +106,16 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const cors = createCors(options.allowOrigins ?? []);
     const handlerFor = (hosts: HostList, way?: WayIn): ReturnType<typeof createHandler> =>
       createHandler({
-        guard: createGuard({ hosts, token, hopHeader: way?.capabilities.clientAddressHeader }),
+        guard: createGuard({
+          hosts,
+          token,
+          hopHeader: way === undefined ? undefined : (way.capabilities.clientAddressHeader ?? null),
+        }),
         cors,
         directory,
         isPrivate: way === undefined && bind.isLoopback,
         hasGetStreams: way?.hasGetStreams,
+        reportsClients: options.reportRequests,
       });
 
     // Before any process is started: a port in use must leave none behind.
@@ -125,7 +139,9 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const [, tunnel] = await untilFirstFailure(startup, [startServers(starting), openTunnel(starting)]);
     if (tunnel !== undefined) {
       for (const limit of limitsOf(tunnel.provider.capabilities, maxBodyBytes)) warn(limit);
+      isLooking = true;
       await tunnel.begin(starting);
+      isLooking = false;
       starting.throwIfAborted();
     }
 
@@ -145,13 +161,15 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     async function openTunnel(opening: AbortSignal): Promise<OpenTunnel | undefined> {
       const opened = await plan.open({
         createHandler: (way) => handlerFor(tunnelHosts, way),
-        listen: (handler) => listen('127.0.0.1', options.tunnelPort ?? 0, handler),
+        listen: (handler) => listen('127.0.0.1', options.tunnelPort ?? 0, handler, '--tunnel-port'),
         localPort: listener.port,
         token,
         opening: () => {
           const usable = servers.reports().find(({ error }) => error === undefined);
           return usable === undefined ? undefined : clientOpening(usable.path);
         },
+        // A server may have to start for the session.
+        openingTimeoutMs: (options.startTimeoutMs ?? defaultStartTimeoutMs) + startMarginMs,
         readinessPath,
         signal: opening,
         onUrls: tunnelHosts.setUrls,
@@ -242,10 +260,17 @@ async function choosePlan(
   return await planTunnel(choices, choices.tunnel ?? 'auto', { watchdog, onAttempt });
 }
 
-function reportOf({ provider, expiresAt }: OpenTunnel): TunnelReport {
-  const { operator, readsTraffic, interstitial } = provider.capabilities;
+function reportOf(tunnel: OpenTunnel): TunnelReport {
+  const { operator, readsTraffic, interstitial } = tunnel.provider.capabilities;
   const headers = interstitial === undefined ? {} : { [interstitial.header]: interstitial.value };
-  return { operator, readsTraffic, headers, expiresAt };
+  return {
+    operator,
+    readsTraffic,
+    headers,
+    expiresAt: tunnel.expiresAt,
+    isVerified: tunnel.isVerified(),
+    isTrusted: tunnel.isTrusted(),
+  };
 }
 
 /** Nobody opens a server to strangers by leaving something away: without a guard, no tunnel is looked for. */

@@ -11,9 +11,14 @@ export interface Source {
 /**
  * The address of the client, as far as that can be trusted: of the connection or, where a hop of ours is at its other end,
  * what that hop has written last in the header that it is known to write. What stands before may be the client's own words.
- * @param hopHeader in lower case; undefined where clients connect themselves.
+ * @param hopHeader in lower case; undefined where clients connect themselves, null where a hop says nothing of them that can
+ * be trusted: it is at the other end of every connection, and so on this machine.
  */
-export function clientAddress({ peerAddress, valuesOf }: Source, hopHeader: string | undefined): string | undefined {
+export function clientAddress(
+  { peerAddress, valuesOf }: Source,
+  hopHeader: string | null | undefined,
+): string | undefined {
+  if (hopHeader === null) return undefined;
   if (hopHeader === undefined) return addressIn(peerAddress ?? '');
   const last = valuesOf(hopHeader).at(-1)?.split(',').at(-1);
   return last === undefined ? undefined : addressIn(last.trim());

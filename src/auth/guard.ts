@@ -48,8 +48,11 @@ export interface GuardOptions {
   readonly hosts: HostList;
   /** The bearer token that is accepted, or undefined where everybody is let in. */
   readonly token: string | undefined;
-  /** The header in which the hop in front of this guard names the client; undefined where clients connect themselves. */
-  readonly hopHeader?: string | undefined;
+  /**
+   * The header in which the hop in front of this guard names the client; null where it does not, undefined where clients
+   * connect themselves.
+   */
+  readonly hopHeader?: string | null | undefined;
 }
 
 /**

@@ -18,8 +18,6 @@ const minLookMs = 10;
 
 /** 128 bits from the system's generator, in base64url (MCP 2025-11-25, Streamable HTTP, session management). */
 const sessionIdBytes = 16;
-const sessionIdSyntax = /^[A-Za-z0-9_-]{22}$/;
-
 export interface SessionsOptions {
   /** Gives the upstream of a new session, not yet started. */
   readonly nextUpstream: () => Upstream;
@@ -150,7 +148,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     count: () => open.size,
     find(id, callerId) {
-      const found = sessionIdSyntax.test(id) ? open.get(id) : undefined;
+      const found = open.get(id);
       if (found?.session.callerId !== callerId) return undefined;
       found.lastUse = ++uses;
       return found.session;

@@ -134,11 +134,13 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
 
 function tunnelEvent({ provider, tunnel }: Exposed): Readonly<Record<string, unknown>> {
   if (tunnel === undefined) return { provider };
-  const { operator, readsTraffic, headers, expiresAt } = tunnel;
+  const { operator, readsTraffic, headers, expiresAt, isVerified, isTrusted } = tunnel;
   return {
     provider,
     operator,
     readsTraffic,
+    verified: isVerified,
+    ...(isTrusted ? {} : { trusted: false }),
     ...(Object.keys(headers).length === 0 ? {} : { headers }),
     ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
   };

@@ -37,19 +37,26 @@ export function refuseIneffectiveOptions(command: Command): void {
 }
 
 function refuseIneffectiveTunnelOptions(command: Command, isGiven: (attribute: keyof ExposeFlags) => boolean): void {
-  const { tunnel, relay } = command.opts<ExposeFlags>();
+  const { tunnel, relay, tunnelOrder } = command.opts<ExposeFlags>();
   const isAuto = tunnel === 'auto' && relay === undefined;
   const used = tunnel === 'auto' && relay !== undefined ? 'relay' : tunnel;
   // With --tunnel relay the missing relay is an error of its own.
   if (isGiven('name') && isAuto) {
-    throw ineffective('--name', 'without a relay', 'name the relay with --relay https://relay.example');
+    throw ineffective(
+      '--name',
+      'without a relay',
+      'name the relay with --relay https://relay.example, or the service with --tunnel',
+    );
   }
+  const tried: readonly TunnelChoice[] = isAuto ? (tunnelOrder ?? []) : [];
   for (const { attribute, option, kinds, why, hint } of tunnelOptions) {
-    if (!isGiven(attribute) || kinds.includes(used)) continue;
+    const isTried = sshOptions.has(attribute) && tried.some((kind) => kind === 'ssh' || kind === 'sish');
+    if (!isGiven(attribute) || kinds.includes(used) || isTried) continue;
     throw ineffective(option, why ?? `with ${tunnelText(command)}`, hint);
   }
 }
 
+const sshOptions: ReadonlySet<keyof ExposeFlags> = new Set(['ssh', 'sshKey', 'sshRemote']);
 const sshKinds: readonly TunnelChoice[] = ['ssh', 'localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish'];
 const allKinds: readonly TunnelChoice[] = ['auto', ...tunnelKinds];
 

@@ -16,7 +16,7 @@ export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptio
     [''],
     ['  ', ['bold', `mcp-expose ${version}`], '  ', ['dim', `ready in ${(startedInMs / 1000).toFixed(1)} s`]],
     [''],
-    row('Public:', publicUrl === null ? ['dim', withoutPublicUrl(exposed)] : ['cyan', publicUrl]),
+    row('Public:', publicUrl === null ? ['dim', withoutPublicUrl(exposed)] : publicUrlText(publicUrl, tunnel)),
     ...(tunnel?.expiresAt === undefined ? [] : [row('Until:', timeOf(tunnel.expiresAt))]),
     row('Local:', ['cyan', localUrl]),
     row('Token:', tokenText(exposed, tokenOrigin)),
@@ -37,15 +37,25 @@ function row(label: string, value: Part): Part[] {
   return ['  ', ['green', '➜'], '  ', ['bold', label.padEnd(9)], ' ', value];
 }
 
+/** One that could not be checked looks like none that could. */
+function publicUrlText(publicUrl: string, tunnel: Exposed['tunnel']): Part {
+  if (tunnel === undefined || tunnel.isVerified) return ['cyan', publicUrl];
+  const doubt = tunnel.isTrusted
+    ? 'could not be checked from here, see above'
+    : 'is answered by somebody else, see above';
+  return ['yellow', `${publicUrl} (${doubt})`];
+}
+
 /** What cannot be read by others is no reason to be careful. */
 function noticeRow(notice: string, tunnel: Exposed['tunnel']): Part[] {
   return tunnel?.readsTraffic === false ? row('Through:', notice) : row('Careful:', ['yellow', notice]);
 }
 
 /** In one line why there is no URL that others can reach, and what to do for one. */
-export function withoutPublicUrl({ foundNoTunnel }: Pick<Exposed, 'foundNoTunnel'>): string {
-  return foundNoTunnel
-    ? 'none, no tunnel could be opened; --relay <url> uses a relay, --tunnel lan this network'
+export function withoutPublicUrl({ foundNoTunnel, token }: Pick<Exposed, 'foundNoTunnel' | 'token'>): string {
+  if (foundNoTunnel) return 'none, no tunnel could be opened; --relay <url> uses a relay, --tunnel lan this network';
+  return token === null
+    ? 'none; without a token, no tunnel is looked for'
     : 'none; --tunnel auto looks for a tunnel, --tunnel lan uses this network';
 }
 
@@ -91,7 +101,8 @@ function clientConfig(
     ...tunnel?.headers,
   };
   const headers = Object.keys(all).length === 0 ? {} : { headers: all };
-  const base = publicUrl ?? localUrl;
+  // Nobody should paste the token where another answers.
+  const base = tunnel?.isTrusted === false ? localUrl : (publicUrl ?? localUrl);
   const entries = servers.map(({ name, path }): [string, object] => [
     name.replaceAll(/[^\w.-]+/g, '-') || 'server',
     { type: 'http', url: servers.length === 1 ? base : `${base}${path}`, ...headers },

@@ -131,6 +131,16 @@ export const tunnelChoices: readonly TunnelChoice[] = ['auto', ...tunnelKinds, '
 
 /** One of the ways that there are, or `auto` or `none`. */
 export function parseTunnel(value: string): TunnelChoice {
+  const choice = tunnelChoices.find((candidate) => candidate === parseTunnelName(value));
+  if (choice !== undefined) return choice;
+  throw new InvalidArgumentError(`Allowed choices are ${tunnelChoices.join(', ')}.`);
+}
+
+/** Without a relay, `auto` has none to try; with one, it tries nothing else. */
+const triable: readonly TunnelKind[] = tunnelKinds.filter((kind) => kind !== 'relay');
+
+/** @throws ExposeError `usage` for a name that many may try and that will not do. */
+function parseTunnelName(value: string): string {
   if (value === 'tunnelmole') {
     throw new ExposeError(
       'usage',
@@ -140,17 +150,15 @@ export function parseTunnel(value: string): TunnelChoice {
       },
     );
   }
-  const choice = tunnelChoices.find((candidate) => candidate === value);
-  if (choice !== undefined) return choice;
-  throw new InvalidArgumentError(`Allowed choices are ${tunnelChoices.join(', ')}.`);
+  return value;
 }
 
 /** Several of the ways that there are, in order, with commas between. */
 export function parseTunnelOrder(value: string): readonly TunnelKind[] {
   return value.split(',').map((part) => {
-    const choice = parseTunnel(part.trim());
-    if (choice === 'auto' || choice === 'none') throw new InvalidArgumentError(`${choice} cannot be tried`);
-    return choice;
+    const kind = triable.find((candidate) => candidate === parseTunnelName(part.trim()));
+    if (kind === undefined) throw new InvalidArgumentError(`it is made of ${triable.join(', ')}`);
+    return kind;
   });
 }
 

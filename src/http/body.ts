@@ -56,29 +56,43 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
     });
   }
 
+  async function readLarge(request: HttpRequest, announced: number): Promise<Body> {
+    let held = 0;
+    const hold = async (bytes: number): Promise<boolean> => {
+      if (!(await reserve(request, bytes))) return false;
+      held = bytes;
+      return true;
+    };
+    if (announced > minCountedBytes && !(await hold(announced))) return 'cut off';
+    // A size that was not announced may turn out to be any.
+    const limits = { announced, maxBytes, ...(held === 0 ? { whenLarge: () => hold(maxBytes) } : {}) };
+    const body = await readWhole(request, limits);
+    if (held > 0) release(held);
+    return body;
+  }
+
   return {
     maxBytes,
-    async read(request) {
+    read(request) {
       const announced = Number(request.headers['content-length'] ?? 0);
-      if (announced > maxBytes) return 'too large';
-      let held = 0;
-      const hold = async (bytes: number): Promise<boolean> => {
-        if (!(await reserve(request, bytes))) return false;
-        held = bytes;
-        return true;
-      };
-      if (announced > minCountedBytes && !(await hold(announced))) return 'cut off';
-      // A size that was not announced may turn out to be any.
-      const body = await readWhole(request, maxBytes, held === 0 ? () => hold(maxBytes) : undefined);
-      if (held > 0) release(held);
-      // The end of an HTTP/2 connection looks like that of the body.
-      return Buffer.isBuffer(body) && body.length < announced ? 'cut off' : body;
+      if (announced > maxBytes) return Promise.resolve('too large');
+      // Most are short and say so.
+      return announced > 0 && announced <= minCountedBytes
+        ? readWhole(request, { announced, maxBytes })
+        : readLarge(request, announced);
     },
   };
 }
 
-/** @param whenLarge asked once, when the body outgrows what is not counted; nothing is read until it resolves. */
-function readWhole(request: HttpRequest, maxBytes: number, whenLarge?: () => Promise<boolean>): Promise<Body> {
+interface ReadLimits {
+  /** Size by the header, or 0. */
+  readonly announced: number;
+  readonly maxBytes: number;
+  /** Asked once, when the body outgrows what is not counted; nothing is read until it resolves. */
+  readonly whenLarge?: () => Promise<boolean>;
+}
+
+function readWhole(request: HttpRequest, { announced, maxBytes, whenLarge }: ReadLimits): Promise<Body> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -96,10 +110,12 @@ function readWhole(request: HttpRequest, maxBytes: number, whenLarge?: () => Pro
       }
     };
     request.on('data', onData);
-    request.once('end', () =>
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)),
-    );
-    request.once('close', () => resolve('cut off'));
-    request.once('error', () => resolve('cut off'));
+    // Each comes once, and behind an error comes the end of the connection; `once` would only cost more.
+    request.on('end', () => {
+      // The end of an HTTP/2 connection looks like that of the body.
+      if (size < announced) resolve('cut off');
+      else resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
+    });
+    request.on('close', () => resolve('cut off'));
   });
 }

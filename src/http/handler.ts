@@ -1,3 +1,4 @@
+import type { Source } from '../auth/client-address.ts';
 import type { Admitted, Guard } from '../auth/guard.ts';
 import { rpcCode } from '../mcp/json-rpc.ts';
 import type { Cors } from './cors.ts';
@@ -21,6 +22,8 @@ export interface HandlerOptions {
   readonly isPrivate: boolean;
   /** Whether a stream that answers a GET arrives as it is written. Default: it does. */
   readonly hasGetStreams?: (() => boolean) | undefined;
+  /** Whether anybody wants to know where callers are. Default: nobody does, and it costs nothing. */
+  readonly reportsClients?: boolean | undefined;
 }
 
 /**
@@ -34,11 +37,12 @@ export function createHandler({
   directory,
   isPrivate,
   hasGetStreams = () => true,
+  reportsClients = false,
 }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
   function serve(request: HttpRequest, response: HttpResponse): void {
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
-    response.on('error', () => {});
-    request.on('error', () => {});
+    response.on('error', ignore);
+    request.on('error', ignore);
     const route = routeOf(request.url ?? '/');
     const isLook = request.method === 'GET' || request.method === 'HEAD';
     if (isLook && route.kind === 'health') {
@@ -57,7 +61,7 @@ export function createHandler({
       host: hosts[0],
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
-      source: { peerAddress: request.socket.remoteAddress, valuesOf: (name) => valuesOf(request, name) },
+      ...(reportsClients ? { source: sourceOf(request) } : {}),
     });
     const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
@@ -111,11 +115,17 @@ export function createHandler({
     if (request.httpVersionMajor > 1) {
       serve(request, response);
     } else {
-      const whenAnswered = (callback: () => void): unknown => response.once('close', callback);
+      const whenAnswered = (callback: () => void): unknown => response.on('close', callback);
       connections.run(request.socket, whenAnswered, () => serve(request, response));
     }
   };
 }
+
+function sourceOf(request: HttpRequest): Source {
+  return { peerAddress: request.socket.remoteAddress, valuesOf: (name) => valuesOf(request, name) };
+}
+
+function ignore(): void {}
 
 function nothingHere(directory: Directory): string {
   const path = directory.unnamed() === undefined ? '/<server>/mcp' : '/mcp';

@@ -18,9 +18,15 @@ export interface Listener {
 /**
  * Listens for HTTP/1.1 on one address.
  * @param port 0 picks a free one.
+ * @param option with which the user chose the port.
  * @throws ExposeError `address_in_use` or `address_unavailable`.
  */
-export async function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
+export async function listen(
+  host: string,
+  port: number,
+  handler: RequestListener,
+  option = '--port',
+): Promise<Listener> {
   // A missing Host is refused by the handler, with a reason; node:http would say nothing.
   const server = createServer({ keepAliveTimeout: keepAliveMs, requireHostHeader: false }, handler);
   /** The response that each connection got last. */
@@ -33,7 +39,7 @@ export async function listen(host: string, port: number, handler: RequestListene
     else refuseMalformed(error, socket);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(listenError(host, port, cause)));
+    server.once('error', (cause) => reject(listenError(host, port, option, cause)));
     server.listen(port, host, resolve);
   });
   const bound = server.address();
@@ -74,10 +80,10 @@ function refuseMalformed(error: Error & { code?: string }, socket: Socket): void
   );
 }
 
-function listenError(host: string, port: number, cause: Error & { code?: string }): ExposeError {
+function listenError(host: string, port: number, option: string, cause: Error & { code?: string }): ExposeError {
   if (cause.code === 'EADDRINUSE') {
     return new ExposeError('address_in_use', `port ${port} on ${host} is in use`, {
-      hints: ['choose another one with --port, or leave --port away to get a free one'],
+      hints: [`choose another one with ${option}, or leave ${option} away to get a free one`],
       cause,
     });
   }

@@ -44,7 +44,7 @@ export function createReply(options: ReplyOptions): Reply {
   let done = false;
   let quiet = false;
   let onGone: (() => void)[] = [];
-  response.once('close', () => {
+  backPressure.whenClosed(() => {
     finish();
     if (stream === undefined) leave();
   });

@@ -29,6 +29,11 @@ export interface Capabilities {
    * milliseconds.
    */
   readonly freshNameMs?: number;
+  /**
+   * How often to look whether it still works, in milliseconds, where every minute would be too much of what its users may
+   * send in all; then each look is as small as it can be.
+   */
+  readonly probeEveryMs?: number;
   /** Whether the operator could read requests and answers, the token among them. */
   readonly readsTraffic: boolean;
   /** Whether it goes through the proxy that HTTPS_PROXY names. */
@@ -133,6 +138,8 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
     getStreams: true,
     postStreams: true,
     interstitial: { header: 'ngrok-skip-browser-warning', value: '1' },
+    // The free plan has 20,000 requests a month; two every ten minutes are fewer than half of them.
+    probeEveryMs: 10 * minuteMs,
     readsTraffic: true,
     honoursProxy: true,
     clientAddressHeader: 'x-forwarded-for',

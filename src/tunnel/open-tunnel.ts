@@ -37,6 +37,8 @@ export interface OpenTunnelOptions {
   /** The bearer token, or undefined where everybody is let in. */
   readonly token: string | undefined;
   readonly opening: () => Opening | undefined;
+  /** How long the answer to that may take, in milliseconds: a server may have to start first. Default 10 s. */
+  readonly openingTimeoutMs?: number;
   readonly readinessPath: string;
   /** There is another provider to try: one whose URL does not work is an error, rather than a warning. */
   readonly mustWork: boolean;
@@ -55,7 +57,20 @@ export interface OpenTunnel {
   readonly expiresAt: number | undefined;
   /** The longest silence that a stream through it may have, in milliseconds. */
   readonly maxSilenceMs: number;
-  /** The servers are there: begins as a client would, through the public URL, and keeps looking. */
+  /**
+   * Whether the current public URL is known to lead here, past the guard: a request without the token has come round since the
+   * tunnel last changed, and nothing seen there since says otherwise. False while that is not known yet.
+   */
+  isVerified(): boolean;
+  /**
+   * False when somebody else certainly has a hand in what answers at the current public URL (another service, another Host,
+   * a credential that is added on the way), so that nobody should send the token there. True also while nothing is known.
+   */
+  isTrusted(): boolean;
+  /**
+   * The servers are there: begins as a client would, through the public URL, and keeps looking. A way that proves to let in
+   * who has no token is closed, and reported as `down`. Never rejects for what is found.
+   */
   begin(signal: AbortSignal): Promise<void>;
   /** Ends it; resolves when nothing of it is left. */
   close(): Promise<void>;
@@ -92,7 +107,7 @@ const anywhere = new URL('https://tunnel.example');
 export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel> {
   const { provider, machine, createHandler, listen, localPort, mustWork, signal, onUrls, onStatus, onWarning } =
     options;
-  const { token, opening, readinessPath } = options;
+  const { token, opening, openingTimeoutMs, readinessPath } = options;
   const { capabilities } = provider;
   let { getStreams } = capabilities;
   const doorbell = createDoorbell(createHandler({ capabilities, hasGetStreams: () => getStreams }));
@@ -102,22 +117,31 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
   const opened: { tunnel?: Tunnel; isUp: boolean } = { isUp: true };
   const publicUrl = (): string => opened.tunnel?.publicUrls[0] ?? '';
   const watch = watchTunnel({
-    probe: createSelfProbe({ machine, doorbell, capabilities, token, opening, readinessPath }),
+    probe: createSelfProbe({
+      machine,
+      doorbell,
+      capabilities,
+      token,
+      opening,
+      readinessPath,
+      ...(openingTimeoutMs === undefined ? {} : { openingTimeoutMs }),
+    }),
     capabilities,
     clock: machine.clock,
     overrides: machine.overrides,
+    settleMs,
     publicUrl,
     redial: (reason) => opened.tunnel?.redial?.(reason),
     onWarning,
     onGetBuffered: () => (getStreams = false),
     onUnguarded(reason) {
-      void close();
+      // Whoever closes the tunnel is told why that fails.
+      close().catch(() => {});
       onStatus({ state: 'down', publicUrls: opened.tunnel?.publicUrls ?? [], reason });
     },
   });
   async function close(): Promise<void> {
-    watch.close();
-    await opened.tunnel?.close();
+    await Promise.all([watch.close(), opened.tunnel?.close()]);
   }
   const tunnel = await openProvider(provider, machine, target, {
     signal,
@@ -133,10 +157,11 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
 
   try {
     onUrls(tunnel.publicUrls);
-    const settled = await watch.untilSettled(settleMs, signal);
+    const settled = await watch.untilSettled(signal);
     signal.throwIfAborted();
-    if (mustWork && !opened.isUp) throw new ExposeError('tunnel_unreachable', 'it broke off before it had worked');
-    const fatal = settled.find((problem) => problem.kind === 'guard_missing' || (mustWork && isBlocking(problem)));
+    if (mustWork && (settled === undefined || !opened.isUp))
+      throw new ExposeError('tunnel_unreachable', 'it broke off before it had worked');
+    const fatal = settled?.find((problem) => problem.kind === 'guard_missing' || (mustWork && isBlocking(problem)));
     if (fatal !== undefined) {
       const code = fatal.kind === 'guard_missing' ? 'tunnel_unguarded' : 'tunnel_unreachable';
       throw new ExposeError(code, wordsFor(fatal, publicUrl(), capabilities));
@@ -150,7 +175,9 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
         return tunnel.expiresAt;
       },
       maxSilenceMs: maxSilenceMs(capabilities),
-      begin: (until) => watch.begin(settled, until),
+      isVerified: watch.isVerified,
+      isTrusted: watch.isTrusted,
+      begin: (until) => watch.begin(until),
       close,
     };
   } catch (error) {

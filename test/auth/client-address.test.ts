@@ -6,7 +6,7 @@ const forwarded = 'x-forwarded-for';
 /** A request over a connection from 127.0.0.1, as from a tunnel's program. */
 function through(
   values: readonly string[],
-  hopHeader: string | undefined,
+  hopHeader: string | null | undefined,
   peerAddress = '127.0.0.1',
 ): string | undefined {
   const valuesOf = (name: string): readonly string[] => (name === forwarded ? values : []);
@@ -53,4 +53,8 @@ describe('behind a hop', () => {
   test('the header is its own, and its connection tells nothing', () => {
     expect(through(['198.51.100.1'], 'cf-connecting-ip')).toBeUndefined();
   });
+});
+
+test('a hop that says nothing of its clients is no client itself', () => {
+  expect(clientAddress({ peerAddress: '127.0.0.1', valuesOf: () => ['203.0.113.9'] }, null)).toBeUndefined();
 });

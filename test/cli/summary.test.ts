@@ -74,17 +74,48 @@ describe('the summary shows', () => {
 
   test('how to get a public URL where there is none', () => {
     expect(summary({ publicUrl: null })).toMatch(/Public: +none; --tunnel auto looks for a tunnel/);
+    expect(summary({ publicUrl: null, token: null })).toMatch(
+      /Public: +none; without a token, no tunnel is looked for/,
+    );
     expect(summary({ publicUrl: null, foundNoTunnel: true })).toMatch(/Public: +none, no tunnel could be opened;/);
   });
 
+  test('a public URL that could not be checked as one, and pastes none that another answers', () => {
+    const tunnel = { operator: 'x', readsTraffic: true, headers: {}, expiresAt: undefined };
+    const unchecked = summary({ tunnel: { ...tunnel, isVerified: false, isTrusted: true } });
+    expect(unchecked).toMatch(
+      /Public: +https:\/\/k3v9\.relay\.example\/mcp \(could not be checked from here, see above\)/,
+    );
+    expect(config(unchecked).mcpServers).toMatchObject({
+      'secure-filesystem': { url: 'https://k3v9.relay.example/mcp' },
+    });
+    const foreign = summary({ tunnel: { ...tunnel, isVerified: false, isTrusted: false } });
+    expect(foreign).toMatch(/Public: .* \(is answered by somebody else, see above\)/);
+    expect(config(foreign).mcpServers).toMatchObject({ 'secure-filesystem': { url: 'http://127.0.0.1:7801/mcp' } });
+  });
+
   test('when the public URL ends', () => {
-    const tunnel = { operator: 'Pinggy', readsTraffic: true, headers: {}, expiresAt: Date.now() + 3_600_000 };
+    const tunnel = {
+      operator: 'Pinggy',
+      readsTraffic: true,
+      headers: {},
+      expiresAt: Date.now() + 3_600_000,
+      isVerified: true,
+      isTrusted: true,
+    };
     expect(summary({ tunnel })).toMatch(/Until: +\d\d:\d\d, in 60 minutes; then the URL is another one/);
     expect(summary()).not.toContain('Until:');
   });
 
   test('the header that a client needs beside the token', () => {
-    const tunnel = { operator: 'x', readsTraffic: true, headers: { 'x-skip': '1' }, expiresAt: undefined };
+    const tunnel = {
+      operator: 'x',
+      readsTraffic: true,
+      headers: { 'x-skip': '1' },
+      expiresAt: undefined,
+      isVerified: true,
+      isTrusted: true,
+    };
     const headers = { Authorization: `Bearer ${token}`, 'x-skip': '1' };
     expect(config(summary({ tunnel })).mcpServers).toMatchObject({ 'secure-filesystem': { headers } });
     expect(config(summary({ tunnel, token: null })).mcpServers).toMatchObject({

@@ -90,7 +90,14 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const guard = createGuard({ hosts, token: 'token' in options ? options.token : token, hopHeader });
   const directory = createDirectory();
   directory.set([{ mcp, sse, readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }) }]);
-  const handler = createHandler({ guard, cors: createCors(allowOrigins), directory, isPrivate: true, hasGetStreams });
+  const handler = createHandler({
+    guard,
+    cors: createCors(allowOrigins),
+    directory,
+    isPrivate: true,
+    hasGetStreams,
+    reportsClients: true,
+  });
   const web = await startWeb(protocol, handler);
   atEnd('test', async () => {
     mcp.close();

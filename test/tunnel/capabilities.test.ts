@@ -26,6 +26,13 @@ test('known traps: quick tunnels of Cloudflare hold GET streams back, Tailscale 
   expect(capabilities.pinggy.expiresAfterMs).toBe(3_600_000);
 });
 
+test('the looks of a month leave ngrok’s free plan more than half of its 20,000 requests', () => {
+  const { probeEveryMs = 0 } = capabilities.ngrok;
+  const monthMs = 31 * 24 * 3_600_000;
+  expect((2 * monthMs) / probeEveryMs).toBeLessThan(10_000);
+  expect(rows.filter((row) => row.probeEveryMs !== undefined)).toEqual([capabilities.ngrok]);
+});
+
 test.each<[Partial<Capabilities>, number]>([
   [{}, 15_000],
   [{ maxIdleMs: 100_000 }, 15_000],

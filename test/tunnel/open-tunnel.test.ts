@@ -14,13 +14,15 @@ import { startFront, type Front } from './self-probe/world.ts';
 
 const token = 'mcpx_of-these-tests';
 
-interface Options extends Partial<Pick<OpenTunnelOptions, 'mustWork' | 'signal' | 'opening'>> {
+interface Options extends Partial<Pick<OpenTunnelOptions, 'mustWork' | 'signal' | 'opening' | 'openingTimeoutMs'>> {
   readonly env?: Record<string, string>;
   readonly front?: Front;
   readonly clock?: Clock;
   readonly capabilities?: Partial<Capabilities>;
   /** What the provider does before it is open. */
   readonly whileOpening?: (options: TunnelOptions) => void;
+  /** What it does to close. */
+  readonly whileClosing?: () => void;
 }
 
 interface World {
@@ -36,7 +38,7 @@ interface World {
 }
 
 function open(options: Options = {}): World {
-  const { front = {}, whileOpening = () => {}, env = {}, ...more } = options;
+  const { front = {}, whileOpening = () => {}, whileClosing = () => {}, env = {}, ...more } = options;
   const events: string[] = [];
   const warnings: string[] = [];
   const seen: World['seen'] = {};
@@ -56,6 +58,7 @@ function open(options: Options = {}): World {
         async close() {
           events.push('closed');
           await listener.close();
+          whileClosing();
         },
       };
     },
@@ -85,7 +88,7 @@ function open(options: Options = {}): World {
     ...more,
   });
   opened.catch(() => {});
-  atEnd('test', async () => await (await opened.catch(() => undefined))?.close());
+  atEnd('test', async () => await (await opened.catch(() => undefined))?.close().catch(() => {}));
   return { opened, events, warnings, seen };
 }
 
@@ -142,6 +145,21 @@ test('when the servers are there it begins as a client would', async () => {
   expect(warnings).toEqual([expect.stringContaining('the server behind it does not: it does not agree')]);
 });
 
+test('the answer to that may take as long as it is told', async () => {
+  const { opened, events, warnings } = open({ opening, openingTimeoutMs: 200, front: { isSlowAt: '/mcp' } });
+  await (await opened).begin(new AbortController().signal);
+  expect(warnings).toEqual([expect.stringContaining('no answer within 0.2 s')]);
+  expect(events).not.toContain('DELETE /mcp');
+});
+
+test('it is known who answers, and since when', async () => {
+  const world = open();
+  const tunnel = await world.opened;
+  expect([tunnel.isVerified(), tunnel.isTrusted()]).toEqual([true, true]);
+  world.seen.provider?.onStatus({ state: 'reconnecting', publicUrls: tunnel.publicUrls });
+  expect([tunnel.isVerified(), tunnel.isTrusted()]).toEqual([false, true]);
+});
+
 test('closed, nobody looks any more', async () => {
   const { opened, events } = open();
   const tunnel = await opened;
@@ -174,6 +192,7 @@ describe('a tunnel that cannot be used', () => {
   test('is warned of where there is none', async () => {
     const { opened, warnings } = open({ front: elsewhere });
     const tunnel = await opened;
+    expect([tunnel.isVerified(), tunnel.isTrusted()]).toEqual([false, false]);
     expect(warnings).toEqual([]);
     await tunnel.begin(new AbortController().signal);
     expect(warnings).toEqual([expect.stringContaining('is not this mcp-expose')]);
@@ -184,6 +203,32 @@ describe('a tunnel that cannot be used', () => {
     const { opened, events } = open({ front, mustWork });
     await expect(opened).rejects.toMatchObject({ code: 'tunnel_unguarded', exitCode: 4 });
     expect(events.at(-1)).toBe('closed');
+  });
+
+  test('since it goes down before it has settled is an error where there is another one to try', async () => {
+    const front: Front = {
+      answer() {
+        world.seen.provider?.onStatus({ state: 'reconnecting', publicUrls: [] });
+        return { status: 502 };
+      },
+    };
+    const world: World = open({ front, mustWork: true });
+    await expect(world.opened).rejects.toMatchObject({ message: 'it broke off before it had worked' });
+    expect(world.events.at(-1)).toBe('closed');
+  });
+
+  test('since it changes again and again is one, too', async () => {
+    const clock = createFakeClock();
+    const front: Front = {
+      answer() {
+        clock.advance(8000);
+        world.seen.provider?.onStatus({ state: 'up', publicUrls: [] });
+        return { status: 502 };
+      },
+    };
+    const world: World = open({ front, mustWork: true, clock });
+    await expect(within(15_000, 'the end', world.opened)).rejects.toMatchObject({ code: 'tunnel_unreachable' });
+    expect(world.events.at(-1)).toBe('closed');
   });
 
   test('and is not wanted any more is closed', async () => {
@@ -208,12 +253,20 @@ test('a way that lets everybody in later on is closed, and that is told', async 
   const front: Front = {
     headers: (headers) => (isOpen ? { ...headers, authorization: `Bearer ${token}` } : headers),
   };
-  const { opened, events, warnings } = open({ front, clock });
-  await (await opened).begin(new AbortController().signal);
+  const { opened, events, warnings } = open({
+    front,
+    clock,
+    whileClosing() {
+      throw new Error('it cannot be closed');
+    },
+  });
+  const tunnel = await opened;
+  await tunnel.begin(new AbortController().signal);
   isOpen = true;
   clock.advance(60_000);
   await eventually(() => expect(events.slice(-2).toSorted()).toEqual(['closed', 'down']), 15_000);
   expect(warnings).toEqual([expect.stringContaining('lets in who brings no token')]);
+  expect([tunnel.isVerified(), tunnel.isTrusted()]).toEqual([false, false]);
 });
 
 test('streams that answer a GET and are held back are refused from then on', async () => {

@@ -57,7 +57,11 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
       const [head, tail] = edgesOf(text);
       return overlong({ size: text.length, head, tail });
     }
-    return parseEach(text).flatMap((one) => (one.kind === 'fault' ? readFault(text, one) : [one]));
+    const found = parseEach(text);
+    const [only] = found;
+    // Almost always it is one message, and nothing is wrong with it.
+    if (found.length === 1 && only !== undefined && only.kind !== 'fault') return [only];
+    return found.flatMap((one) => (one.kind === 'fault' ? readFault(text, one) : [one]));
   }
 
   function readFault(text: Buffer, { reason, id, isResponse }: RpcFault): readonly RpcMessage[] {

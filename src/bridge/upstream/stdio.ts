@@ -22,7 +22,8 @@ const lastOutputMs = 50;
 /** Up to this size, copying messages together costs less than handing them to the system one by one, in bytes. */
 const maxJoinedBytes = 64 * 1024;
 
-const lineBreak: Buffer = Buffer.from('\n');
+const newline = 0x0a;
+const lineBreak: Buffer = Buffer.from([newline]);
 
 /** Sentences for the system errors that users meet when a process is started. */
 const systemErrors: ReadonlyMap<unknown, string> = new Map([
@@ -37,6 +38,17 @@ interface Input {
   readonly bytes: Buffer;
   /** The server's pipe has taken it. */
   readonly release: () => void;
+}
+
+/** Each on a line of its own; copied by hand, which costs less than a list of all parts. */
+function joined(messages: readonly Input[], size: number): Buffer {
+  const whole = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const { bytes } of messages) {
+    at += bytes.copy(whole, at);
+    whole[at++] = newline;
+  }
+  return whole;
 }
 
 export interface StdioUpstreamOptions {
@@ -144,10 +156,10 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     const messages = input;
     input = [];
     if (stdin === undefined || messages.length === 0) return;
-    const parts = messages.flatMap(({ bytes }) => [bytes, lineBreak]);
-    const size = parts.reduce((sum, { length }) => sum + length, 0);
+    let size = 0;
+    for (const { bytes } of messages) size += bytes.length + 1;
     if (size <= maxJoinedBytes) {
-      stdin.write(Buffer.concat(parts, size), () => {
+      stdin.write(joined(messages, size), () => {
         for (const { release } of messages) release();
       });
     } else {

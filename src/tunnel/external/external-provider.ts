@@ -1,6 +1,7 @@
 import { trustNotice, type Capabilities } from '../capabilities.ts';
 import type { Machine } from '../machine.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
+import { sweepRunFolders } from './run-folder.ts';
 import type { StartRun } from './run.ts';
 import { superviseRuns } from './supervise-runs.ts';
 
@@ -31,6 +32,7 @@ async function openExternal(
   options: TunnelOptions,
 ): Promise<Tunnel> {
   options.signal.throwIfAborted();
+  sweepRunFolders();
   const listener = await target.listen();
   try {
     const { port } = listener;

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 
@@ -8,11 +7,10 @@ import { messageOf } from '../../errors.ts';
 import { createLineSplitter } from '../../process/line-splitter.ts';
 import { endProcessTree } from '../../process/process-tree.ts';
 import { excerpt } from '../../sanitize.ts';
-import { abortAfter } from '../abort.ts';
 import type { Machine } from '../machine.ts';
 
 /** Time for a program to end after SIGTERM, in milliseconds; then it is killed. */
-const graceMs = 5000;
+const defaultGraceMs = 5000;
 
 /** And for what it has left behind, in milliseconds. */
 const groupGraceMs = 500;
@@ -21,7 +19,7 @@ const groupGraceMs = 500;
 const restMs = 1000;
 
 /** Longest line that is read, in bytes; programs of others can write anything. */
-const maxLineBytes: number = 64 * 1024;
+const defaultMaxLineBytes: number = 64 * 1024;
 
 /** Of what it wrote, as many lines are kept to tell why it ended, and as much of each is shown. */
 const maxLastLines = 3;
@@ -44,6 +42,12 @@ export interface TunnelProcessOptions {
   /** Lines that tell us something and a person nothing: they are not kept for the last words. */
   readonly isChatter?: (line: string) => boolean;
   readonly onLine: (line: string, output: OutputName) => void;
+  /** False for one whose input is to be at its end from the start. Default: it stays open and empty. */
+  readonly hasInput?: boolean;
+  /** Time to end after SIGTERM, in milliseconds. Default: what a tunnel needs to take leave of its service. */
+  readonly graceMs?: number;
+  /** Longest line that is read, in bytes. */
+  readonly maxLineBytes?: number;
 }
 
 export interface TunnelProcess {
@@ -58,6 +62,8 @@ export interface TunnelProcess {
 export interface ProcessEnd {
   /** `code 1`, `SIGKILL`. */
   readonly how: string;
+  /** Its exit code; null unless it has exited by itself. */
+  readonly code: number | null;
   /** Why it was not even started, as the system's code, for example ENOENT. */
   readonly startError?: string;
 }
@@ -68,6 +74,7 @@ export interface ProcessEnd {
  */
 export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess {
   const { machine, isChatter = () => false, onLine } = options;
+  const { graceMs = defaultGraceMs, maxLineBytes = defaultMaxLineBytes } = options;
   const { promise: ended, resolve } = createDeferred<ProcessEnd>();
   const lastLines: string[] = [];
   const env = environmentFor(options);
@@ -76,7 +83,7 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
 
   const spawned = spawnOrNothing(options, env);
   if (spawned instanceof Error) {
-    resolve({ how: spawned.message, startError: codeOf(spawned) });
+    resolve(notStarted(spawned));
     return { ended, lastWords: () => [], close: async () => {} };
   }
   const child = spawned;
@@ -110,8 +117,8 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
     });
   }
   stdin?.on('error', () => {});
-  child.once('error', (error) => resolve({ how: error.message, startError: codeOf(error) }));
-  child.once('close', (code, signal) => resolve({ how: code === null ? String(signal) : `code ${code}` }));
+  child.once('error', (error) => resolve(notStarted(error)));
+  child.once('close', (code, signal) => resolve({ how: code === null ? String(signal) : `code ${code}`, code }));
   if (pid !== undefined) {
     machine.watchdog.guard(pid);
     // What it has started may hold its outputs open: then nothing more is to be read, either.
@@ -144,11 +151,14 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
   return { ended, lastWords: () => [...lastLines], close };
 }
 
-function spawnOrNothing({ file, args }: TunnelProcessOptions, env: NodeJS.ProcessEnv): ChildProcess | Error {
+function spawnOrNothing(
+  { file, args, hasInput = true }: TunnelProcessOptions,
+  env: NodeJS.ProcessEnv,
+): ChildProcess | Error {
   try {
     return spawn(file, [...args], {
-      // Its input stays open and empty: some programs take its end as a wish to end.
-      stdio: ['pipe', 'pipe', 'pipe'],
+      // Open and empty: some programs take the end of their input as a wish to end.
+      stdio: [hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       detached: process.platform !== 'win32',
       windowsHide: true,
       env,
@@ -169,8 +179,9 @@ function pipesOf({ pid, stdin, stdout, stderr }: ChildProcess): {
   return { pid, stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined };
 }
 
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+function notStarted(error: Error): ProcessEnd {
+  const startError = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return { how: error.message, code: null, startError };
 }
 
 /** Our own settings, the bearer token among them, are nobody else's business. */
@@ -211,46 +222,3 @@ function fitToShow(line: string, secrets: readonly string[]): string {
     .replaceAll(/(token["']?\s*[:=]\s*)[^\s,}]+/gi, '$1…');
   return excerpt(shown, maxShownLength);
 }
-
-export interface OutputOptions {
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-  /** As in `TunnelProcessOptions`. */
-  readonly passedOn?: readonly string[];
-}
-
-/** Waits for a program that only looks something up. Never rejects; undefined when it could not be started or took too long. */
-export async function outputOf(
-  machine: Pick<Machine, 'env'>,
-  file: string,
-  args: readonly string[],
-  { timeoutMs = 5000, signal, passedOn = [] }: OutputOptions = {},
-): Promise<{ readonly code: number | null; readonly stdout: string } | undefined> {
-  const limit = abortAfter(timeoutMs, signal);
-  let output: Readable | undefined;
-  try {
-    const child = spawn(file, [...args], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      windowsHide: true,
-      env: environmentFor({ machine, passedOn }),
-      signal: limit.signal,
-      killSignal: 'SIGKILL',
-    });
-    output = pipesOf(child).stdout;
-    let stdout = '';
-    output?.setEncoding('utf8').on('data', (text: string) => {
-      if (stdout.length < maxOutputLength) stdout += text;
-    });
-    await once(child, 'close');
-    return { code: child.exitCode, stdout };
-  } catch {
-    // What it has started may hold the pipe open.
-    output?.destroy();
-    return undefined;
-  } finally {
-    limit.callOff();
-  }
-}
-
-/** What such a program may say, in UTF-16 units: the status of a large network is long. */
-const maxOutputLength = 8_000_000;

@@ -15,6 +15,8 @@ export interface Ring {
   hasArrived(): boolean;
   /** Status of what was answered at our end; undefined as long as nothing was. */
   answered(): number | undefined;
+  /** The values of a header as it has come in, one for each time; none as long as nothing has. */
+  carried(name: string): readonly string[];
   /** It is not waited for any more. */
   forget(): void;
 }
@@ -38,7 +40,8 @@ export interface Doorbell {
 }
 
 interface ExpectedRing {
-  /** To the request, once it has arrived. */
+  /** What has arrived, and what answers it. */
+  request: IncomingMessage | Http2ServerRequest | undefined;
   response: ServerResponse | Http2ServerResponse | undefined;
   readonly answer: RingAnswer | undefined;
 }
@@ -49,19 +52,25 @@ export function createDoorbell(handler: RequestHandler): Doorbell {
     handler(request, response) {
       const nonce = request.headers[ringHeader];
       const ring = typeof nonce === 'string' ? expected.get(nonce) : undefined;
-      if (ring !== undefined) ring.response = response;
+      if (ring !== undefined) Object.assign(ring, { request, response });
       (ring?.answer ?? handler)(request, response);
     },
     expect(answer) {
       const nonce = randomBytes(16).toString('hex');
-      const ring: ExpectedRing = { response: undefined, answer };
+      const ring: ExpectedRing = { request: undefined, response: undefined, answer };
       expected.set(nonce, ring);
       return {
         nonce,
         hasArrived: () => ring.response !== undefined,
         answered: () => (ring.response?.headersSent === true ? ring.response.statusCode : undefined),
+        carried: (name) => valuesIn(ring.request?.rawHeaders ?? [], name),
         forget: () => void expected.delete(nonce),
       };
     },
   };
+}
+
+/** From names and values by turns: where a header comes twice, the object of Node.js shows the first alone. */
+function valuesIn(rawHeaders: readonly string[], name: string): string[] {
+  return rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 }

@@ -6,6 +6,8 @@ export type Problem =
   | { readonly kind: 'no_dns' }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'tls_error'; readonly reason: string }
+  /** Whoever carries it lets no more requests through for now, which says nothing of where it leads. */
+  | { readonly kind: 'throttled' }
   /** The tunnel's other end answers, and says that there is nobody behind it. */
   | { readonly kind: 'tunnel_dead'; readonly status: number }
   /** A page that a person has to click away; clients get past it with the header of the provider, where there is one. */
@@ -21,9 +23,24 @@ export type Problem =
   | { readonly kind: 'post_buffered' }
   | { readonly kind: 'get_buffered' };
 
-/** Whether the tunnel itself may be to blame, so that a new connection may help. */
-export function mayPass({ kind }: Problem): boolean {
-  return kind === 'no_dns' || kind === 'unreachable' || kind === 'tunnel_dead';
+/** Whether it may be over by itself a little later. */
+export function mayPass(problem: Problem): boolean {
+  return isSeenFromHere(problem) || problem.kind === 'tunnel_dead' || saysNothing(problem);
+}
+
+/** Whether it is none of the tunnel, as far as can be told, so that what was known before stands. */
+export function saysNothing({ kind }: Problem): boolean {
+  return kind === 'throttled';
+}
+
+/** Whether it may be this machine's own network that fails, and the tunnel be well. */
+export function isSeenFromHere({ kind }: Problem): boolean {
+  return kind === 'no_dns' || kind === 'unreachable';
+}
+
+/** Whether somebody else certainly has a hand in what answers, so that nobody should send the token there. */
+export function isForeign({ kind }: Problem): boolean {
+  return kind === 'wrong_service' || kind === 'host_changed' || kind === 'guard_missing';
 }
 
 /** Whether clients elsewhere could not use the URL at all. */
@@ -48,7 +65,9 @@ export function wordsFor(problem: Problem, url: string, { interstitial }: Pick<C
     case 'tls_error':
       return `the certificate of ${host} is not trusted (${problem.reason}): clients will refuse it, too; for an authority of your own, set NODE_EXTRA_CA_CERTS`;
     case 'tunnel_dead':
-      return `${host} answers with ${problem.status}, the tunnel has nobody at this end: it is dialled anew`;
+      return `${host} answers with ${problem.status}, the tunnel has nobody at this end: if it lasts, start again, or take another --tunnel`;
+    case 'throttled':
+      return `${host} takes no more requests for now (429): wait a little, or take another --tunnel`;
     case 'interstitial':
       return interstitial === undefined || !problem.canBeSkipped
         ? `a page for people stands in front of ${host}: MCP clients cannot click through it; take another --tunnel`

@@ -1,7 +1,7 @@
 import type { Capabilities } from '../capabilities.ts';
 import type { Machine } from '../machine.ts';
 import { ringHeader, type Doorbell, type RingAnswer } from './doorbell.ts';
-import type { Problem } from './problem.ts';
+import { mayPass, saysNothing, type Problem } from './problem.ts';
 import { makeRoundTrip, type RoundTrip, type RoundTripRequest } from './round-trip.ts';
 
 /** How long one request may take, in milliseconds. */
@@ -13,6 +13,9 @@ const defaultHoldMs = 3000;
 /** Statuses with which the far end of a tunnel says that there is no near end: those of gateways, and Cloudflare's own. */
 const isGatewayStatus = (status: number): boolean =>
   [502, 503, 504].includes(status) || (status >= 520 && status <= 530);
+
+/** RFC 6585 §4. Of somebody on the way: our own end has not seen the request. */
+const tooManyRequests = 429;
 
 /** What a client does first, in the words of the protocol, which a tunnel does not know. */
 export interface Opening {
@@ -38,6 +41,8 @@ export interface SelfProbeOptions {
   readonly readinessPath: string;
   /** Default 10 s. */
   readonly timeoutMs?: number;
+  /** The same of the first request of a client, for which a server may have to start. Default: `timeoutMs`. */
+  readonly openingTimeoutMs?: number;
   /** Default 3 s. */
   readonly holdMs?: number;
 }
@@ -46,7 +51,7 @@ export interface SelfProbeOptions {
 export interface SelfProbe {
   /** Without the token: whether the URL leads here, and whether the guard is there. */
   reach(url: string, signal: AbortSignal): Promise<readonly Problem[]>;
-  /** Whether event streams come through as they are written. */
+  /** Without the token, too: whether event streams come through as they are written. */
   streams(url: string, signal: AbortSignal): Promise<readonly Problem[]>;
   /** With the token: begins and ends a session, as a client would. */
   enter(url: string, signal: AbortSignal): Promise<readonly Problem[]>;
@@ -59,28 +64,57 @@ interface Sent {
   readonly hasArrived: boolean;
   /** Status of what was answered at our end. */
   readonly answered: number | undefined;
+  /** What has come in of the token. */
+  readonly authorization: readonly string[];
 }
 
 export function createSelfProbe(options: SelfProbeOptions): SelfProbe {
   const { machine, doorbell, capabilities, token, opening, readinessPath } = options;
-  const { timeoutMs = defaultTimeoutMs, holdMs = defaultHoldMs } = options;
+  const { timeoutMs = defaultTimeoutMs, openingTimeoutMs = timeoutMs, holdMs = defaultHoldMs } = options;
   const { interstitial } = capabilities;
+  const authorization = token === undefined ? undefined : `Bearer ${token}`;
+  /** A client is told to send it, so it may be needed here as well. */
+  const skipHeaders: Readonly<Record<string, string>> =
+    interstitial === undefined ? {} : { [interstitial.header]: interstitial.value };
+  const passHeaders: Readonly<Record<string, string>> =
+    authorization === undefined ? skipHeaders : { ...skipHeaders, Authorization: authorization };
 
-  async function send(request: Omit<RoundTripRequest, 'timeoutMs'>, answer?: RingAnswer): Promise<Sent> {
+  async function send(
+    request: Omit<RoundTripRequest, 'timeoutMs'> & { readonly timeoutMs?: number },
+    answer?: RingAnswer,
+  ): Promise<Sent> {
     const ring = doorbell.expect(answer);
     const trip = await makeRoundTrip(machine, {
-      ...request,
       timeoutMs,
+      ...request,
       headers: { ...request.headers, [ringHeader]: ring.nonce },
     });
     ring.forget();
-    return { trip, hasArrived: ring.hasArrived(), answered: ring.answered() };
+    return {
+      trip,
+      hasArrived: ring.hasArrived(),
+      answered: ring.answered(),
+      authorization: ring.carried('authorization'),
+    };
   }
 
   async function reach(url: string, signal: AbortSignal): Promise<Problem[]> {
-    const { trip, hasArrived, answered } = await send({ method: 'GET', url: new URL(`${url}/`), headers: {}, signal });
+    const target = new URL(`${url}/`);
+    const sent = await send({ method: 'GET', url: target, headers: {}, signal });
+    const problems = judgeReach(sent);
+    // Whoever answers in our place may be one who lets clients pass.
+    const mayBePassed = interstitial !== undefined && sent.trip.kind === 'response' && !sent.hasArrived;
+    if (!mayBePassed || problems.some(saysNothing)) return problems;
+    const passed = await send({ method: 'GET', url: target, headers: skipHeaders, signal });
+    const passedProblems = judgeReach(passed);
+    if (passed.hasArrived) return [...passedProblems, { kind: 'interstitial', canBeSkipped: true }];
+    return passedProblems.some(mayPass) ? passedProblems : problems;
+  }
+
+  /** What a request without the token tells of the way and the guard. */
+  function judgeReach({ trip, hasArrived, answered }: Sent): Problem[] {
     if (trip.kind !== 'response') return [brokenOff(trip)];
-    if (!hasArrived) return [await stranger(trip, url, signal)];
+    if (!hasArrived) return [strangerOf(trip)];
     if (isBroken(trip.status, answered)) return [{ kind: 'tunnel_dead', status: trip.status }];
     if (answered === 403) return [{ kind: 'host_changed' }];
     // What counts is what was answered here, whatever has become of it on the way.
@@ -88,47 +122,27 @@ export function createSelfProbe(options: SelfProbeOptions): SelfProbe {
     return isGuarded ? [] : [{ kind: 'guard_missing', status: answered ?? trip.status }];
   }
 
-  /** Who it is that answers in our place. */
-  async function stranger(trip: Answer, url: string, signal: AbortSignal): Promise<Problem> {
-    if (interstitial !== undefined) {
-      const headers = { [interstitial.header]: interstitial.value };
-      const { hasArrived } = await send({ method: 'GET', url: new URL(`${url}/`), headers, signal });
-      if (hasArrived) return { kind: 'interstitial', canBeSkipped: true };
-    }
-    return strangerOf(trip);
-  }
-
-  function passHeaders(): Record<string, string> {
-    return {
-      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-      // A client is told to send it, so it may be needed here as well.
-      ...(interstitial === undefined ? {} : { [interstitial.header]: interstitial.value }),
-    };
-  }
-
   async function enter(url: string, signal: AbortSignal): Promise<Problem[]> {
     const first = opening();
     if (first === undefined) return [];
     const target = new URL(`${url}${first.path}`);
-    const headers = { ...first.headers, ...passHeaders() };
-    const sent = await send({ method: 'POST', url: target, headers, body: first.body, signal });
+    const headers = { ...first.headers, ...passHeaders };
+    const { body } = first;
+    const sent = await send({ method: 'POST', url: target, headers, body, signal, timeoutMs: openingTimeoutMs });
     const closing = sent.trip.kind === 'response' && sent.hasArrived ? first.closing(sent.trip.headers) : undefined;
     if (closing !== undefined) {
-      await send({ method: 'DELETE', url: target, headers: { ...closing, ...passHeaders() }, signal });
+      await send({ method: 'DELETE', url: target, headers: { ...closing, ...passHeaders }, signal });
     }
     return judge(sent, first.failureIn);
   }
 
   async function look(url: string, signal: AbortSignal): Promise<Problem[]> {
-    const headers = passHeaders();
-    const [known, health] = await Promise.all([
-      // Their health is told to everybody, so that it says nothing of the token.
-      send({ method: 'GET', url: new URL(`${url}/`), headers, signal }),
-      send({ method: 'GET', url: new URL(`${url}${readinessPath}`), headers, signal }),
-    ]);
-    const problems = token === undefined ? [] : judge(known, () => undefined);
-    if (problems.length > 0) return problems;
-    return judge(health, (status) => (status === 200 ? undefined : 'it is down or starting'));
+    const target = new URL(`${url}${readinessPath}`);
+    const sent = await send({ method: 'GET', url: target, headers: passHeaders, signal });
+    // Their health is told to everybody: that it was says nothing of the token.
+    const isLost = authorization !== undefined && sent.hasArrived && sent.authorization.join() !== authorization;
+    if (isLost) return [{ kind: 'token_lost' }];
+    return judge(sent, (status) => (status === 200 ? undefined : 'it is down or starting'));
   }
 
   /** Whether a stream is held back until it ends. A request that gets lost says nothing about that. */
@@ -137,7 +151,7 @@ export function createSelfProbe(options: SelfProbeOptions): SelfProbe {
     let wasHeld = false;
     let isOver = false;
     let end: (() => void) | undefined;
-    const headers = { Accept: 'text/event-stream', ...passHeaders() };
+    const headers = { Accept: 'text/event-stream', ...skipHeaders };
     await send(
       {
         method,
@@ -220,6 +234,7 @@ function isBroken(status: number, answered: number | undefined): boolean {
 }
 
 function strangerOf({ status, headers, body }: Answer): Problem {
+  if (status === tooManyRequests) return { kind: 'throttled' };
   if (isGatewayStatus(status)) return { kind: 'tunnel_dead', status };
   const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
   const isForPeople = isPage && /\b(?:continue|proceed|click|reminder|warning|phishing|abuse)\b/i.test(body);

@@ -1,27 +1,28 @@
 import { sleep, type Clock } from '../../clock.ts';
+import { messageOf } from '../../errors.ts';
 import type { Capabilities } from '../capabilities.ts';
 import type { HostOverrides } from '../host-overrides.ts';
 import type { TunnelStatus } from '../provider.ts';
-import { isBlocking, isSlowing, mayPass, wordsFor, type Problem } from './problem.ts';
+import { createChecks } from './checks.ts';
+import { isBlocking, mayPass, saysNothing, wordsFor, type Problem } from './problem.ts';
+import { createRedialPolicy } from './redial-policy.ts';
 import type { SelfProbe } from './self-probe.ts';
+import { createStanding, type Aim } from './standing.ts';
+import { createTeller } from './teller.ts';
 
-/** Between two looks, in milliseconds. */
-const intervalMs = 60_000;
+/** Between two looks, in milliseconds, where the tunnel allows it. */
+const defaultIntervalMs = 60_000;
 
 /** Between two looks at a tunnel that has just come up, or that has just failed one, in milliseconds. */
 const shortPauseMs = 1500;
-
-/**
- * From a new connection that did not help to the next one, in milliseconds: some providers give out so many names an hour, and
- * it may be this machine's own network that fails.
- */
-const redialPauseMs = 600_000;
 
 export interface TunnelWatchOptions {
   readonly probe: SelfProbe;
   readonly capabilities: Capabilities;
   readonly clock: Clock;
   readonly overrides: HostOverrides;
+  /** How long a URL that is new may take until it works, in milliseconds. */
+  readonly settleMs: number;
   readonly publicUrl: () => string;
   /** As `Tunnel.redial`. */
   readonly redial: (reason: string) => void;
@@ -34,143 +35,200 @@ export interface TunnelWatchOptions {
 
 export interface TunnelWatch {
   /**
-   * Looks whether the public URL works, again and again while that may pass, for so long in milliseconds. Resolves with what
-   * is wrong in the end, of which nothing has been said yet.
+   * Looks whether the public URL works, again and again while that may pass. Resolves with what is wrong in the end, of which
+   * nothing has been said yet; undefined when that could not be learnt, as the tunnel was not up for so long.
    */
-  untilSettled(limitMs: number, signal: AbortSignal): Promise<readonly Problem[]>;
-  /** Begins as a client would, says what is wrong, and looks every minute from then on. */
-  begin(settled: readonly Problem[], signal: AbortSignal): Promise<void>;
+  untilSettled(signal: AbortSignal): Promise<readonly Problem[] | undefined>;
+  /**
+   * Begins as a client would, says what is wrong, and looks again and again from then on. What has changed since it settled is
+   * looked at anew before.
+   */
+  begin(signal: AbortSignal): Promise<void>;
+  /** Whether the current URL was seen to lead here, past the guard, since the tunnel came up. */
+  isVerified(): boolean;
+  /** False when somebody else certainly has a hand in what answers there; true also while nothing is known. */
+  isTrusted(): boolean;
   statusChanged(status: TunnelStatus): void;
-  close(): void;
+  /** Resolves when nothing is under way any more. */
+  close(): Promise<void>;
+}
+
+interface Settled {
+  readonly aim: Aim;
+  readonly problems: readonly Problem[];
 }
 
 /** Sees to it that a tunnel that calls itself up is of use. */
 export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
-  const { probe, capabilities, clock, overrides, publicUrl, redial, onWarning, onGetBuffered, onUnguarded } = options;
+  const { probe, capabilities, clock, overrides, settleMs, publicUrl, redial, onWarning } = options;
+  const { onGetBuffered, onUnguarded } = options;
+  const { probeEveryMs, freshNameMs = 0 } = capabilities;
+  const intervalMs = probeEveryMs ?? defaultIntervalMs;
   const stop = new AbortController();
-  /** Of what the user has been told, and not that it is over. */
-  const told = new Map<Problem['kind'], Problem>();
-  let hasWorked = false;
+  const standing = createStanding(publicUrl);
+  const checks = createChecks(probe, standing);
+  const teller = createTeller(capabilities, onWarning);
+  const redials = createRedialPolicy(clock);
+  const underWay = new Set<Promise<unknown>>();
   let hasBegun = false;
   let isUp = true;
-  /** Counts the changes of the tunnel: what was seen before one says nothing of what is there after it. */
-  let changes = 0;
-  /** When a new connection was made that has not worked yet. */
-  let redialledAt: number | undefined;
+  /** What is known of the way as such, of which nothing has been said yet. */
+  let settled: Settled | undefined;
+  /** Where a session has been begun: once a connection is enough, as it may start a process each time. */
+  let enteredAt: Aim | undefined;
   let callOffLook: (() => void) | undefined;
-  /** While it is not up, there is nothing to look at. */
-  const interruption = new AbortController();
 
-  async function untilSettled(limitMs: number, signal: AbortSignal): Promise<readonly Problem[]> {
-    const until = AbortSignal.any([stop.signal, signal, interruption.signal]);
-    const deadline = clock.now() + limitMs;
-    await waitForName(until);
-    const looks = async function* (): AsyncGenerator<readonly Problem[]> {
-      while (!until.aborted) {
-        yield reachAndStream(until);
-        // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
-        await sleep(clock, shortPauseMs, until);
-      }
-    };
-    for await (const problems of looks()) {
-      if (until.aborted) return [];
-      if (!problems.some(mayPass) || clock.now() + shortPauseMs >= deadline) return problems;
+  async function tracked<Result>(work: Promise<Result>): Promise<Result> {
+    underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      underWay.delete(work);
     }
-    return [];
   }
 
-  /** What is wrong with the way as such. */
-  async function reachAndStream(until: AbortSignal): Promise<readonly Problem[]> {
-    const problems = await probe.reach(publicUrl(), until);
-    if (problems.some(isBlocking) || until.aborted) return problems;
-    return [...problems, ...(await probe.streams(publicUrl(), until))];
+  /** As long as the tunnel is up, however often it changes. */
+  async function settle(signal: AbortSignal): Promise<Settled | undefined> {
+    const deadline = clock.now() + settleMs;
+    settled = undefined;
+    const isOver = (): boolean => !isUp || signal.aborted || stop.signal.aborted || clock.now() >= deadline;
+    do {
+      // oxlint-disable-next-line no-await-in-loop -- one connection after the other
+      settled = await settleOnce(deadline, signal);
+    } while (settled === undefined && !isOver());
+    return settled;
   }
 
-  async function waitForName(until: AbortSignal): Promise<void> {
-    const { hostname, port, protocol } = new URL(publicUrl());
+  /** Undefined when it has changed meanwhile. */
+  async function settleOnce(deadline: number, signal: AbortSignal): Promise<Settled | undefined> {
+    const aim = standing.aim();
+    const until = AbortSignal.any([aim.signal, signal]);
+    const isOver = (): boolean => !isUp || until.aborted || !standing.isCurrent(aim);
+    if (isOver()) return undefined;
+    await waitForName(aim.url, until);
+    while (!isOver()) {
+      // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
+      const problems = await checks.way(aim, { streams: true, signal: until });
+      if (isOver()) return undefined;
+      if (!problems.some(mayPass) || clock.now() + shortPauseMs >= deadline) return { aim, problems };
+      // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
+      await sleep(clock, shortPauseMs, until);
+    }
+    return undefined;
+  }
+
+  async function waitForName(url: string, until: AbortSignal): Promise<void> {
+    const { hostname, port, protocol } = new URL(url);
     const isResolved = overrides.find(hostname, Number(port || (protocol === 'https:' ? 443 : 80))) !== undefined;
-    const { freshNameMs = 0 } = capabilities;
     if (!isResolved && freshNameMs > 0) await sleep(clock, freshNameMs, until);
   }
 
-  function tell(problems: readonly Problem[]): void {
-    const url = publicUrl();
-    for (const problem of problems) {
-      if (!told.has(problem.kind)) onWarning(wordsFor(problem, url, capabilities));
-      told.set(problem.kind, problem);
+  async function enter(aim: Aim, signal: AbortSignal): Promise<readonly Problem[]> {
+    const problems = await checks.enter(aim, signal);
+    // What did not get as far as the server has to be tried again.
+    if (!signal.aborted && !problems.some(isBlocking)) enteredAt = aim;
+    return problems;
+  }
+
+  const hasEntered = (aim: Aim): boolean =>
+    enteredAt !== undefined && enteredAt.generation === aim.generation && enteredAt.url === aim.url;
+
+  async function begin(signal: AbortSignal): Promise<void> {
+    const isSettled = settled !== undefined && standing.isCurrent(settled.aim);
+    const way = isSettled ? settled : await settle(signal);
+    const entered =
+      way === undefined || way.problems.some(isBlocking)
+        ? []
+        : await enter(way.aim, AbortSignal.any([way.aim.signal, signal]));
+    if (signal.aborted || stop.signal.aborted) return;
+    hasBegun = true;
+    if (way !== undefined && standing.isCurrent(way.aim)) {
+      if (conclude(way.aim, [...way.problems, ...entered], true)) lookAfter(intervalMs);
+    } else if (isUp) {
+      lookAfter(freshNameMs + shortPauseMs);
     }
-    // What comes late works all the same: that it does not any more is no news.
-    const over = [...told.values()].filter((old) => !isSlowing(old) && !problems.some(({ kind }) => kind === old.kind));
-    for (const { kind } of over) told.delete(kind);
+  }
+
+  /** Makes known what was found; false when the tunnel has to be closed. */
+  function conclude({ url }: Aim, problems: readonly Problem[], isEntry: boolean): boolean {
+    teller.tell({ url, problems, hasEntered: isEntry });
     if (problems.some(({ kind }) => kind === 'get_buffered')) onGetBuffered();
-    if (problems.some(isBlocking)) return;
-    hasWorked = true;
-    redialledAt = undefined;
-    if (over.length > 0 && problems.every(isSlowing)) onWarning(`${url} works again`);
+    if (!problems.some(isBlocking)) redials.worked();
+    const open = problems.find(({ kind }) => kind === 'guard_missing');
+    if (open !== undefined) onUnguarded(wordsFor(open, url, capabilities));
+    return open === undefined;
   }
 
   function lookAfter(delayMs: number): void {
     callOffLook?.();
-    callOffLook = clock.after(delayMs, () => void look());
+    if (stop.signal.aborted) return;
+    callOffLook = clock.after(delayMs, () => {
+      tracked(look()).catch((error: unknown) => {
+        if (stop.signal.aborted) return;
+        onWarning(`the public URL could not be looked at: ${messageOf(error)}`);
+        lookAfter(intervalMs);
+      });
+    });
   }
 
-  async function lookOnce(): Promise<readonly Problem[]> {
-    const problems = await reachAndStream(stop.signal);
-    if (problems.some(isBlocking) || stop.signal.aborted) return problems;
-    return [...problems, ...(await probe.look(publicUrl(), stop.signal))];
+  /** Thorough at first, and then only what costs the servers nothing. */
+  async function check(aim: Aim, isEntry: boolean): Promise<readonly Problem[]> {
+    const { signal } = aim;
+    const streams = isEntry || probeEveryMs === undefined;
+    const problems = await checks.way(aim, { streams, signal });
+    if (problems.some(isBlocking) || signal.aborted) return problems;
+    return [...problems, ...(await (isEntry ? enter(aim, signal) : checks.look(aim, signal)))];
   }
 
   async function look(): Promise<void> {
-    const seen = changes;
-    // Whoever has changed it sees to the next look.
-    const isStale = (): boolean => changes !== seen || stop.signal.aborted;
-    let problems = await lookOnce();
-    if (problems.some(mayPass) && !isStale()) {
-      // One look that fails may be the network's; a connection that works is worth more than that.
-      await sleep(clock, shortPauseMs, stop.signal);
-      if (!isStale()) problems = await lookOnce();
+    const aim = standing.aim();
+    const isEntry = !hasEntered(aim);
+    let problems = await check(aim, isEntry);
+    if (problems.some(needsSecondLook) && standing.isCurrent(aim)) {
+      await sleep(clock, shortPauseMs, aim.signal);
+      if (standing.isCurrent(aim)) problems = await check(aim, isEntry);
     }
-    if (isStale()) return;
-    tell(problems);
-    const open = problems.find(({ kind }) => kind === 'guard_missing');
-    if (open !== undefined) {
-      onUnguarded(wordsFor(open, publicUrl(), capabilities));
+    // Whoever has changed it sees to the next look.
+    if (aim.signal.aborted) return;
+    if (!standing.isCurrent(aim)) {
+      lookAfter(shortPauseMs);
       return;
     }
-    lookAfter(intervalMs);
-    // Some services have a page of their own for a tunnel that has gone, which is none of a gateway.
-    const dead = problems.find((problem) => mayPass(problem) || problem.kind === 'wrong_service');
-    if (dead !== undefined && mayRedial()) {
-      redialledAt = clock.now();
-      redial(wordsFor(dead, publicUrl(), capabilities));
+    if (problems.some(saysNothing)) {
+      lookAfter(intervalMs);
+      return;
     }
-  }
-
-  function mayRedial(): boolean {
-    return hasWorked && (redialledAt === undefined || clock.now() - redialledAt >= redialPauseMs);
+    if (!conclude(aim, problems, isEntry)) return;
+    lookAfter(intervalMs);
+    const reason = redials.reasonIn(problems);
+    if (reason !== undefined) redial(wordsFor(reason, aim.url, capabilities));
   }
 
   return {
-    untilSettled,
-    async begin(settled, signal) {
-      const seen = changes;
-      const until = AbortSignal.any([stop.signal, signal]);
-      const entered = settled.some(isBlocking) ? [] : await probe.enter(publicUrl(), until);
-      if (until.aborted) return;
-      hasBegun = true;
-      if (changes === seen) tell([...settled, ...entered]);
-      if (isUp) lookAfter(changes === seen ? intervalMs : shortPauseMs);
+    async untilSettled(signal) {
+      return (await tracked(settle(signal)))?.problems;
     },
+    begin: async (signal) => await tracked(begin(signal)),
+    isVerified: standing.isVerified,
+    isTrusted: standing.isTrusted,
     statusChanged({ state }) {
-      changes++;
+      if (stop.signal.aborted) return;
       isUp = state === 'up';
-      if (!isUp) interruption.abort();
+      standing.changed();
+      redials.changed();
       callOffLook?.();
-      if (isUp && hasBegun) lookAfter((capabilities.freshNameMs ?? 0) + shortPauseMs);
+      if (isUp && hasBegun) lookAfter(freshNameMs + shortPauseMs);
     },
-    close() {
+    async close() {
       stop.abort();
+      standing.close();
       callOffLook?.();
+      await Promise.allSettled(underWay);
     },
   };
+}
+
+/** One look that fails may be the network's, or an edge that is about to restart; a connection that works is worth more. */
+function needsSecondLook(problem: Problem): boolean {
+  return (mayPass(problem) && !saysNothing(problem)) || problem.kind === 'wrong_service';
 }

@@ -1,10 +1,14 @@
-import { expect, test } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { createDeferred } from '../../../src/deferred.ts';
 import { ExposeError } from '../../../src/errors.ts';
 import { capabilities } from '../../../src/tunnel/capabilities.ts';
 import { createExternalProvider } from '../../../src/tunnel/external/external-provider.ts';
 import type { Run, StartRun } from '../../../src/tunnel/external/run.ts';
 import type { TunnelProvider, TunnelTarget } from '../../../src/tunnel/provider.ts';
+import { temporaryDirectory } from '../../harness/program.ts';
 import { createMachine } from './programs.ts';
 
 interface World {
@@ -56,6 +60,20 @@ test('when it does not start, its listener is closed', async () => {
   const { provider, target, events } = createWorld(() => Promise.reject(new ExposeError('tunnel_unavailable', 'no')));
   await expect(provider.open(target, options)).rejects.toThrow('no');
   expect(events).toEqual(['listens', 'port is free']);
+});
+
+test('what a killed run has left behind is gone before it starts', async () => {
+  const root = temporaryDirectory();
+  vi.stubEnv('TMPDIR', root);
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  const left = path.join(root, `mcp-expose-pinggy-${pid}-abcDEF`);
+  mkdirSync(left);
+  const { provider, target, events } = createWorld(() => {
+    events.push(existsSync(left) ? 'still there' : 'gone');
+    return Promise.reject(new ExposeError('tunnel_unavailable', 'no'));
+  });
+  await expect(provider.open(target, options)).rejects.toThrow('no');
+  expect(events).toContain('gone');
 });
 
 test('nothing is begun when nobody wants it any more', async () => {

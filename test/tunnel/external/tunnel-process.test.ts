@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { outputOf, startTunnelProcess } from '../../../src/tunnel/external/tunnel-process.ts';
+import { startTunnelProcess } from '../../../src/tunnel/external/tunnel-process.ts';
 import type { TunnelProcess, TunnelProcessOptions } from '../../../src/tunnel/external/tunnel-process.ts';
 import { eventually, within } from '../../harness/eventually.ts';
 import { atEnd } from '../../harness/lifetime.ts';
@@ -46,7 +46,7 @@ test('both outputs are read line by line, without what only paints', async () =>
     process.stdout.write('ee');
     process.stderr.write('four\n');
   `);
-  expect(await end()).toEqual({ how: 'code 0' });
+  expect(await end()).toEqual({ how: 'code 0', code: 0 });
   expect(lines.toSorted()).toEqual(['four', 'one', 'three', 'two']);
 });
 
@@ -54,7 +54,7 @@ test('what a program says before it ends at once is read, however much it is', a
   const runs = Array.from({ length: 10 }, () =>
     start(`require('fs').writeSync(2, 'x'.repeat(60000) + '\\nno good\\n'); process.exit(3)`),
   );
-  expect(await Promise.all(runs.map(({ end }) => end()))).toEqual(runs.map(() => ({ how: 'code 3' })));
+  expect(await Promise.all(runs.map(({ end }) => end()))).toEqual(runs.map(() => ({ how: 'code 3', code: 3 })));
   expect(runs.map(({ lines }) => lines.at(-1))).toEqual(runs.map(() => 'no good'));
 });
 
@@ -152,7 +152,7 @@ test('closed, it is asked to go, and is guarded until it has gone', async () => 
   expect([...machine.guarded]).toEqual([info.pid]);
   await Promise.all([program.close(), program.close()]);
   expectGone(info);
-  expect([await end(), await line(/bye/), machine.guarded.size]).toEqual([{ how: 'code 0' }, 'bye', 0]);
+  expect([await end(), await line(/bye/), machine.guarded.size]).toEqual([{ how: 'code 0', code: 0 }, 'bye', 0]);
 });
 
 test('one that ignores SIGTERM is killed', async () => {
@@ -160,13 +160,13 @@ test('one that ignores SIGTERM is killed', async () => {
   const info = await leader(line(/^pid /));
   await program.close();
   expectGone(info);
-  expect(await end()).toEqual({ how: 'SIGKILL' });
+  expect(await end()).toEqual({ how: 'SIGKILL', code: null });
 });
 
 test('what it has started goes with it, also when it dies', async () => {
   const { line, end, machine } = start(withStubbornChild(`setTimeout(() => process.exit(5), 300);`));
   const child = infoOf(Number(await line(/^\d+$/)));
-  expect(await end()).toEqual({ how: 'code 5' });
+  expect(await end()).toEqual({ how: 'code 5', code: 5 });
   await eventually(() => {
     expectGone(child);
     expect(machine.guarded.size).toBe(0);
@@ -184,7 +184,7 @@ test('one whose outputs are held open by somebody else is not waited for', async
   `);
   const child = infoOf(Number(await line(/^\d+$/)));
   atEnd('test', () => void process.kill(child.pid, 'SIGKILL'));
-  expect(await end()).toEqual({ how: 'code 6' });
+  expect(await end()).toEqual({ how: 'code 6', code: 6 });
 });
 
 async function leader(line: Promise<string>): Promise<ProcessInfo> {
@@ -192,18 +192,3 @@ async function leader(line: Promise<string>): Promise<ProcessInfo> {
   if (info === undefined) throw new Error('it has gone already');
   return info;
 }
-
-test('the output of a program that only looks something up', async () => {
-  const env = { PATH: process.env['PATH'], MCP_EXPOSE_TOKEN: 'ours', SECRET: 'theirs' };
-  const { file, args } = node(`console.log(Object.keys(process.env).sort().join()); process.exit(2)`);
-  expect(await outputOf({ env }, file, args)).toEqual({ code: 2, stdout: 'PATH\n' });
-});
-
-test('there is none of one that is not there, takes too long or is not wanted any more', async () => {
-  const machine = { env: { PATH: process.env['PATH'] } };
-  const forever = node(stays);
-  expect(await outputOf(machine, 'there-is-no-such-program', [])).toBeUndefined();
-  expect(await outputOf(machine, forever.file, forever.args, { timeoutMs: 300 })).toBeUndefined();
-  expect(await outputOf(machine, forever.file, forever.args, { signal: AbortSignal.abort() })).toBeUndefined();
-  expect(await outputOf(machine, forever.file, ['a\0b'])).toBeUndefined();
-});

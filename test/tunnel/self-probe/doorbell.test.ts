@@ -29,6 +29,21 @@ test('a request that is expected is noticed, and handled as any other', async ()
   expect([ring.hasArrived(), ring.answered()]).toEqual([true, 401]);
 });
 
+test('what it has carried is known, each time that it was there', async () => {
+  const { doorbell } = await start();
+  const port = await listenOnLoopback(createServer(doorbell.handler));
+  const ring = doorbell.expect();
+  expect(ring.carried('authorization')).toEqual([]);
+  const headers: [string, string][] = [
+    [ringHeader, ring.nonce],
+    ['Authorization', 'Bearer one'],
+    ['authorization', 'Bearer two'],
+    ['x-other', 'authorization'],
+  ];
+  await send(`http://127.0.0.1:${port}/`, { headers });
+  expect(ring.carried('authorization')).toEqual(['Bearer one', 'Bearer two']);
+});
+
 test('one of somebody else is not', async () => {
   const { doorbell, ask } = await start();
   const ring = doorbell.expect((_request, response) => void response.end('probe'));

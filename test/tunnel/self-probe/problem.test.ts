@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { isBlocking, isSlowing, mayPass, wordsFor, type Problem } from '../../../src/tunnel/self-probe/problem.ts';
+import {
+  isBlocking,
+  isForeign,
+  isSeenFromHere,
+  isSlowing,
+  mayPass,
+  saysNothing,
+  wordsFor,
+  type Problem,
+} from '../../../src/tunnel/self-probe/problem.ts';
 
 const header = { interstitial: { header: 'x-skip', value: '1' } };
 const url = 'https://x.example:8443';
@@ -9,6 +18,7 @@ const problems: [Problem, boolean, boolean, string][] = [
   [{ kind: 'no_dns' }, true, true, 'x.example:8443 has no address yet'],
   [{ kind: 'unreachable', reason: 'ECONNREFUSED' }, true, true, 'cannot be reached from here (ECONNREFUSED)'],
   [{ kind: 'tls_error', reason: 'self-signed' }, false, true, 'not trusted (self-signed): clients will refuse it'],
+  [{ kind: 'throttled' }, true, true, 'takes no more requests for now (429)'],
   [{ kind: 'tunnel_dead', status: 530 }, true, true, 'answers with 530'],
   [{ kind: 'interstitial', canBeSkipped: true }, false, false, 'clients have to send the header x-skip: 1'],
   [{ kind: 'interstitial', canBeSkipped: false }, false, true, 'take another --tunnel'],
@@ -30,11 +40,19 @@ test.each(problems)('$kind: %j', (problem, passes, blocks, words) => {
   expect(said).toMatch(/^[^A-Z\n][^\n]*[^.\n]$/);
 });
 
-test('two of them only slow things down', () => {
-  expect(problems.filter(([problem]) => isSlowing(problem)).map(([{ kind }]) => kind)).toEqual([
-    'post_buffered',
-    'get_buffered',
-  ]);
+test.each<[string, (problem: Problem) => boolean, Problem['kind'][]]>([
+  ['only slow things down', isSlowing, ['post_buffered', 'get_buffered']],
+  ['may be this machine’s network', isSeenFromHere, ['no_dns', 'unreachable']],
+  ['say nothing', saysNothing, ['throttled']],
+  ['show the hand of somebody else', isForeign, ['wrong_service', 'host_changed', 'guard_missing']],
+])('those that %s', (_what, is, kinds) => {
+  expect(problems.filter(([problem]) => is(problem)).map(([{ kind }]) => kind)).toEqual(kinds);
+});
+
+test('a dead tunnel is not said to be dialled anew: not each can be', () => {
+  const said = wordsFor({ kind: 'tunnel_dead', status: 530 }, url, header);
+  expect(said).toContain('if it lasts, start again, or take another --tunnel');
+  expect(said).not.toContain('dial');
 });
 
 test('a page that no header is known for cannot be passed', () => {

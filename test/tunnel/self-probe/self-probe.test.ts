@@ -29,12 +29,16 @@ function finds(look: Look, ...problems: Problem[]): unknown {
 }
 
 test('all is well, and what is begun is ended', async () => {
-  const { url, probe, arrived } = await createWorld();
+  const { url, probe, arrived, withToken } = await createWorld();
   expect(await probe.reach(url, signal)).toEqual([]);
   expect(await probe.streams(url, signal)).toEqual([]);
+  // Neither needs the token, so neither shows it to whoever may be there.
+  expect(withToken).toEqual([]);
   expect(await probe.enter(url, signal)).toEqual([]);
   expect(arrived.slice(3)).toEqual(['POST /mcp', 'DELETE /mcp']);
   expect(await probe.look(url, signal)).toEqual([]);
+  expect(arrived.slice(5)).toEqual(['GET /readyz']);
+  expect(withToken).toEqual(['POST /mcp', 'DELETE /mcp', 'GET /readyz']);
 });
 
 test('all is well without a token, too', async () => {
@@ -107,6 +111,17 @@ describe('the way', () => {
     );
   });
 
+  test('too many requests, said by somebody on the way', async () => {
+    const throttled = { kind: 'throttled' } as const;
+    const front = { answer: () => ({ status: 429, headers: html, body: 'too many requests, continue later' }) };
+    const interstitial = { header: 'x-skip-page', value: '1' };
+    expect(await found({ front })).toEqual(finds('reach', throttled));
+    expect(await found({ front }, ['enter'])).toEqual(finds('enter', throttled));
+    expect(await found({ front }, ['look'])).toEqual(finds('look', throttled));
+    const { probe, url, arrived } = await createWorld({ front, capabilities: { interstitial } });
+    expect([await probe.reach(url, signal), arrived]).toEqual([[throttled], []]);
+  });
+
   test('another name arrives than was asked for', async () => {
     const front = { headers: (headers: object) => ({ ...headers, host: 'origin.example' }) };
     expect(await found({ front })).toEqual(finds('reach', { kind: 'host_changed' }));
@@ -117,18 +132,43 @@ describe('the way', () => {
 const html = { 'content-type': 'text/html; charset=utf-8' };
 const page = { status: 200, headers: html, body: '<p>You are about to visit … <button>Continue</button></p>' };
 
+const behindPage = (request: { headers: Record<string, unknown> }): typeof page | undefined =>
+  request.headers['x-skip-page'] === '1' ? undefined : page;
+
 describe('a page for people', () => {
   const interstitial = { header: 'x-skip-page', value: '1' };
 
   test('that the known header skips', async () => {
-    const front = {
-      answer: (request: { headers: Record<string, unknown> }) =>
-        request.headers['x-skip-page'] === '1' ? undefined : page,
-    };
+    const front = { answer: behindPage };
     expect(await found({ front, capabilities: { interstitial } }, ['reach'])).toEqual(
       finds('reach', { kind: 'interstitial', canBeSkipped: true }),
     );
     expect(await found({ front, capabilities: { interstitial } }, ['streams', 'enter', 'look'])).toBe('all is well');
+  });
+
+  test('hides no guard that is missing, and no other name', async () => {
+    const open = {
+      answer: behindPage,
+      headers: (headers: object) => ({ ...headers, authorization: `Bearer ${token}` }),
+    };
+    const skipped: Problem = { kind: 'interstitial', canBeSkipped: true };
+    expect(await found({ front: open, capabilities: { interstitial } })).toEqual(
+      finds('reach', { kind: 'guard_missing', status: 404 }, skipped),
+    );
+    const renamed = { answer: behindPage, headers: (headers: object) => ({ ...headers, host: 'origin.example' }) };
+    expect(await found({ front: renamed, capabilities: { interstitial } })).toEqual(
+      finds('reach', { kind: 'host_changed' }, skipped),
+    );
+  });
+
+  test.each([
+    [429, { kind: 'throttled' } as const],
+    [530, { kind: 'tunnel_dead', status: 530 } as const],
+  ])('behind which it fails: %d', async (status, problem) => {
+    const front = {
+      answer: (request: Parameters<typeof behindPage>[0]) => behindPage(request) ?? { status },
+    };
+    expect(await found({ front, capabilities: { interstitial } })).toEqual(finds('reach', problem));
   });
 
   test('that nothing is known of', async () => {
@@ -223,6 +263,11 @@ describe('the server', () => {
     );
   });
 
+  test('may take longer to begin than others to answer', async () => {
+    const { probe, url } = await createWorld({ mcp: (request) => request.resume(), openingTimeoutMs: 100 });
+    expect(await probe.enter(url, signal)).toEqual([{ kind: 'upstream_dead', reason: 'no answer within 0.1 s' }]);
+  });
+
   test('says nothing until somebody on the way loses patience', async () => {
     const arrival = gate();
     const world: WorldOptions = { mcp: () => arrival.open(), front: { givesUp: arrival.opened } };
@@ -251,9 +296,11 @@ describe('the server', () => {
   });
 });
 
-test('nobody waits for what is not wanted any more', async () => {
-  const { url, probe } = await createWorld({ front: { holdsBack: () => true } });
+test('nobody waits for what is not wanted any more, nor is anything sent for it', async () => {
+  const { url, probe, withToken } = await createWorld({ front: { holdsBack: () => true } });
   const gone = AbortSignal.abort();
+  expect(await probe.enter(url, gone)).toHaveLength(1);
+  expect(withToken).toEqual([]);
   expect(await probe.streams(url, gone)).toEqual([]);
   expect(await probe.reach(url, gone)).toHaveLength(1);
 });

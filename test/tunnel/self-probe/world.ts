@@ -41,6 +41,8 @@ export interface Front {
   drops?: (request: IncomingMessage) => boolean;
   /** Takes requests and never answers. */
   isSilent?: boolean;
+  /** The same of one path, after it is handed on. */
+  isSlowAt?: string;
   /** Then it answers with 504 what is not answered yet. */
   givesUp?: Promise<void>;
   /** Speaks TLS. */
@@ -62,6 +64,7 @@ export interface WorldOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** How long a stream is held open; default longer than a busy machine needs. */
   readonly holdMs?: number;
+  readonly openingTimeoutMs?: number;
 }
 
 export interface World {
@@ -69,6 +72,8 @@ export interface World {
   readonly probe: SelfProbe;
   /** Method and target of the requests that have arrived at our end. */
   readonly arrived: string[];
+  /** Method and target of those that have brought the token as far as the public side. */
+  readonly withToken: string[];
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -95,7 +100,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     doorbell.handler(request, response);
   });
   const port = await listen(end);
-  const frontPort = await startFront(port, front);
+  const withToken: string[] = [];
+  const frontPort = await startFront(port, {
+    ...front,
+    answer(request) {
+      if (request.headers.authorization !== undefined) withToken.push(`${request.method} ${request.url}`);
+      return front.answer?.(request);
+    },
+  });
   const url = `${front.tls === undefined ? 'http' : 'https'}://${host}:${frontPort}`;
   hosts.setUrls([url]);
   const probe = createSelfProbe({
@@ -110,8 +122,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     readinessPath: '/readyz',
     timeoutMs: 2000,
     holdMs: options.holdMs ?? 1000,
+    ...(options.openingTimeoutMs === undefined ? {} : { openingTimeoutMs: options.openingTimeoutMs }),
   });
-  return { url, probe, arrived };
+  return { url, probe, arrived, withToken };
 }
 
 /** As servers/client-opening.ts does it, as far as it matters here. */
@@ -156,6 +169,7 @@ function handOn(port: number, front: Front, request: IncomingMessage, response: 
   const changed = front.headers?.({ ...request.headers }) ?? request.headers;
   const headers = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined));
   const forwarded = http.request({ host: '127.0.0.1', port, method, path: target, headers, agent: false }, (answer) => {
+    if (front.isSlowAt === target) return;
     const status = front.replaces?.(answer.statusCode);
     if (status !== undefined) {
       answer.resume();

@@ -1,8 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-
-import { ExposeError, messageOf } from '../../../errors.ts';
+import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider } from '../../external/external-provider.ts';
 import type { Finding } from '../../external/finding.ts';
@@ -11,6 +7,7 @@ import { startProcessRun } from '../../external/process-run.ts';
 import type { Run, RunOptions } from '../../external/run.ts';
 import type { Machine } from '../../machine.ts';
 import type { TunnelProvider } from '../../provider.ts';
+import { openConfiguration } from './configuration.ts';
 import { readCloudflaredLine, type CloudflaredFinding } from './log.ts';
 import { watchMetrics } from './metrics.ts';
 
@@ -57,8 +54,7 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
 
   /** Resolves with another manner where that may have more luck. */
   async function attempt(options: RunOptions, current: Manner): Promise<Run | { readonly manner: Manner }> {
-    const folder = await makeFolder();
-    const removeFolder = async (): Promise<void> => await rm(folder, { recursive: true, force: true }).catch(() => {});
+    const configuration = openConfiguration(machine.env);
     const stop = new AbortController();
     let next: Manner | undefined;
     let quicFailures = 0;
@@ -71,7 +67,7 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
       installHint: 'https://developers.cloudflare.com/tunnel/downloads/ tells how to install it',
       noUrlHints: isNamed ? ['say what the world calls the tunnel with --public-url'] : [],
       file: 'cloudflared',
-      args: argumentsFor({ ...current, port: options.port, configuration: path.join(folder, configurationName) }),
+      args: argumentsFor({ ...current, port: options.port, configuration: configuration.file }),
       // The variables of its flags would change what tunnel this is.
       withheld: ['TUNNEL_*'],
       ...(isNamed ? { variables: new Map([['TUNNEL_TOKEN', token]]) } : {}),
@@ -133,9 +129,11 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
 
     const callOffFallback = machine.clock.after(quicTimeoutMs, fallBack);
     try {
-      return withFolder(await starting.started, removeFolder);
+      const run = await starting.started;
+      void run.ended.then(() => configuration.close());
+      return run;
     } catch (error) {
-      await removeFolder();
+      configuration.close();
       if (next !== undefined && !options.signal.aborted) return { manner: next };
       throw error;
     } finally {
@@ -155,42 +153,6 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
     unusable: async () => ((await isInstalled(machine, 'cloudflared')) ? undefined : 'cloudflared is not installed'),
     start,
   });
-}
-
-const configurationName = 'config.yml';
-
-/** A configuration of the user's would take the place of ours; one that is empty is complained of. */
-async function makeFolder(): Promise<string> {
-  try {
-    const folder = await mkdtemp(path.join(tmpdir(), 'mcp-expose-cloudflared-'));
-    await writeFile(path.join(folder, configurationName), '{}\n');
-    return folder;
-  } catch (cause) {
-    throw new ExposeError(
-      'tunnel_unavailable',
-      `no configuration for cloudflared can be written: ${messageOf(cause)}`,
-      {
-        hints: [`make room in ${tmpdir()}, or let TMPDIR name another folder`],
-        cause,
-      },
-    );
-  }
-}
-
-/** A life at whose end its folder is gone. */
-function withFolder(run: Run, removeFolder: () => Promise<void>): Run {
-  const ended = run.ended.then(async (reason) => {
-    await removeFolder();
-    return reason;
-  });
-  return {
-    publicUrls: run.publicUrls,
-    ended,
-    async close() {
-      await run.close();
-      await ended;
-    },
-  };
 }
 
 function tooOld(): ExposeError {

@@ -4,10 +4,10 @@ import { createExternalProvider } from '../../external/external-provider.ts';
 import { isInstalled } from '../../external/is-installed.ts';
 import { startProcessRun, type ProcessRunOptions } from '../../external/process-run.ts';
 import type { Run, RunOptions } from '../../external/run.ts';
-import { outputOf } from '../../external/tunnel-process.ts';
+import { outputOf } from '../../external/program-output.ts';
 import type { Machine } from '../../machine.ts';
 import type { TunnelProvider } from '../../provider.ts';
-import { addPort, prepareNamedTunnel } from './named-tunnel.ts';
+import { addPort, findNamedTunnel } from './named-tunnel.ts';
 import { readDevtunnelLine, saysNotLoggedIn } from './output.ts';
 import { createPortBridge } from './port-bridge.ts';
 
@@ -57,8 +57,8 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
 
   async function hostNamed(options: RunOptions, id: string): Promise<Run> {
     const { port: listenerPort, signal, onWarning } = options;
-    const tunnel = await prepareNamedTunnel(machine, id, signal);
-    if (!tunnel.isOpen && !isToldOfAccess) {
+    const tunnel = await findNamedTunnel(machine, id, signal);
+    if (tunnel.isOpen === false && !isToldOfAccess) {
       isToldOfAccess = true;
       onWarning(
         `the dev tunnel ${id} asks visitors to log in: clients need a header X-Tunnel-Authorization, or open it to all with devtunnel access create ${id} --anonymous`,

@@ -1,50 +1,63 @@
 import { ExposeError } from '../../../errors.ts';
-import { outputOf } from '../../external/tunnel-process.ts';
-import type { Machine } from '../../machine.ts';
-import { createHint } from './output.ts';
+import { excerpt } from '../../../sanitize.ts';
+import { outputOf, type LookupMachine, type ProgramOutput } from '../../external/program-output.ts';
+import { createHint, devtunnelErrorIn, saysNoSuchTunnel } from './output.ts';
 
 /** A tunnel that the user has made, as its service knows it. */
 export interface NamedTunnel {
-  /** The first port that it leads to. The URL has this number in it. */
-  readonly port: number;
-  /** Whether everybody may come through. */
-  readonly isOpen: boolean;
+  /** The first port that it leads to, which its URL has in it; undefined when it has none. */
+  readonly port: number | undefined;
+  /** Whether everybody may come through; undefined when that could not be told. */
+  readonly isOpen: boolean | undefined;
 }
 
 /** It asks its service, which takes seconds now and then; milliseconds. */
 const timeoutMs = 20_000;
 
+/** Longest part of what it says that is shown. */
+const maxShownLength = 200;
+
 /**
- * Looks up a tunnel of the user's, and gives it a port where it has none. An existing tunnel can only be hosted with what it
- * has: `devtunnel host <id> -p <port>` is refused by the service (microsoft/dev-tunnels#512). Output with `--json`:
- * `{tunnel: {ports: [{portNumber}]}}` and `{accessControlEntries: [{type, isDeny, scopes}]}`.
- * @throws ExposeError `tunnel_rejected` when there is no such tunnel.
+ * Looks up a tunnel of the user's. It can only be hosted with what it has: `devtunnel host <id> -p <port>` is refused by the
+ * service (microsoft/dev-tunnels#512). Output with `--json`: `{tunnel: {ports: [{portNumber}]}}` and
+ * `{accessControlEntries: [{type, isDeny, scopes}]}`.
+ * @throws ExposeError `tunnel_rejected` when its service says that there is no such tunnel or that nobody is logged in;
+ * another one of `tunnel_*` when it could not be asked, which may be different the next time.
  */
-export async function prepareNamedTunnel(
-  machine: Pick<Machine, 'env'>,
-  name: string,
-  signal: AbortSignal,
-): Promise<Pick<NamedTunnel, 'isOpen'> & { readonly port: number | undefined }> {
+export async function findNamedTunnel(machine: LookupMachine, name: string, signal: AbortSignal): Promise<NamedTunnel> {
   const [shown, access] = await Promise.all([
-    jsonOf(machine, ['show', name, '--json'], signal),
-    jsonOf(machine, ['access', 'list', name, '--json'], signal),
+    outputOf(machine, 'devtunnel', ['show', name, '--json'], { timeoutMs, signal }),
+    outputOf(machine, 'devtunnel', ['access', 'list', name, '--json'], { timeoutMs, signal }),
   ]);
   signal.throwIfAborted();
+  const tunnel = jsonIn(shown);
+  if (tunnel === undefined) throw notShown(name, shown);
+  const entries = jsonIn(access);
+  return { port: readPort(tunnel), isOpen: entries === undefined ? undefined : readIsOpen(entries) };
+}
+
+function notShown(name: string, shown: ProgramOutput | undefined): ExposeError {
   if (shown === undefined) {
-    throw new ExposeError('tunnel_rejected', `devtunnel knows no tunnel ${name}`, {
+    return new ExposeError('tunnel_unreachable', `devtunnel did not say within ${timeoutMs / 1000} s what ${name} is`, {
+      hints: [`see what devtunnel show ${name} says`],
+    });
+  }
+  const lines = `${shown.stderr}${shown.stdout}`.split('\n').filter((line) => line !== '');
+  if (lines.some(saysNoSuchTunnel)) {
+    return new ExposeError('tunnel_rejected', `devtunnel knows no tunnel ${name}`, {
       hints: [createHint.replace('<name>', name), 'devtunnel list shows those that you have'],
     });
   }
-  return { port: readPort(shown), isOpen: readIsOpen(access ?? {}) };
+  const [found] = lines.flatMap((line) => devtunnelErrorIn(line) ?? []);
+  if (found !== undefined) return found;
+  const said = excerpt(lines[0] ?? 'nothing', maxShownLength);
+  return new ExposeError('tunnel_unreachable', `devtunnel could not look up the tunnel ${name}: it said ${said}`, {
+    hints: ['check that this machine is online'],
+  });
 }
 
-/** @throws ExposeError `tunnel_unavailable` when the service does not want it. */
-export async function addPort(
-  machine: Pick<Machine, 'env'>,
-  name: string,
-  port: number,
-  signal: AbortSignal,
-): Promise<void> {
+/** Gives a port to a tunnel that has none. @throws ExposeError `tunnel_unavailable` when that fails. */
+export async function addPort(machine: LookupMachine, name: string, port: number, signal: AbortSignal): Promise<void> {
   const args = ['port', 'create', name, '-p', String(port), '--protocol', 'http'];
   const output = await outputOf(machine, 'devtunnel', args, { timeoutMs, signal });
   signal.throwIfAborted();
@@ -69,13 +82,8 @@ export function readIsOpen(access: Readonly<Record<string, unknown>>): boolean {
   );
 }
 
-/** Undefined when it fails. First-time users are greeted in front of the JSON. */
-async function jsonOf(
-  machine: Pick<Machine, 'env'>,
-  args: readonly string[],
-  signal: AbortSignal,
-): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const output = await outputOf(machine, 'devtunnel', args, { timeoutMs, signal });
+/** Undefined when it failed. First-time users are greeted in front of the JSON. */
+function jsonIn(output: ProgramOutput | undefined): Readonly<Record<string, unknown>> | undefined {
   if (output?.code !== 0) return undefined;
   try {
     return recordOf(JSON.parse(output.stdout.slice(output.stdout.indexOf('{'))));

@@ -22,7 +22,7 @@ export const readDevtunnelLine: LineReader = (line) => {
   if (line.startsWith('Warning:'))
     return { kind: 'warning', message: `devtunnel says: ${excerpt(line, maxShownLength)}` };
   if (line.startsWith('Connection to host tunnel relay closed')) return readClosing(line);
-  const error = errorIn(line);
+  const error = devtunnelErrorIn(line);
   return error === undefined ? undefined : { kind: 'failure', error };
 };
 
@@ -49,7 +49,8 @@ function readClosing(line: string): ReturnType<LineReader> {
   return { kind: 'warning', message: 'devtunnel has lost its connection and makes another one' };
 }
 
-function errorIn(line: string): ExposeError | undefined {
+/** Why there is no tunnel, as far as a line says it. */
+export function devtunnelErrorIn(line: string): ExposeError | undefined {
   const said = excerpt(line, maxShownLength);
   if (saysNotLoggedIn(line) || /status code: Unauthorized\b/.test(line)) {
     return new ExposeError('tunnel_rejected', 'devtunnel is not logged in', { hints: [loginHint] });
@@ -58,7 +59,7 @@ function errorIn(line: string): ExposeError | undefined {
     // The token of a session is renewed in vain now and then; a new process gets a new one.
     return new ExposeError('tunnel_unavailable', `devtunnel could not connect: ${said}`);
   }
-  if (/\bTunnel\b.*\bnot found\b|^Tunnel service error: Not Found/i.test(line)) {
+  if (saysNoSuchTunnel(line)) {
     return new ExposeError('tunnel_rejected', `there is no such tunnel: ${said}`, { hints: [createHint] });
   }
   if (/\b(?:limit|quota) exceeded\b|\bTooManyRequests\b/i.test(line)) {
@@ -70,6 +71,13 @@ function errorIn(line: string): ExposeError | undefined {
     return new ExposeError('tunnel_unavailable', `devtunnel says: ${said}`);
   }
   return undefined;
+}
+
+/** A host that is not found, as without a network, is another matter. */
+export function saysNoSuchTunnel(line: string): boolean {
+  return /^Tunnel not found\b|\bTunnel service error: (?:Tunnel )?not found\b|\bTunnel service response status code: NotFound\b/i.test(
+    line,
+  );
 }
 
 export const createHint = 'make it with devtunnel create <name> --allow-anonymous';

@@ -18,13 +18,15 @@ export interface SshCall {
   /** The address to use, whatever a resolver says. */
   readonly address?: string | undefined;
   readonly withAgent: boolean;
+  /** Whether any key is shown at all. */
+  readonly withKeys: boolean;
   readonly isBatch: boolean;
   readonly logLevel: 'INFO' | 'DEBUG1';
 }
 
 /** The arguments for a call; options as in ssh(1) and ssh_config(5) of OpenSSH 7.6 and newer. */
 export function sshArguments(call: SshCall): string[] {
-  const { host, port, user, command, keyFile, configFile, address } = call;
+  const { host, port, user, command, configFile, address } = call;
   return [
     ...(configFile === undefined ? [] : ['-F', configFile]),
     // No terminal, no agent and no X11 for the server.
@@ -47,7 +49,7 @@ export function sshArguments(call: SshCall): string[] {
       ControlPath: 'none',
       PermitLocalCommand: 'no',
       RemoteCommand: 'none',
-      ...(keyFile === undefined ? {} : { IdentityFile: pathValue(keyFile), IdentitiesOnly: 'yes' }),
+      ...keyOptions(call),
       ...(call.withAgent ? {} : { IdentityAgent: 'none' }),
       ...(address === undefined ? {} : { HostName: address, HostKeyAlias: aliasFor(host, port) }),
     }),
@@ -62,6 +64,12 @@ export function sshArguments(call: SshCall): string[] {
 /** Those that say where. */
 export function destinationArguments({ host, port, user }: Pick<SshCall, 'host' | 'port' | 'user'>): string[] {
   return [...(port === undefined ? [] : ['-p', String(port)]), ...(user === undefined ? [] : ['-l', user]), host];
+}
+
+function keyOptions({ keyFile, withKeys }: SshCall): Readonly<Record<string, string>> {
+  if (!withKeys) return { PubkeyAuthentication: 'no' };
+  if (keyFile === undefined) return {};
+  return { IdentityFile: pathValue(keyFile), IdentitiesOnly: 'yes' };
 }
 
 function optionsFor(options: Readonly<Record<string, string>>): string[] {

@@ -1,11 +1,10 @@
 import { appendFileSync, existsSync, linkSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, makeFolder } from '../../config-folder.ts';
-import { outputOf } from '../../external/tunnel-process.ts';
-import type { Machine } from '../../machine.ts';
+import { outputOf, type LookupMachine } from '../../external/program-output.ts';
+import { makeRunFolder } from '../../external/run-folder.ts';
 
 /** The files of ours that ssh works with, in the place of the user's. */
 export interface OwnFiles {
@@ -17,8 +16,9 @@ export interface OwnFiles {
 }
 
 export interface OwnFilesOptions {
-  readonly machine: Pick<Machine, 'env'>;
-  readonly needsKey: boolean;
+  readonly machine: LookupMachine;
+  /** Whom the key is for: each service sees another, so that no two can tell that it is the same user. Undefined for none. */
+  readonly keyFor: string | undefined;
   readonly onWarning: (message: string) => void;
 }
 
@@ -26,38 +26,38 @@ export interface OwnFilesOptions {
  * Keeps them in the user's configuration folder; where nothing can be kept, for one run, and says so.
  * @throws ExposeError `tunnel_not_installed` without ssh-keygen, `tunnel_unavailable` for a key that others can read.
  */
-export async function openOwnFiles({ machine, needsKey, onWarning }: OwnFilesOptions): Promise<OwnFiles> {
+export async function openOwnFiles({ machine, keyFor, onWarning }: OwnFilesOptions): Promise<OwnFiles> {
   try {
-    return { ...(await openIn(configFolder(machine.env), machine, needsKey)), close() {} };
+    return { ...(await openIn(configFolder(machine.env), machine, keyFor)), close() {} };
   } catch (error) {
     if (error instanceof ExposeError) throw error;
     onWarning(`what ssh has to remember cannot be kept: ${messageOf(error)}`);
   }
-  const folder = mkdtempSync(path.join(tmpdir(), 'mcp-expose-ssh-'));
-  const close = (): void => rmSync(folder, { recursive: true, force: true });
+  const folder = makeRunFolder('ssh');
   try {
-    return { ...(await openIn(folder, machine, needsKey)), close };
+    return { ...(await openIn(folder.path, machine, keyFor)), close: folder.remove };
   } catch (error) {
-    close();
+    folder.remove();
     throw error;
   }
 }
 
 async function openIn(
   folder: string,
-  machine: Pick<Machine, 'env'>,
-  needsKey: boolean,
+  machine: LookupMachine,
+  keyFor: string | undefined,
 ): Promise<Omit<OwnFiles, 'close'>> {
   makeFolder(folder);
   const knownHostsFile = path.join(folder, 'known_hosts');
   appendFileSync(knownHostsFile, '', { mode: 0o600 });
-  const keyFile = path.join(folder, 'id_ed25519');
-  if (needsKey) await openKey(keyFile, machine);
-  return { knownHostsFile, keyFile: needsKey ? keyFile : undefined };
+  if (keyFor === undefined) return { knownHostsFile, keyFile: undefined };
+  const keyFile = path.join(folder, `id_ed25519_${keyFor}`);
+  await openKey(keyFile, machine);
+  return { knownHostsFile, keyFile };
 }
 
 /** Made beside and linked, so that of two processes that start at once both take the same. */
-async function openKey(keyFile: string, machine: Pick<Machine, 'env'>): Promise<void> {
+async function openKey(keyFile: string, machine: LookupMachine): Promise<void> {
   if (existsSync(keyFile)) {
     refuseReadable(keyFile);
     return;

@@ -1,24 +1,21 @@
 import type { Run, RunOptions } from '../../external/run.ts';
-import { outputOf } from '../../external/tunnel-process.ts';
+import { outputOf } from '../../external/program-output.ts';
 import { destinationArguments } from './arguments.ts';
 import { bracketed } from './destination.ts';
 import type { SshPlan } from './plan.ts';
 import { betterUrls, isDebugLine, readPlainLine } from './readers.ts';
-import { callSsh } from './ssh-call.ts';
-
-export type StartPlainRun = (run: RunOptions, isRestart: boolean) => Promise<Run>;
+import { callSsh, type StartSshRun } from './ssh-call.ts';
 
 /**
  * Lives of a tunnel through a server that has no dialect. A URL that it says is taken; otherwise the server itself is where
  * the tunnel can be reached, at the port on which it listens. Accounts that may only forward end every session at once: to
  * those the next call is without one.
  */
-export function createPlainStart(plan: SshPlan): StartPlainRun {
+export function createPlainStart(plan: SshPlan): StartSshRun {
   const { publicUrl, service } = plan;
-  let withSession = publicUrl === undefined;
+  let mayHaveSession = publicUrl === undefined;
 
-  async function attempt(run: RunOptions, isRestart: boolean): Promise<Run | undefined> {
-    const hasSession = withSession;
+  async function attempt(run: RunOptions, isRestart: boolean, hasSession: boolean): Promise<Run> {
     const fixedPort = Number(/\d+$/.exec(plan.remote)?.[0] ?? 0);
     let said: readonly string[] = [];
     let isForwarded = false;
@@ -54,7 +51,7 @@ export function createPlainStart(plan: SshPlan): StartPlainRun {
             forwarded(finding.port ?? fixedPort);
             return undefined;
           case 'session over':
-            if (isForwarded && said.length === 0) withSession = false;
+            if (isForwarded && said.length === 0) mayHaveSession = false;
             return undefined;
           case 'urls':
             if (publicUrl !== undefined) return undefined;
@@ -67,18 +64,20 @@ export function createPlainStart(plan: SshPlan): StartPlainRun {
     });
     try {
       return await starting.started;
-    } catch (error) {
-      if (hasSession && !withSession && !run.signal.aborted) return undefined;
-      throw error;
     } finally {
       callOffPatience?.();
     }
   }
 
   return async (run, isRestart) => {
-    const outcome = (await attempt(run, isRestart)) ?? (await attempt(run, isRestart));
-    if (outcome === undefined) throw new Error('unreachable');
-    return outcome;
+    const hasSession = mayHaveSession;
+    try {
+      return await attempt(run, isRestart, hasSession);
+    } catch (error) {
+      const hasLostSession = hasSession && !mayHaveSession;
+      if (!hasLostSession || run.signal.aborted) throw error;
+      return await attempt(run, isRestart, false);
+    }
   };
 }
 

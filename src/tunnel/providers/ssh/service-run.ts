@@ -4,21 +4,58 @@ import type { Run, RunOptions } from '../../external/run.ts';
 import type { SshPlan } from './plan.ts';
 import { betterUrls, isPinggyTaken } from './readers.ts';
 import type { SshService } from './services.ts';
-import { callSsh } from './ssh-call.ts';
+import { callSsh, type StartSshRun } from './ssh-call.ts';
 
-/** A life of a tunnel of a service that says in its own dialect what its URL is. */
-export async function startServiceRun(plan: SshPlan, run: RunOptions, isRestart: boolean): Promise<Run> {
-  const first = await attempt(plan, run, isRestart, false);
-  if (first !== 'taken') return first;
-  run.onWarning('the token had a tunnel already, which was ended');
-  const second = await attempt(plan, run, isRestart, true);
-  if (second !== 'taken') return second;
-  throw new ExposeError('tunnel_unavailable', 'Pinggy does not let go of the tunnel that the token has already', {
-    hints: ['end the other tunnel of this token'],
-  });
+/**
+ * How long a token may have a tunnel already because our own connection has died and its server does not know that yet, in
+ * milliseconds; after that, it is somebody else's.
+ */
+const ownTunnelMs = 120_000;
+
+/**
+ * Lives of a tunnel of a service that says in its own dialect what its URL is. Where Pinggy's token has a tunnel already, the
+ * first one takes its place, as it may be that of a run which was killed; a later one does not, or two runs with one token
+ * would end each other's for ever.
+ */
+export function createServiceStart(plan: SshPlan): StartSshRun {
+  const { clock } = plan.machine;
+  let takenSince: number | undefined;
+
+  return async (run, isRestart) => {
+    const before = takenSince;
+    takenSince = undefined;
+    const first = await attempt(plan, run, { isRestart, isForced: false });
+    if (first !== 'taken') return first;
+    if (isRestart) {
+      const now = clock.now();
+      takenSince = before ?? now;
+      throw takenMeanwhile(now - takenSince >= ownTunnelMs);
+    }
+    run.onWarning('the token had a tunnel already, which was ended');
+    const second = await attempt(plan, run, { isRestart, isForced: true });
+    if (second !== 'taken') return second;
+    throw new ExposeError('tunnel_unavailable', 'Pinggy does not let go of the tunnel that the token has already', {
+      hints: ['end the other tunnel of this token'],
+    });
+  };
 }
 
-async function attempt(plan: SshPlan, run: RunOptions, isRestart: boolean, isForced: boolean): Promise<Run | 'taken'> {
+function takenMeanwhile(isOfAnother: boolean): ExposeError {
+  const hints = ['end the other run, or give each of the two a token of its own'];
+  return isOfAnother
+    ? new ExposeError('tunnel_rejected', 'another run has taken the tunnel of this Pinggy token', { hints })
+    : new ExposeError('tunnel_unavailable', 'the Pinggy token has a tunnel already: a lost one, or another run’s', {
+        hints,
+      });
+}
+
+interface Manner {
+  readonly isRestart: boolean;
+  readonly isForced: boolean;
+}
+
+/** Resolves with `taken` where Pinggy's token has a tunnel already. */
+async function attempt(plan: SshPlan, run: RunOptions, { isRestart, isForced }: Manner): Promise<Run | 'taken'> {
   const { service, name, publicUrl, pinggyToken } = plan;
   let urls: readonly string[] = [];
   let isTaken = false;
@@ -43,9 +80,9 @@ async function attempt(plan: SshPlan, run: RunOptions, isRestart: boolean, isFor
     noUrlHints: ['say what the world calls it with --public-url'],
     ...(publicUrl === undefined ? {} : { knownUrls: [publicUrl], saysReady: true }),
     read(line) {
-      if (pinggyToken !== undefined && !isForced && isPinggyTaken(line)) {
+      if (pinggyToken !== undefined && isPinggyTaken(line)) {
         isTaken = true;
-        return { kind: 'failure', error: new ExposeError('tunnel_rejected', 'the token has a tunnel already') };
+        return { kind: 'failure', error: new ExposeError('tunnel_unavailable', 'the token has a tunnel already') };
       }
       return take(service.read?.(line));
     },

@@ -23,7 +23,12 @@ export interface SshService {
   readonly settleMs: number;
   /** Anybody may come, so nothing that is the user's is shown: no key, no agent, no configuration, no name. */
   readonly isAnonymous: boolean;
-  /** May want to be told an empty password, which ssh does where it finds no terminal, unless in its batch mode. */
+  /** Whether it has to be shown a key, where the user names none: then one that is made for it alone. */
+  readonly needsKey: boolean;
+  /**
+   * May let in whoever answers nothing to a question, or an empty password, as ssh does where it finds no terminal, unless in
+   * its batch mode.
+   */
   readonly asksForPassword: boolean;
 }
 
@@ -34,7 +39,8 @@ const nextLineMs = 500;
 const anybody = 'mcp-expose';
 
 const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> = {
-  // https://localhost.run/docs: `nokey` is for those without an account, `--output json` for programs.
+  // https://localhost.run/docs: `nokey` is for those without an account and has an empty password, `--output json` is for
+  // programs.
   'localhost.run': {
     name: 'localhost.run',
     capabilities: capabilities.localhostRun,
@@ -46,7 +52,8 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     read: readLocalhostRunLine,
     settleMs: 0,
     isAnonymous: true,
-    asksForPassword: false,
+    needsKey: false,
+    asksForPassword: true,
   },
   // https://docs.srv.us: the name follows from the key, so one is needed; the port is the number of the tunnel.
   'srv.us': {
@@ -60,9 +67,11 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     read: readSrvUsLine,
     settleMs: 0,
     isAnonymous: true,
+    needsKey: true,
     asksForPassword: false,
   },
-  // https://serveo.net
+  // https://serveo.net. A key that it does not know it lets in by a question without a question, `keyboard-interactive`
+  // (yurt-page/sshtunnel#6).
   serveo: {
     name: 'serveo',
     capabilities: capabilities.serveo,
@@ -74,7 +83,8 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     read: readServeoLine,
     settleMs: 0,
     isAnonymous: true,
-    asksForPassword: false,
+    needsKey: true,
+    asksForPassword: true,
   },
   // https://docs.ssi.sh
   sish: {
@@ -86,6 +96,7 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     read: readSishLine,
     settleMs: nextLineMs,
     isAnonymous: false,
+    needsKey: false,
     asksForPassword: false,
   },
   ssh: {
@@ -98,6 +109,7 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     command: ['cat'],
     settleMs: 1500,
     isAnonymous: false,
+    needsKey: false,
     asksForPassword: false,
   },
 };
@@ -119,6 +131,7 @@ function pinggy(hasToken: boolean): SshService {
     read: readPinggyLine,
     settleMs: nextLineMs,
     isAnonymous: true,
+    needsKey: false,
     asksForPassword: true,
   };
 }

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { startProcessRun, type ProcessRunOptions, type StartingRun } from '../../external/process-run.ts';
-import type { RunOptions } from '../../external/run.ts';
+import { makeRunFolder } from '../../external/run-folder.ts';
+import type { Run, RunOptions } from '../../external/run.ts';
 import { sshArguments } from './arguments.ts';
 import { wordsForServer } from './destination.ts';
 import { sshErrorIn } from './errors.ts';
@@ -25,6 +25,9 @@ export interface SshCallOptions extends Pick<
   readonly isForced?: boolean;
 }
 
+/** Begins one life of a tunnel, which may not be the first. */
+export type StartSshRun = (run: RunOptions, isRestart: boolean) => Promise<Run>;
+
 /** How to get ssh, for whom it is missing. */
 const installHint = 'install OpenSSH’s client, for example the package openssh-client';
 
@@ -35,7 +38,7 @@ export async function callSsh(options: SshCallOptions): Promise<StartingRun> {
   const { isAnonymous } = service;
   const files = await openOwnFiles({
     machine,
-    needsKey: isAnonymous && plan.keyFile === undefined,
+    keyFor: service.needsKey && plan.keyFile === undefined ? service.name : undefined,
     onWarning: run.onWarning,
   });
   const keyFile = plan.keyFile ?? files.keyFile;
@@ -60,6 +63,7 @@ export async function callSsh(options: SshCallOptions): Promise<StartingRun> {
       configFile: login?.file ?? (isAnonymous ? 'none' : undefined),
       address: machine.overrides.find(host, port ?? 22)?.[0],
       withAgent: !isAnonymous,
+      withKeys: !isAnonymous || keyFile !== undefined,
       isBatch: !service.asksForPassword,
       logLevel,
     }),
@@ -68,6 +72,9 @@ export async function callSsh(options: SshCallOptions): Promise<StartingRun> {
     variables: new Map([['SSH_ASKPASS_REQUIRE', 'never']]),
     secrets: pinggyToken === undefined ? [] : [pinggyToken],
     read(line, output) {
+      // Its configuration is what ssh reads first of all, once: when the server speaks, that is long over. Not at what stands
+      // on its standard error, where a system may complain of a library before ssh itself begins.
+      if (output === 'stdout') login?.remove();
       const error =
         output === 'stderr'
           ? sshErrorIn(line, { server: wordsForServer(plan), remote, knownHostsFiles, isAnonymous, isRestart })
@@ -86,13 +93,13 @@ interface Login {
 
 /** A configuration that names the user, whose name is a token: arguments can be read by everybody on this machine. */
 function writeLogin(token: string, isForced: boolean): Login {
-  const folder = mkdtempSync(path.join(tmpdir(), 'mcp-expose-pinggy-'));
-  const file = path.join(folder, 'config');
+  const folder = makeRunFolder('pinggy');
+  const file = path.join(folder.path, 'config');
   writeFileSync(file, `User ${token}${isForced ? '+force' : ''}\n`, { mode: 0o600 });
-  return { file, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  return { file, remove: folder.remove };
 }
 
-/** The token once it was read, the rest when ssh has ended. */
+/** The token also where ssh has never said anything, the rest when it has ended. */
 async function removeInTime({ started }: StartingRun, files: OwnFiles, login: Login | undefined): Promise<void> {
   const run = await started.catch(() => undefined);
   login?.remove();

@@ -5,7 +5,7 @@ import type { Run, RunOptions } from '../../external/run.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createPlainStart } from './plain-run.ts';
 import { planSsh, type SshPlan, type SshProviderOptions } from './plan.ts';
-import { startServiceRun } from './service-run.ts';
+import { createServiceStart } from './service-run.ts';
 
 /**
  * Tunnels by the remote forwarding of ssh (RFC 4254, 7.1): to a service that is made for it, or to any server.
@@ -14,11 +14,11 @@ import { startServiceRun } from './service-run.ts';
 export function createSshProvider(options: SshProviderOptions): TunnelProvider {
   const plan = planSsh(options);
   const { machine, service } = plan;
-  const startPlain = service.read === undefined ? createPlainStart(plan) : undefined;
+  const startOne = service.read === undefined ? createPlainStart(plan) : createServiceStart(plan);
   let isRestart = false;
 
   async function start(run: RunOptions): Promise<Run> {
-    const begun = await (startPlain?.(run, isRestart) ?? startServiceRun(plan, run, isRestart));
+    const begun = await startOne(run, isRestart);
     isRestart = true;
     return begun;
   }

@@ -1,5 +1,4 @@
-import type { Machine } from '../../machine.ts';
-import { outputOf } from '../../external/tunnel-process.ts';
+import { outputOf, type LookupMachine } from '../../external/program-output.ts';
 
 /** What `tailscale status --json` says of this machine (ipn/ipnstate/ipnstate.go). */
 export interface TailscaleStatus {
@@ -11,7 +10,7 @@ export interface TailscaleStatus {
   readonly mayFunnel: boolean;
 }
 
-export async function askTailscaleStatus(machine: Pick<Machine, 'env'>, signal: AbortSignal): Promise<TailscaleStatus> {
+export async function askTailscaleStatus(machine: LookupMachine, signal: AbortSignal): Promise<TailscaleStatus> {
   return readTailscaleStatus(await jsonOf(machine, ['status', '--json', '--peers=false'], signal));
 }
 
@@ -48,7 +47,7 @@ export function whyNotRunning({ state, host }: TailscaleStatus): string | undefi
 const maxStateLength = 30;
 
 /** Ports of this machine on which tailscale serves something already. */
-export async function askPortsInUse(machine: Pick<Machine, 'env'>, signal: AbortSignal): Promise<ReadonlySet<number>> {
+export async function askPortsInUse(machine: LookupMachine, signal: AbortSignal): Promise<ReadonlySet<number>> {
   return readPortsInUse(await jsonOf(machine, ['serve', 'status', '--json'], signal));
 }
 
@@ -64,7 +63,7 @@ export function readPortsInUse(configuration: Readonly<Record<string, unknown>>)
 }
 
 async function jsonOf(
-  machine: Pick<Machine, 'env'>,
+  machine: LookupMachine,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {

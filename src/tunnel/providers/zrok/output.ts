@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt, sanitize } from '../../../sanitize.ts';
-import { baseUrl, type LineReader } from '../../external/finding.ts';
+import { baseUrl, type Finding, type LineReader } from '../../external/finding.ts';
 
 /** Longest part of a line that is shown. */
 const maxShownLength = 200;
@@ -18,27 +18,34 @@ const notShares: ReadonlySet<string> = new Set([
  * Reads what `zrok share … --headless` logs (cmd/zrok2/sharePublic.go of v2, cmd/zrok/sharePublic.go and shareReserved.go of v1):
  * `access your zrok share at the following endpoints:` and then the endpoints, a line for each. The log is JSON where it is not
  * a terminal, so the lines are in one message; text otherwise. zrok 1 says `https://<share>.share.zrok.io`, zrok 2 only
- * `<share>.shares.zrok.io`; services of others have other domains, so any host in that place is taken. Errors are written as
- * `[ERROR]: <what> (<why>)` (tui/messages.go).
+ * `<share>.shares.zrok.io`; services of others have other domains, so any host in that place is taken. Once: whatever is logged
+ * afterwards, strangers may have sent. Errors are written as `[ERROR]: <what> (<why>)` (tui/messages.go).
  */
 export function createZrokReader(program: string): LineReader {
   let isListing = false;
+  let isAnnounced = false;
+
+  function announced(urls: readonly string[]): Finding | undefined {
+    if (urls.length === 0) return undefined;
+    isAnnounced = true;
+    return { kind: 'urls', urls };
+  }
+
+  function readUrls(message: string, isText: boolean): Finding | undefined {
+    const [, behind] = /^access your zrok share(?: at the following endpoints)?:\s*([\s\S]*)$/.exec(message) ?? [];
+    const isNext = isListing && isText;
+    isListing = isText && behind === '';
+    if (behind !== undefined) return announced(behind.split(/\s+/).flatMap(endpoint));
+    // In text, what follows on a line of its own.
+    return isNext ? announced(endpoint(message.trim())) : undefined;
+  }
 
   return (line) => {
     const { message, isText } = messageOf(line);
-    const [, behind] = /\baccess your zrok share(?: at the following endpoints)?:\s*([\s\S]*)$/.exec(message) ?? [];
-    if (behind !== undefined) {
-      const urls = behind.split(/\s+/).flatMap(endpoint);
-      isListing = isText && urls.length === 0;
-      return urls.length === 0 ? undefined : { kind: 'urls', urls };
-    }
-    if (isListing && isText) {
-      // In text, what follows on lines of its own.
-      const urls = endpoint(message.trim());
-      isListing = false;
-      if (urls.length > 0) return { kind: 'urls', urls };
-    }
-    const error = errorIn(message, program);
+    const urls = isAnnounced ? undefined : readUrls(message, isText);
+    if (urls !== undefined) return urls;
+    // Errors are no part of the log, which holds what strangers have sent.
+    const error = line.startsWith('[ERROR]') ? errorIn(line, program) : undefined;
     return error === undefined ? undefined : { kind: 'failure', error };
   };
 }
@@ -55,27 +62,36 @@ function messageOf(line: string): { readonly message: string; readonly isText: b
     const message: unknown = typeof json === 'object' && json !== null && 'msg' in json ? json.msg : '';
     return { message: typeof message === 'string' ? message : '', isText: false };
   } catch {
-    return { message: line, isText: true };
+    return { message: line.replace(textPrefix, ''), isText: true };
   }
 }
 
-function errorIn(message: string, program: string): ExposeError | undefined {
+/** `[   0.069]    INFO main.(*x).run: ` in v1 (pfxlog), without the colon in v2 (dl/handler.go of michaelquigley/df). */
+const textPrefix = /^\[\s*\d+\.\d+\]\s+[A-Z]+\s+\S+\s+/;
+
+/** The service has answered, in the words of its generated client: `[POST /share][401] shareUnauthorized`. */
+const answer = /\[[A-Z]+ \/[^\]\s]*\]\[(\d{3})\]/;
+
+function errorIn(message: string, program: string): ExposeError {
   const said = excerpt(sanitize(message).replace(/^\[ERROR\]:?\s*/, ''), maxShownLength);
   if (/did you 'zrok2? enable'\?|environment is not enabled/.test(message)) {
     return new ExposeError('tunnel_rejected', `${program} is not enabled on this machine`, {
       hints: [`run ${program} enable with the token of your account`],
     });
   }
-  if (!message.startsWith('[ERROR]')) return undefined;
-  if (/\[401\]|unauthorized/i.test(message)) {
-    return new ExposeError('tunnel_rejected', `${program} is not let in by its service: ${said}`, {
-      hints: [`run ${program} disable and ${program} enable with the token of your account`],
-    });
+  switch (answer.exec(message)?.[1]) {
+    case '401':
+      return new ExposeError('tunnel_rejected', `${program} is not let in by its service: ${said}`, {
+        hints: [`run ${program} disable and ${program} enable with the token of your account`],
+      });
+    case '404':
+    case '409':
+    case '422':
+      return new ExposeError('tunnel_rejected', `${program} cannot have this share: ${said}`, {
+        hints: [`see the names of yours with ${program === 'zrok' ? 'zrok overview' : 'zrok2 list names'}`],
+      });
+    // Anything else, such as a network that is away, may be different the next time.
+    default:
+      return new ExposeError('tunnel_unavailable', `${program} says: ${said}`);
   }
-  if (/\[404\]|\[409\]|\[422\]|not found|\bname\b/i.test(message)) {
-    return new ExposeError('tunnel_rejected', `${program} cannot have this share: ${said}`, {
-      hints: [`see the names of yours with ${program === 'zrok' ? 'zrok overview' : 'zrok2 list names'}`],
-    });
-  }
-  return new ExposeError('tunnel_unavailable', `${program} says: ${said}`);
 }

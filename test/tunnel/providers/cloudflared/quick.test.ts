@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createWatchdog } from '../../../../src/process/watchdog.ts';
@@ -28,7 +28,8 @@ test('it is called with its own configuration, to 127.0.0.1, with JSON on its lo
   await world.open(world.provider);
   const [call] = world.calls();
   const { args = [] } = call ?? {};
-  const configuration = args[args.indexOf('--config') + 1] ?? '';
+  const configuration = path.join(world.home, '.config', 'mcp-expose', 'cloudflared.yml');
+  expect(readFileSync(configuration, 'utf8')).toBe('{}\n');
   expect(args.map((arg) => arg.replace(configuration, 'CONFIG').replace(/:\d+$/, ':PORT'))).toEqual([
     'tunnel',
     '--no-autoupdate',
@@ -48,13 +49,13 @@ test('it is called with its own configuration, to 127.0.0.1, with JSON on its lo
   ]);
 });
 
-test('closed: the program, its folder and the port are gone', async () => {
+test('closed: the program and the port are gone', async () => {
   const world = await createCloudflaredWorld();
   const { tunnel } = await world.open(world.provider);
   const processes = [world.running()];
-  expect(world.folders()).toHaveLength(1);
   await Promise.all([tunnel.close(), tunnel.close()]);
   expectNothingLeft(world, processes);
+  await expect(world.ask(first)).rejects.toThrow('ECONNREFUSED');
 });
 
 test('a program that ignores SIGTERM is killed', async () => {
@@ -77,7 +78,7 @@ test('it dies: it is started again, and its other URL is announced', async () =>
   ]);
   expect(tunnel.publicUrls).toEqual([second]);
   expect((await world.ask(second)).status).toBe(200);
-  expect(world.folders()).toHaveLength(1);
+  expect(world.folders()).toEqual([]);
 });
 
 test('it ends by itself: its last words are the reason', async () => {
@@ -137,7 +138,7 @@ describe('where UDP does not get through', () => {
     killIfAlive(world.running().pid);
     await status(({ state }) => state === 'up');
     expect(world.calls().map((call) => flag(call, '--protocol'))).toEqual(['auto', 'http2', 'http2']);
-    expect(world.folders()).toHaveLength(1);
+    expect(world.folders()).toEqual([]);
   });
 
   test('one failure may be chance', async () => {
@@ -236,8 +237,21 @@ describe('refusals', () => {
     expectNothingLeft(world);
   });
 
+  test('where its configuration cannot be kept, it has one for the run', async () => {
+    const world = await createCloudflaredWorld();
+    writeFileSync(path.join(world.home, '.config'), 'in the way');
+    const { tunnel } = await world.open(world.provider);
+    expect(tunnel.publicUrls).toEqual([first]);
+    const [folder = ''] = world.folders();
+    const call = world.calls()[0];
+    expect(call === undefined ? '' : flag(call, '--config')).toContain(path.join(folder, 'cloudflared.yml'));
+    await tunnel.close();
+    expectNothingLeft(world);
+  });
+
   test('no folder for its configuration can be made', async () => {
     const world = await createCloudflaredWorld();
+    writeFileSync(path.join(world.home, '.config'), 'in the way');
     process.env['TMPDIR'] = path.join(world.home, 'nothing');
     expect(await world.refusal(world.provider)).toMatchObject({
       code: 'tunnel_unavailable',

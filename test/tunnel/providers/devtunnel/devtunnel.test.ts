@@ -137,6 +137,33 @@ describe('a tunnel that the user has made', () => {
     });
   });
 
+  test.each([
+    ['Tunnel service error: No such host is known.', 'tunnel_unavailable', 'devtunnel says: Tunnel service error:'],
+    [
+      'Host not found.',
+      'tunnel_unreachable',
+      'devtunnel could not look up the tunnel my-tunnel: it said Host not found.',
+    ],
+    ['Not logged in.', 'tunnel_rejected', 'devtunnel is not logged in'],
+  ])('of which nothing can be learnt: %s', async (offline, code, message) => {
+    const world = await worldWith({ offline });
+    const error = await world.refusal(providerIn(world, 'my-tunnel'));
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(message)]);
+  });
+
+  test('comes back after the network was away', async () => {
+    const tunnels = { 'my-tunnel': { ports: [await freePort()], isOpen: true } };
+    const world = await worldWith({ tunnels });
+    const { status, statuses, warnings } = await world.open(providerIn(world, 'my-tunnel'));
+    world.setScenario({ tunnels, offline: 'Tunnel service error: No such host is known.' });
+    killIfAlive(hosted(world)[0]?.pid ?? 0);
+    await status(({ state, reason }) => state === 'reconnecting' && reason?.includes('No such host') === true);
+    world.setScenario({ tunnels });
+    await status(({ state }) => state === 'up');
+    expect(statuses.filter(({ state }) => state === 'down')).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
   test.each(['-p', 'UPPER', 'a b', '', '--version'])('%j is no ID', async (name) => {
     const { machine } = await worldWith();
     expect(() => createDevtunnelProvider({ machine, name })).toThrow(expect.objectContaining({ code: 'usage' }));

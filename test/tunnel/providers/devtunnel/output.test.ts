@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { readIsOpen, readPort } from '../../../../src/tunnel/providers/devtunnel/named-tunnel.ts';
-import { readDevtunnelLine, saysNotLoggedIn } from '../../../../src/tunnel/providers/devtunnel/output.ts';
+import {
+  readDevtunnelLine,
+  saysNoSuchTunnel,
+  saysNotLoggedIn,
+} from '../../../../src/tunnel/providers/devtunnel/output.ts';
 
 describe('the URL', () => {
   test.each([
@@ -74,6 +78,16 @@ test.each([
   ],
 ])('%s', (line, code, message) => {
   expect(readDevtunnelLine(line)).toMatchObject({ kind: 'failure', error: { code, message } });
+});
+
+test.each([
+  ['Tunnel not found: mine', true],
+  ['Creating the dev tunnel failed. Tunnel service error: Not Found', true],
+  ['Tunnel service response status code: NotFound', true],
+  ['Tunnel service error: Host not found (global.rel.tunnels.api.visualstudio.com:443)', false],
+  ['Tunnel service error: Name or service not known', false],
+])('whether there is such a tunnel: %s', (line, isMissing) => {
+  expect(saysNoSuchTunnel(line)).toBe(isMissing);
 });
 
 test('who is logged in', () => {

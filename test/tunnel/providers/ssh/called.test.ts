@@ -3,9 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { systemClock } from '../../../../src/clock.ts';
 import { createSshProvider } from '../../../../src/tunnel/providers/ssh/ssh.ts';
 import type { SshProviderOptions } from '../../../../src/tunnel/providers/ssh/plan.ts';
+import { eventually } from '../../../harness/eventually.ts';
+import { killIfAlive } from '../../../harness/processes.ts';
 import { fieldsOf } from '../../world.ts';
+import { targetThat } from '../binary-world.ts';
 import { createSshWorld, type SshWorld } from './ssh-world.ts';
 
 const says = {
@@ -51,14 +55,17 @@ const rest = [
   '-o PermitLocalCommand=no',
   '-o RemoteCommand=none',
 ];
-const anonymous = [
+/** With a key of ours that nobody else is shown, or with none. */
+const anonymous = (key?: string, isBatch = false): readonly string[] => [
+  '-F none -T -a -x',
   ...common,
   '-o UserKnownHostsFile="<config>/known_hosts"',
   '-o LogLevel=INFO',
-  '-o BatchMode=yes',
+  `-o BatchMode=${isBatch ? 'yes' : 'no'}`,
   ...rest,
-  '-o IdentityFile="<config>/id_ed25519"',
-  '-o IdentitiesOnly=yes',
+  ...(key === undefined
+    ? ['-o PubkeyAuthentication=no']
+    : [`-o IdentityFile="<config>/${key}"`, '-o IdentitiesOnly=yes']),
   '-o IdentityAgent=none',
 ];
 const own = [
@@ -71,24 +78,14 @@ const own = [
 const verbose = (options: readonly string[]): string[] => options.map((option) => option.replace('INFO', 'DEBUG1'));
 
 const called: readonly (readonly [Omit<SshProviderOptions, 'machine'>, readonly string[]])[] = [
-  [
-    { service: 'localhost.run' },
-    ['-F none -T -a -x', ...anonymous, '-R 80:<local> -l nokey localhost.run -- --output json'],
-  ],
-  [{ service: 'srv.us' }, ['-F none -T -a -x', ...anonymous, '-R 1:<local> -l mcp-expose srv.us']],
-  [{ service: 'serveo' }, ['-F none -T -a -x', ...anonymous, '-R 80:<local> -l mcp-expose serveo.net']],
+  [{ service: 'localhost.run' }, [...anonymous(), '-R 80:<local> -l nokey localhost.run -- --output json']],
+  [{ service: 'srv.us' }, [...anonymous('id_ed25519_srv.us', true), '-R 1:<local> -l mcp-expose srv.us']],
+  [{ service: 'serveo' }, [...anonymous('id_ed25519_serveo'), '-R 80:<local> -l mcp-expose serveo.net']],
   [
     { service: 'serveo', name: 'mine' },
-    ['-F none -T -a -x', ...anonymous, '-R mine:80:<local> -l mcp-expose serveo.net'],
+    [...anonymous('id_ed25519_serveo'), '-R mine:80:<local> -l mcp-expose serveo.net'],
   ],
-  [
-    { service: 'pinggy' },
-    [
-      '-F none -T -a -x',
-      ...anonymous.map((option) => option.replace('BatchMode=yes', 'BatchMode=no')),
-      '-R 0:<local> -p 443 -l mcp-expose free.pinggy.io -- x:https x:xff',
-    ],
-  ],
+  [{ service: 'pinggy' }, [...anonymous(), '-R 0:<local> -p 443 -l mcp-expose free.pinggy.io -- x:https x:xff']],
   [
     { service: 'sish', destination: 'tunnel.example:2222', name: 'mine' },
     ['-T -a -x', ...own, '-R mine:80:<local> -p 2222 tunnel.example'],
@@ -149,8 +146,11 @@ describe('ssh is called', () => {
 
 /** What the configurations held that ssh was given. */
 function configurations(world: SshWorld): Record<string, unknown>[] {
-  const file = path.join(path.dirname(world.home), 'stage', 'configurations.jsonl');
-  return readFileSync(file, 'utf8').trim().split('\n').map(fieldsOf);
+  return readFileSync(configurationFile(world), 'utf8').trim().split('\n').map(fieldsOf);
+}
+
+function configurationFile(world: SshWorld): string {
+  return path.join(path.dirname(world.home), 'stage', 'configurations.jsonl');
 }
 
 describe('pinggy with a token', () => {
@@ -179,6 +179,62 @@ describe('pinggy with a token', () => {
     expect(configurations(world).map(({ text }) => text)).toEqual(['User S3CRETtoken\n', 'User S3CRETtoken+force\n']);
     expect(warnings).toEqual(['the token had a tunnel already, which was ended']);
     expect(world.alive()).toHaveLength(1);
+  });
+
+  test('lets another run take its place, and does not take it back', async () => {
+    let now = Date.now();
+    const world = await standInWorld({ says: [lines, taken] }, env);
+    const machine = { ...world.machine, clock: { ...systemClock, now: () => now } };
+    const { tunnel, statuses, status } = await world.open(createSshProvider({ machine, service: 'pinggy' }));
+    killIfAlive(world.alive()[0]?.pid ?? 0);
+    const tries = async (count: number): Promise<void> =>
+      await eventually(() => expect(world.calls().length).toBeGreaterThanOrEqual(count), 15_000);
+    // The tunnel that there is may be our own, lost one.
+    await tries(3);
+    expect(statuses.map(({ state }) => state)).toEqual(['reconnecting', 'reconnecting']);
+    now += 120_000;
+    const down = await status(({ state }) => state === 'down');
+    expect(down.reason).toBe('another run has taken the tunnel of this Pinggy token');
+    expect(configurations(world).map(({ text }) => text)).not.toContain('User S3CRETtoken+force\n');
+    expect(world.alive()).toEqual([]);
+    await tunnel.close();
+  });
+
+  test('comes back when its own lost tunnel is gone', async () => {
+    const world = await standInWorld({ says: [lines, taken, lines] }, env);
+    const { status } = await world.open(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    killIfAlive(world.alive()[0]?.pid ?? 0);
+    await status(({ state }) => state === 'up');
+    expect(world.calls()).toHaveLength(3);
+  });
+
+  test('that has a tunnel which does not give way', async () => {
+    const world = await standInWorld({ says: [taken] }, env);
+    const error = await world.refusal(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    expect([error.code, error.message]).toEqual([
+      'tunnel_unavailable',
+      'Pinggy does not let go of the tunnel that the token has already',
+    ]);
+    expect(world.calls()).toHaveLength(2);
+  });
+
+  test('lies in no file any more when the server has said a first word, whatever becomes of the start', async () => {
+    const world = await standInWorld({ says: [['hello']] }, env);
+    const abort = new AbortController();
+    const opened = createSshProvider({ machine: world.machine, service: 'pinggy' }).open(
+      targetThat((_request, response) => void response.end()),
+      { signal: abort.signal, onStatus() {}, onWarning() {} },
+    );
+    opened.catch(() => {});
+    await eventually(() => expect(existsSync(configurationFile(world))).toBe(true), 15_000);
+    await eventually(() => {
+      const [configuration] = configurations(world);
+      expect(configuration?.['text']).toBe('User S3CRETtoken\n');
+      expect(existsSync(String(configuration?.['file']))).toBe(false);
+    }, 15_000);
+    expect(world.alive()).toHaveLength(1);
+    abort.abort(new Error('too late'));
+    await expect(opened).rejects.toThrow('too late');
   });
 
   test('is not shown in an error either', async () => {

@@ -5,15 +5,17 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 
 import { openOwnFiles } from '../../../../src/tunnel/providers/ssh/own-files.ts';
+import type { Machine } from '../../../../src/tunnel/machine.ts';
 import { createSshProvider } from '../../../../src/tunnel/providers/ssh/ssh.ts';
 import { temporaryDirectory } from '../../../harness/program.ts';
+import { createMachine } from '../../external/programs.ts';
 import { createSshWorld } from './ssh-world.ts';
 import { fingerprintOf, startSshd } from './sshd.ts';
 
 const greeting = '1: https://abcdefghijklmnopqrstuvwx23.srv.us/\n';
 
-function machineWith(config: string): { env: NodeJS.ProcessEnv } {
-  return { env: { PATH: process.env['PATH'], HOME: temporaryDirectory(), XDG_CONFIG_HOME: config } };
+function machineWith(config: string): Machine {
+  return createMachine({ env: { PATH: process.env['PATH'], HOME: temporaryDirectory(), XDG_CONFIG_HOME: config } });
 }
 
 const modeOf = (file: string): number => statSync(file).mode & 0o777;
@@ -25,7 +27,7 @@ test('a key of our own is made at the first need and shown from then on', async 
   const provider = createSshProvider({ machine, service: 'srv.us', destination: sshd.destination, remote: '0' });
   await (await world.open(provider)).tunnel.close();
   const folder = path.join(world.home, '.config', 'mcp-expose');
-  const key = path.join(folder, 'id_ed25519');
+  const key = path.join(folder, 'id_ed25519_srv.us');
   const fingerprint = fingerprintOf(key);
   expect([modeOf(folder), modeOf(key), modeOf(path.join(folder, 'known_hosts'))]).toEqual([0o700, 0o600, 0o600]);
   expect(readFileSync(path.join(folder, 'known_hosts'), 'utf8')).toContain(`[127.0.0.1]:${sshd.port} `);
@@ -48,7 +50,7 @@ test('a key that the user names is shown in its place, and none is made', async 
     createSshProvider({ machine, service: 'srv.us', destination: sshd.destination, remote: '0', keyFile }),
   );
   expect(sshd.log()).toContain(fingerprintOf(keyFile));
-  expect(existsSync(path.join(world.home, '.config', 'mcp-expose', 'id_ed25519'))).toBe(false);
+  expect(existsSync(path.join(world.home, '.config', 'mcp-expose', 'id_ed25519_srv.us'))).toBe(false);
 });
 
 test('XDG_CONFIG_HOME says where, spaces and percent signs and all', async () => {
@@ -58,17 +60,17 @@ test('XDG_CONFIG_HOME says where, spaces and percent signs and all', async () =>
   const { machine } = world;
   await world.open(createSshProvider({ machine, service: 'srv.us', destination: sshd.destination, remote: '0' }));
   expect(readFileSync(path.join(config, 'mcp-expose', 'known_hosts'), 'utf8')).toContain('127.0.0.1');
-  expect(sshd.log()).toContain(fingerprintOf(path.join(config, 'mcp-expose', 'id_ed25519')));
+  expect(sshd.log()).toContain(fingerprintOf(path.join(config, 'mcp-expose', 'id_ed25519_srv.us')));
 });
 
 test('several who start at once take the same key', async () => {
   const machine = machineWith(temporaryDirectory());
   const opened = await Promise.all(
-    Array.from({ length: 4 }, () => openOwnFiles({ machine, needsKey: true, onWarning: () => undefined })),
+    Array.from({ length: 4 }, () => openOwnFiles({ machine, keyFor: 'a', onWarning: () => undefined })),
   );
   const [keyFile = ''] = opened.map((files) => files.keyFile);
   expect(new Set(opened.map((files) => files.keyFile))).toEqual(new Set([keyFile]));
-  expect(readdirSync(path.dirname(keyFile)).toSorted()).toEqual(['id_ed25519', 'id_ed25519.pub', 'known_hosts']);
+  expect(readdirSync(path.dirname(keyFile)).toSorted()).toEqual(['id_ed25519_a', 'id_ed25519_a.pub', 'known_hosts']);
 });
 
 function runFolders(): string[] {
@@ -91,12 +93,20 @@ test('where nothing can be kept, it goes on with files for the run, and says so'
   expect(runFolders().filter((name) => !before.includes(name))).toEqual([]);
 });
 
+test('every service has a key of its own', async () => {
+  const machine = machineWith(temporaryDirectory());
+  const opened = await Promise.all(
+    ['a', 'b'].map((keyFor) => openOwnFiles({ machine, keyFor, onWarning: () => undefined })),
+  );
+  expect(new Set(opened.map(({ keyFile = '' }) => fingerprintOf(keyFile))).size).toBe(2);
+});
+
 test('a key that others can read is refused, as ssh would go on without it', async () => {
   const config = temporaryDirectory();
   const machine = machineWith(config);
-  const { keyFile = '' } = await openOwnFiles({ machine, needsKey: true, onWarning: () => undefined });
+  const { keyFile = '' } = await openOwnFiles({ machine, keyFor: 'a', onWarning: () => undefined });
   chmodSync(keyFile, 0o640);
-  const opened = openOwnFiles({ machine, needsKey: true, onWarning: () => undefined });
+  const opened = openOwnFiles({ machine, keyFor: 'a', onWarning: () => undefined });
   await expect(opened).rejects.toMatchObject({
     code: 'tunnel_unavailable',
     message: `the SSH key ${keyFile} can be read by other users`,
@@ -104,9 +114,9 @@ test('a key that others can read is refused, as ssh would go on without it', asy
 });
 
 test('no ssh-keygen', async () => {
-  const machine = { env: { ...machineWith(temporaryDirectory()).env, PATH: temporaryDirectory() } };
-  const opened = openOwnFiles({ machine, needsKey: true, onWarning: () => undefined });
+  const machine = createMachine({ env: { XDG_CONFIG_HOME: temporaryDirectory(), PATH: temporaryDirectory() } });
+  const opened = openOwnFiles({ machine, keyFor: 'a', onWarning: () => undefined });
   await expect(opened).rejects.toMatchObject({ code: 'tunnel_not_installed' });
-  const without = await openOwnFiles({ machine, needsKey: false, onWarning: () => undefined });
+  const without = await openOwnFiles({ machine, keyFor: undefined, onWarning: () => undefined });
   expect(without.keyFile).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 // Why there is no tunnel, as the real ssh says it, and what becomes of that.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import type { SshProviderOptions } from '../../../../src/tunnel/providers/ssh/pl
 import { freePort, listenOnLoopback } from '../../../harness/loopback-server.ts';
 import { temporaryDirectory } from '../../../harness/program.ts';
 import { createSshWorld, type SshWorld } from './ssh-world.ts';
-import { makeKey, startSshd } from './sshd.ts';
+import { fingerprintOf, makeKey, startSshd } from './sshd.ts';
 
 async function refusalOf(
   world: SshWorld,
@@ -59,14 +59,33 @@ test('a key that it does not know', async () => {
   expect(error.hints.join(' ')).toContain('--ssh-key');
 });
 
-test.each(['ssh', 'pinggy'] as const)('%s: a password is not waited for', async (service) => {
-  const config = ['PasswordAuthentication yes', 'AuthenticationMethods password'];
-  const { destination } = await startSshd({ config });
+test.each(['ssh', 'pinggy', 'localhost.run', 'serveo'] as const)(
+  '%s: a password is not waited for',
+  async (service) => {
+    const config = ['PasswordAuthentication yes', 'AuthenticationMethods password'];
+    const { destination } = await startSshd({ config });
+    const world = await createSshWorld();
+    const { machine } = world;
+    const error = await world.refusal(createSshProvider({ machine, service, destination }));
+    expect(error.message).toContain('does not let you in: permission denied (password)');
+    await world.expectNothingLeft();
+  },
+);
+
+test.each([
+  ['localhost.run', []],
+  ['pinggy', []],
+  ['serveo', ['id_ed25519_serveo']],
+  ['srv.us', ['id_ed25519_srv.us']],
+] as const)('%s is shown no key but %j', async (service, keys) => {
+  const sshd = await startSshd({ authorizedKeys: [], config: ['LogLevel DEBUG1'] });
   const world = await createSshWorld();
-  const { machine } = world;
-  const error = await world.refusal(createSshProvider({ machine, service, destination }));
-  expect(error.message).toContain('does not let you in: permission denied (password)');
-  await world.expectNothingLeft();
+  await world.refusal(createSshProvider({ machine: world.machine, service, destination: sshd.destination }));
+  const shown = [...sshd.log().matchAll(/test pkalg \S+ pkblob ED25519 (\S+)/g)].map(([, fingerprint]) => fingerprint);
+  const folder = path.join(world.home, '.config', 'mcp-expose');
+  expect(new Set(shown)).toEqual(new Set(keys.map((key) => fingerprintOf(path.join(folder, key)))));
+  expect(sshd.log()).toContain('service ssh-connection method none');
+  expect(readdirSync(folder).filter((name) => name.startsWith('id_') && !name.endsWith('.pub'))).toEqual(keys);
 });
 
 test('forwarding is forbidden', async () => {

@@ -61,7 +61,8 @@ describe.each(services)('$service', ({ service, greeting, urls, command }) => {
     const sshd = await startSshd({ greeting });
     const remote = await freePort();
     const { machine } = world;
-    const keyFile = service === 'sish' ? world.keyFile : undefined;
+    // A real sshd lets nobody in without a key.
+    const keyFile = service === 'srv.us' || service === 'serveo' ? undefined : world.keyFile;
     const { tunnel, statuses, status } = await world.open(
       createSshProvider({ machine, service, destination: sshd.destination, remote: String(remote), keyFile }),
     );
@@ -86,7 +87,13 @@ test('localhost.run: the name changes on the same connection', async () => {
   const world = await createSshWorld();
   const sshd = await startSshd({ greeting: lhr('first.lhr.life') });
   const { tunnel, statuses, status } = await world.open(
-    createSshProvider({ machine: world.machine, service: 'localhost.run', destination: sshd.destination, remote: '0' }),
+    createSshProvider({
+      machine: world.machine,
+      service: 'localhost.run',
+      destination: sshd.destination,
+      keyFile: world.keyFile,
+      remote: '0',
+    }),
   );
   const session = await sshd.session(0);
   session.say(lhr('first.lhr.life'));
@@ -102,7 +109,12 @@ test('pinggy: it is known when the tunnel will end', async () => {
   const sshd = await startSshd({ greeting: services.find(({ service }) => service === 'pinggy')?.greeting ?? '' });
   const before = Date.now();
   const { tunnel } = await world.open(
-    createSshProvider({ machine: world.machine, service: 'pinggy', destination: sshd.destination }),
+    createSshProvider({
+      machine: world.machine,
+      service: 'pinggy',
+      destination: sshd.destination,
+      keyFile: world.keyFile,
+    }),
   );
   const inMs = (tunnel.expiresAt ?? 0) - before;
   expect(inMs).toBeGreaterThanOrEqual(60 * 60_000);
@@ -112,7 +124,8 @@ test('--tunnel ssh to a server whose dialect is known speaks it', async () => {
   const sshd = await startSshd({ greeting: lhr('a1b2c3.lhr.life') });
   const world = await createSshWorld({ resolve: [`localhost.run:${sshd.port}:127.0.0.1`] });
   const destination = sshd.destination.replace('127.0.0.1', 'localhost.run');
-  const provider = createSshProvider({ machine: world.machine, service: 'ssh', destination, remote: '0' });
+  const { machine, keyFile } = world;
+  const provider = createSshProvider({ machine, service: 'ssh', destination, keyFile, remote: '0' });
   expect(provider.name).toBe('localhost.run');
   const { tunnel } = await world.open(provider);
   expect(tunnel.publicUrls).toEqual(['https://a1b2c3.lhr.life']);
@@ -194,9 +207,9 @@ test('localhost.run: a refusal in its own words', async () => {
     message: 'you are not authorised for it',
   };
   const sshd = await startSshd({ greeting: `${JSON.stringify(refused)}\n` });
-  const { machine } = world;
+  const { machine, keyFile } = world;
   const error = await world.refusal(
-    createSshProvider({ machine, service: 'localhost.run', destination: sshd.destination, remote: '0' }),
+    createSshProvider({ machine, service: 'localhost.run', destination: sshd.destination, keyFile, remote: '0' }),
   );
   expect([error.code, error.message]).toEqual([
     'tunnel_rejected',

@@ -11,7 +11,7 @@ import { makeKey } from './sshd.ts';
 export interface SshWorld extends BinaryWorld {
   /** A private key of the user's, for `--ssh-key`: servers of one's own see no other one here. */
   readonly keyFile: string;
-  /** Leaders of the process groups that were started so far. */
+  /** Leaders of the process groups of tunnels that were started so far: of calls with `-R`. */
   readonly pids: readonly number[];
   /** A request to a port of this machine, for the host of this URL. */
   through(port: number, publicUrl: string): Promise<Reply>;
@@ -32,6 +32,7 @@ export async function createSshWorld({
   programs = {},
 }: SshWorldOptions = {}): Promise<SshWorld> {
   const world = await createBinaryWorld({ programs, env });
+  const all: number[] = [];
   const pids: number[] = [];
   const keyFile = path.join(world.home, 'key of mine');
   makeKey(keyFile);
@@ -40,7 +41,8 @@ export async function createSshWorld({
     overrides: createHostOverrides(resolve),
     watchdog: {
       guard(pid) {
-        pids.push(pid);
+        all.push(pid);
+        if (processInfo(pid)?.command.includes('-R') === true) pids.push(pid);
         world.machine.watchdog.guard(pid);
       },
       release: (pid) => world.machine.watchdog.release(pid),
@@ -54,8 +56,8 @@ export async function createSshWorld({
     through: (port, publicUrl) => requestTo(port, '/mcp', { host: new URL(publicUrl).host }),
     expectNothingLeft: () =>
       eventually(() => {
-        const left = pids.flatMap((pid) => processInfo(pid) ?? []).filter(({ state }) => state !== 'Z');
-        if (pids.length === 0 || left.length > 0) throw new Error(`still there: ${JSON.stringify(left)}`);
+        const left = all.flatMap((pid) => processInfo(pid) ?? []).filter(({ state }) => state !== 'Z');
+        if (all.length === 0 || left.length > 0) throw new Error(`still there: ${JSON.stringify(left)}`);
       }),
   };
 }

@@ -52,9 +52,22 @@ describe('the URL', () => {
     [[JSON.stringify({ msg: 'updated backend target to: http://127.0.0.1:3000' })]],
     [[JSON.stringify({ msg: "use this command to access your zrok share: 'zrok access private abc'" })]],
     [[JSON.stringify({ msg: 7 }), 'null', '[]']],
+    [[JSON.stringify({ msg: `1.2.3.4 ${announced} evil.example -> GET /` })]],
+    [[`[   0.069]    INFO main.run: 1.2.3.4 ${announced}`, 'evil.example']],
   ])('none in %j', (lines) => {
     expect(read(lines)).toEqual([]);
   });
+});
+
+test('another one afterwards is a stranger’s', () => {
+  const lines = ['a.shares.zrok.io', 'evil.example'].map((host) => JSON.stringify({ msg: `${announced} ${host}` }));
+  expect(read(lines)).toEqual([{ kind: 'urls', urls: ['https://a.shares.zrok.io'] }]);
+});
+
+test('in text as zrok 2 has it', () => {
+  expect(read([`[   0.069]    INFO main.(*sharePublicCommand).shareLocal ${announced}`, 'a.shares.zrok.io'])).toEqual([
+    { kind: 'urls', urls: ['https://a.shares.zrok.io'] },
+  ]);
 });
 
 describe('errors', () => {
@@ -86,11 +99,33 @@ describe('errors', () => {
       'tunnel_unavailable',
       'says: unable',
     ],
+    [
+      '[ERROR]: unable to create share ([POST /share][404] shareNotFound )',
+      'tunnel_rejected',
+      'cannot have this share',
+    ],
+    [
+      '[ERROR]: unable to create share (Post "https://api-v2.zrok.io/api/v2/share": dial tcp: lookup api-v2.zrok.io: Temporary failure in name resolution)',
+      'tunnel_unavailable',
+      'says: unable',
+    ],
+    [
+      '[ERROR]: unable to create share (Post "https://api-v2.zrok.io/api/v2/share": dial tcp: lookup api-v2.zrok.io: host not found)',
+      'tunnel_unavailable',
+      'says: unable',
+    ],
+    [
+      '[ERROR]: unable to create share ([POST /share] share (status 407): unauthorized name)',
+      'tunnel_unavailable',
+      'says: unable',
+    ],
   ])('%s', (line, code, words) => {
     expect(read([line])).toMatchObject([{ kind: 'failure', error: { code, message: expect.stringContaining(words) } }]);
   });
 
   test('not what it only logs', () => {
     expect(read(['{"level":"ERROR","msg":"error running http proxy backend: EOF"}'])).toEqual([]);
+    const sent = "[ERROR]: did you 'zrok2 enable'?";
+    expect(read([JSON.stringify({ msg: `${sent} -> GET /` }), `[   0.069]    INFO main.run: ${sent}`])).toEqual([]);
   });
 });
