@@ -293,8 +293,9 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   function deleteSession(request: HttpRequest, response: HttpResponse, caller: Caller): void {
     const session = findSession(request, response, caller);
     if (session === undefined) return;
-    void session.close();
+    // First, since to end a process takes some milliseconds; nobody else comes in between.
     answerEmpty(response, 204);
+    void session.close();
   }
 
   return {
