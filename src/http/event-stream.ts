@@ -14,6 +14,9 @@ const eventStreamHeaders = {
 /** Looks at a client that takes nothing, ten seconds apart, before it is taken for gone: asleep, or on another network. */
 const maxStalls = 6;
 
+/** As much is put together before it is sent, in bytes: the client's slowness shows only in what has been sent. */
+const maxUnsentBytes = 16 * 1024;
+
 /** A response that is an event stream (WHATWG HTML §9.2): one connection, be the stream resumed on another one or not. */
 export interface EventStream {
   /** False once it has been ended or its client has gone. */
@@ -45,6 +48,24 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
   let open = true;
   let quiet = false;
   let stalls = 0;
+  /** What is written in one turn goes out in one piece: a server may say a thousand things at once. */
+  let unsent: (Buffer | string)[] = [];
+  let unsentBytes = 0;
+
+  function flush(): void {
+    const chunks = unsent;
+    unsent = [];
+    unsentBytes = 0;
+    const [only] = chunks;
+    if (!open || only === undefined) return;
+    response.write(chunks.length === 1 ? only : joined(chunks));
+  }
+
+  function isWritable(): boolean {
+    if (unsentBytes >= maxUnsentBytes) flush();
+    return backPressure.isWritable();
+  }
+
   response.once('close', () => (open = false));
   response.writeHead(200, { ...eventStreamHeaders, ...headers });
 
@@ -52,14 +73,17 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
     isOpen: () => open,
     write(chunk) {
       quiet = false;
-      if (open) response.write(chunk);
-      return backPressure.isWritable();
+      if (!open) return backPressure.isWritable();
+      if (unsent.push(chunk) === 1) queueMicrotask(flush);
+      unsentBytes += chunk.length;
+      return isWritable();
     },
-    isWritable: backPressure.isWritable,
+    isWritable,
     whenWritable: backPressure.whenWritable,
     whenClosed: (callback) => void response.once('close', callback),
     end(last) {
       if (!open) return;
+      flush();
       open = false;
       if (last === undefined) response.end();
       else response.end(last);
@@ -68,8 +92,15 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
       if (!open) return;
       if (isLook) stalls = backPressure.hasStalled() ? stalls + 1 : 0;
       if (stalls >= maxStalls) cutOff(response);
-      else if (quiet) response.write(encodeComment('keep-alive'));
+      else if (quiet) {
+        flush();
+        response.write(encodeComment('keep-alive'));
+      }
       quiet = true;
     },
   };
+}
+
+function joined(chunks: readonly (Buffer | string)[]): Buffer {
+  return Buffer.concat(chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
 }

@@ -8,6 +8,10 @@ const firstCharacter = 0x20;
 const firstCharacters = 0x20202020;
 const borrows = 0x80808080;
 
+/** The same for a backslash, and for the byte that is nothing but a borrow away from zero. */
+const backslashes = 0x5c5c5c5c;
+const ones = 0x01010101;
+
 /** Bytes looked at in one step: four words. A byte at a time takes ten times as long. */
 const bytesPerStep = 16;
 const wordBytes = 4;
@@ -17,21 +21,29 @@ const hexDigits = bytesOf('0123456789abcdefABCDEF');
 
 /**
  * Whether what stands in `text` from `start` to `end`, without the quotes, can be the content of a JSON string (RFC 8259
- * §7). The text must be valid UTF-8. A mebibyte takes 0.2 ms, and 0.03 ms more for each thousand escapes.
+ * §7). The text must be valid UTF-8. A mebibyte takes 0.3 ms, and 0.03 ms more for each thousand escapes.
  * @param maxEscapes where there are more, it is given up, and the answer is false.
  */
 export function isStringContent(text: Buffer, start: number, end: number, maxEscapes: number): boolean {
-  return !holdsControls(text, start, end) && hasValidEscapes(text, start, end, maxEscapes);
+  const marks = marksIn(text, start, end);
+  return marks !== 'controls' && (marks === 'none' || hasValidEscapes(text, start, end, maxEscapes));
 }
 
-/** In UTF-8, bytes as low as those of control characters are nothing else. */
-function holdsControls(text: Buffer, start: number, end: number): boolean {
+/** The worst of what a content may hold that a plain one does not. */
+type Marks = 'none' | 'escapes' | 'controls';
+
+/**
+ * Both in one pass, since a mebibyte no longer fits near the processor at the second. In UTF-8, bytes as low as those of
+ * control characters are nothing else.
+ */
+function marksIn(text: Buffer, start: number, end: number): Marks {
   const misplaced = (text.byteOffset + start) % wordBytes;
   const firstWord = misplaced === 0 ? start : start + wordBytes - misplaced;
   const steps = Math.max(0, Math.trunc((end - firstWord) / bytesPerStep));
   const rest = firstWord + steps * bytesPerStep;
-  if (steps === 0) return holdsControlBytes(text, start, end);
+  if (steps === 0) return marksInBytes(text, start, end);
   const words = new Int32Array(text.buffer, text.byteOffset + firstWord, (steps * bytesPerStep) / wordBytes);
+  let slashed = 0;
   for (let at = 0; at < words.length; at += 4) {
     const a = words[at] ?? 0;
     const b = words[at + 1] ?? 0;
@@ -42,14 +54,29 @@ function holdsControls(text: Buffer, start: number, end: number): boolean {
       ((b - firstCharacters) & ~b) |
       ((c - firstCharacters) & ~c) |
       ((d - firstCharacters) & ~d);
-    if ((low & borrows) !== 0) return true;
+    if ((low & borrows) !== 0) return 'controls';
+    // A byte of zero in a word without what all backslashes have: the same trick, for ones instead of blanks.
+    const e = a ^ backslashes;
+    const f = b ^ backslashes;
+    const g = c ^ backslashes;
+    const h = d ^ backslashes;
+    slashed |= ((e - ones) & ~e) | ((f - ones) & ~f) | ((g - ones) & ~g) | ((h - ones) & ~h);
   }
-  return holdsControlBytes(text, start, firstWord) || holdsControlBytes(text, rest, end);
+  const before = marksInBytes(text, start, firstWord);
+  const after = marksInBytes(text, rest, end);
+  if (before === 'controls' || after === 'controls') return 'controls';
+  const isPlain = (slashed & borrows) === 0 && before === 'none' && after === 'none';
+  return isPlain ? 'none' : 'escapes';
 }
 
-function holdsControlBytes(text: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if ((text[at] ?? 0) < firstCharacter) return true;
-  return false;
+function marksInBytes(text: Buffer, start: number, end: number): Marks {
+  let marks: Marks = 'none';
+  for (let at = start; at < end; at++) {
+    const byte = text[at] ?? 0;
+    if (byte < firstCharacter) return 'controls';
+    if (byte === backslash) marks = 'escapes';
+  }
+  return marks;
 }
 
 function hasValidEscapes(text: Buffer, start: number, end: number, maxEscapes: number): boolean {

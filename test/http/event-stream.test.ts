@@ -110,3 +110,53 @@ describe('keeping alive more often than it is looked', () => {
     expect(response.isCut).toBe(true);
   });
 });
+
+function fakeResponse() {
+  const written: string[] = [];
+  const response: HttpResponse = {
+    headersSent: false,
+    writableLength: 0,
+    setHeader() {},
+    writeHead() {},
+    write: (chunk) => written.push(chunk.toString()) > 0,
+    end: (chunk?: Buffer | string) => written.push(`end ${chunk?.toString() ?? ''}`),
+    on() {},
+    once() {},
+  };
+  return { response, written };
+}
+
+async function turn(): Promise<void> {
+  await new Promise<void>((resolve) => queueMicrotask(resolve));
+}
+
+describe('what is written in one turn', () => {
+  test('goes out in one piece, in order', async () => {
+    const { response, written } = fakeResponse();
+    const stream = createEventStream(response);
+    for (const chunk of ['a', Buffer.from('é'), 'c']) stream.write(chunk);
+    expect(written).toEqual([]);
+    await turn();
+    stream.write('d');
+    await turn();
+    expect(written).toEqual(['aéc', 'd']);
+  });
+
+  test('goes out before what ends the stream, or breaks its silence', () => {
+    const { response, written } = fakeResponse();
+    const stream = createEventStream(response);
+    stream.write('a');
+    stream.keepAlive();
+    stream.keepAlive();
+    stream.write('b');
+    stream.end(Buffer.from('c'));
+    expect(written).toEqual(['a', ': keep-alive\n\n', 'b', 'end c']);
+  });
+
+  test('is sent at once when it is much, so that a slow client is noticed', () => {
+    const { response, written } = fakeResponse();
+    const stream = createEventStream(response);
+    for (let sent = 0; sent < 16; sent++) stream.write('x'.repeat(1024));
+    expect(written.map(({ length }) => length)).toEqual([16_384]);
+  });
+});
