@@ -5,12 +5,6 @@ import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream
 /** So many spares that die one after the other, before anybody has used them, mean that the next one will, too. */
 const maxDeathsInRow = 3;
 
-/**
- * How long a spare that was taken is not replaced, in milliseconds: to start a process takes some in which nothing else is
- * done, and the client that has taken it comes first.
- */
-const refillDelayMs = 50;
-
 export interface SparesOptions {
   /** Makes an upstream; what it has to say to the user is of interest only while `isWanted()`. */
   readonly create: (isWanted: () => boolean) => Upstream;
@@ -127,7 +121,7 @@ export function createSpares(options: SparesOptions): Spares {
         if (!heard) {
           heard = true;
           deathsInRow = 0;
-          if (mayFill()) callOffFill = clock.after(refillDelayMs, fill);
+          if (mayFill()) callOffFill = clock.after(0, fill);
         }
         events.onMessage(message, origin);
       },
@@ -146,7 +140,8 @@ export function createSpares(options: SparesOptions): Spares {
     take() {
       const spare = spares.shift();
       if (!refill) count--;
-      if (mayFill()) callOffFill = clock.after(refillDelayMs, fill);
+      // Not at once: the client that takes this one comes first.
+      if (mayFill()) callOffFill = clock.after(0, fill);
       if (spare !== undefined) return spare.taken;
       const upstream = create(() => true);
       return { ...upstream, start: (events) => upstream.start(listeningForLife(events)) };
