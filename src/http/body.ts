@@ -1,3 +1,4 @@
+import { gather, type Bytes } from '../bytes.ts';
 import type { HttpRequest } from './message.ts';
 
 /** Largest body of a request, in bytes. */
@@ -9,13 +10,16 @@ const defaultMaxTotalBytes: number = 256 * 1024 * 1024;
 /** Smaller ones are not counted, in bytes: as much waits in the buffers of a connection anyway. */
 const minCountedBytes: number = 64 * 1024;
 
-export type Body = Buffer | 'too large' | 'cut off';
+export type Body = Bytes | 'too large' | 'cut off';
 
 export interface BodyReader {
   /** Largest body, in bytes. */
   readonly maxBytes: number;
-  /** Reads a request's body whole, or stops as soon as it is larger than may be. Never rejects. */
-  read(request: HttpRequest): Promise<Body>;
+  /**
+   * Reads a request's body whole, or stops as soon as it is larger than may be. Never rejects.
+   * @param onPiece told of each piece of one that is large, or may be, as it comes.
+   */
+  read(request: HttpRequest, onPiece?: (piece: Buffer) => void): Promise<Body>;
 }
 
 export interface BodyReaderOptions {
@@ -56,7 +60,7 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
     });
   }
 
-  async function readLarge(request: HttpRequest, announced: number): Promise<Body> {
+  async function readLarge(request: HttpRequest, announced: number, onPiece: OnPiece): Promise<Body> {
     let held = 0;
     const hold = async (bytes: number): Promise<boolean> => {
       if (!(await reserve(request, bytes))) return false;
@@ -65,7 +69,7 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
     };
     if (announced > minCountedBytes && !(await hold(announced))) return 'cut off';
     // A size that was not announced may turn out to be any.
-    const limits = { announced, maxBytes, ...(held === 0 ? { whenLarge: () => hold(maxBytes) } : {}) };
+    const limits = { announced, maxBytes, onPiece, ...(held === 0 ? { whenLarge: () => hold(maxBytes) } : {}) };
     const body = await readWhole(request, limits);
     if (held > 0) release(held);
     return body;
@@ -73,16 +77,18 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
 
   return {
     maxBytes,
-    read(request) {
+    read(request, onPiece) {
       const announced = Number(request.headers['content-length'] ?? 0);
       if (announced > maxBytes) return Promise.resolve('too large');
       // Most are short and say so.
       return announced > 0 && announced <= minCountedBytes
         ? readWhole(request, { announced, maxBytes })
-        : readLarge(request, announced);
+        : readLarge(request, announced, onPiece);
     },
   };
 }
+
+type OnPiece = ((piece: Buffer) => void) | undefined;
 
 interface ReadLimits {
   /** Size by the header, or 0. */
@@ -90,9 +96,10 @@ interface ReadLimits {
   readonly maxBytes: number;
   /** Asked once, when the body outgrows what is not counted; nothing is read until it resolves. */
   readonly whenLarge?: () => Promise<boolean>;
+  readonly onPiece?: OnPiece;
 }
 
-function readWhole(request: HttpRequest, { announced, maxBytes, whenLarge }: ReadLimits): Promise<Body> {
+function readWhole(request: HttpRequest, { announced, maxBytes, whenLarge, onPiece }: ReadLimits): Promise<Body> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -103,7 +110,10 @@ function readWhole(request: HttpRequest, { announced, maxBytes, whenLarge }: Rea
       if (size > maxBytes) {
         request.off('data', onData);
         resolve('too large');
-      } else if (size > minCountedBytes && ask !== undefined) {
+        return;
+      }
+      onPiece?.(chunk);
+      if (size > minCountedBytes && ask !== undefined) {
         request.pause();
         void ask().then(() => request.resume());
         ask = undefined;
@@ -114,7 +124,7 @@ function readWhole(request: HttpRequest, { announced, maxBytes, whenLarge }: Rea
     request.on('end', () => {
       // The end of an HTTP/2 connection looks like that of the body.
       if (size < announced) resolve('cut off');
-      else resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
+      else resolve(gather(chunks, size));
     });
     request.on('close', () => resolve('cut off'));
   });

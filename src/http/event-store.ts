@@ -1,3 +1,5 @@
+import { gather, type Bytes } from '../bytes.ts';
+
 /** What may be kept of one session's events, in bytes: a minute of a chatty server, not its whole day. */
 const defaultMaxSessionBytes = 8 * 1024 * 1024;
 
@@ -16,7 +18,7 @@ export interface EventOwner {
 }
 
 export interface KeptEvent {
-  readonly message: Buffer;
+  readonly message: Bytes;
   /** Takes it out of the store. Its owner is not told. Harmless when it is out already. */
   forget(): void;
 }
@@ -24,7 +26,7 @@ export interface KeptEvent {
 /** The events of one session, those of all its streams. */
 export interface Shelf {
   /** Keeps an event. What is too large for the store, or comes after `clear`, is dropped at once: undefined. */
-  keep(message: Buffer, owner: EventOwner, number: number): KeptEvent | undefined;
+  keep(message: Bytes, owner: EventOwner, number: number): KeptEvent | undefined;
   /** Forgets everything, for ever. No owner is told. */
   clear(): void;
 }
@@ -102,7 +104,7 @@ export function createEventStore(options: EventStoreOptions = {}): EventStore {
             return undefined;
           }
           const event: StoredEvent = {
-            message: message.length < message.buffer.byteLength * leastPart ? Buffer.from(message) : message,
+            message: unpinned(message),
             forget: () => forget(event),
             size,
             owner,
@@ -125,6 +127,16 @@ export function createEventStore(options: EventStoreOptions = {}): EventStore {
       };
     },
   };
+}
+
+/** A copy of what would otherwise keep much more than itself in memory. */
+function unpinned(message: Bytes): Bytes {
+  if (!Buffer.isBuffer(message)) return gather(message.pieces.map(unpinnedPiece), message.length);
+  return unpinnedPiece(message);
+}
+
+function unpinnedPiece(piece: Buffer): Buffer {
+  return piece.length < piece.buffer.byteLength * leastPart ? Buffer.from(piece) : piece;
 }
 
 function createBooks(place: 'inAll' | 'inSession'): Books {

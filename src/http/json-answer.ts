@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
+import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
 import { errorResponse, rpcCode, type RpcErrorOptions } from '../mcp/json-rpc.ts';
 import { cutOff, type HttpRequest, type HttpResponse } from './message.ts';
 
@@ -16,13 +17,21 @@ const maxTextBytes = 4096;
 export function answerJson(
   response: HttpResponse,
   status: number,
-  body: Buffer,
+  body: Bytes,
   headers: OutgoingHttpHeaders = {},
 ): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, ...headers });
   // node:http hands text to the system in one piece with the head, and bytes in a piece of their own.
-  if (body.length <= maxTextBytes) response.end(body.toString('latin1'), 'latin1');
-  else response.end(body);
+  if (body.length <= maxTextBytes) response.end(inOnePiece(body).toString('latin1'), 'latin1');
+  else endWith(response, body);
+}
+
+/** In one system call, however many pieces there are. */
+function endWith(response: HttpResponse, body: Bytes): void {
+  response.cork();
+  for (const piece of piecesOf(body)) response.write(piece);
+  response.end();
+  response.uncork();
 }
 
 /** Ends the response without a body. */

@@ -1,3 +1,4 @@
+import type { Bytes } from '../bytes.ts';
 import type { UpstreamMessage } from '../bridge/call.ts';
 import { errorResponse, rpcCode, type RequestId } from '../mcp/json-rpc.ts';
 import { encodeComment, encodeEvent, encodePriming } from '../mcp/sse.ts';
@@ -40,7 +41,7 @@ export interface MessageStream {
   /** Sends what came after this event, and all that is still to come, on a connection, which takes the older one's place. */
   connect(connection: EventStream, after?: number): void;
   /** @param answers the request whose response this is. Returns false as `Outlet.send` does. */
-  write(message: Buffer, answers?: RequestId): boolean;
+  write(message: Bytes, answers?: RequestId): boolean;
   /** As `Outlet.send`. */
   send(message: UpstreamMessage): boolean;
   /** As `Outlet.whenWritable`. */
@@ -48,7 +49,7 @@ export interface MessageStream {
   /** As `Call.recall`. */
   recall(ask: UpstreamMessage): boolean;
   /** Everything has been said, with this message or before. What a client has missed stays for it. */
-  finish(message?: Buffer, answers?: RequestId): boolean;
+  finish(message?: Bytes, answers?: RequestId): boolean;
   /** Nobody wants the rest. */
   abandon(): void;
   /** Calls back whenever its client has gone before the stream is finished, and is not expected back. */
@@ -76,7 +77,7 @@ export function createMessageStream(identity?: StreamIdentity): MessageStream {
     },
   };
 
-  function add(message: Buffer, answers: RequestId | undefined): void {
+  function add(message: Bytes, answers: RequestId | undefined): void {
     newest++;
     if (identity === undefined) return;
     if (answers !== undefined && String(answers).length <= maxRememberedId) answered.set(newest, answers);
@@ -88,7 +89,7 @@ export function createMessageStream(identity?: StreamIdentity): MessageStream {
     return identity === undefined ? undefined : `${identity.name}-${number}`;
   }
 
-  function write(message: Buffer, answers?: RequestId): boolean {
+  function write(message: Bytes, answers?: RequestId): boolean {
     if (finished) return true;
     const isCaughtUp = sent === newest;
     add(message, answers);

@@ -25,6 +25,9 @@ export interface HttpResponse {
   setHeader(name: string, value: string): unknown;
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   write(chunk: Buffer | string): boolean;
+  /** Until `uncork`, what is written waits, to go out together. */
+  cork(): unknown;
+  uncork(): unknown;
   end(): unknown;
   end(chunk: Buffer | string): unknown;
   end(chunk: string, encoding: 'latin1'): unknown;

@@ -2,6 +2,7 @@ import type { Refusal } from '../bridge/channel.ts';
 import type { Session } from '../bridge/session.ts';
 import { isJson } from '../mcp/headers.ts';
 import { parseMessages, type RequestId, type RpcBatch, type RpcMessage } from '../mcp/json-rpc.ts';
+import { createTextReader, type TextReader } from '../mcp/text-reader.ts';
 import type { BodyReader } from './body.ts';
 import { refuse } from './json-answer.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';
@@ -30,7 +31,8 @@ export async function readPost(
     // oxlint-disable-next-line no-await-in-loop -- others may have filled it again in the meantime
     if (!(await whenServerReads(session, response))) return undefined;
   }
-  const body = await bodies.read(request);
+  let reader: TextReader | undefined;
+  const body = await bodies.read(request, (piece) => (reader ??= createTextReader()).push(piece));
   if (body === 'cut off') return undefined;
   if (isDraining()) {
     refuseDraining(request, response);
@@ -41,7 +43,7 @@ export async function readPost(
     refuse(request, response, { status: 413, message });
     return undefined;
   }
-  const message = parseMessages(body);
+  const message = parseMessages(body, reader?.end());
   if (message.kind !== 'fault') return message;
   const { code, reason, id = null } = message;
   refuse(request, response, { status: 400, code, message: reason, id });

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
+import type { Bytes } from '../bytes.ts';
 import type { Call, CallFailure } from '../bridge/call.ts';
 import { errorResponse, type RequestId } from '../mcp/json-rpc.ts';
 import { encodeComment } from '../mcp/sse.ts';
@@ -74,7 +75,7 @@ export function createReply(options: ReplyOptions): Reply {
     return stream;
   }
 
-  function conclude(bytes: Buffer): boolean {
+  function conclude(bytes: Bytes): boolean {
     if (over) return true;
     over = true;
     let writable: boolean;

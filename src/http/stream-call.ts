@@ -1,3 +1,4 @@
+import type { Bytes } from '../bytes.ts';
 import type { Call } from '../bridge/call.ts';
 import { errorResponse, type RequestId } from '../mcp/json-rpc.ts';
 import type { MessageStream } from './message-stream.ts';
@@ -13,7 +14,7 @@ export interface StreamCallOptions {
 /** A call whose answer goes to a stream that it shares with others. */
 export function createStreamCall({ stream, id, onOver }: StreamCallOptions): Call {
   let over = false;
-  function conclude(message?: Buffer): boolean {
+  function conclude(message?: Bytes): boolean {
     if (over) return true;
     over = true;
     const writable = message === undefined || stream.write(message, id ?? undefined);

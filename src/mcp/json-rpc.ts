@@ -1,7 +1,6 @@
-import { isUtf8 } from 'node:buffer';
-
-import { abridge } from './abridge.ts';
+import { inOnePiece, type Bytes } from '../bytes.ts';
 import { exceedsDepth } from './json-depth.ts';
+import { readText, type TextFindings } from './text-reader.ts';
 
 /** A JSON-RPC 2.0 id as MCP narrows it: never null. */
 export type RequestId = string | number;
@@ -29,7 +28,7 @@ export const maxJsonDepth = 512;
 
 interface ParsedMessage {
   /** The message as it arrived. Contains no line break, so it can become a line or an SSE `data` field as it is. */
-  readonly bytes: Buffer;
+  readonly bytes: Bytes;
   /**
    * The same, parsed. Read it, never change it: what travels on is `bytes`. In a large message, strings of 4 KiB and more
    * are null here.
@@ -81,9 +80,10 @@ const maxServerBatchSize = 10_000;
 /**
  * Reads one JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it) or a batch (§6).
  * Never throws: bytes that are neither come back as a fault with the code and the sentence to answer.
+ * @param findings what a `TextReader` has found, where it has read them as they came.
  */
-export function parseMessages(raw: Buffer): RpcMessage | RpcBatch | RpcFault {
-  const found = parse(raw);
+export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage | RpcBatch | RpcFault {
+  const found = parse(raw, findings);
   return found.kind === 'array' ? readBatch(found.elements) : found;
 }
 
@@ -91,8 +91,8 @@ export function parseMessages(raw: Buffer): RpcMessage | RpcBatch | RpcFault {
  * As `parseMessages`, of what a server says: each message in it, and a fault for each that is none. One that is wrong
  * must not cost the answers beside it, which nobody would send again.
  */
-export function parseEach(raw: Buffer): readonly (RpcMessage | RpcFault)[] {
-  const found = parse(raw);
+export function parseEach(raw: Bytes, findings?: TextFindings): readonly (RpcMessage | RpcFault)[] {
+  const found = parse(raw, findings);
   if (found.kind !== 'array') return [found];
   const wrong = sizeFault(found.elements, maxServerBatchSize);
   return wrong === undefined ? found.elements.map(readElement) : [wrong];
@@ -103,16 +103,18 @@ interface JsonArray {
   readonly elements: readonly unknown[];
 }
 
-function parse(raw: Buffer): RpcMessage | JsonArray | RpcFault {
-  if (!isUtf8(raw)) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
-  const abridged = abridge(raw);
+function parse(raw: Bytes, findings = readText(raw)): RpcMessage | JsonArray | RpcFault {
+  const { isUtf8, abridged } = findings;
+  if (!isUtf8) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
   const message = abridged === undefined ? undefined : parseText(raw, abridged);
   // A batch is written anew from what was parsed; and a fault may be that of the cut.
-  return message === undefined || message.kind === 'array' || message.kind === 'fault' ? parseText(raw, raw) : message;
+  if (message !== undefined && message.kind !== 'array' && message.kind !== 'fault') return message;
+  const whole = inOnePiece(raw);
+  return parseText(whole, whole);
 }
 
 /** @param text the message, or what is left of it without the contents of its long strings. */
-function parseText(raw: Buffer, text: Buffer): RpcMessage | JsonArray | RpcFault {
+function parseText(raw: Bytes, text: Buffer): RpcMessage | JsonArray | RpcFault {
   if (exceedsDepth(text, maxJsonDepth)) {
     return fault(rpcCode.invalidRequest, `the message is nested deeper than ${maxJsonDepth} levels`);
   }
@@ -126,7 +128,7 @@ function parseText(raw: Buffer, text: Buffer): RpcMessage | JsonArray | RpcFault
 }
 
 /** As `parseMessages`, where there can be no batch. */
-export function parseMessage(raw: Buffer): RpcMessage | RpcFault {
+export function parseMessage(raw: Bytes): RpcMessage | RpcFault {
   const parsed = parseMessages(raw);
   return parsed.kind === 'batch' ? fault(rpcCode.invalidRequest, 'the message is a batch') : parsed;
 }
@@ -157,7 +159,7 @@ function readElement(element: unknown, index: number): RpcMessage | RpcFault {
   return { ...message, reason: `message ${index + 1} of the batch: ${message.reason}` };
 }
 
-function readMessage(raw: Buffer, json: unknown): RpcMessage | RpcFault {
+function readMessage(raw: Bytes, json: unknown): RpcMessage | RpcFault {
   if (!isObject(json)) return fault(rpcCode.invalidRequest, 'the message is not a JSON object');
   const { id, method } = json;
   if (json['jsonrpc'] !== '2.0') return invalid(json, '"jsonrpc" is not "2.0"');
@@ -179,15 +181,20 @@ function readMessage(raw: Buffer, json: unknown): RpcMessage | RpcFault {
 
 /**
  * Line breaks in valid JSON are white space (RFC 8259 §2), so they can become blanks and the rest stays as it came.
- * Returns the same buffer where there is none.
+ * Returns the same bytes where there is none.
  */
-function onOneLine(bytes: Buffer): Buffer {
-  if (!bytes.includes(0x0a) && !bytes.includes(0x0d)) return bytes;
-  const line = Buffer.from(bytes);
+function onOneLine(bytes: Bytes): Bytes {
+  const isBroken = Buffer.isBuffer(bytes) ? hasLineBreak(bytes) : bytes.pieces.some(hasLineBreak);
+  if (!isBroken) return bytes;
+  const line = Buffer.from(inOnePiece(bytes));
   for (const lineBreak of [0x0a, 0x0d]) {
     for (let at = line.indexOf(lineBreak); at !== -1; at = line.indexOf(lineBreak, at + 1)) line[at] = 0x20;
   }
   return line;
+}
+
+function hasLineBreak(bytes: Buffer): boolean {
+  return bytes.includes(0x0a) || bytes.includes(0x0d);
 }
 
 export interface RpcErrorOptions {

@@ -1,3 +1,4 @@
+import { inOnePiece } from '../bytes.ts';
 import { memberOf, type RequestId, type RpcNotification, type RpcRequest, type RpcResponse } from './json-rpc.ts';
 import { replaceSpans, spanOf } from './splice.ts';
 
@@ -10,13 +11,15 @@ export function withId<Message extends RpcRequest | RpcResponse>(
   id: RequestId,
   written: Buffer = Buffer.from(JSON.stringify(id)),
 ): Message {
-  const span = spanOf(message.bytes, ['id']);
+  const bytes = inOnePiece(message.bytes);
+  const span = spanOf(bytes, ['id']);
   if (span === undefined) throw new Error('requests and responses have an id');
-  return { ...message, id, json: { ...message.json, id }, bytes: replaceSpans(message.bytes, [[span, written]]) };
+  return { ...message, id, json: { ...message.json, id }, bytes: replaceSpans(bytes, [[span, written]]) };
 }
 
 /** The id of a request or response as it stands in it, copied so that the message need not be kept for it. */
-export function writtenIdOf({ bytes }: RpcRequest | RpcResponse): Buffer {
+export function writtenIdOf(message: RpcRequest | RpcResponse): Buffer {
+  const bytes = inOnePiece(message.bytes);
   const span = spanOf(bytes, ['id']);
   if (span === undefined) throw new Error('requests and responses have an id');
   return Buffer.from(bytes.subarray(span.start, span.end));

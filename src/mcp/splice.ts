@@ -1,3 +1,5 @@
+import { inOnePiece, type Bytes } from '../bytes.ts';
+
 /** Where a value stands in the bytes of a JSON text: from the first byte of it to the one behind its last. */
 export interface Span {
   readonly start: number;
@@ -77,7 +79,8 @@ function escapeForRegExp(name: string): string {
  * Finds members in the bytes of a JSON text (RFC 8259) that JSON.parse has accepted. One scan, linear in the size;
  * the depth costs nothing. Of a text that is no JSON it may report anything, but it ends.
  */
-export function survey(bytes: Buffer, tree: PathTree): Survey {
+export function survey(text: Bytes, tree: PathTree): Survey {
+  const bytes = inOnePiece(text);
   const spans = new Map<string, Span>();
   let rival: string | undefined;
   let at = skipBlanks(bytes, 0);
@@ -121,12 +124,13 @@ export function survey(bytes: Buffer, tree: PathTree): Survey {
 }
 
 /** As `survey`, for one member. */
-export function spanOf(bytes: Buffer, path: readonly string[]): Span | undefined {
+export function spanOf(bytes: Bytes, path: readonly string[]): Span | undefined {
   return survey(bytes, pathTree({ value: path })).spans.get('value');
 }
 
 /** The text with other values in the places of some. The spans must not overlap. */
-export function replaceSpans(bytes: Buffer, replacements: readonly (readonly [Span, Buffer])[]): Buffer {
+export function replaceSpans(text: Bytes, replacements: readonly (readonly [Span, Buffer])[]): Buffer {
+  const bytes = inOnePiece(text);
   const parts: Buffer[] = [];
   let copied = 0;
   for (const [{ start, end }, value] of replacements.toSorted(([a], [b]) => a.start - b.start)) {

@@ -1,3 +1,5 @@
+import { piecesOf, type Bytes } from '../bytes.ts';
+
 /** Media type of a server-sent event stream (WHATWG HTML §9.2). */
 export const eventStreamType = 'text/event-stream';
 
@@ -8,9 +10,9 @@ const endOfEvent = Buffer.from('\n\n');
  * One message as an SSE event. `message` must hold no line break: each would start a field of its own.
  * @param id what a client names to go on behind this event, ASCII without line breaks.
  */
-export function encodeEvent(message: Buffer, id?: string): Buffer {
+export function encodeEvent(message: Bytes, id?: string): Buffer {
   const head = id === undefined ? dataField : Buffer.from(`id: ${id}\nevent: message\ndata: `, 'latin1');
-  return Buffer.concat([head, message, endOfEvent], head.length + message.length + endOfEvent.length);
+  return Buffer.concat([head, ...piecesOf(message), endOfEvent], head.length + message.length + endOfEvent.length);
 }
 
 /**

@@ -1,11 +1,15 @@
+import { gather, type Bytes } from '../bytes.ts';
+
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 
 export interface LineSplitterOptions {
   /** Longest line in bytes; a longer one is not kept. */
   readonly maxBytes: number;
-  readonly onLine: (line: Buffer) => void;
+  readonly onLine: (line: Bytes) => void;
   readonly onOverlong: (line: OverlongLine) => void;
+  /** Told of each part of a line that comes in several, as it comes. */
+  readonly onPart?: (part: Buffer) => void;
 }
 
 /** What is kept of a line that was too long: its size, and its first and last bytes (`edgeBytes` each at most). */
@@ -18,7 +22,7 @@ export interface OverlongLine {
 export interface LineSplitter {
   push(chunk: Buffer): void;
   /** What has come since the last line break, if anything; the splitter is empty afterwards. */
-  flush(): Buffer | undefined;
+  flush(): Bytes | undefined;
 }
 
 /** How much of an overlong line is kept from either end. */
@@ -26,14 +30,16 @@ export const edgeBytes = 1024;
 
 /**
  * Cuts a byte stream into lines, without the line break (`\n` or `\r\n`). Every byte is looked at once and copied at
- * most once, however many chunks a line comes in.
+ * most once, however many chunks a line comes in; a long line stays in the chunks in which it came.
  */
-export function createLineSplitter({ maxBytes, onLine, onOverlong }: LineSplitterOptions): LineSplitter {
+export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: LineSplitterOptions): LineSplitter {
   let parts: Buffer[] = [];
   let size = 0;
   let overlong: { head: Buffer; tail: Buffer } | undefined;
 
   function add(part: Buffer): void {
+    // So that the last one is that with the last byte.
+    if (part.length === 0 && size > 0) return;
     size += part.length;
     if (overlong !== undefined) {
       overlong.tail = lastBytes([overlong.tail, part]);
@@ -45,11 +51,16 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong }: LineSplitte
     }
   }
 
-  function take(): Buffer {
-    const line = parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, size);
+  function take(): Bytes {
+    const last = parts.at(-1);
+    if (last?.at(-1) === carriageReturn) {
+      parts[parts.length - 1] = last.subarray(0, -1);
+      size--;
+    }
+    const line = gather(parts, size);
     parts = [];
     size = 0;
-    return line.at(-1) === carriageReturn ? line.subarray(0, -1) : line;
+    return line;
   }
 
   function endLine(): void {
@@ -67,11 +78,17 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong }: LineSplitte
     push(chunk) {
       let start = 0;
       for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
-        add(chunk.subarray(start, end));
+        const part = chunk.subarray(start, end);
+        const isFurther = parts.length > 0;
+        add(part);
+        if (isFurther && part.length > 0 && overlong === undefined) onPart?.(part);
         endLine();
         start = end + 1;
       }
-      if (start < chunk.length) add(chunk.subarray(start));
+      if (start === chunk.length) return;
+      const part = chunk.subarray(start);
+      add(part);
+      if (overlong === undefined) onPart?.(part);
     },
     flush() {
       const rest = size > 0 && overlong === undefined ? take() : undefined;

@@ -13,6 +13,8 @@ class FakeResponse extends EventEmitter implements HttpResponse {
     return true;
   }
   end(): void {}
+  cork(): void {}
+  uncork(): void {}
 }
 
 const limit = 64 * 1024;

@@ -1,16 +1,22 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
+import { piecesOf } from '../../src/bytes.ts';
 import { createBodyReader, type Body } from '../../src/http/body.ts';
 import { gate } from '../harness/gate.ts';
 import { protocols, startWeb, type Handler, type Protocol, type Question } from './web.ts';
 
 /** What a reader makes of a request. */
-async function read(protocol: Protocol, maxBytes: number, question: Question): Promise<Body> {
+async function read(
+  protocol: Protocol,
+  maxBytes: number,
+  question: Question,
+  onPiece?: (piece: Buffer) => void,
+): Promise<Body> {
   let result: Body = 'cut off';
   const web = await startWeb(protocol, (request, response) => {
     void answer();
     async function answer(): Promise<void> {
-      result = await createBodyReader({ maxBytes }).read(request);
+      result = await createBodyReader({ maxBytes }).read(request, onPiece);
       request.resume();
       response.writeHead(200, {});
       response.end();
@@ -36,6 +42,17 @@ describe.each(protocols)('over %s', (protocol) => {
   test('many chunks are put together', async () => {
     const chunks = Array.from({ length: 500 }, (_, index) => `${index},`);
     expect((await read(protocol, 100_000, { body: Readable.from(chunks) })).toString()).toBe(chunks.join(''));
+  });
+
+  test('a large one is told of piece by piece, as it comes, and stays in its pieces', async () => {
+    const content = 'é'.repeat(500_000);
+    const told: Buffer[] = [];
+    const body = await read(protocol, 2_000_000, { body: content }, (piece) => told.push(piece));
+    expect(Buffer.concat(told).toString()).toBe(content);
+    expect(body.toString()).toBe(content);
+    const pieces = typeof body === 'string' ? [] : piecesOf(body);
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces).toEqual(told);
   });
 
   test('one byte too much is too large, whether announced or counted', async () => {

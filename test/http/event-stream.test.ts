@@ -91,6 +91,8 @@ describe('keeping alive more often than it is looked', () => {
       return false;
     }
     end(): void {}
+    cork(): void {}
+    uncork(): void {}
     destroy(): void {
       this.isCut = true;
     }
@@ -120,6 +122,8 @@ function fakeResponse() {
     writeHead() {},
     write: (chunk) => written.push(chunk.toString()) > 0,
     end: (chunk?: Buffer | string) => written.push(`end ${chunk?.toString() ?? ''}`),
+    cork() {},
+    uncork() {},
     on() {},
     once() {},
   };

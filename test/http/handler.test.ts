@@ -135,7 +135,7 @@ describe.each(protocols)('over %s', (protocol) => {
       method: 'POST',
       path: '/mcp?session=x#y',
       headers: clientHeaders,
-      body: initialize.bytes,
+      body: initialize.bytes.toString(),
     });
     expect(answer.status).toBe(200);
   });
@@ -197,7 +197,7 @@ describe.each(protocols)('over %s', (protocol) => {
     const { accept, 'content-type': type } = clientHeaders;
     const question = {
       method: 'POST',
-      body: initialize.bytes,
+      body: initialize.bytes.toString(),
       headers: { accept: accept ?? '', 'content-type': type ?? '' },
     };
     expect((await web.ask(question)).status).toBe(200);

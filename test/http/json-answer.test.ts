@@ -1,5 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
+import { gather } from '../../src/bytes.ts';
 import { answerEmpty, answerJson } from '../../src/http/json-answer.ts';
 import { within } from '../harness/eventually.ts';
 import { protocols, startWeb } from './web.ts';
@@ -24,6 +25,17 @@ describe.each(protocols)('an answer over %s', (protocol) => {
       'content-length': String(size),
       'x-own': 'o',
     });
+  });
+
+  test('in pieces arrives as one', async () => {
+    const pieces = Array.from({ length: 20 }, (_, at) => Buffer.alloc(20_000, String(at)));
+    const body = gather(pieces, 400_000);
+    expect(body).toHaveProperty('pieces', pieces);
+    const web = await startWeb(protocol, (_request, response) => answerJson(response, 200, body));
+    const { headers, stream } = await web.ask();
+    const received = await within(15_000, 'the body', buffer(stream));
+    expect(received.equals(Buffer.concat(pieces))).toBe(true);
+    expect(headers).toMatchObject({ 'content-length': '400000' });
   });
 
   test.each([202, 204] as const)('of nothing is %i', async (expected) => {

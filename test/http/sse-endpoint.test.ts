@@ -304,7 +304,7 @@ test('a connection of one caller is not there for another', async () => {
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json' },
-      body: initialize.bytes,
+      body: initialize.bytes.toString(),
     });
   caller = 'b';
   expect((await post()).status).toBe(404);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { piecesOf, type Bytes } from '../../src/bytes.ts';
 import { createLineSplitter, type LineSplitter, type OverlongLine } from '../../src/process/line-splitter.ts';
 
 interface World {
@@ -52,9 +53,46 @@ describe('lines come out whole', () => {
 
   test('and a line that came in one chunk is not copied', () => {
     const chunk = Buffer.from('one\ntwo\n');
-    const found: Buffer[] = [];
+    const found: Bytes[] = [];
     createLineSplitter({ maxBytes: 10, onLine: (line) => found.push(line), onOverlong() {} }).push(chunk);
-    expect(found.map((line) => line.buffer === chunk.buffer)).toEqual([true, true]);
+    expect(found.flatMap(piecesOf).map((piece) => piece.buffer === chunk.buffer)).toEqual([true, true]);
+  });
+
+  test('and a long one stays in the chunks in which it came, without its line break', () => {
+    const chunks = ['one\n', 'x'.repeat(30_000), 'y'.repeat(40_000), '\r\n', 'z'].map((chunk) => Buffer.from(chunk));
+    const found: Bytes[] = [];
+    const splitter = createLineSplitter({ maxBytes: 100_000, onLine: (line) => found.push(line), onOverlong() {} });
+    for (const chunk of chunks) splitter.push(chunk);
+    expect(found.map((line) => [line.length, line.toString()])).toEqual([
+      [3, 'one'],
+      [70_000, `${'x'.repeat(30_000)}${'y'.repeat(40_000)}`],
+    ]);
+    expect(found.flatMap(piecesOf).slice(1, 3)).toEqual(chunks.slice(1, 3));
+  });
+
+  test('and whoever wants to is told of the parts of a line that has several, as they come', () => {
+    const told: string[] = [];
+    const splitter = createLineSplitter({
+      maxBytes: 10,
+      onLine: (line) => told.push(`line ${line.toString()}`),
+      onOverlong: (line) => told.push(`${line.size} bytes`),
+      onPart: (part) => told.push(`part ${part.toString()}`),
+    });
+    for (const chunk of ['one\nt', 'w', 'o\nthree\n', 'four fi', 've six', 'seven\neight', '\n']) {
+      splitter.push(Buffer.from(chunk));
+    }
+    expect(told).toEqual([
+      'line one',
+      'part t',
+      'part w',
+      'part o',
+      'line two',
+      'line three',
+      'part four fi',
+      '18 bytes',
+      'part eight',
+      'line eight',
+    ]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { inOnePiece, type Bytes } from '../../bytes.ts';
 import {
   memberOf,
   type RequestId,
@@ -57,8 +58,8 @@ export function placesIn(message: RpcRequest | RpcNotification | RpcResponse): P
 }
 
 /** The text of a value as its sender wrote it. */
-export function writtenAt({ bytes }: { readonly bytes: Buffer }, { start, end }: Span): string {
-  return bytes.toString('utf8', start, end);
+export function writtenAt({ bytes }: { readonly bytes: Bytes }, { start, end }: Span): string {
+  return inOnePiece(bytes).toString('utf8', start, end);
 }
 
 export interface RequestChanges {
@@ -114,7 +115,7 @@ export function rewriteRevision(response: RpcResponse, revision: string): RpcRes
   return { ...response, json: { ...response.json, result }, bytes };
 }
 
-function rewrite(bytes: Buffer, places: Places, changes: Readonly<Record<string, unknown>>): Buffer {
+function rewrite(bytes: Bytes, places: Places, changes: Readonly<Record<string, unknown>>): Buffer {
   const replacements: [Span, Buffer][] = [];
   for (const [name, value] of Object.entries(changes)) {
     const place = places.get(name);
@@ -123,7 +124,8 @@ function rewrite(bytes: Buffer, places: Places, changes: Readonly<Record<string,
   return replaceSpans(bytes, replacements);
 }
 
-function replaceOne(bytes: Buffer, tree: PathTree, written: string): Buffer {
+function replaceOne(text: Bytes, tree: PathTree, written: string): Buffer {
+  const bytes = inOnePiece(text);
   const place = survey(bytes, tree).spans.get('place');
   return place === undefined ? bytes : replaceSpans(bytes, [[place, Buffer.from(written)]]);
 }

@@ -1,5 +1,7 @@
+import { inOnePiece, type Bytes } from '../../bytes.ts';
 import { parseEach, rpcCode, type RequestId, type RpcFault, type RpcMessage } from '../../mcp/json-rpc.ts';
 import { newError } from '../../mcp/new-message.ts';
+import type { TextFindings } from '../../mcp/text-reader.ts';
 import { idOfUnreadableResponse } from '../../mcp/unreadable.ts';
 import { excerpt } from '../../sanitize.ts';
 import { edgeBytes, type OverlongLine } from '../../process/line-splitter.ts';
@@ -22,12 +24,15 @@ export interface MessageIntakeOptions {
  * told, and nothing else.
  */
 export interface MessageIntake {
-  /** The messages in a JSON text; the text of an event without data, or an empty line, holds none. */
-  read(text: Buffer): readonly RpcMessage[];
+  /**
+   * The messages in a JSON text; the text of an event without data, or an empty line, holds none.
+   * @param findings as for `parseEach`.
+   */
+  read(text: Bytes, findings?: TextFindings): readonly RpcMessage[];
   /** What to deliver instead of a message that was too long to be kept. */
   overlong(message: OverlongLine): readonly RpcMessage[];
   /** As `read`, of what came last and without its end: it may be whole all the same, or else nobody waits for it. */
-  readLast(text: Buffer): readonly RpcMessage[];
+  readLast(text: Bytes): readonly RpcMessage[];
 }
 
 export function createMessageIntake(options: MessageIntakeOptions): MessageIntake {
@@ -51,17 +56,17 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
     return failed(idOfUnreadableResponse(head, tail), `the server's answer is ${words}`, 'message_too_large');
   }
 
-  function read(text: Buffer): readonly RpcMessage[] {
+  function read(text: Bytes, findings?: TextFindings): readonly RpcMessage[] {
     if (text.length === 0) return [];
     if (text.length > maxMessageBytes) {
-      const [head, tail] = edgesOf(text);
+      const [head, tail] = edgesOf(inOnePiece(text));
       return overlong({ size: text.length, head, tail });
     }
-    const found = parseEach(text);
+    const found = parseEach(text, findings);
     const [only] = found;
     // Almost always it is one message, and nothing is wrong with it.
     if (found.length === 1 && only !== undefined && only.kind !== 'fault') return [only];
-    return found.flatMap((one) => (one.kind === 'fault' ? readFault(text, one) : [one]));
+    return found.flatMap((one) => (one.kind === 'fault' ? readFault(inOnePiece(text), one) : [one]));
   }
 
   function readFault(text: Buffer, { reason, id, isResponse }: RpcFault): readonly RpcMessage[] {
@@ -78,7 +83,7 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
     readLast(text) {
       const found = parseEach(text);
       const messages = found.filter((one) => one.kind !== 'fault');
-      if (messages.length < found.length) reportStray(text, 'it is not complete');
+      if (messages.length < found.length) reportStray(inOnePiece(text), 'it is not complete');
       return messages;
     },
   };

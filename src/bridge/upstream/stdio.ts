@@ -2,9 +2,11 @@ import { statSync } from 'node:fs';
 
 import type { execa, ResultPromise } from 'execa';
 
+import { piecesOf, type Bytes } from '../../bytes.ts';
 import { createDeferred, settledWithin } from '../../deferred.ts';
 import { messageOf } from '../../errors.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
+import { createTextReader, type TextReader } from '../../mcp/text-reader.ts';
 import { describeCommand, type ServerCommand } from './command-line.ts';
 import { createLineSplitter } from '../../process/line-splitter.ts';
 import { createMessageIntake } from './message-intake.ts';
@@ -35,7 +37,7 @@ const systemErrors: ReadonlyMap<unknown, string> = new Map([
 
 /** A message that goes to the server at the end of this turn of the event loop. */
 interface Input {
-  readonly bytes: Buffer;
+  readonly bytes: Bytes;
   /** The server's pipe has taken it. */
   readonly release: () => void;
 }
@@ -45,7 +47,7 @@ function joined(messages: readonly Input[], size: number): Buffer {
   const whole = Buffer.allocUnsafe(size);
   let at = 0;
   for (const { bytes } of messages) {
-    at += bytes.copy(whole, at);
+    for (const piece of piecesOf(bytes)) at += piece.copy(whole, at);
     whole[at++] = newline;
   }
   return whole;
@@ -81,10 +83,20 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   function start(events: UpstreamEvents): void {
     begun = true;
     const stderr = createStderrTail(options.onStderr);
+    /** Of a line that is not complete yet. */
+    let reader: TextReader | undefined;
     const output = createLineSplitter({
       maxBytes: maxMessageBytes,
-      onLine: (line) => deliver(intake.read(line)),
-      onOverlong: (line) => deliver(intake.overlong(line)),
+      onPart: (part) => (reader ??= createTextReader()).push(part),
+      onLine(line) {
+        const findings = reader?.end();
+        reader = undefined;
+        deliver(intake.read(line, findings));
+      },
+      onOverlong(line) {
+        reader = undefined;
+        deliver(intake.overlong(line));
+      },
     });
 
     function deliver(messages: readonly RpcMessage[]): void {
@@ -165,7 +177,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     } else {
       stdin.cork();
       for (const { bytes, release } of messages) {
-        stdin.write(bytes);
+        for (const piece of piecesOf(bytes)) stdin.write(piece);
         stdin.write(lineBreak, release);
       }
       stdin.uncork();

@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 
 import { createDeferred, settledWithin } from '../../deferred.ts';
 import { messageOf } from '../../errors.ts';
+import type { Bytes } from '../../bytes.ts';
 import { createLineSplitter } from '../../process/line-splitter.ts';
 import { endProcessTree } from '../../process/process-tree.ts';
 import { excerpt } from '../../sanitize.ts';
@@ -93,7 +94,7 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
     child.once('error', () => resolveGone());
   });
 
-  function takeLine(bytes: Buffer, from: OutputName): void {
+  function takeLine(bytes: Bytes, from: OutputName): void {
     const line = stripVTControlCharacters(bytes.toString()).trim();
     if (line === '') return;
     if (!isChatter(line)) {
@@ -108,7 +109,7 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
     ['stderr', stderr],
   ] as const) {
     if (output === undefined) continue;
-    const take = (bytes: Buffer): void => takeLine(bytes, from);
+    const take = (bytes: Bytes): void => takeLine(bytes, from);
     const lines = createLineSplitter({ maxBytes: maxLineBytes, onLine: take, onOverlong() {} });
     output.on('data', (chunk: Buffer) => lines.push(chunk));
     output.once('end', () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { Bytes } from '../../../src/bytes.ts';
 import { createAskIds, originalAskIds } from '../../../src/bridge/supervision/ask-ids.ts';
 import { message, notification, request, response } from '../messages.ts';
 
 const ask = (id: string | number) => request(id, 'sampling/createMessage', { n: 1 });
-const shown = (seen: { readonly bytes: Buffer } | undefined): unknown =>
+const shown = (seen: { readonly bytes: Bytes } | undefined): unknown =>
   seen === undefined ? undefined : JSON.parse(seen.bytes.toString());
 
 test('on the first connection everything is as it came', () => {

@@ -293,11 +293,27 @@ describe('an answer that cannot be read fails its call instead of leaving it to 
     ['a result and an error', String.raw`'{"jsonrpc":"2.0","id":7,"result":{},"error":{}}\n'`],
     ['of no version', String.raw`'{"id":7,"result":{}}\n'`],
     ['with its id at the end', String.raw`'{"result":{,},"jsonrpc":"2.0","id":7}\n'`],
+    ['large and not JSON', String.raw`'{"jsonrpc":"2.0","id":7,"result":"' + 'x'.repeat(500_000) + '\\x"}\n'`],
+    [
+      'large and not UTF-8',
+      String.raw`Buffer.from('{"jsonrpc":"2.0","id":7,"result":"' + 'x'.repeat(500_000) + '\xff"}\n', 'latin1')`,
+    ],
   ])('%s', async (_what, line) => {
     const server = startStdio(nodeCommand(`process.stdout.write(${line}); process.stdin.resume();`));
     const { json } = await server.answerTo(7);
     expect(json['error']).toMatchObject({ code: -32603, data: { reason: 'message_unreadable' } });
     expect(server.warnings).toHaveLength(1);
+  });
+
+  test('but a large one that can is handed on byte for byte', async () => {
+    const text = 'é"\\\n\t\u0001€😀'.repeat(50_000);
+    const server = startStdio(fixtureCommand('echo'));
+    server.send(callTool(1, 'echo', { text }));
+    const { bytes, json } = await server.answerTo(1);
+    expect(JSON.parse(bytes.toString())).toMatchObject({ id: 1, result: { content: [{ text }] } });
+    // Nobody needs what is in it.
+    expect(json).toMatchObject({ id: 1, result: { content: [{ text: null }] } });
+    expect(server.warnings).toEqual([]);
   });
 
   test('an error of null beside a result is no error', async () => {

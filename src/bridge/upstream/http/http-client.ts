@@ -2,6 +2,7 @@ import { Agent as PlainAgent, request as requestPlain, type ClientRequest, type 
 import { Agent as SecureAgent, request as requestSecure } from 'node:https';
 import type { Socket } from 'node:net';
 
+import { piecesOf, type Bytes } from '../../../bytes.ts';
 import type { Clock } from '../../../clock.ts';
 import { createDeferred, settledWithin } from '../../../deferred.ts';
 import { ExposeError } from '../../../errors.ts';
@@ -45,7 +46,7 @@ export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Buffer;
+  readonly body?: Bytes;
   /** How long the head of the response may take, in milliseconds; without it there is no limit. */
   readonly headTimeoutMs?: number;
   /** The request is in the hands of the system. Called again for each redirect that is followed. */
@@ -199,7 +200,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           settle({ kind: 'failed', reason, unsent: false, final: true });
         }
       });
-      request.end(call.body);
+      const pieces = call.body === undefined ? [] : piecesOf(call.body);
+      for (const piece of pieces.slice(0, -1)) request.write(piece);
+      // The last one goes with the end, and what is short with the headers.
+      request.end(pieces.at(-1));
     }
 
     if (closed) settle({ kind: 'failed', reason: 'the connection was closed', unsent: true, final: true });

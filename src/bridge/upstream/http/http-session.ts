@@ -1,3 +1,4 @@
+import type { Bytes } from '../../../bytes.ts';
 import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import type { HttpCall, HttpClient, HttpExchange, HttpResponse } from './http-client.ts';
@@ -15,7 +16,7 @@ export interface HttpSession {
   adopt(response: HttpResponse): boolean;
   /** The revision that both sides agreed on. */
   agree(revision: string): void;
-  post(body: Buffer, options: Pick<HttpCall, 'headTimeoutMs' | 'onSent'>): HttpExchange;
+  post(body: Bytes, options: Pick<HttpCall, 'headTimeoutMs' | 'onSent'>): HttpExchange;
   /** Opens the general stream, or goes on with the stream that `lastEventId` is of. */
   get(lastEventId: string | undefined, headTimeoutMs?: number): HttpExchange;
   /** Ends the session. */

@@ -1,16 +1,34 @@
 import { describe, expect, test } from 'vitest';
-import { isStringContent } from '../../src/mcp/string-content.ts';
+import { endOfString, readable, startOfString } from '../../src/mcp/string-reader.ts';
 
-/** As part of a longer text at each of 16 alignments, the answer for `content` alone; they must agree. */
+/** Where the string ends whose first quote stands before these pieces; undefined where it goes on behind them. */
+function endIn(pieces: readonly Buffer[]): number | undefined {
+  const state = startOfString();
+  let before = 0;
+  for (const piece of pieces) {
+    const end = endOfString(readable(piece), 0, state);
+    if (end < piece.length) return end === -1 ? -1 : before + end;
+    before += piece.length;
+  }
+  return undefined;
+}
+
+/** Whether a string can hold this: the same at each alignment, and in two pieces wherever it is cut. */
 function verdict(content: string, filling = ''): boolean {
-  const bytes = Buffer.from(filling + content + filling);
-  const verdicts = Array.from({ length: 16 }, (_, offset) => {
-    // What stands around it would be wrong in it.
-    const text = Buffer.concat([Buffer.alloc(offset, '\n'), bytes, Buffer.from('\\x\n')]);
-    return isStringContent(text, offset, offset + bytes.length, Infinity);
-  });
-  expect(new Set(verdicts).size).toBe(1);
-  return verdicts[0] === true;
+  const size = Buffer.byteLength(`${filling}${content}${filling}`);
+  // What stands around it would be wrong in it.
+  const string = Buffer.from(`${filling}${content}${filling}"\\x\n`);
+  const verdicts = new Set<number | undefined>();
+  for (let offset = 0; offset < 8; offset++) {
+    verdicts.add(endIn([Buffer.concat([Buffer.alloc(offset, '\n'), string]).subarray(offset)]));
+  }
+  const step = Math.max(1, Math.trunc(string.length / 50));
+  for (let cut = 0; cut <= string.length; cut += step) {
+    verdicts.add(endIn([string.subarray(0, cut), Buffer.from(string.subarray(cut))]));
+  }
+  expect([...verdicts]).toHaveLength(1);
+  expect([size, -1]).toContain([...verdicts][0]);
+  return !verdicts.has(-1);
 }
 
 function isJson(content: string): boolean {
@@ -52,10 +70,21 @@ describe('the content of a string', () => {
     }
   });
 
-  test('is cut in no escape', () => {
-    for (const cut of ['\\', 'x\\', '\\\\\\', '\\u004']) expect(verdict(cut)).toBe(false);
-    expect(isStringContent(Buffer.from('\\u0041'), 0, 5, Infinity)).toBe(false);
-    expect(isStringContent(Buffer.from('a\\n'), 0, 2, Infinity)).toBe(false);
+  test('goes on where it has no end, or ends in the middle of an escape', () => {
+    for (const cut of ['', 'x', 'xxxx', '\\', 'x\\', '\\\\\\', '\\u004', '\\"', 'xxxxxxx\\"']) {
+      expect(endIn([Buffer.from(cut)])).toBeUndefined();
+    }
+  });
+
+  test('is read through whatever number of pieces', () => {
+    const content = `${'x'.repeat(50)}\\"\\\\\\u00e9é\\n`.repeat(20);
+    for (const size of [1, 2, 3, 5, 17]) {
+      const text = Buffer.from(`${content}"`);
+      const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, at) =>
+        text.subarray(at * size, (at + 1) * size),
+      );
+      expect(endIn(pieces)).toBe(text.length - 1);
+    }
   });
 
   test('is what a parser takes', () => {
@@ -76,9 +105,4 @@ describe('the content of a string', () => {
     }
     expect(Math.min(...seen)).toBeGreaterThan(300);
   });
-});
-
-test('it is given up at more escapes than are worth it', () => {
-  const text = Buffer.from('\\n'.repeat(10));
-  expect([9, 9.5, 10].map((most) => isStringContent(text, 0, text.length, most))).toEqual([false, false, true]);
 });

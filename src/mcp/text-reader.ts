@@ -1,0 +1,53 @@
+import { isUtf8 } from 'node:buffer';
+
+import { piecesOf, type Bytes } from '../bytes.ts';
+import { createAbridger } from './abridge.ts';
+import { createUtf8Check } from './utf8.ts';
+
+/** A text shorter than this is parsed as quickly as it is looked through, in bytes. */
+const minAbridgedBytes = 16 * 1024;
+
+/** What is known of a JSON text before it is parsed. */
+export interface TextFindings {
+  readonly isUtf8: boolean;
+  /** What a parser needs of it (see abridge.ts), where that is much less than all. */
+  readonly abridged?: Buffer | undefined;
+}
+
+/**
+ * Looks through a long text while it comes: its last piece is hardly here when all others are done with, and each is
+ * looked at while it is still near the processor.
+ */
+export interface TextReader {
+  push(piece: Buffer): void;
+  /** All has come. */
+  end(): TextFindings;
+}
+
+export function createTextReader(): TextReader {
+  const check = createUtf8Check();
+  const abridger = createAbridger();
+  let length = 0;
+  let isText = true;
+  let isAbridged = true;
+  return {
+    push(piece) {
+      length += piece.length;
+      isText &&= check.push(piece);
+      isAbridged &&= isText && abridger.push(piece);
+    },
+    end: () => ({
+      isUtf8: isText && check.isComplete(),
+      // Of a short one all is parsed, in however many pieces it came.
+      abridged: isAbridged && length >= minAbridgedBytes ? abridger.end() : undefined,
+    }),
+  };
+}
+
+/** Looks through a text that is here. */
+export function readText(text: Bytes): TextFindings {
+  if (Buffer.isBuffer(text) && text.length < minAbridgedBytes) return { isUtf8: isUtf8(text) };
+  const reader = createTextReader();
+  for (const piece of piecesOf(text)) reader.push(piece);
+  return reader.end();
+}
