@@ -5,6 +5,7 @@ import { childrenWithMark } from '../harness/processes.ts';
 import { fixture } from '../harness/program.ts';
 import { type RawReply, send } from '../harness/raw-http.ts';
 import { clientHeaders, initializeRequest, openSession } from '../harness/raw-mcp.ts';
+import { settledChildren } from '../harness/settled-children.ts';
 import { exposeBy, ways } from '../harness/ways.ts';
 
 const contentHeaders: [string, string][] = [
@@ -130,9 +131,9 @@ describe.each(ways)('%s', (way) => {
   });
 
   test('strangers who initialize start no process', async () => {
-    const before = childrenWithMark(exposed.mark).length;
+    const before = await settledChildren(exposed);
     await Promise.all(Array.from({ length: 10 }, () => initialize(['Bearer wrong'])));
-    expect(childrenWithMark(exposed.mark).length).toBeLessThanOrEqual(before);
+    expect(childrenWithMark(exposed.mark).map(({ pid }) => pid)).toEqual(before);
   });
 
   test('responses carry neither the token nor the credential of the caller', async () => {

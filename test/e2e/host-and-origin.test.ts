@@ -5,6 +5,7 @@ import { childrenWithMark } from '../harness/processes.ts';
 import { fixture } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
 import { clientHeaders, initializeRequest } from '../harness/raw-mcp.ts';
+import { settledChildren } from '../harness/settled-children.ts';
 import { exposeBy, ways } from '../harness/ways.ts';
 
 describe.each(ways)('%s', (way) => {
@@ -32,12 +33,12 @@ describe.each(ways)('%s', (way) => {
     ['Origin', 'file://'],
     ['Origin', 'http://localhost@evil.example'],
   ])('%s: %s is answered with 403, even with the token', async (name, value) => {
-    const before = childrenWithMark(exposed.mark).length;
+    const before = await settledChildren(exposed);
     const reply = await initialize([[name, value]]);
     expect(reply.status).toBe(403);
     expect(reply.json()).toMatchObject({ jsonrpc: '2.0', error: { message: expect.any(String) } });
     expect(reply.headers['access-control-allow-origin']).toBeUndefined();
-    expect(childrenWithMark(exposed.mark).length).toBeLessThanOrEqual(before);
+    expect(childrenWithMark(exposed.mark).map(({ pid }) => pid)).toEqual(before);
   });
 
   test('the origin of the URL itself is welcome', async () => {

@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
 import type { Exposed } from '../harness/expose.ts';
 import { atEnd } from '../harness/lifetime.ts';
-import { childrenWithMark } from '../harness/processes.ts';
 import { fixture } from '../harness/program.ts';
 import { connectV1 } from '../harness/sdk-clients.ts';
+import { settledChildren } from '../harness/settled-children.ts';
 import { exposeBy, ways } from '../harness/ways.ts';
 
 const sseUrl = (exposed: Exposed): URL => new URL(exposed.url.replace(/\/mcp$/, '/sse'));
@@ -35,7 +35,6 @@ async function call(client: Client, name: string, args = {}, onprogress?: (step:
 describe.each(ways)('%s', (way) => {
   test('an old client calls tools, sees progress, and leaves no process behind', async () => {
     const exposed = await exposeBy(way, { server: fixture('progress') });
-    const before = childrenWithMark(exposed.mark).length;
     const client = await connectOld(exposed);
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['count']);
     const seen: number[] = [];
@@ -43,7 +42,8 @@ describe.each(ways)('%s', (way) => {
     // The last one may come in one piece with the answer, and the client forgets whom to tell once it has that.
     expect(seen.slice(0, 4)).toEqual([1, 2, 3, 4]);
     await client.close();
-    await eventually(() => expect(childrenWithMark(exposed.mark).length).toBeLessThanOrEqual(before), 15_000);
+    // The one that is kept for the next client.
+    await eventually(async () => expect(await settledChildren(exposed)).toHaveLength(1), 15_000);
   });
 
   test('the server can ask an old client', async () => {

@@ -5,6 +5,12 @@ import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream
 /** So many spares that die one after the other, before anybody has used them, mean that the next one will, too. */
 const maxDeathsInRow = 3;
 
+/**
+ * How long a spare that was taken is not replaced, in milliseconds: to start a process takes some in which nothing else is
+ * done, and the client that has taken it comes first.
+ */
+const refillDelayMs = 50;
+
 export interface SparesOptions {
   /** Makes an upstream; what it has to say to the user is of interest only while `isWanted()`. */
   readonly create: (isWanted: () => boolean) => Upstream;
@@ -121,7 +127,7 @@ export function createSpares(options: SparesOptions): Spares {
         if (!heard) {
           heard = true;
           deathsInRow = 0;
-          if (mayFill()) callOffFill = clock.after(0, fill);
+          if (mayFill()) callOffFill = clock.after(refillDelayMs, fill);
         }
         events.onMessage(message, origin);
       },
@@ -140,8 +146,7 @@ export function createSpares(options: SparesOptions): Spares {
     take() {
       const spare = spares.shift();
       if (!refill) count--;
-      // Not at once: the client that takes this one comes first.
-      if (mayFill()) callOffFill = clock.after(0, fill);
+      if (mayFill()) callOffFill = clock.after(refillDelayMs, fill);
       if (spare !== undefined) return spare.taken;
       const upstream = create(() => true);
       return { ...upstream, start: (events) => upstream.start(listeningForLife(events)) };

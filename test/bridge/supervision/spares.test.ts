@@ -86,13 +86,14 @@ describe('spares', () => {
     expect([messages.length, lost.length, ends.length, made[0]?.sent.length]).toEqual([1, 1, 1, 1]);
   });
 
-  test('are followed by another, but not in the same turn', () => {
+  test('are followed by another, but only when the client that took one has had its turn', () => {
     const { spares, made, clock } = world(2);
     spares.begin();
     use(spares.take());
     use(spares.take());
+    clock.advance(49);
     expect([made.length, spares.ready, clock.pending]).toEqual([2, 0, 1]);
-    clock.advance(0);
+    clock.advance(1);
     expect([made.length, spares.ready, clock.pending]).toEqual([4, 2, 0]);
   });
 
@@ -180,7 +181,7 @@ describe('a spare that dies before it is used', () => {
     clock.advance(30_000);
     expect(made).toHaveLength(4);
     made[3]?.say(agreement());
-    clock.advance(0);
+    clock.advance(50);
     expect([messages.length, made.length, spares.ready]).toEqual([1, 5, 1]);
   });
 
