@@ -16,10 +16,11 @@ export interface BodyReader {
   /** Largest body, in bytes. */
   readonly maxBytes: number;
   /**
-   * Reads a request's body whole, or stops as soon as it is larger than may be. Never rejects.
+   * Reads a request's body whole, or stops as soon as it is larger than may be.
+   * @param onBody called once, in the turn in which the last of it has come: a promise would cost every call a detour.
    * @param onPiece told of each piece of one that is large, or may be, as it comes.
    */
-  read(request: HttpRequest, onPiece?: (piece: Buffer) => void): Promise<Body>;
+  read(request: HttpRequest, onBody: (body: Body) => void, onPiece?: (piece: Buffer) => void): void;
 }
 
 export interface BodyReaderOptions {
@@ -70,20 +71,19 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
     if (announced > minCountedBytes && !(await hold(announced))) return 'cut off';
     // A size that was not announced may turn out to be any.
     const limits = { announced, maxBytes, onPiece, ...(held === 0 ? { whenLarge: () => hold(maxBytes) } : {}) };
-    const body = await readWhole(request, limits);
+    const body = await new Promise<Body>((resolve) => readWhole(request, limits, resolve));
     if (held > 0) release(held);
     return body;
   }
 
   return {
     maxBytes,
-    read(request, onPiece) {
+    read(request, onBody, onPiece) {
       const announced = Number(request.headers['content-length'] ?? 0);
-      if (announced > maxBytes) return Promise.resolve('too large');
+      if (announced > maxBytes) onBody('too large');
       // Most are short and say so.
-      return announced > 0 && announced <= minCountedBytes
-        ? readWhole(request, { announced, maxBytes })
-        : readLarge(request, announced, onPiece);
+      else if (announced > 0 && announced <= minCountedBytes) readWhole(request, { announced, maxBytes }, onBody);
+      else void readLarge(request, announced, onPiece).then(onBody);
     },
   };
 }
@@ -99,33 +99,36 @@ interface ReadLimits {
   readonly onPiece?: OnPiece;
 }
 
-function readWhole(request: HttpRequest, { announced, maxBytes, whenLarge, onPiece }: ReadLimits): Promise<Body> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let ask = whenLarge;
-    const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      chunks.push(chunk);
-      if (size > maxBytes) {
-        request.off('data', onData);
-        resolve('too large');
-        return;
-      }
-      onPiece?.(chunk);
-      if (size > minCountedBytes && ask !== undefined) {
-        request.pause();
-        void ask().then(() => request.resume());
-        ask = undefined;
-      }
-    };
-    request.on('data', onData);
-    // Each comes once, and behind an error comes the end of the connection; `once` would only cost more.
-    request.on('end', () => {
-      // The end of an HTTP/2 connection looks like that of the body.
-      if (size < announced) resolve('cut off');
-      else resolve(gather(chunks, size));
-    });
-    request.on('close', () => resolve('cut off'));
-  });
+function readWhole(request: HttpRequest, limits: ReadLimits, onBody: (body: Body) => void): void {
+  const { announced, maxBytes, whenLarge, onPiece } = limits;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let ask = whenLarge;
+  let isOver = false;
+
+  const finish = (body: Body): void => {
+    if (isOver) return;
+    isOver = true;
+    onBody(body);
+  };
+  const onData = (chunk: Buffer): void => {
+    size += chunk.length;
+    chunks.push(chunk);
+    if (size > maxBytes) {
+      request.off('data', onData);
+      finish('too large');
+      return;
+    }
+    onPiece?.(chunk);
+    if (size > minCountedBytes && ask !== undefined) {
+      request.pause();
+      void ask().then(() => request.resume());
+      ask = undefined;
+    }
+  };
+  request.on('data', onData);
+  // Each comes once, and behind an error comes the end of the connection; `once` would only cost more.
+  // The end of an HTTP/2 connection looks like that of the body.
+  request.on('end', () => finish(size < announced ? 'cut off' : gather(chunks, size)));
+  request.on('close', () => finish('cut off'));
 }

@@ -30,10 +30,15 @@ export async function listen(
   // A missing Host is refused by the handler, with a reason; node:http would say nothing.
   const server = createServer({ keepAliveTimeout: keepAliveMs, requireHostHeader: false }, handler);
   /** The response that each connection got last. */
-  const responses = new WeakMap<Socket, ServerResponse>();
-  server.on('request', (request, response) => responses.set(request.socket, response));
+  const last = new WeakMap<Socket, { response: ServerResponse }>();
+  server.on('request', ({ socket }, response) => {
+    const known = last.get(socket);
+    // Set once for each connection, since that costs more than to look.
+    if (known === undefined) last.set(socket, { response });
+    else known.response = response;
+  });
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
-    const response = responses.get(socket);
+    const response = last.get(socket)?.response;
     // Behind a response that has begun, another one would be read as a part of it.
     if (response?.headersSent === true && !response.writableFinished) socket.destroy();
     else refuseMalformed(error, socket);

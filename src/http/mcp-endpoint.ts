@@ -5,7 +5,7 @@ import type { Session } from '../bridge/session.ts';
 import type { Sessions } from '../bridge/sessions.ts';
 import { classify } from '../mcp/classify.ts';
 import { accepts, revisionHeader, sessionHeader } from '../mcp/headers.ts';
-import { rpcCode, type RpcBatch, type RequestId, type RpcRequest } from '../mcp/json-rpc.ts';
+import { rpcCode, type RpcBatch, type RequestId, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { batchRevision, legacyRevisions, primingRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
 import { createBatchReply } from './batch-reply.ts';
@@ -76,27 +76,32 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   });
   const isDraining = (): boolean => draining;
 
-  async function post(request: HttpRequest, response: HttpResponse, caller: Caller): Promise<void> {
+  function post(request: HttpRequest, response: HttpResponse, caller: Caller): void {
     if (!accepts(request.headers.accept, ['application/json', eventStreamType])) {
       const message = `the Accept header must admit both application/json and ${eventStreamType}`;
       refuse(request, response, { status: 406, message });
       return;
     }
     const sessionId = valueOf(request, sessionHeader);
-    const addressed = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
-    const message = await readPost(request, response, { bodies, isDraining, session: addressed });
-    if (message === undefined) return;
-    if (message.kind === 'batch') {
-      postBatch(request, response, message, caller);
-      return;
-    }
+    const session = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
+    readPost(request, response, { bodies, isDraining, session }, (message) => {
+      if (message.kind === 'batch') postBatch(request, response, message, caller);
+      else postMessage(request, response, message, caller);
+    });
+  }
+
+  function postMessage(request: HttpRequest, response: HttpResponse, message: RpcMessage, caller: Caller): void {
     const id = message.kind === 'request' ? message.id : null;
     const revision = valueOf(request, revisionHeader);
     const verdict = classify(message, revision);
     if (verdict.kind === 'reject') {
       const { status, code, reason, data } = verdict;
       refuse(request, response, { status, code, message: reason, id, ...(data === undefined ? {} : { data }) });
-    } else if (sessionId === undefined && verdict.kind === 'opening' && message.kind === 'request') {
+    } else if (
+      verdict.kind === 'opening' &&
+      message.kind === 'request' &&
+      valueOf(request, sessionHeader) === undefined
+    ) {
       openSession(request, response, message, caller);
     } else {
       const session = findSession(request, response, caller, id);
@@ -306,7 +311,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       }
       switch (request.method) {
         case 'POST':
-          void post(request, response, caller);
+          post(request, response, caller);
           return;
         case 'GET':
           get(request, response, caller);

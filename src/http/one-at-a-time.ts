@@ -3,8 +3,10 @@ import type { Socket } from 'node:net';
 /** Requests that may wait on one connection, beside the one that is being answered. */
 const maxWaiting = 16;
 
-interface Turn {
-  /** The requests behind the one that is being answered, in order. */
+/** The requests of one connection. */
+interface Line {
+  isBusy: boolean;
+  /** Those behind the one that is being answered, in order. */
   readonly waiting: (() => void)[];
 }
 
@@ -19,25 +21,27 @@ export interface OneAtATime {
  * neither that a client is slow nor that it has gone.
  */
 export function createOneAtATime(): OneAtATime {
-  const turns = new WeakMap<Socket, Turn>();
+  const lines = new WeakMap<Socket, Line>();
 
-  function next(socket: Socket, turn: Turn): void {
-    const handle = turn.waiting.shift();
-    if (handle === undefined || socket.destroyed) turns.delete(socket);
+  function next(socket: Socket, line: Line): void {
+    const handle = socket.destroyed ? undefined : line.waiting.shift();
+    if (handle === undefined) line.isBusy = false;
     else handle();
   }
 
   return {
     run(socket, whenAnswered, handle) {
-      const turn = turns.get(socket);
-      if (turn === undefined) {
-        const first: Turn = { waiting: [] };
-        turns.set(socket, first);
-        whenAnswered(() => next(socket, first));
+      let line = lines.get(socket);
+      // Once for each connection: to set and to delete it would cost every call.
+      if (line === undefined) lines.set(socket, (line = { isBusy: false, waiting: [] }));
+      const known = line;
+      if (!known.isBusy) {
+        known.isBusy = true;
+        whenAnswered(() => next(socket, known));
         handle();
-      } else if (turn.waiting.length < maxWaiting) {
-        turn.waiting.push(() => {
-          whenAnswered(() => next(socket, turn));
+      } else if (known.waiting.length < maxWaiting) {
+        known.waiting.push(() => {
+          whenAnswered(() => next(socket, known));
           handle();
         });
       } else {

@@ -17,49 +17,57 @@ export interface PostOptions {
   readonly session: Session | undefined;
 }
 
-/** Reads what was POSTed. Undefined when the request has been refused, or its client has gone. */
-export async function readPost(
+/** Reads what was POSTed. `onMessage` is not called when the request has been refused, or its client has gone. */
+export function readPost(
   request: HttpRequest,
   response: HttpResponse,
-  { bodies, isDraining, session }: PostOptions,
-): Promise<RpcMessage | RpcBatch | undefined> {
+  options: PostOptions,
+  onMessage: (message: RpcMessage | RpcBatch) => void,
+): void {
+  const { bodies, isDraining, session } = options;
   if (!isJson(request.headers['content-type'])) {
     refuse(request, response, { status: 415, message: 'the Content-Type must be application/json' });
-    return undefined;
+    return;
   }
-  while (session?.isWritable() === false) {
-    // oxlint-disable-next-line no-await-in-loop -- others may have filled it again in the meantime
-    if (!(await whenServerReads(session, response))) return undefined;
+  if (session?.isWritable() === false) {
+    // Others may have filled it again by then.
+    whenServerReads(session, response, () => readPost(request, response, options, onMessage));
+    return;
   }
   let reader: TextReader | undefined;
-  const body = await bodies.read(request, (piece) => (reader ??= createTextReader()).push(piece));
-  if (body === 'cut off') return undefined;
-  if (isDraining()) {
-    refuseDraining(request, response);
-    return undefined;
-  }
-  if (body === 'too large') {
-    const message = `the body is larger than ${bodies.maxBytes} bytes`;
-    refuse(request, response, { status: 413, message });
-    return undefined;
-  }
-  const message = parseMessages(body, reader?.end());
-  if (message.kind !== 'fault') return message;
-  const { code, reason, id = null } = message;
-  refuse(request, response, { status: 400, code, message: reason, id });
-  return undefined;
+  bodies.read(
+    request,
+    (body) => {
+      if (body === 'cut off') return;
+      if (isDraining()) {
+        refuseDraining(request, response);
+        return;
+      }
+      if (body === 'too large') {
+        const message = `the body is larger than ${bodies.maxBytes} bytes`;
+        refuse(request, response, { status: 413, message });
+        return;
+      }
+      const message = parseMessages(body, reader?.end());
+      if (message.kind === 'fault') {
+        const { code, reason, id = null } = message;
+        refuse(request, response, { status: 400, code, message: reason, id });
+      } else {
+        onMessage(message);
+      }
+    },
+    (piece) => (reader ??= createTextReader()).push(piece),
+  );
 }
 
-/** Resolves with false when the client has gone before; nothing of its request is kept then. */
-function whenServerReads(session: Session, response: HttpResponse): Promise<boolean> {
-  return new Promise((resolve) => {
-    let settle: typeof resolve | undefined = resolve;
-    const finish = (isThere: boolean): void => {
-      settle?.(isThere);
-      settle = undefined;
-    };
-    response.once('close', () => finish(false));
-    session.whenWritable(() => finish(true));
+/** Calls back once, unless the client has gone before; nothing of its request is kept then. */
+function whenServerReads(session: Session, response: HttpResponse, callback: () => void): void {
+  let waiting: typeof callback | undefined = callback;
+  response.once('close', () => (waiting = undefined));
+  session.whenWritable(() => {
+    const called = waiting;
+    waiting = undefined;
+    called?.();
   });
 }
 

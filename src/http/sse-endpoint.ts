@@ -6,7 +6,7 @@ import type { Session } from '../bridge/session.ts';
 import type { Sessions } from '../bridge/sessions.ts';
 import { classify } from '../mcp/classify.ts';
 import { accepts, revisionHeader } from '../mcp/headers.ts';
-import { rpcCode, type RpcRequest } from '../mcp/json-rpc.ts';
+import { rpcCode, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint, eventStreamType } from '../mcp/sse.ts';
 import type { BodyReader } from './body.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
@@ -114,11 +114,15 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     });
   }
 
-  async function receive(request: HttpRequest, response: HttpResponse, caller: Caller): Promise<void> {
+  function receive(request: HttpRequest, response: HttpResponse, caller: Caller): void {
     const known = find(request, response, caller);
     if (known === undefined) return;
-    const message = await readPost(request, response, { bodies, isDraining, session: known.session });
-    if (message === undefined) return;
+    readPost(request, response, { bodies, isDraining, session: known.session }, (message) => {
+      take(request, response, message, caller);
+    });
+  }
+
+  function take(request: HttpRequest, response: HttpResponse, message: RpcMessage | RpcBatch, caller: Caller): void {
     // It may have ended while the body was on its way.
     const connection = find(request, response, caller);
     if (connection === undefined) return;
@@ -224,7 +228,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     },
     handleMessage(request, response, caller) {
       if (draining) refuseDraining(request, response);
-      else if (request.method === 'POST') void receive(request, response, caller);
+      else if (request.method === 'POST') receive(request, response, caller);
       else refuseMethod(request, response, 'POST');
     },
     drain() {

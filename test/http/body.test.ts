@@ -1,9 +1,14 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { piecesOf } from '../../src/bytes.ts';
-import { createBodyReader, type Body } from '../../src/http/body.ts';
+import { createBodyReader, type Body, type BodyReader } from '../../src/http/body.ts';
+import type { HttpRequest } from '../../src/http/message.ts';
 import { gate } from '../harness/gate.ts';
 import { protocols, startWeb, type Handler, type Protocol, type Question } from './web.ts';
+
+function readBody(bodies: BodyReader, request: HttpRequest, onPiece?: (piece: Buffer) => void): Promise<Body> {
+  return new Promise((resolve) => bodies.read(request, resolve, onPiece));
+}
 
 /** What a reader makes of a request. */
 async function read(
@@ -16,7 +21,7 @@ async function read(
   const web = await startWeb(protocol, (request, response) => {
     void answer();
     async function answer(): Promise<void> {
-      result = await createBodyReader({ maxBytes }).read(request, onPiece);
+      result = await readBody(createBodyReader({ maxBytes }), request, onPiece);
       request.resume();
       response.writeHead(200, {});
       response.end();
@@ -69,7 +74,7 @@ describe.each(protocols)('over %s', (protocol) => {
     const web = await startWeb(protocol, (request, response) => {
       void refuseIt();
       async function refuseIt(): Promise<void> {
-        result = await createBodyReader({ maxBytes: 1000 }).read(request);
+        result = await readBody(createBodyReader({ maxBytes: 1000 }), request);
         open();
         response.writeHead(413, {});
         response.end();
@@ -91,7 +96,7 @@ describe.each(protocols)('over %s', (protocol) => {
       request.once('data', begun.open);
       void keep();
       async function keep(): Promise<void> {
-        results.push(await createBodyReader({ maxBytes: 1000 }).read(request));
+        results.push(await readBody(createBodyReader({ maxBytes: 1000 }), request));
         open();
       }
     });
@@ -116,7 +121,7 @@ describe.each(protocols)('over %s', (protocol) => {
       async function answer(): Promise<void> {
         const name = String(request.headers['x-name']);
         begun.open();
-        const body = await bodies.read(request);
+        const body = await readBody(bodies, request);
         seen.push(`${name}: ${body.length}`);
         response.writeHead(200, {});
         response.end();
@@ -153,7 +158,7 @@ describe.each(protocols)('over %s', (protocol) => {
       if (++arrivals === 2) arrived.open();
       void answer();
       async function answer(): Promise<void> {
-        const body = await bodies.read(request);
+        const body = await readBody(bodies, request);
         results.push(body);
         if (results.length === 2) left.open();
         if (body === 'cut off') return;
