@@ -15,6 +15,16 @@ export interface Pieces {
   toString(): string;
 }
 
+/** Bytes as text, each byte a character (ISO 8859-1): short ones take less room and time than in a buffer. */
+export type ByteText = string;
+
+/** Up to here bytes cost less as text, in bytes. */
+const maxTextBytes = 4096;
+
+export function asTextIfShort(bytes: Bytes): Bytes | ByteText {
+  return bytes.length <= maxTextBytes ? inOnePiece(bytes).toString('latin1') : bytes;
+}
+
 /**
  * Puts together what has come piece by piece.
  * @param length of all of them, in bytes.

@@ -1,4 +1,4 @@
-import { gather, type Bytes } from '../bytes.ts';
+import { gather, type Bytes, type ByteText } from '../bytes.ts';
 
 /** What may be kept of one session's events, in bytes: a minute of a chatty server, not its whole day. */
 const defaultMaxSessionBytes = 8 * 1024 * 1024;
@@ -18,7 +18,7 @@ export interface EventOwner {
 }
 
 export interface KeptEvent {
-  readonly message: Bytes;
+  readonly message: Bytes | ByteText;
   /** Takes it out of the store. Its owner is not told. Harmless when it is out already. */
   forget(): void;
 }
@@ -26,7 +26,7 @@ export interface KeptEvent {
 /** The events of one session, those of all its streams. */
 export interface Shelf {
   /** Keeps an event. What is too large for the store, or comes after `clear`, is dropped at once: undefined. */
-  keep(message: Bytes, owner: EventOwner, number: number): KeptEvent | undefined;
+  keep(message: Bytes | ByteText, owner: EventOwner, number: number): KeptEvent | undefined;
   /** Forgets everything, for ever. No owner is told. */
   clear(): void;
 }
@@ -43,58 +43,70 @@ export interface EventStoreOptions {
   readonly maxSessionBytes?: number | undefined;
 }
 
-interface StoredEvent extends KeptEvent {
-  readonly size: number;
-  readonly owner: EventOwner;
-  readonly number: number;
-  /** The session's. */
-  readonly books: Books;
-  readonly inAll: Neighbours;
-  readonly inSession: Neighbours;
-  isStored: boolean;
-}
-
-interface Neighbours {
-  before: StoredEvent | undefined;
-  after: StoredEvent | undefined;
+/** A place in a list. */
+interface Place {
+  readonly event: StoredEvent;
+  before: Place | undefined;
+  after: Place | undefined;
 }
 
 /** Events in the order in which they came. */
-interface Books {
+interface EventList {
   readonly bytes: number;
   oldest(): StoredEvent | undefined;
-  add(event: StoredEvent): void;
-  remove(event: StoredEvent): void;
+  add(event: StoredEvent): Place;
+  remove(place: Place): void;
+}
+
+/** A class, since there may be a hundred thousand of them: they share their methods. */
+class StoredEvent implements KeptEvent {
+  readonly message: Bytes | ByteText;
+  readonly size: number;
+  readonly owner: EventOwner;
+  readonly number: number;
+  readonly #lists: readonly [all: EventList, session: EventList];
+  readonly #places: readonly [Place, Place];
+  #isStored = true;
+
+  constructor(
+    message: Bytes | ByteText,
+    owner: EventOwner,
+    number: number,
+    lists: readonly [all: EventList, session: EventList],
+  ) {
+    this.message = unpinned(message);
+    this.size = message.length + overheadBytes;
+    this.owner = owner;
+    this.number = number;
+    this.#lists = lists;
+    const [all, session] = lists;
+    this.#places = [all.add(this), session.add(this)];
+  }
+
+  forget(): void {
+    if (!this.#isStored) return;
+    this.#isStored = false;
+    const [all, session] = this.#lists;
+    const [inAll, inSession] = this.#places;
+    all.remove(inAll);
+    session.remove(inSession);
+  }
 }
 
 /**
  * Keeps what was sent on event streams for clients that lose their connection (MCP 2025-11-25, Streamable HTTP,
  * "Resumability and Redelivery"). When there is too much, the oldest makes room: the oldest of the session that has too
- * much, or of all sessions. An event costs the same, however many there are; its bytes are shared with the message.
+ * much, or of all sessions. An event costs the same, however many there are; the bytes of a long one are shared with the
+ * message.
  */
 export function createEventStore(options: EventStoreOptions = {}): EventStore {
   const { maxBytes = defaultMaxBytes, maxSessionBytes = defaultMaxSessionBytes } = options;
-  const all = createBooks('inAll');
-
-  function forget(event: StoredEvent): void {
-    if (!event.isStored) return;
-    event.isStored = false;
-    all.remove(event);
-    event.books.remove(event);
-  }
-
-  function makeRoom(books: Books, max: number): void {
-    while (books.bytes > max) {
-      const oldest = books.oldest();
-      if (oldest === undefined) return;
-      forget(oldest);
-      oldest.owner.onDropped(oldest.number);
-    }
-  }
+  const all = createEventList();
 
   return {
     openShelf() {
-      const books = createBooks('inSession');
+      const session = createEventList();
+      const lists = [all, session] as const;
       let cleared = false;
       return {
         keep(message, owner, number) {
@@ -103,68 +115,67 @@ export function createEventStore(options: EventStoreOptions = {}): EventStore {
             owner.onDropped(number);
             return undefined;
           }
-          const event: StoredEvent = {
-            message: unpinned(message),
-            forget: () => forget(event),
-            size,
-            owner,
-            number,
-            books,
-            inAll: { before: undefined, after: undefined },
-            inSession: { before: undefined, after: undefined },
-            isStored: true,
-          };
-          all.add(event);
-          books.add(event);
-          makeRoom(books, maxSessionBytes);
+          const event = new StoredEvent(message, owner, number, lists);
+          makeRoom(session, maxSessionBytes);
           makeRoom(all, maxBytes);
           return event;
         },
         clear() {
           cleared = true;
-          for (let event = books.oldest(); event !== undefined; event = books.oldest()) forget(event);
+          for (let event = session.oldest(); event !== undefined; event = session.oldest()) event.forget();
         },
       };
     },
   };
 }
 
-/** A copy of what would otherwise keep much more than itself in memory. */
-function unpinned(message: Bytes): Bytes {
-  if (!Buffer.isBuffer(message)) return gather(message.pieces.map(unpinnedPiece), message.length);
-  return unpinnedPiece(message);
+function makeRoom(list: EventList, max: number): void {
+  while (list.bytes > max) {
+    const oldest = list.oldest();
+    if (oldest === undefined) return;
+    oldest.forget();
+    oldest.owner.onDropped(oldest.number);
+  }
+}
+
+/** What does not keep much more than itself in memory. */
+function unpinned(message: Bytes | ByteText): Bytes | ByteText {
+  if (typeof message === 'string') return message;
+  if (Buffer.isBuffer(message)) return unpinnedPiece(message);
+  return gather(message.pieces.map(unpinnedPiece), message.length);
 }
 
 function unpinnedPiece(piece: Buffer): Buffer {
   return piece.length < piece.buffer.byteLength * leastPart ? Buffer.from(piece) : piece;
 }
 
-function createBooks(place: 'inAll' | 'inSession'): Books {
-  let first: StoredEvent | undefined;
-  let last: StoredEvent | undefined;
+function createEventList(): EventList {
+  let first: Place | undefined;
+  let last: Place | undefined;
   let bytes = 0;
   return {
     get bytes() {
       return bytes;
     },
-    oldest: () => first,
+    oldest: () => first?.event,
     add(event) {
       bytes += event.size;
-      event[place].before = last;
-      if (last === undefined) first = event;
-      else last[place].after = event;
-      last = event;
+      const place: Place = { event, before: last, after: undefined };
+      if (last === undefined) first = place;
+      else last.after = place;
+      last = place;
+      return place;
     },
-    remove(event) {
+    remove(place) {
+      const { event, before, after } = place;
       bytes -= event.size;
-      const { before, after } = event[place];
       if (before === undefined) first = after;
-      else before[place].after = after;
+      else before.after = after;
       if (after === undefined) last = before;
-      else after[place].before = before;
+      else after.before = before;
       // Whoever still holds this one must not hold all that came after it.
-      event[place].before = undefined;
-      event[place].after = undefined;
+      place.before = undefined;
+      place.after = undefined;
     },
   };
 }

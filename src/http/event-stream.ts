@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
+import type { ByteText } from '../bytes.ts';
 import { encodeComment, eventStreamType } from '../mcp/sse.ts';
 import { watchBackPressure, type BackPressure } from './back-pressure.ts';
 import { cutOff, type HttpResponse } from './message.ts';
@@ -21,14 +22,14 @@ const maxUnsentBytes = 16 * 1024;
 export interface EventStream {
   /** False once it has been ended or its client has gone. */
   isOpen(): boolean;
-  /** Writes an event or a comment, encoded. Returns false when the client is slow, as `Outlet.send` does. */
-  write(chunk: Buffer | string): boolean;
+  /** Writes an event or a comment, encoded; in text each character is a byte. Returns false when the client is slow, as `Outlet.send` does. */
+  write(chunk: Buffer | ByteText): boolean;
   isWritable(): boolean;
   /** Calls back once, when the client has taken enough or has gone. */
   whenWritable(callback: () => void): void;
   /** Calls back when the connection has gone, whether it had been ended or not. */
   whenClosed(callback: () => void): void;
-  end(last?: Buffer): void;
+  end(last?: Buffer | ByteText): void;
   /**
    * Sends a comment when nothing was sent since the last call.
    * @param isLook also cuts a client off that has taken nothing for six such calls. Default true.
@@ -49,16 +50,17 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
   let quiet = false;
   let stalls = 0;
   /** What is written in one turn goes out in one piece: a server may say a thousand things at once. */
-  let unsent: (Buffer | string)[] = [];
+  let unsent: (Buffer | ByteText)[] = [];
   let unsentBytes = 0;
 
   function flush(): void {
     const chunks = unsent;
     unsent = [];
     unsentBytes = 0;
-    const [only] = chunks;
-    if (!open || only === undefined) return;
-    response.write(chunks.length === 1 ? only : joined(chunks));
+    if (!open || chunks.length === 0) return;
+    const content = joined(chunks);
+    if (typeof content === 'string') response.write(content, 'latin1');
+    else response.write(content);
   }
 
   function isWritable(): boolean {
@@ -86,6 +88,7 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
       flush();
       open = false;
       if (last === undefined) response.end();
+      else if (typeof last === 'string') response.end(last, 'latin1');
       else response.end(last);
     },
     keepAlive(isLook = true) {
@@ -101,6 +104,7 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
   };
 }
 
-function joined(chunks: readonly (Buffer | string)[]): Buffer {
-  return Buffer.concat(chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
+function joined(chunks: readonly (Buffer | ByteText)[]): Buffer | ByteText {
+  if (chunks.every((chunk) => typeof chunk === 'string')) return chunks.join('');
+  return Buffer.concat(chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk, 'latin1') : chunk)));
 }

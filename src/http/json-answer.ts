@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
-import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
+import { asTextIfShort, piecesOf, type Bytes } from '../bytes.ts';
 import { errorResponse, rpcCode, type RpcErrorOptions } from '../mcp/json-rpc.ts';
 import { cutOff, type HttpRequest, type HttpResponse } from './message.ts';
 
@@ -9,9 +9,6 @@ import { cutOff, type HttpRequest, type HttpResponse } from './message.ts';
  * would be lost with it: a client that is still writing finds the connection broken and never reads.
  */
 const lingerMs = 5000;
-
-/** Up to this size it costs less to write a body as text, each byte a character, in bytes. */
-const maxTextBytes = 4096;
 
 /** Answers with a JSON body and ends the response. */
 export function answerJson(
@@ -22,8 +19,9 @@ export function answerJson(
 ): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, ...headers });
   // node:http hands text to the system in one piece with the head, and bytes in a piece of their own.
-  if (body.length <= maxTextBytes) response.end(inOnePiece(body).toString('latin1'), 'latin1');
-  else endWith(response, body);
+  const content = asTextIfShort(body);
+  if (typeof content === 'string') response.end(content, 'latin1');
+  else endWith(response, content);
 }
 
 /** In one system call, however many pieces there are. */

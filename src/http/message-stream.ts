@@ -1,4 +1,4 @@
-import type { Bytes } from '../bytes.ts';
+import { asTextIfShort, type Bytes, type ByteText } from '../bytes.ts';
 import type { UpstreamMessage } from '../bridge/call.ts';
 import { errorResponse, rpcCode, type RequestId } from '../mcp/json-rpc.ts';
 import { encodeComment, encodeEvent, encodePriming } from '../mcp/sse.ts';
@@ -77,7 +77,7 @@ export function createMessageStream(identity?: StreamIdentity): MessageStream {
     },
   };
 
-  function add(message: Bytes, answers: RequestId | undefined): void {
+  function add(message: Bytes | ByteText, answers: RequestId | undefined): void {
     newest++;
     if (identity === undefined) return;
     if (answers !== undefined && String(answers).length <= maxRememberedId) answered.set(newest, answers);
@@ -89,9 +89,10 @@ export function createMessageStream(identity?: StreamIdentity): MessageStream {
     return identity === undefined ? undefined : `${identity.name}-${number}`;
   }
 
-  function write(message: Bytes, answers?: RequestId): boolean {
+  function write(bytes: Bytes, answers?: RequestId): boolean {
     if (finished) return true;
     const isCaughtUp = sent === newest;
+    const message = asTextIfShort(bytes);
     add(message, answers);
     if (connection === undefined) return true;
     if (!isCaughtUp) return false;
@@ -100,7 +101,7 @@ export function createMessageStream(identity?: StreamIdentity): MessageStream {
   }
 
   /** An event as it is sent again, or what is said in its place. */
-  function encodedAgain(number: number): Buffer | undefined {
+  function encodedAgain(number: number): Buffer | ByteText | undefined {
     const event = kept.get(number);
     if (event !== undefined) return encodeEvent(event.message, idOf(number));
     const id = answered.get(number);
@@ -207,10 +208,11 @@ export function createMessageStream(identity?: StreamIdentity): MessageStream {
       }
       return true;
     },
-    finish(message, answers) {
+    finish(bytes, answers) {
       if (finished) return true;
       stop();
       const isCaughtUp = sent === newest;
+      const message = bytes === undefined ? undefined : asTextIfShort(bytes);
       if (message !== undefined) add(message, answers);
       if (connection !== undefined && isCaughtUp) {
         sent = newest;

@@ -25,6 +25,7 @@ export interface HttpResponse {
   setHeader(name: string, value: string): unknown;
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   write(chunk: Buffer | string): boolean;
+  write(chunk: string, encoding: 'latin1'): boolean;
   /** Until `uncork`, what is written waits, to go out together. */
   cork(): unknown;
   uncork(): unknown;

@@ -1,4 +1,4 @@
-import { piecesOf, type Bytes } from '../bytes.ts';
+import { piecesOf, type Bytes, type ByteText } from '../bytes.ts';
 
 /** Media type of a server-sent event stream (WHATWG HTML §9.2). */
 export const eventStreamType = 'text/event-stream';
@@ -9,8 +9,15 @@ const endOfEvent = Buffer.from('\n\n');
 /**
  * One message as an SSE event. `message` must hold no line break: each would start a field of its own.
  * @param id what a client names to go on behind this event, ASCII without line breaks.
+ * @returns text where the message is text.
  */
-export function encodeEvent(message: Bytes, id?: string): Buffer {
+export function encodeEvent(message: Bytes, id?: string): Buffer;
+export function encodeEvent(message: ByteText, id?: string): ByteText;
+export function encodeEvent(message: Bytes | ByteText, id?: string): Buffer | ByteText;
+export function encodeEvent(message: Bytes | ByteText, id?: string): Buffer | ByteText {
+  if (typeof message === 'string') {
+    return `${id === undefined ? '' : `id: ${id}\n`}event: message\ndata: ${message}\n\n`;
+  }
   const head = id === undefined ? dataField : Buffer.from(`id: ${id}\nevent: message\ndata: `, 'latin1');
   return Buffer.concat([head, ...piecesOf(message), endOfEvent], head.length + message.length + endOfEvent.length);
 }

@@ -120,7 +120,8 @@ function fakeResponse() {
     writableLength: 0,
     setHeader() {},
     writeHead() {},
-    write: (chunk) => written.push(chunk.toString()) > 0,
+    write: (chunk: Buffer | string, encoding: BufferEncoding = 'utf8') =>
+      written.push((typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk).toString()) > 0,
     end: (chunk?: Buffer | string) => written.push(`end ${chunk?.toString() ?? ''}`),
     cork() {},
     uncork() {},
@@ -138,12 +139,15 @@ describe('what is written in one turn', () => {
   test('goes out in one piece, in order', async () => {
     const { response, written } = fakeResponse();
     const stream = createEventStream(response);
-    for (const chunk of ['a', Buffer.from('é'), 'c']) stream.write(chunk);
+    // In text each character is a byte.
+    for (const chunk of ['a', Buffer.from('é'), Buffer.from('é').toString('latin1'), 'c']) stream.write(chunk);
     expect(written).toEqual([]);
     await turn();
     stream.write('d');
     await turn();
-    expect(written).toEqual(['aéc', 'd']);
+    for (const chunk of [Buffer.from('é').toString('latin1'), 'e']) stream.write(chunk);
+    await turn();
+    expect(written).toEqual(['aééc', 'd', 'ée']);
   });
 
   test('goes out before what ends the stream, or breaks its silence', () => {

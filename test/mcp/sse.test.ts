@@ -31,6 +31,13 @@ test('a reader of event streams gets the message as it was, whatever is in it', 
   expect(read(encodeEvent(Buffer.from(message)).toString()).events).toEqual([{ event: 'message', data: message }]);
 });
 
+test('text in which each character is a byte gives the same bytes', () => {
+  const message = Buffer.from('{"text":"é 😀"}');
+  for (const id of [undefined, 'g3-17']) {
+    expect(Buffer.from(encodeEvent(message.toString('latin1'), id), 'latin1')).toEqual(encodeEvent(message, id));
+  }
+});
+
 test('events follow each other', () => {
   const stream = ['{"a":1}', '{}', '{"b":2}'].map((message) => encodeEvent(Buffer.from(message)).toString()).join('');
   expect(read(stream).events.map(({ data }) => data)).toEqual(['{"a":1}', '{}', '{"b":2}']);
