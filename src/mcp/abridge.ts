@@ -74,8 +74,10 @@ export function createAbridger(): Abridger {
       }
       if (isInString) {
         kept.push(piece.subarray(rest, start));
-        pending.push(piece.subarray(start));
         pendingBytes += piece.length - start;
+        // What is long enough to be cut out need not be kept until its end.
+        if (pendingBytes < minStringBytes) pending.push(piece.subarray(start));
+        else pending = [];
       } else {
         kept.push(piece.subarray(rest));
       }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
 import { piecesOf, type Bytes } from '../bytes.ts';
-import { createAbridger } from './abridge.ts';
+import { createAbridger, type Abridger } from './abridge.ts';
 import { createUtf8Check } from './utf8.ts';
 
 /** A text shorter than this is parsed as quickly as it is looked through, in bytes. */
@@ -26,20 +26,20 @@ export interface TextReader {
 
 export function createTextReader(): TextReader {
   const check = createUtf8Check();
-  const abridger = createAbridger();
+  let abridger: Abridger | undefined = createAbridger();
   let length = 0;
   let isText = true;
-  let isAbridged = true;
   return {
     push(piece) {
       length += piece.length;
       isText &&= check.push(piece);
-      isAbridged &&= isText && abridger.push(piece);
+      // What it has kept is let go with it.
+      if (!isText || abridger?.push(piece) === false) abridger = undefined;
     },
     end: () => ({
       isUtf8: isText && check.isComplete(),
       // Of a short one all is parsed, in however many pieces it came.
-      abridged: isAbridged && length >= minAbridgedBytes ? abridger.end() : undefined,
+      abridged: length >= minAbridgedBytes ? abridger?.end() : undefined,
     }),
   };
 }

@@ -8,8 +8,8 @@ export interface LineSplitterOptions {
   readonly maxBytes: number;
   readonly onLine: (line: Bytes) => void;
   readonly onOverlong: (line: OverlongLine) => void;
-  /** Told of each part of a line that comes in several, as it comes. */
-  readonly onPart?: (part: Buffer) => void;
+  /** Told of each part of a line that comes in several, as it comes; of undefined when it has become too long to be kept. */
+  readonly onPart?: (part: Buffer | undefined) => void;
 }
 
 /** What is kept of a line that was too long: its size, and its first and last bytes (`edgeBytes` each at most). */
@@ -48,6 +48,7 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
       if (size <= maxBytes) return;
       overlong = { head: firstBytes(parts), tail: lastBytes(parts) };
       parts = [];
+      onPart?.(undefined);
     }
   }
 

@@ -1,7 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import { gather } from '../../src/bytes.ts';
 import { parseEach, parseMessages } from '../../src/mcp/json-rpc.ts';
 import { createTextReader, readText } from '../../src/mcp/text-reader.ts';
+import { createRandom } from '../harness/random.ts';
 
 const long = 'é'.repeat(20_000);
 const call = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { arguments: { text: long } } });
@@ -66,4 +68,50 @@ describe('a text that is read as it comes', () => {
     expect(message.bytes.toString()).not.toMatch(/[\r\n]/);
     expect(JSON.parse(message.bytes.toString())).toEqual(JSON.parse(call));
   });
+});
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('texts of all sorts, however they are cut and whatever is wrong in them, are read as the parser reads them', () => {
+  const { below, pick } = createRandom(7);
+  const letters = ['a', '"', '\\', '\n', '\t', 'é', '€', '😀', '\u0001', '/', 'u', '0041', '{', ']', ':', ','];
+  const word = (length: number): string =>
+    Array.from({ length }, () => (below(5) === 0 ? pick(letters) : pick(['a', 'b', ' ']))).join('');
+  let abridged = 0;
+  for (let round = 0; round < 300; round++) {
+    const value = {
+      list: Array.from({ length: below(5) }, () => [word(below(8)), below(1000), { inner: word(below(6000)) }]),
+      long: word(below(9000)) + 'z'.repeat(20_000 * below(2)),
+    };
+    const text = Buffer.from(JSON.stringify(value));
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < text.length;) {
+      const end = Math.min(text.length, at + 1 + below(below(4) === 0 ? 40 : 9000));
+      // At any alignment.
+      pieces.push(Buffer.concat([Buffer.alloc(below(4)), text.subarray(at, end)]).subarray(-(end - at)));
+      at = end;
+    }
+    const findings = readWhile(pieces);
+    expect(findings.isUtf8).toBe(true);
+    const shortened = JSON.stringify(value, (_name, member: unknown) =>
+      typeof member === 'string' && Buffer.byteLength(JSON.stringify(member)) >= 4096 ? null : member,
+    );
+    expect(JSON.parse(findings.abridged?.toString() ?? shortened)).toEqual(JSON.parse(shortened));
+    abridged += findings.abridged === undefined ? 0 : 1;
+
+    text[below(text.length)] = below(256);
+    const ofBroken = readWhile(cut(text, 7001));
+    expect(ofBroken.isUtf8).toBe(isUtf8(text));
+    // What is left of it is JSON only where all of it is.
+    const isLeft = ofBroken.abridged !== undefined && parses(ofBroken.abridged.toString());
+    expect([round, isLeft && !parses(text.toString())]).toEqual([round, false]);
+  }
+  expect(abridged).toBeGreaterThan(50);
 });

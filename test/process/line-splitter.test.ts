@@ -76,7 +76,7 @@ describe('lines come out whole', () => {
       maxBytes: 10,
       onLine: (line) => told.push(`line ${line.toString()}`),
       onOverlong: (line) => told.push(`${line.size} bytes`),
-      onPart: (part) => told.push(`part ${part.toString()}`),
+      onPart: (part) => told.push(part === undefined ? 'too long' : `part ${part.toString()}`),
     });
     for (const chunk of ['one\nt', 'w', 'o\nthree\n', 'four fi', 've six', 'seven\neight', '\n']) {
       splitter.push(Buffer.from(chunk));
@@ -89,6 +89,7 @@ describe('lines come out whole', () => {
       'line two',
       'line three',
       'part four fi',
+      'too long',
       '18 bytes',
       'part eight',
       'line eight',

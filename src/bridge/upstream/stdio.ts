@@ -87,16 +87,16 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     let reader: TextReader | undefined;
     const output = createLineSplitter({
       maxBytes: maxMessageBytes,
-      onPart: (part) => (reader ??= createTextReader()).push(part),
+      onPart(part) {
+        if (part === undefined) reader = undefined;
+        else (reader ??= createTextReader()).push(part);
+      },
       onLine(line) {
         const findings = reader?.end();
         reader = undefined;
         deliver(intake.read(line, findings));
       },
-      onOverlong(line) {
-        reader = undefined;
-        deliver(intake.overlong(line));
-      },
+      onOverlong: (line) => deliver(intake.overlong(line)),
     });
 
     function deliver(messages: readonly RpcMessage[]): void {
