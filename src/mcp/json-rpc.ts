@@ -1,4 +1,4 @@
-import { inOnePiece, type Bytes } from '../bytes.ts';
+import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
 import { exceedsDepth } from './json-depth.ts';
 import { readText, type TextFindings } from './text-reader.ts';
 
@@ -124,7 +124,7 @@ function parseText(raw: Bytes, text: Buffer): RpcMessage | JsonArray | RpcFault 
   } catch {
     return fault(rpcCode.parseError, 'the message is not valid JSON');
   }
-  return Array.isArray(json) ? { kind: 'array', elements: json } : readMessage(raw, json);
+  return Array.isArray(json) ? { kind: 'array', elements: json } : readMessage(raw, text, json);
 }
 
 /** As `parseMessages`, where there can be no batch. */
@@ -154,17 +154,19 @@ function sizeFault({ length }: readonly unknown[], maxSize: number): RpcFault | 
 
 /** The messages of a batch are serialised anew: where each began and ended in the bytes is not known. */
 function readElement(element: unknown, index: number): RpcMessage | RpcFault {
-  const message = readMessage(Buffer.from(JSON.stringify(element)), element);
+  const text = Buffer.from(JSON.stringify(element));
+  const message = readMessage(text, text, element);
   if (message.kind !== 'fault') return message;
   return { ...message, reason: `message ${index + 1} of the batch: ${message.reason}` };
 }
 
-function readMessage(raw: Bytes, json: unknown): RpcMessage | RpcFault {
+function readMessage(raw: Bytes, text: Buffer, json: unknown): RpcMessage | RpcFault {
   if (!isObject(json)) return fault(rpcCode.invalidRequest, 'the message is not a JSON object');
   const { id, method } = json;
   if (json['jsonrpc'] !== '2.0') return invalid(json, '"jsonrpc" is not "2.0"');
   if (id !== undefined && !isRequestId(id)) return invalid(json, '"id" is neither a string nor a number');
-  const bytes = onOneLine(raw);
+  // A string can hold no line break, so where there is none around the long ones there is none at all.
+  const bytes = hasLineBreak(text) ? onOneLine(raw) : raw;
   if (method === undefined) {
     // Some servers write `"error": null` beside a result.
     const failed = (json['error'] ?? undefined) !== undefined;
@@ -184,8 +186,7 @@ function readMessage(raw: Bytes, json: unknown): RpcMessage | RpcFault {
  * Returns the same bytes where there is none.
  */
 function onOneLine(bytes: Bytes): Bytes {
-  const isBroken = Buffer.isBuffer(bytes) ? hasLineBreak(bytes) : bytes.pieces.some(hasLineBreak);
-  if (!isBroken) return bytes;
+  if (!piecesOf(bytes).some(hasLineBreak)) return bytes;
   const line = Buffer.from(inOnePiece(bytes));
   for (const lineBreak of [0x0a, 0x0d]) {
     for (let at = line.indexOf(lineBreak); at !== -1; at = line.indexOf(lineBreak, at + 1)) line[at] = 0x20;
