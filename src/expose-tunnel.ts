@@ -3,6 +3,7 @@ import type { Watchdog } from './process/watchdog.ts';
 import { createProvider, type TunnelSettings } from './tunnel/create-provider.ts';
 import { createHostOverrides } from './tunnel/host-overrides.ts';
 import { defaultTunnelOrder, type TunnelKind } from './tunnel-kinds.ts';
+import { impersonal } from './tunnel/impersonal.ts';
 import type { Machine } from './tunnel/machine.ts';
 import { openFirst, type Attempt, type Candidate } from './tunnel/open-first.ts';
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions } from './tunnel/open-tunnel.ts';
@@ -92,15 +93,6 @@ export async function planTunnel(
 }
 
 const sshServices: ReadonlySet<TunnelKind> = new Set(['localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish', 'ssh']);
-
-/**
- * What the user has said of one tunnel is no business of the others that `auto` may try: their key and their server are for
- * a server of theirs, and a name or a URL for the service that they had in mind.
- */
-function impersonal(settings: TunnelSettings, kind: TunnelKind): TunnelSettings {
-  const { ssh, sshKey, sshRemote, name: _name, publicUrl: _publicUrl, ...rest } = settings;
-  return kind === 'ssh' || kind === 'sish' ? { ...rest, ssh, sshKey, sshRemote } : rest;
-}
 
 function candidateFor(kind: TunnelKind, settings: TunnelSettings): Candidate {
   return {
