@@ -1,4 +1,4 @@
-import { endOfString, readable, startOfString } from './string-reader.ts';
+import { readStrings, startOfString } from './string-reader.ts';
 
 const quote = 0x22;
 
@@ -38,12 +38,12 @@ export function createAbridger(): Abridger {
   let isInString = false;
   let state = startOfString();
   let hasCut = false;
-  let strings = 0;
+  let stringCount = 0;
   let read = 0;
 
   return {
     push(piece) {
-      const reading = readable(piece);
+      const strings = readStrings(piece);
       read += piece.length;
       /** Where the rest begins that has been neither kept nor cut out, and where the string does that is being read. */
       let rest = 0;
@@ -52,12 +52,12 @@ export function createAbridger(): Abridger {
         if (!isInString) {
           start = piece.indexOf(quote, at);
           if (start === -1) break;
-          if (++strings > maxShortStrings + read / minStringDistance) return false;
+          if (++stringCount > maxShortStrings + read / minStringDistance) return false;
           isInString = true;
           state = startOfString();
           at = start + 1;
         }
-        const end = endOfString(reading, at, state);
+        const end = strings.endOf(at, state);
         if (end === -1) return false;
         if (end === piece.length) break;
         isInString = false;

@@ -1,4 +1,4 @@
-import { endianness } from 'node:os';
+import { createStringScan, maxScannedBytes, type StringScan } from './string-scan.ts';
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -7,54 +7,23 @@ const letterU = 0x75;
 /** The bytes below this are control characters, which a JSON string may not hold (RFC 8259 §7). */
 const firstCharacter = 0x20;
 
-/** A word is four bytes that are looked at together: one at a time takes three times as long. */
-const wordBytes = 4;
-
-/** In each byte of a word: what ends a string, what begins an escape, and what stands in the usual ones. */
-const quotes = 0x22222222;
-const backslashes = 0x5c5c5c5c;
-const letterNs = 0x6e6e6e6e;
-const letterTs = 0x74747474;
-
-/** In each byte of a word, its highest bit and the others; and the highest of the first byte, as it stands in memory. */
-const highBits = 0x80808080;
-const lowBits = 0x7f7f7f7f;
-const firstHighBit = 0x80;
-
-/**
- * With this bit turned over, quotes are the first byte behind the control characters, and nothing that is either becomes
- * another: one comparison finds both, of which those below are the two sides.
- */
-const turned = 0x02020202;
-const behindQuote = 0x21212121;
-const upToBehindQuote = 0x5f5f5f5f;
-
 /** What must come next within a string: anything, the character behind a backslash, or so many digits of `\u0000`. */
 const anything = 0;
 const digits = 4;
 const escaped = 5;
 
-const isMark = tableOf(Buffer.from('"\\'), Buffer.from(Array.from({ length: firstCharacter }, (_, code) => code)));
-const escapable = tableOf(Buffer.from('"\\/bfnrt'));
-const hexDigits = tableOf(Buffer.from('0123456789abcdefABCDEF'));
+const escapable = tableOf('"\\/bfnrt');
+const marks = tableOf(`"\\${String.fromCharCode(...Array(firstCharacter).keys())}`);
+const hexDigits = tableOf('0123456789abcdefABCDEF');
 
-/** A piece of a JSON text, to be looked at by bytes and by words. */
-export interface ReadablePiece {
-  readonly bytes: Buffer;
-  /** From the word in which the piece begins to the last that is whole. */
-  readonly words: Int32Array;
-  /** How many bytes the piece begins behind the start of its first word. */
-  readonly offset: number;
-}
+/** A piece that is shorter is read as quickly byte by byte, in bytes. */
+const minScannedBytes = 256;
 
-/** Words are read as they stand in memory; on a machine that keeps the highest byte first there are none. */
-const hasWords = endianness() === 'LE';
-
-export function readable(bytes: Buffer): ReadablePiece {
-  const offset = bytes.byteOffset % wordBytes;
-  const wholeWords = hasWords ? Math.trunc((bytes.length + offset) / wordBytes) : 0;
-  return { bytes, words: new Int32Array(bytes.buffer, bytes.byteOffset - offset, wholeWords), offset };
-}
+/** Made when the first piece comes that is long. Where there can be none (see there), reading takes five times as long. */
+let scan: StringScan | undefined;
+let isScanMade = false;
+/** How many times it was given something to scan: so a reader knows whether what it gave is still there. */
+let loads = 0;
 
 /** Where the reading of a string stands, from one piece to the next. */
 export interface StringState {
@@ -65,30 +34,69 @@ export function startOfString(): StringState {
   return { due: anything };
 }
 
-/**
- * Reads on within a string of a JSON text (RFC 8259 §7) that is valid UTF-8. A mebibyte takes half a millisecond to a
- * whole one, depending on how much in it is escaped.
- * @param from where in the piece: behind the quote that opens the string, or 0 in a further piece.
- * @returns where its closing quote is, the length of the piece where it goes on in the next one, or -1: no string of
- * JSON begins like that.
- */
-export function endOfString({ bytes, words, offset }: ReadablePiece, from: number, state: StringState): number {
-  for (let at = from; ;) {
-    if ((at + offset) % wordBytes === 0) at = skipWords(words, (at + offset) / wordBytes, state) * wordBytes - offset;
-    // Byte by byte to the next word.
-    do {
-      if (at >= bytes.length) return bytes.length;
-      const byte = bytes[at] ?? 0;
-      if (state.due !== anything) {
-        state.due = dueBehind(byte, state.due);
-        if (state.due === -1) return -1;
-      } else if (isMark[byte] === 1) {
-        if (byte !== backslash) return byte === quote ? at : -1;
-        state.due = escaped;
+/** Reads strings in a piece of a JSON text (RFC 8259 §7) that is valid UTF-8. */
+export interface StringReader {
+  /**
+   * Reads on within a string. A mebibyte takes a quarter of a millisecond, and twice that where all of it is escaped.
+   * @param from where in the piece: behind the quote that opens the string, or 0 in a further piece.
+   * @returns where its closing quote is, the length of the piece where it goes on in the next one, or -1: no string of
+   * JSON begins like that.
+   */
+  endOf(from: number, state: StringState): number;
+}
+
+export function readStrings(piece: Buffer): StringReader {
+  /** What the scan was given of the piece. */
+  let scannedFrom = 0;
+  let scannedTo = 0;
+  let load = 0;
+
+  /** The next place that has to be looked at. */
+  function skip(plain: StringScan, from: number): number {
+    let at = from;
+    while (at < piece.length) {
+      if (load !== loads || at < scannedFrom || at >= scannedTo) {
+        scannedFrom = at;
+        scannedTo = Math.min(piece.length, at + maxScannedBytes);
+        plain.load(piece.subarray(scannedFrom, scannedTo));
+        load = ++loads;
       }
-      at++;
-    } while ((at + offset) % wordBytes !== 0);
+      at = scannedFrom + plain.next(at - scannedFrom);
+      if (at < scannedTo) return at;
+    }
+    return at;
   }
+
+  return {
+    endOf(from, state) {
+      const plain = piece.length < minScannedBytes ? undefined : theScan();
+      for (let at = from; at < piece.length; at++) {
+        if (state.due === anything) {
+          at = plain === undefined ? skipBytes(piece, at) : skip(plain, at);
+          const byte = piece[at];
+          if (byte === undefined) break;
+          if (byte !== backslash) return byte === quote ? at : -1;
+          state.due = escaped;
+        } else {
+          state.due = dueBehind(piece[at] ?? 0, state.due);
+          if (state.due === -1) return -1;
+        }
+      }
+      return piece.length;
+    },
+  };
+}
+
+function skipBytes(piece: Buffer, from: number): number {
+  let at = from;
+  while (at < piece.length && marks[piece[at] ?? 0] === 0) at++;
+  return at;
+}
+
+function theScan(): StringScan | undefined {
+  if (!isScanMade) scan = createStringScan();
+  isScanMade = true;
+  return scan;
 }
 
 /** What must come behind this byte of an escape; -1 where it cannot stand there. */
@@ -98,61 +106,9 @@ function dueBehind(byte: number, due: number): number {
   return escapable[byte] === 1 ? anything : -1;
 }
 
-/**
- * Passes over words that hold nothing but characters and the usual escapes. Where a word is looked at in JavaScript, what
- * costs is a branch that is guessed wrong: so there is one for all that is plain, and one for all that is not usual.
- * @returns the first word that has to be looked at byte by byte, or the number of words.
- */
-function skipWords(words: Int32Array, from: number, state: StringState): number {
-  if (state.due !== anything && state.due !== escaped) return from;
-  let at = state.due === anything ? skipPlainWords(words, from) : from;
-  /** The highest bit of the first byte, where that is escaped by the last byte of the word before. */
-  let carry = state.due === anything ? 0 : firstHighBit;
-  for (; at < words.length; at++) {
-    const word = words[at] ?? 0;
-    const ordered = word ^ turned;
-    const low = ~(((ordered & lowBits) + upToBehindQuote) | ordered);
-    const slashed = zeros(word ^ backslashes);
-    if ((((low | slashed) & highBits) | carry) === 0) continue;
-    // The byte behind a backslash, which is the higher one in the word.
-    const behind = ((slashed & highBits) << 8) | carry;
-    const usual = zeros(word ^ quotes) | zeros(word ^ letterNs) | zeros(word ^ letterTs);
-    // A quote or control character that is not escaped, a backslash that is, or what is not usual behind one.
-    if ((((low & ~behind) | (slashed & behind)) & highBits) !== 0 || (behind & ~usual) !== 0) break;
-    carry = (slashed >>> 24) & firstHighBit;
-  }
-  state.due = carry === 0 ? anything : escaped;
-  return at;
-}
-
-/** The first word that may hold more than characters as they stand, at most three too early. */
-function skipPlainWords(words: Int32Array, from: number): number {
-  let at = from;
-  for (const end = words.length - 3; at < end; at += 4) {
-    const marks = marksIn(words[at]) | marksIn(words[at + 1]) | marksIn(words[at + 2]) | marksIn(words[at + 3]);
-    if ((marks & highBits) !== 0) break;
-  }
-  return at;
-}
-
-/**
- * Has the highest bit of a byte of the word where that is a quote, a backslash or a control character. May have one too
- * many behind such a byte, and takes half as long as to know exactly.
- */
-function marksIn(word = 0): number {
-  const ordered = word ^ turned;
-  const toBackslash = word ^ backslashes;
-  return ((ordered - behindQuote) & ~ordered) | ((toBackslash - 0x01010101) & ~toBackslash);
-}
-
-/** Has the highest bit of exactly those bytes of the word that are zero; the other bits mean nothing. */
-function zeros(word: number): number {
-  return ~(((word & lowBits) + lowBits) | word);
-}
-
-/** A table that has 1 in the places of these bytes. */
-function tableOf(...lists: readonly Buffer[]): Uint8Array {
+/** A table that has 1 in the places of these characters. */
+function tableOf(characters: string): Uint8Array {
   const table = new Uint8Array(256);
-  for (const list of lists) for (const byte of list) table[byte] = 1;
+  for (const byte of Buffer.from(characters)) table[byte] = 1;
   return table;
 }
