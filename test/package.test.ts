@@ -47,7 +47,7 @@ describe('the tarball', () => {
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
       .map((file) => `dist/${file.replaceAll(path.sep, '/').slice(0, -'.ts'.length)}`)
       .flatMap((file) => [`${file}.js`, `${file}.d.ts`]);
-    // execa is part of dist, and its licences with it.
+    // execa and commander are part of dist, and their licences with it.
     const own = [
       'CHANGELOG.md',
       'LICENSE',

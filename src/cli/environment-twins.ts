@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command, type Option } from 'commander';
+import { InvalidArgumentError, type Command, type Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
 

@@ -1,4 +1,4 @@
-import type { Command, Option } from 'commander';
+import type { Command, Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
 import type { TunnelChoice } from '../expose.ts';

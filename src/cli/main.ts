@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-import { CommanderError, type Command } from 'commander';
+import { CommanderError, type Command } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
 import { applyEnvironmentTwins, isTwinOn } from './environment-twins.ts';

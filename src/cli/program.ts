@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, Option } from './commander.ts';
 
 import type { TunnelChoice } from '../expose.ts';
 import { defaultTunnelOrder, type TunnelKind } from '../tunnel-kinds.ts';

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
 import type { TunnelChoice } from '../expose.ts';
