@@ -16,40 +16,57 @@ export interface BackPressure {
 
 /** Follows how fast a client takes what is written into its response. */
 export function watchBackPressure(response: HttpResponse): BackPressure {
-  let closed = false;
-  const whenGone: (() => void)[] = [];
-  let isListening = false;
-  let lastLength = 0;
-  let waiting: (() => void)[] = [];
-  const release = (): void => {
-    const released = waiting;
-    waiting = [];
-    for (const callback of released) callback();
-  };
-  const isWritable = (): boolean => closed || response.writableLength < maxWaitingBytes;
-  // It comes once; `once` would only cost more.
-  response.on('close', () => {
-    closed = true;
-    release();
-    for (const callback of whenGone) callback();
-  });
-  return {
-    isWritable,
-    whenWritable(callback) {
-      if (closed) {
-        callback();
-        return;
-      }
-      // Few responses are ever full: only those listen.
-      if (!isListening) response.on('drain', release);
-      isListening = true;
-      waiting.push(callback);
-    },
-    whenClosed: (callback) => void whenGone.push(callback),
-    hasStalled() {
-      const stalled = !isWritable() && response.writableLength >= lastLength && lastLength > 0;
-      lastLength = response.writableLength;
-      return stalled;
-    },
-  };
+  return new WatchedResponse(response);
+}
+
+/** A class, since each call has one: as closures it would take a kilobyte. */
+class WatchedResponse implements BackPressure {
+  readonly #response: HttpResponse;
+  #isClosed = false;
+  #isListening = false;
+  #lastLength = 0;
+  #waiting: (() => void)[] | undefined;
+  #onClosed: (() => void)[] | undefined;
+
+  constructor(response: HttpResponse) {
+    this.#response = response;
+    // It comes once; `once` would only cost more.
+    response.on('close', () => {
+      this.#isClosed = true;
+      this.#release();
+      for (const callback of this.#onClosed ?? []) callback();
+    });
+  }
+
+  isWritable(): boolean {
+    return this.#isClosed || this.#response.writableLength < maxWaitingBytes;
+  }
+
+  whenWritable(callback: () => void): void {
+    if (this.#isClosed) {
+      callback();
+      return;
+    }
+    // Few responses are ever full: only those listen.
+    if (!this.#isListening) this.#response.on('drain', () => this.#release());
+    this.#isListening = true;
+    (this.#waiting ??= []).push(callback);
+  }
+
+  whenClosed(callback: () => void): void {
+    (this.#onClosed ??= []).push(callback);
+  }
+
+  hasStalled(): boolean {
+    const { writableLength } = this.#response;
+    const stalled = !this.isWritable() && writableLength >= this.#lastLength && this.#lastLength > 0;
+    this.#lastLength = writableLength;
+    return stalled;
+  }
+
+  #release(): void {
+    const released = this.#waiting;
+    this.#waiting = undefined;
+    for (const callback of released ?? []) callback();
+  }
 }

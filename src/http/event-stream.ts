@@ -81,7 +81,7 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
       return isWritable();
     },
     isWritable,
-    whenWritable: backPressure.whenWritable,
+    whenWritable: (callback) => backPressure.whenWritable(callback),
     whenClosed: (callback) => void response.once('close', callback),
     end(last) {
       if (!open) return;

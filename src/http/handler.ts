@@ -110,14 +110,10 @@ export function createHandler({
     return undefined;
   }
 
-  const connections = createOneAtATime();
+  const serveInTurn = createOneAtATime(serve);
   return (request, response) => {
-    if (request.httpVersionMajor > 1) {
-      serve(request, response);
-    } else {
-      const whenAnswered = (callback: () => void): unknown => response.on('close', callback);
-      connections.run(request.socket, whenAnswered, () => serve(request, response));
-    }
+    if (request.httpVersionMajor > 1) serve(request, response);
+    else serveInTurn(request, response);
   };
 }
 

@@ -27,6 +27,9 @@ const defaultRetryMs = 1000;
 /** How long they are expected to come back, in milliseconds: a few of their tries. */
 const defaultGraceMs = 5000;
 
+/** What a request may be answered with. */
+const answerTypes = ['application/json', eventStreamType];
+
 /** A request that is over, for whoever wants to watch. */
 export interface RequestReport {
   readonly method: string;
@@ -77,7 +80,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   const isDraining = (): boolean => draining;
 
   function post(request: HttpRequest, response: HttpResponse, caller: Caller): void {
-    if (!accepts(request.headers.accept, ['application/json', eventStreamType])) {
+    if (!accepts(request.headers.accept, answerTypes)) {
       const message = `the Accept header must admit both application/json and ${eventStreamType}`;
       refuse(request, response, { status: 406, message });
       return;
@@ -183,18 +186,19 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     { address }: Caller,
     more: Pick<ReplyOptions, 'headersAt' | 'openStream'>,
   ): Reply {
-    const startedAt = onRequest === undefined ? 0 : performance.now();
-    const reply = createReply({
-      response,
-      id,
-      ...more,
-      onDone() {
-        onRequest?.({ method, durationMs: performance.now() - startedAt, client: address });
-        over(reply);
-      },
-    });
+    const reply = createReply({ response, id, ...more, onDone: reporting(method, address) });
     replies.add(reply);
     return reply;
+  }
+
+  /** What is done when a request is over; the same for all where nobody watches. */
+  function reporting(method: string, client: string | undefined): typeof over {
+    if (onRequest === undefined) return over;
+    const startedAt = performance.now();
+    return (reply) => {
+      onRequest({ method, durationMs: performance.now() - startedAt, client });
+      over(reply);
+    };
   }
 
   /** The session that the request names, or undefined when the request has been refused. */

@@ -1,52 +1,51 @@
 import type { Socket } from 'node:net';
 
+import type { HttpRequest, HttpResponse } from './message.ts';
+
 /** Requests that may wait on one connection, beside the one that is being answered. */
 const maxWaiting = 16;
 
 /** The requests of one connection. */
-interface Line {
+interface Line<Request, Response> {
   isBusy: boolean;
   /** Those behind the one that is being answered, in order. */
-  readonly waiting: (() => void)[];
-}
-
-export interface OneAtATime {
-  /** Calls `handle` when every earlier request of the connection has been answered; never, when the connection ends. */
-  run(socket: Socket, whenAnswered: (callback: () => void) => unknown, handle: () => void): void;
+  readonly waiting: (readonly [Request, Response])[];
 }
 
 /**
- * Lets requests that were pipelined on one HTTP/1.1 connection (RFC 9112 §9.3.2) be handled one after the other.
+ * Lets requests that were pipelined on one HTTP/1.1 connection (RFC 9112 §9.3.2) be handled one after the other: each
+ * when every earlier one of its connection has been answered, and not at all when the connection ends before.
  * node:http hands them over all at once, and a response that waits for its turn there has no connection yet: it is told
  * neither that a client is slow nor that it has gone.
  */
-export function createOneAtATime(): OneAtATime {
-  const lines = new WeakMap<Socket, Line>();
+export function createOneAtATime<Request extends HttpRequest, Response extends HttpResponse>(
+  handle: (request: Request, response: Response) => void,
+): (request: Request, response: Response) => void {
+  const lines = new WeakMap<Socket, Line<Request, Response>>();
 
-  function next(socket: Socket, line: Line): void {
-    const handle = socket.destroyed ? undefined : line.waiting.shift();
-    if (handle === undefined) line.isBusy = false;
-    else handle();
+  function begin(line: Line<Request, Response>, request: Request, response: Response): void {
+    response.on('close', () => next(line, request.socket));
+    handle(request, response);
   }
 
-  return {
-    run(socket, whenAnswered, handle) {
-      let line = lines.get(socket);
-      // Once for each connection: to set and to delete it would cost every call.
-      if (line === undefined) lines.set(socket, (line = { isBusy: false, waiting: [] }));
-      const known = line;
-      if (!known.isBusy) {
-        known.isBusy = true;
-        whenAnswered(() => next(socket, known));
-        handle();
-      } else if (known.waiting.length < maxWaiting) {
-        known.waiting.push(() => {
-          whenAnswered(() => next(socket, known));
-          handle();
-        });
-      } else {
-        socket.destroy();
-      }
-    },
+  function next(line: Line<Request, Response>, socket: Socket): void {
+    const waiting = socket.destroyed ? undefined : line.waiting.shift();
+    if (waiting === undefined) line.isBusy = false;
+    else begin(line, ...waiting);
+  }
+
+  return (request, response) => {
+    const { socket } = request;
+    let line = lines.get(socket);
+    // Once for each connection: to set and to delete it would cost every call.
+    if (line === undefined) lines.set(socket, (line = { isBusy: false, waiting: [] }));
+    if (!line.isBusy) {
+      line.isBusy = true;
+      begin(line, request, response);
+    } else if (line.waiting.length < maxWaiting) {
+      line.waiting.push([request, response]);
+    } else {
+      socket.destroy();
+    }
   };
 }

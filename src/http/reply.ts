@@ -1,10 +1,10 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import type { Bytes } from '../bytes.ts';
-import type { Call, CallFailure } from '../bridge/call.ts';
-import { errorResponse, type RequestId } from '../mcp/json-rpc.ts';
+import type { Call, CallFailure, UpstreamMessage } from '../bridge/call.ts';
+import { errorResponse, type RequestId, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
 import { encodeComment } from '../mcp/sse.ts';
-import { watchBackPressure } from './back-pressure.ts';
+import { watchBackPressure, type BackPressure } from './back-pressure.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { answerJson } from './json-answer.ts';
 import type { Live } from './live-list.ts';
@@ -29,7 +29,7 @@ export interface ReplyOptions {
   /** Gives the stream when there is to be one. Default: one that ends with its connection. */
   readonly openStream?: () => MessageStream;
   /** The response is done with: it is complete, or its client has gone. */
-  readonly onDone: () => void;
+  readonly onDone: (reply: Live) => void;
 }
 
 /**
@@ -37,95 +37,128 @@ export interface ReplyOptions {
  * comes before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server").
  */
 export function createReply(options: ReplyOptions): Reply {
-  const { response, id, headersAt, openStream = createMessageStream, onDone } = options;
-  const backPressure = watchBackPressure(response);
-  let stream: MessageStream | undefined;
-  let connection: EventStream | undefined;
-  let over = false;
-  let done = false;
-  let quiet = false;
-  let onGone: (() => void)[] = [];
-  backPressure.whenClosed(() => {
-    finish();
-    if (stream === undefined) leave();
-  });
+  return new ResponseReply(options);
+}
+
+/** A class, since each call has one: as closures it would take another kilobyte. */
+class ResponseReply implements Reply {
+  place = -1;
+  readonly #options: ReplyOptions;
+  readonly #backPressure: BackPressure;
+  #stream: MessageStream | undefined;
+  #connection: EventStream | undefined;
+  #isOver = false;
+  #isDone = false;
+  #isQuiet = false;
+  #onGone: (() => void)[] | undefined;
+
+  constructor(options: ReplyOptions) {
+    this.#options = options;
+    this.#backPressure = watchBackPressure(options.response);
+    this.#backPressure.whenClosed(() => {
+      this.#finish();
+      if (this.#stream === undefined) this.#leave();
+    });
+  }
+
+  isOpen(): boolean {
+    return !this.#isOver && (this.#stream === undefined || this.#stream.isConnected());
+  }
+
+  absence(): 'short' | 'long' | undefined {
+    return this.#isOver ? undefined : this.#stream?.absence();
+  }
+
+  send(message: UpstreamMessage): boolean {
+    return this.#isOver || (this.#stream ?? this.#beginStream()).send(message);
+  }
+
+  finish({ bytes }: RpcResponse): boolean {
+    return this.#conclude(bytes);
+  }
+
+  fail(failure: CallFailure): void {
+    this.#conclude(errorResponse({ id: this.#options.id, ...failure }));
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Without an event, so that no client comes back for more.
+    if (this.#stream === undefined) this.#begin().end();
+    else this.#stream.abandon();
+    this.#finish();
+  }
+
+  whenWritable(callback: () => void): void {
+    (this.#stream ?? this.#backPressure).whenWritable(callback);
+  }
+
+  whenGone(callback: () => void): void {
+    (this.#onGone ??= []).push(callback);
+  }
+
+  recall(message: RpcRequest): boolean {
+    return this.#stream?.recall(message) ?? true;
+  }
+
+  discard(): void {
+    this.#isOver = true;
+    this.#onGone = undefined;
+    this.#finish();
+  }
+
+  keepAlive(isLook?: boolean): void {
+    if (this.#isOver) return;
+    if (this.#connection !== undefined) {
+      this.#connection.keepAlive(isLook);
+    } else if (this.#isQuiet) {
+      this.#beginStream();
+      this.#options.response.write(encodeComment('keep-alive'));
+    }
+    this.#isQuiet = true;
+  }
 
   /** Of the response: the call itself goes on where its client can come back for the rest. */
-  function finish(): void {
-    if (done) return;
-    done = true;
-    onDone();
+  #finish(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#options.onDone(this);
   }
 
-  function leave(): void {
-    if (over) return;
-    over = stream?.canReturn() !== true;
-    for (const callback of onGone) callback();
+  #leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = this.#stream?.canReturn() !== true;
+    for (const callback of this.#onGone ?? []) callback();
   }
 
-  function begin(): EventStream {
-    return createEventStream(response, { headers: headersAt?.('early'), backPressure });
+  #begin(): EventStream {
+    const { response, headersAt } = this.#options;
+    return createEventStream(response, { headers: headersAt?.('early'), backPressure: this.#backPressure });
   }
 
-  function beginStream(): MessageStream {
-    connection = begin();
-    stream = openStream();
-    stream.whenGone(leave);
-    stream.connect(connection);
+  #beginStream(): MessageStream {
+    const { openStream = createMessageStream } = this.#options;
+    this.#connection = this.#begin();
+    const stream = openStream();
+    this.#stream = stream;
+    stream.whenGone(() => this.#leave());
+    stream.connect(this.#connection);
     return stream;
   }
 
-  function conclude(bytes: Bytes): boolean {
-    if (over) return true;
-    over = true;
-    let writable: boolean;
-    if (stream === undefined) {
+  #conclude(bytes: Bytes): boolean {
+    if (this.#isOver) return true;
+    this.#isOver = true;
+    const { response, id, headersAt } = this.#options;
+    let isWritable: boolean;
+    if (this.#stream === undefined) {
       answerJson(response, 200, bytes, headersAt?.('final'));
-      writable = backPressure.isWritable();
+      isWritable = this.#backPressure.isWritable();
     } else {
-      writable = stream.finish(bytes, id);
+      isWritable = this.#stream.finish(bytes, id);
     }
-    finish();
-    return writable;
+    this.#finish();
+    return isWritable;
   }
-
-  return {
-    place: -1,
-    isOpen: () => !over && (stream === undefined || stream.isConnected()),
-    absence: () => (over ? undefined : stream?.absence()),
-    send(message) {
-      return over || (stream ?? beginStream()).send(message);
-    },
-    finish: (message) => conclude(message.bytes),
-    fail: (failure: CallFailure) => void conclude(errorResponse({ id, ...failure })),
-    end() {
-      if (over) return;
-      over = true;
-      // Without an event, so that no client comes back for more.
-      if (stream === undefined) begin().end();
-      else stream.abandon();
-      finish();
-    },
-    whenWritable(callback) {
-      if (stream === undefined) backPressure.whenWritable(callback);
-      else stream.whenWritable(callback);
-    },
-    whenGone: (callback) => void onGone.push(callback),
-    recall: (message) => stream?.recall(message) ?? true,
-    discard() {
-      over = true;
-      onGone = [];
-      finish();
-    },
-    keepAlive(isLook) {
-      if (over) return;
-      if (connection !== undefined) {
-        connection.keepAlive(isLook);
-      } else if (quiet) {
-        beginStream();
-        response.write(encodeComment('keep-alive'));
-      }
-      quiet = true;
-    },
-  };
 }

@@ -21,20 +21,20 @@ const limit = 64 * 1024;
 
 test('up to 64 KiB may wait for a client', () => {
   const response = new FakeResponse();
-  const { isWritable } = watchBackPressure(response);
-  expect(isWritable()).toBe(true);
+  const watched = watchBackPressure(response);
+  expect(watched.isWritable()).toBe(true);
   response.writableLength = limit - 1;
-  expect(isWritable()).toBe(true);
+  expect(watched.isWritable()).toBe(true);
   response.writableLength = limit;
-  expect(isWritable()).toBe(false);
+  expect(watched.isWritable()).toBe(false);
 });
 
 test('everybody who waits is called once when it has drained', () => {
   const response = new FakeResponse();
-  const { whenWritable } = watchBackPressure(response);
+  const watched = watchBackPressure(response);
   const called: string[] = [];
-  whenWritable(() => called.push('first'));
-  whenWritable(() => called.push('second'));
+  watched.whenWritable(() => called.push('first'));
+  watched.whenWritable(() => called.push('second'));
   expect(called).toEqual([]);
   response.emit('drain');
   response.emit('drain');
@@ -44,9 +44,9 @@ test('everybody who waits is called once when it has drained', () => {
 
 test('who waits for a client that goes is called once', () => {
   const response = new FakeResponse();
-  const { whenWritable } = watchBackPressure(response);
+  const watched = watchBackPressure(response);
   let called = 0;
-  whenWritable(() => called++);
+  watched.whenWritable(() => called++);
   response.emit('close');
   response.emit('drain');
   expect(called).toBe(1);
@@ -54,21 +54,21 @@ test('who waits for a client that goes is called once', () => {
 
 test('nobody waits for a client that has gone, however much was left unread', () => {
   const response = new FakeResponse();
-  const { isWritable, whenWritable } = watchBackPressure(response);
+  const watched = watchBackPressure(response);
   response.writableLength = 10 * limit;
   response.emit('close');
   let called = 0;
-  whenWritable(() => called++);
-  expect([isWritable(), called]).toEqual([true, 1]);
+  watched.whenWritable(() => called++);
+  expect([watched.isWritable(), called]).toEqual([true, 1]);
 });
 
 test('who waits again while being called is called the next time', () => {
   const response = new FakeResponse();
-  const { whenWritable } = watchBackPressure(response);
+  const watched = watchBackPressure(response);
   let called = 0;
-  whenWritable(() => {
+  watched.whenWritable(() => {
     called++;
-    whenWritable(() => called++);
+    watched.whenWritable(() => called++);
   });
   response.emit('drain');
   expect(called).toBe(1);
@@ -78,7 +78,7 @@ test('who waits again while being called is called the next time', () => {
 
 test('many who wait leave no listeners behind', () => {
   const response = new FakeResponse();
-  const { whenWritable } = watchBackPressure(response);
-  for (let count = 0; count < 100; count++) whenWritable(() => {});
+  const watched = watchBackPressure(response);
+  for (let count = 0; count < 100; count++) watched.whenWritable(() => {});
   expect(response.listenerCount('drain') + response.listenerCount('close')).toBeLessThan(5);
 });

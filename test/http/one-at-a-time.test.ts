@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { createOneAtATime } from '../../src/http/one-at-a-time.ts';
@@ -14,22 +14,17 @@ interface Served {
 
 /** A server whose requests wait here to be answered, and one connection to it. */
 async function world(): Promise<{ socket: Socket; next: () => Promise<Served>; served: string[] }> {
-  const connections = createOneAtATime();
   const served: string[] = [];
   const arrived: Served[] = [];
   let onArrival: (() => void) | undefined;
-  const server = createServer((request, response) => {
-    const path = request.url ?? '';
-    connections.run(
-      request.socket,
-      (callback) => response.once('close', callback),
-      () => {
-        served.push(path);
-        arrived.push({ path, response });
-        onArrival?.();
-      },
-    );
-  });
+  const server = createServer(
+    createOneAtATime((request: IncomingMessage, response: ServerResponse) => {
+      const path = request.url ?? '';
+      served.push(path);
+      arrived.push({ path, response });
+      onArrival?.();
+    }),
+  );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
