@@ -17,7 +17,7 @@ export interface RequestHead {
   /** Every Authorization header, in order. */
   readonly authorization: readonly string[];
   /** Where it comes from; left out where nobody wants to know. */
-  readonly source?: Source;
+  readonly source?: Source | undefined;
 }
 
 export interface Denial {
@@ -55,14 +55,17 @@ export interface GuardOptions {
   readonly hopHeader?: string | null | undefined;
 }
 
+const anonymous: Caller = { id: 'anonymous' };
+const bearerOfToken: Caller = { id: 'bearer' };
+
 /**
  * Decides whether a request may come in: first whether it was meant for this server (Host and Origin), then whether it
  * brings the credential. Challenges follow RFC 6750 §3: no `error` where no credential came.
  */
 export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
   const bearer = token === undefined ? undefined : createBearerCheck(token);
-  const callerFrom = (id: string, source: Source | undefined): Caller =>
-    source === undefined ? { id } : { id, address: clientAddress(source, hopHeader) };
+  const callerFrom = (caller: Caller, source: Source | undefined): Caller =>
+    source === undefined ? caller : { ...caller, address: clientAddress(source, hopHeader) };
   return {
     admit({ host, origin, authorization, source }) {
       const match = hosts.matchHost(host);
@@ -70,11 +73,11 @@ export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
       if (!hosts.admitsOrigin(origin)) {
         return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
       }
-      if (bearer === undefined) return { caller: callerFrom('anonymous', source), host: match };
+      if (bearer === undefined) return { caller: callerFrom(anonymous, source), host: match };
       const verdict = bearer.check(authorization);
       switch (verdict) {
         case 'accepted':
-          return { caller: callerFrom('bearer', source), host: match };
+          return { caller: callerFrom(bearerOfToken, source), host: match };
         case 'absent':
           return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
             challenge: 'Bearer',

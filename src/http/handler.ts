@@ -61,7 +61,7 @@ export function createHandler({
       host: hosts[0],
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
-      ...(reportsClients ? { source: sourceOf(request) } : {}),
+      source: reportsClients ? sourceOf(request) : undefined,
     });
     const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {

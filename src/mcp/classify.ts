@@ -16,6 +16,9 @@ export type Classification =
       readonly data?: Readonly<Record<string, unknown>>;
     };
 
+const opening: Classification = { kind: 'opening' };
+const session: Classification = { kind: 'session' };
+
 /**
  * Classifies one message by its body first and by its `MCP-Protocol-Version` header second, since clients of the modern
  * era state the revision in both and legacy ones at most in the header.
@@ -28,7 +31,7 @@ export function classify(message: RpcMessage, revisionHeader: string | undefined
   }
   if (revisionHeader !== undefined && isDate(revisionHeader) && eraOf(revisionHeader) === 'modern')
     return unsupported(revisionHeader);
-  return message.kind === 'request' && message.method === 'initialize' ? { kind: 'opening' } : { kind: 'session' };
+  return message.kind === 'request' && message.method === 'initialize' ? opening : session;
 }
 
 /** A legacy request may carry any member in its `_meta`, this one too. */
