@@ -1,6 +1,8 @@
 import {
   isRequestId,
   memberOf,
+  metaOf,
+  progressTokenOf,
   rpcCode,
   type RequestId,
   type RpcMessage,
@@ -156,12 +158,11 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   }
 
   function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
-    const { params } = message.json;
     if (message.method === 'notifications/progress') {
-      const call = progressTokens.get(memberOf(params, 'progressToken'))?.call;
+      const call = progressTokens.get(progressTokenOf(message))?.call;
       if (call !== undefined && (isOpen(call) || isAway(call))) deliver(call, message);
     } else if (message.method === 'notifications/cancelled') {
-      const id = memberOf(params, 'requestId');
+      const id = memberOf(message.json['params'], 'requestId');
       const { outlet = general, call } = (isRequestId(id) ? asks.get(id) : undefined) ?? {};
       if (isRequestId(id)) asks.delete(id);
       deliver(outlet.isOpen() || (call !== undefined && isAway(call)) ? outlet : general, message);
@@ -267,7 +268,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       if (cancelled.has(id)) {
         return invalid(`the id ${JSON.stringify(id)} is that of a cancelled request whose answer may still come`);
       }
-      const token = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
+      const token = memberOf(metaOf(request), 'progressToken');
       const progressToken = isRequestId(token) ? token : undefined;
       if (progressToken !== undefined && progressTokens.has(progressToken)) {
         return invalid('the progress token is in use by a request that is still in flight');

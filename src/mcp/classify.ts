@@ -1,4 +1,4 @@
-import { memberOf, rpcCode, type RpcMessage } from './json-rpc.ts';
+import { memberOf, metaOf, rpcCode, type RpcMessage } from './json-rpc.ts';
 import { eraOf, legacyRevisions } from './revisions.ts';
 
 /** Member of `params._meta` that carries the revision of a modern request (MCP 2026-07-28, request envelope). */
@@ -25,7 +25,7 @@ const session: Classification = { kind: 'session' };
  */
 export function classify(message: RpcMessage, revisionHeader: string | undefined): Classification {
   if (message.kind !== 'response') {
-    const claimed = memberOf(memberOf(message.json['params'], '_meta'), revisionKey);
+    const claimed = memberOf(metaOf(message), revisionKey);
     if (claimed !== undefined && !isLegacy(claimed))
       return unsupported(typeof claimed === 'string' ? claimed : 'malformed');
   }

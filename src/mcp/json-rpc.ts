@@ -1,5 +1,7 @@
 import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
 import { exceedsDepth } from './json-depth.ts';
+import { outlineOf, type Outline } from './outline.ts';
+import { outlinedMessage } from './outlined-message.ts';
 import { readText, type TextFindings } from './text-reader.ts';
 
 /** A JSON-RPC 2.0 id as MCP narrows it: never null. */
@@ -34,6 +36,8 @@ interface ParsedMessage {
    * are null here.
    */
   readonly json: Readonly<Record<string, unknown>>;
+  /** What is known without `json`, which is parsed only when it is read where there is one of these. */
+  readonly outline?: Outline;
 }
 
 export interface RpcRequest extends ParsedMessage {
@@ -71,6 +75,9 @@ export interface RpcBatch {
   readonly messages: readonly RpcMessage[];
 }
 
+/** Up to here it costs less to read a message for its outline than to parse it, in bytes. */
+const maxOutlinedBytes = 16 * 1024;
+
 /** Most messages in a batch of a client: each may be a call of its own. */
 const maxBatchSize = 100;
 
@@ -106,6 +113,10 @@ interface JsonArray {
 function parse(raw: Bytes, findings = readText(raw)): RpcMessage | JsonArray | RpcFault {
   const { isUtf8, abridged } = findings;
   if (!isUtf8) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
+  if (Buffer.isBuffer(raw) && raw.length <= maxOutlinedBytes) {
+    const outline = outlineOf(raw);
+    if (outline !== undefined) return outlinedMessage(raw, outline);
+  }
   const message = abridged === undefined ? undefined : parseText(raw, abridged);
   // A batch is written anew from what was parsed; and a fault may be that of the cut.
   if (message !== undefined && message.kind !== 'array' && message.kind !== 'fault') return message;
@@ -210,6 +221,17 @@ export interface RpcErrorOptions {
 export function errorResponse({ id, code, message, data }: RpcErrorOptions): Buffer {
   const error = data === undefined ? { code, message } : { code, message, data };
   return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
+}
+
+/** `params._meta` of a message. */
+export function metaOf(message: RpcRequest | RpcNotification): unknown {
+  return message.outline?.mayHaveMeta === false ? undefined : memberOf(message.json['params'], '_meta');
+}
+
+/** `params.progressToken` of a notification. */
+export function progressTokenOf(message: RpcNotification): unknown {
+  const { outline } = message;
+  return outline === undefined ? memberOf(message.json['params'], 'progressToken') : outline.progressToken;
 }
 
 /** A member of an object, or undefined where the value is no object or has no such member of its own. */

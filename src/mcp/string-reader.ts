@@ -1,20 +1,14 @@
+import { escapable, hexDigits, marks } from './string-bytes.ts';
 import { createStringScan, maxScannedBytes, type StringScan } from './string-scan.ts';
 
 const quote = 0x22;
 const backslash = 0x5c;
 const letterU = 0x75;
 
-/** The bytes below this are control characters, which a JSON string may not hold (RFC 8259 §7). */
-const firstCharacter = 0x20;
-
 /** What must come next within a string: anything, the character behind a backslash, or so many digits of `\u0000`. */
 const anything = 0;
 const digits = 4;
 const escaped = 5;
-
-const escapable = tableOf('"\\/bfnrt');
-const marks = tableOf(`"\\${String.fromCharCode(...Array(firstCharacter).keys())}`);
-const hexDigits = tableOf('0123456789abcdefABCDEF');
 
 /** A piece that is shorter is read as quickly byte by byte, in bytes. */
 const minScannedBytes = 256;
@@ -104,11 +98,4 @@ function dueBehind(byte: number, due: number): number {
   if (due !== escaped) return hexDigits[byte] === 1 ? due - 1 : -1;
   if (byte === letterU) return digits;
   return escapable[byte] === 1 ? anything : -1;
-}
-
-/** A table that has 1 in the places of these characters. */
-function tableOf(characters: string): Uint8Array {
-  const table = new Uint8Array(256);
-  for (const byte of Buffer.from(characters)) table[byte] = 1;
-  return table;
 }

@@ -14,6 +14,11 @@ export function message(members: object): RpcMessage {
   return parsed;
 }
 
+/** All that can be known of a message, to be compared: whether it has been parsed yet makes no difference. */
+export function whole<Message extends RpcMessage>(of: Message): Message {
+  return { ...of, json: of.json };
+}
+
 export function request(id: RequestId, method = 'tools/call', params: object = {}): RpcRequest {
   const parsed = message({ id, method, params });
   if (parsed.kind !== 'request') throw new Error('the test wrote no request');

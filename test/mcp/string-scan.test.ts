@@ -127,7 +127,7 @@ describe('there is none', () => {
 
   test('without room for its memory', () => {
     const message = 'WebAssembly.Instance(): Out of memory: Cannot allocate Wasm memory for new instance';
-    const refuse = vi.fn<() => never>(() => {
+    const refuse = vi.fn<() => never>(function refuseMemory() {
       throw new RangeError(message);
     });
     vi.stubGlobal('WebAssembly', { Module: vi.fn<() => void>(), Instance: refuse });

@@ -1,4 +1,11 @@
-import { isRequestId, memberOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import {
+  isRequestId,
+  memberOf,
+  metaOf,
+  type RequestId,
+  type RpcRequest,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
 import { spanOf } from '../../mcp/splice.ts';
 import { maxOpenAsks } from '../bounds.ts';
 import { rewriteResponse, writtenAt } from './messages.ts';
@@ -74,7 +81,7 @@ export function createSharedAsks<Owner>(): SharedAsks<Owner> {
       const givesWay = asks.size < maxOpenAsks ? undefined : firstOf(asks);
       close(givesWay);
       const place = spanOf(ask.bytes, ['id']);
-      const token = memberOf(memberOf(ask.json['params'], '_meta'), 'progressToken');
+      const token = memberOf(metaOf(ask), 'progressToken');
       const written = place === undefined ? JSON.stringify(id) : writtenAt(ask, place);
       const opened = { owner, written, token: isRequestId(token) ? token : undefined, isTask: false };
       asks.set(id, opened);

@@ -1,5 +1,6 @@
 import {
   memberOf,
+  progressTokenOf,
   rpcCode,
   type RequestId,
   type RpcMessage,
@@ -76,16 +77,15 @@ export function createSharedInbound(
   }
 
   function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
-    const { method, json } = message;
-    const { params } = json;
+    const { method } = message;
     if (method === 'notifications/progress') {
-      const call = ids.find(memberOf(params, 'progressToken'));
+      const call = ids.find(progressTokenOf(message));
       if (call?.owner === undefined || call.token === undefined) return;
       call.owner.deliver(rewriteProgress(message, call.token.value, call.token.written), call.clientId);
     } else if (method === 'notifications/cancelled') {
-      asks.close(memberOf(params, 'requestId'))?.deliver(message);
+      asks.close(memberOf(message.json['params'], 'requestId'))?.deliver(message);
     } else if (method === 'notifications/resources/updated') {
-      const uri = memberOf(params, 'uri');
+      const uri = memberOf(message.json['params'], 'uri');
       for (const member of typeof uri === 'string' ? subscriptions.concerned(uri) : []) member.deliver(message);
     } else {
       const addressee = forEverybody.test(method) ? undefined : addresseeOf(message, origin);

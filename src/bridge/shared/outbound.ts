@@ -1,6 +1,8 @@
 import {
   isRequestId,
   memberOf,
+  metaOf,
+  progressTokenOf,
   rpcCode,
   type RequestId,
   type RpcMessage,
@@ -43,7 +45,7 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     const { level, onOutcome } = options;
     const id = ids.next();
     const tokenPlace = places.get('progressToken');
-    const value = memberOf(memberOf(request.json['params'], '_meta'), 'progressToken');
+    const value = memberOf(metaOf(request), 'progressToken');
     const token =
       isRequestId(value) && tokenPlace !== undefined ? { value, written: writtenAt(request, tokenPlace) } : undefined;
     ids.open({
@@ -154,8 +156,7 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     if (typeof places === 'string') return true;
     const begins = message.method === 'notifications/initialized';
     if (begins && !handshake.wantsInitialized()) return true;
-    const token = memberOf(message.json['params'], 'progressToken');
-    if (message.method === 'notifications/progress' && !asks.isWatched(token, member)) return true;
+    if (message.method === 'notifications/progress' && !asks.isWatched(progressTokenOf(message), member)) return true;
     if (message.method !== 'notifications/cancelled') {
       ids.touch(member);
       const taken = send(message);
