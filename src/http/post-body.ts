@@ -2,7 +2,7 @@ import type { Refusal } from '../bridge/channel.ts';
 import type { Session } from '../bridge/session.ts';
 import { isJson } from '../mcp/headers.ts';
 import { parseMessages, type RequestId, type RpcBatch, type RpcMessage } from '../mcp/json-rpc.ts';
-import { createTextReader, type TextReader } from '../mcp/text-reader.ts';
+import { createTextReader, type TextReader } from '../mcp/json/text-reader.ts';
 import type { BodyReader } from './body.ts';
 import { refuse } from './json-answer.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';

@@ -1,8 +1,8 @@
 import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
-import { exceedsDepth } from './json-depth.ts';
+import { exceedsDepth } from './json/depth.ts';
 import { outlineOf, type Outline } from './outline.ts';
 import { outlinedMessage } from './outlined-message.ts';
-import { readText, type TextFindings } from './text-reader.ts';
+import { readText, type TextFindings } from './json/text-reader.ts';
 
 /** A JSON-RPC 2.0 id as MCP narrows it: never null. */
 export type RequestId = string | number;

@@ -1,4 +1,4 @@
-import { enterObject, isInObject, nextName, skipBlanks, skipColon, skipString, skipValue } from './json-line.ts';
+import { enterObject, isInObject, nextName, skipBlanks, skipColon, skipString, skipValue } from './json/line.ts';
 
 const quote = 0x22;
 const zero = 0x30;

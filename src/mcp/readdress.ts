@@ -1,6 +1,6 @@
 import { inOnePiece } from '../bytes.ts';
 import { memberOf, type RequestId, type RpcNotification, type RpcRequest, type RpcResponse } from './json-rpc.ts';
-import { replaceSpans, spanOf } from './splice.ts';
+import { replaceSpans, spanOf } from './json/splice.ts';
 
 /**
  * The same request or response under another id; all other bytes stay as they were written.

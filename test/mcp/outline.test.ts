@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { outlineOf } from '../../src/mcp/outline.ts';
 import { createRandom, type Random } from '../harness/random.ts';
-import { randomValue, spoiled, written } from './json-texts.ts';
+import { randomValue, spoiled, written } from './json/texts.ts';
 
 /** What the outline has to say of a text, by the parser; undefined where that is no message. */
 function expectedOf(text: string): object | undefined {

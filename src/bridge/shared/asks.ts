@@ -6,7 +6,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
-import { spanOf } from '../../mcp/splice.ts';
+import { spanOf } from '../../mcp/json/splice.ts';
 import { maxOpenAsks } from '../bounds.ts';
 import { rewriteResponse, writtenAt } from './messages.ts';
 

@@ -6,7 +6,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
-import { pathTree, replaceSpans, survey, type PathTree, type Span } from '../../mcp/splice.ts';
+import { pathTree, replaceSpans, survey, type PathTree, type Span } from '../../mcp/json/splice.ts';
 
 /** The members by which a message is told apart; each kind of message is searched for all of them. */
 const framing = {

@@ -1,7 +1,7 @@
 import { inOnePiece, type Bytes } from '../../bytes.ts';
 import { parseEach, rpcCode, type RequestId, type RpcFault, type RpcMessage } from '../../mcp/json-rpc.ts';
 import { newError } from '../../mcp/new-message.ts';
-import type { TextFindings } from '../../mcp/text-reader.ts';
+import type { TextFindings } from '../../mcp/json/text-reader.ts';
 import { idOfUnreadableResponse } from '../../mcp/unreadable.ts';
 import { excerpt } from '../../sanitize.ts';
 import { edgeBytes, type OverlongLine } from '../../process/line-splitter.ts';

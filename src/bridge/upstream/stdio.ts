@@ -6,7 +6,7 @@ import { piecesOf, type Bytes } from '../../bytes.ts';
 import { createDeferred, settledWithin } from '../../deferred.ts';
 import { messageOf } from '../../errors.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
-import { createTextReader, type TextReader } from '../../mcp/text-reader.ts';
+import { createTextReader, type TextReader } from '../../mcp/json/text-reader.ts';
 import { describeCommand, type ServerCommand } from './command-line.ts';
 import { createLineSplitter } from '../../process/line-splitter.ts';
 import { createMessageIntake } from './message-intake.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import { exceedsDepth } from '../../../mcp/json-depth.ts';
+import { exceedsDepth } from '../../../mcp/json/depth.ts';
 import {
   maxJsonDepth,
   memberOf,
@@ -9,7 +9,7 @@ import {
   type RequestId,
   type RpcResponse,
 } from '../../../mcp/json-rpc.ts';
-import { spanOf } from '../../../mcp/splice.ts';
+import { spanOf } from '../../../mcp/json/splice.ts';
 
 /** JSON-RPC code of an unknown method, which some servers answer with HTTP 404. */
 const methodNotFound = rpcCode.methodNotFound;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createStringScan, maxScannedBytes, type StringScan } from '../../src/mcp/string-scan.ts';
+import { createStringScan, maxScannedBytes, type StringScan } from '../../../src/mcp/json/string-scan.ts';
 
 function created(): StringScan {
   const scan = createStringScan();

@@ -1,4 +1,4 @@
-import type * as StringReading from '../../src/mcp/string-reader.ts';
+import type * as StringReading from '../../../src/mcp/json/string-reader.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 let reading: typeof StringReading;
@@ -53,7 +53,7 @@ describe.each(['with WebAssembly', 'without'])('the content of a string, %s', (h
   beforeEach(async () => {
     vi.resetModules();
     if (how === 'without') vi.stubGlobal('WebAssembly', undefined);
-    reading = await import('../../src/mcp/string-reader.ts');
+    reading = await import('../../../src/mcp/json/string-reader.ts');
   });
 
   afterEach(() => {

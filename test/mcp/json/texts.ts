@@ -1,5 +1,5 @@
 // JSON texts of all sorts, and such as are nearly JSON.
-import type { Random } from '../harness/random.ts';
+import type { Random } from '../../harness/random.ts';
 
 const strings = [
   '',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { skipBlanks, skipValue } from '../../src/mcp/json-line.ts';
-import { createRandom } from '../harness/random.ts';
-import { randomValue, spoiled, written } from './json-texts.ts';
+import { skipBlanks, skipValue } from '../../../src/mcp/json/line.ts';
+import { createRandom } from '../../harness/random.ts';
+import { randomValue, spoiled, written } from './texts.ts';
 
 /** Whether the text is one value, with blanks around it at most. */
 function isValue(text: string, maxDepth = 10): boolean {

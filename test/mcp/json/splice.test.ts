@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { pathTree, replaceSpans, spanOf, survey } from '../../src/mcp/splice.ts';
-import { createRandom, type Random } from '../harness/random.ts';
+import { pathTree, replaceSpans, spanOf, survey } from '../../../src/mcp/json/splice.ts';
+import { createRandom, type Random } from '../../harness/random.ts';
 
 function textAt(text: string, path: readonly string[]): string | undefined {
   const bytes = Buffer.from(text);

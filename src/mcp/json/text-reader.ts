@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-import { piecesOf, type Bytes } from '../bytes.ts';
+import { piecesOf, type Bytes } from '../../bytes.ts';
 import { createAbridger, type Abridger } from './abridge.ts';
 import { createUtf8Check } from './utf8.ts';
 

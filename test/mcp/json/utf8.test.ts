@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
-import { createUtf8Check } from '../../src/mcp/utf8.ts';
+import { createUtf8Check } from '../../../src/mcp/json/utf8.ts';
 
 function areUtf8(pieces: readonly Buffer[]): boolean {
   const check = createUtf8Check();

@@ -1,4 +1,4 @@
-import { inOnePiece, type Bytes } from '../bytes.ts';
+import { inOnePiece, type Bytes } from '../../bytes.ts';
 
 /** Where a value stands in the bytes of a JSON text: from the first byte of it to the one behind its last. */
 export interface Span {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { gather } from '../../src/bytes.ts';
-import { parseMessage, parseMessages } from '../../src/mcp/json-rpc.ts';
-import { readText } from '../../src/mcp/text-reader.ts';
+import { gather } from '../../../src/bytes.ts';
+import { parseMessage, parseMessages } from '../../../src/mcp/json-rpc.ts';
+import { readText } from '../../../src/mcp/json/text-reader.ts';
 
 const long = 'x'.repeat(20_000);
 

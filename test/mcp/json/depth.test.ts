@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { exceedsDepth } from '../../src/mcp/json-depth.ts';
+import { exceedsDepth } from '../../../src/mcp/json/depth.ts';
 
 function exceeds(text: string, maxDepth: number): boolean {
   return exceedsDepth(Buffer.from(text), maxDepth);

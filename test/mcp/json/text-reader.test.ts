@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
-import { gather } from '../../src/bytes.ts';
-import { parseEach, parseMessages } from '../../src/mcp/json-rpc.ts';
-import { createTextReader, readText } from '../../src/mcp/text-reader.ts';
-import { createRandom } from '../harness/random.ts';
+import { gather } from '../../../src/bytes.ts';
+import { parseEach, parseMessages } from '../../../src/mcp/json-rpc.ts';
+import { createTextReader, readText } from '../../../src/mcp/json/text-reader.ts';
+import { createRandom } from '../../harness/random.ts';
 
 const long = 'é'.repeat(20_000);
 const call = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { arguments: { text: long } } });

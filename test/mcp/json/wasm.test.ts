@@ -13,7 +13,7 @@ import {
   unreachable,
   v128,
   type Code,
-} from '../../src/mcp/wasm.ts';
+} from '../../../src/mcp/json/wasm.ts';
 
 const argument = local(0).get;
 

@@ -1,4 +1,5 @@
 import {
+  assemble,
   branch,
   giveBack,
   i32,
@@ -6,13 +7,13 @@ import {
   ifThen,
   local,
   loop,
-  assemble,
   typeI32,
   typeV128,
   unreachable,
   v128,
+  type Code,
+  type FunctionSource,
 } from './wasm.ts';
-import type { Code, FunctionSource } from './wasm.ts';
 
 const blockBytes = 16;
 const blockBits = 0xffff;
