@@ -24,6 +24,9 @@ const lastOutputMs = 50;
 /** Up to this size, copying messages together costs less than handing them to the system one by one, in bytes. */
 const maxJoinedBytes = 64 * 1024;
 
+/** After so many turns with one message alone, the next is not expected to have company either. */
+const minTurnsOfOne = 4;
+
 const newline = 0x0a;
 const lineBreak: Buffer = Buffer.from([newline]);
 
@@ -78,6 +81,9 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   let begun = false;
   let ended = false;
   let input: Input[] = [];
+  /** How many messages were sent in this turn of the event loop, and in how many turns before there was one alone. */
+  let sentInTurn = 0;
+  let turnsOfOne = minTurnsOfOne;
   const outputRead = createDeferred<void>();
 
   function start(events: UpstreamEvents): void {
@@ -162,6 +168,12 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     return closing;
   }
 
+  function endTurn(): void {
+    turnsOfOne = sentInTurn === 1 ? turnsOfOne + 1 : 0;
+    sentInTurn = 0;
+    flush();
+  }
+
   /** Messages that came in one turn of the event loop go to the server in one system call. */
   function flush(): void {
     const stdin = child?.stdin;
@@ -216,7 +228,12 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
       if (child?.pid === undefined) return true;
       const release = child.stdin.writable ? unread.add(bytes.length + 1) : false;
       if (release === false) return false;
-      if (input.push({ bytes, release }) === 1) setImmediate(flush);
+      input.push({ bytes, release });
+      if (++sentInTurn === 1) {
+        setImmediate(endTurn);
+        // Where they come one by one, the server has it while we are still tidying up behind it.
+        if (turnsOfOne >= minTurnsOfOne) flush();
+      }
       return true;
     },
     isWritable: unread.isWritable,

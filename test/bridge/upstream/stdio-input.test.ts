@@ -1,6 +1,7 @@
 // What is sent to a server until it has read it.
+import { Socket } from 'node:net';
 import { execa } from 'execa';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createStdioUpstream } from '../../../src/bridge/upstream/stdio.ts';
 import { createWatchdog } from '../../../src/process/watchdog.ts';
 import { eventually, within } from '../../harness/eventually.ts';
@@ -10,6 +11,7 @@ import { fixtureCommand, nodeCommand, startStdio, type StdioServer, type StdioSe
 
 const kibibyte = 1024;
 const withFilling = (size: number, id = 1) => ({ id, method: 'm', params: { filling: 'x'.repeat(size) } });
+const echoCall = (id: number) => ({ id, method: 'tools/call', params: { name: 'echo', arguments: { text: 'x' } } });
 const megabyte = withFilling(1024 * kibibyte);
 
 /** Does what it is told to on SIGUSR2, and reads nothing before. */
@@ -54,6 +56,33 @@ test('messages of one turn arrive in order, be they small or more than are joine
   }
   await server.answerTo(59);
   expect(server.messages.map((message) => 'id' in message && message.id)).toEqual(ids);
+});
+
+test('a message that comes alone goes at once, those of a busy time go together', async () => {
+  const server = startStdio(fixtureCommand('echo'));
+  const written = vi.spyOn(Socket.prototype, 'write');
+  let id = 0;
+  /** How many times something was written at once, and at the end of the turn. */
+  const turn = async (messages: number): Promise<[number, number]> => {
+    written.mockClear();
+    for (let sent = 0; sent < messages; sent++) server.send(echoCall(++id));
+    const atOnce = written.mock.calls.length;
+    await new Promise(setImmediate);
+    return [atOnce, written.mock.calls.length - atOnce];
+  };
+  expect([await turn(1), await turn(1), await turn(5)]).toEqual([
+    [1, 0],
+    [1, 0],
+    [1, 1],
+  ]);
+  const afterwards = [];
+  // oxlint-disable-next-line no-await-in-loop -- one turn after the other
+  for (const messages of [1, 5, 1, 1, 1, 1, 1]) afterwards.push(await turn(messages));
+  expect(afterwards).toEqual([...Array.from({ length: 6 }, () => [0, 1]), [1, 0]]);
+  await server.answerTo(id);
+  expect(server.messages.map((message) => 'id' in message && message.id)).toEqual(
+    Array.from({ length: id }, (_, at) => at + 1),
+  );
 });
 
 describe('a server that does not read', () => {
