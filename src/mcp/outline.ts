@@ -1,4 +1,13 @@
-import { enterObject, isInObject, nextName, skipBlanks, skipColon, skipString, skipValue } from './json/line.ts';
+import {
+  enterObject,
+  isInObject,
+  nextName,
+  skipBlanks,
+  skipColon,
+  skipString,
+  skipValue,
+  type Line,
+} from './json/line.ts';
 
 const quote = 0x22;
 const zero = 0x30;
@@ -49,11 +58,12 @@ export interface Outline {
  */
 export function outlineOf(text: Buffer): Outline | undefined {
   const found = new Findings();
+  const line: Line = { text };
   let at = enterObject(text, skipBlanks(text, 0));
   while (isInObject(text, at)) {
-    const nameEnd = skipString(text, at);
+    const nameEnd = skipString(line, at);
     const start = nameEnd === -1 ? -1 : skipColon(text, nameEnd);
-    const end = start === -1 ? -1 : found.read(text, at, nameEnd, start);
+    const end = start === -1 ? -1 : found.read(line, at, nameEnd, start);
     at = end === -1 ? -1 : nextName(text, end);
   }
   return at !== -1 && skipBlanks(text, at + 1) === text.length && found.isMessage() ? found : undefined;
@@ -75,13 +85,14 @@ class Findings implements Outline {
    * @param start where its value begins.
    * @returns where that ends; -1 for what is not written in the usual way.
    */
-  read(text: Buffer, name: number, nameEnd: number, start: number): number {
+  read(line: Line, name: number, nameEnd: number, start: number): number {
+    const { text } = line;
     if (isNamed(text, name, nameEnd, paramsName)) {
       if (this.#hasParams) return -1;
       this.#hasParams = true;
-      return text[start] === openBrace ? this.#readParams(text, start) : skipValue(text, start, maxDepth);
+      return text[start] === openBrace ? this.#readParams(line, start) : skipValue(line, start, maxDepth);
     }
-    const end = skipValue(text, start, maxDepth);
+    const end = skipValue(line, start, maxDepth);
     if (end === -1) return -1;
     let isUsual = true;
     if (isNamed(text, name, nameEnd, versionName)) {
@@ -109,12 +120,13 @@ class Findings implements Outline {
     return isUsual ? end : -1;
   }
 
-  #readParams(text: Buffer, objectStart: number): number {
+  #readParams(line: Line, objectStart: number): number {
+    const { text } = line;
     let at = enterObject(text, objectStart);
     while (isInObject(text, at)) {
-      const nameEnd = skipString(text, at);
+      const nameEnd = skipString(line, at);
       const start = nameEnd === -1 ? -1 : skipColon(text, nameEnd);
-      const end = start === -1 ? -1 : skipValue(text, start, maxDepth);
+      const end = start === -1 ? -1 : skipValue(line, start, maxDepth);
       if (end === -1) return -1;
       if (isNamed(text, at, nameEnd, metaName)) {
         this.mayHaveMeta = true;

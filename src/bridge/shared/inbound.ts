@@ -99,8 +99,8 @@ export function createSharedInbound(
 
   function inform(member: Member, message: RpcNotification, callId?: RequestId): void {
     if (!member.ready) return;
-    const level = memberOf(message.json['params'], 'level');
-    if (message.method !== 'notifications/message' || levels.passes(member, level)) member.deliver(message, callId);
+    const isLog = message.method === 'notifications/message';
+    if (!isLog || levels.passes(member, memberOf(message.json['params'], 'level'))) member.deliver(message, callId);
   }
 
   /** Undefined where nothing in the message, nor the way on which it came, tells. */

@@ -38,7 +38,7 @@ const systemErrors: ReadonlyMap<unknown, string> = new Map([
   ['ENOMEM', 'too little memory'],
 ]);
 
-/** A message that goes to the server at the end of this turn of the event loop. */
+/** A message that goes to the server now, or at the end of this turn of the event loop. */
 interface Input {
   readonly bytes: Bytes;
   /** The server's pipe has taken it. */
@@ -174,7 +174,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     flush();
   }
 
-  /** Messages that came in one turn of the event loop go to the server in one system call. */
+  /** All that has not gone to the server yet goes in one system call. */
   function flush(): void {
     const stdin = child?.stdin;
     const messages = input;

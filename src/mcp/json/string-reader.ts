@@ -13,7 +13,7 @@ const escaped = 5;
 /** A piece that is shorter is read as quickly byte by byte, in bytes. */
 const minScannedBytes = 256;
 
-/** Made when the first piece comes that is long. Where there can be none (see there), reading takes five times as long. */
+/** Made when the first piece comes that is long. Where there can be none (see there), a mebibyte takes two milliseconds. */
 let scan: StringScan | undefined;
 let isScanMade = false;
 /** How many times it was given something to scan: so a reader knows whether what it gave is still there. */

@@ -6,7 +6,7 @@ import { randomValue, spoiled, written } from './texts.ts';
 /** Whether the text is one value, with blanks around it at most. */
 function isValue(text: string, maxDepth = 10): boolean {
   const bytes = Buffer.from(text);
-  const end = skipValue(bytes, skipBlanks(bytes, 0), maxDepth);
+  const end = skipValue({ text: bytes }, skipBlanks(bytes, 0), maxDepth);
   return end !== -1 && skipBlanks(bytes, end) === bytes.length;
 }
 

@@ -12,6 +12,8 @@ const strings = [
   '\u0001',
   '_meta',
   'a longer text, of which there are many',
+  'a text that is longer than what is read byte by byte: it has "quotes", \\ and é in it, and a line\nor two of them',
+  `${'x'.repeat(300)}"${'y'.repeat(100)}`,
   '\u2028',
 ];
 const numbers = [0, 1, -1, 12, 1.5, -0.25, 1e21, 5e-7, 123_456_789_012_345, 1_234_567_890_123_456];
