@@ -113,7 +113,6 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         }),
         cors,
         directory,
-        isPrivate: way === undefined && bind.isLoopback,
         hasGetStreams: way?.hasGetStreams,
         reportsClients: options.reportRequests,
       });

@@ -28,8 +28,6 @@ export interface Denial {
   readonly challenge?: string;
   /** The same for programs: why, and the value that was refused. */
   readonly data?: Readonly<Record<string, string>>;
-  /** By which of our names it came, where that was one of ours. */
-  readonly host?: HostMatch;
 }
 
 /** Who came in, and by which of our names. */
@@ -81,24 +79,21 @@ export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
         case 'absent':
           return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
             challenge: 'Bearer',
-            host: match,
           });
         case 'malformed':
           return deny(400, 'more than one Authorization header', {
             challenge: 'Bearer error="invalid_request"',
-            host: match,
           });
         default:
           return deny(401, 'the bearer token is not valid', {
             challenge: 'Bearer error="invalid_token"',
-            host: match,
           });
       }
     },
   };
 }
 
-function deny(status: Denial['status'], reason: string, more: Pick<Denial, 'challenge' | 'data' | 'host'>): Admission {
+function deny(status: Denial['status'], reason: string, more: Pick<Denial, 'challenge' | 'data'>): Admission {
   return { denial: { status, reason, ...more } };
 }
 

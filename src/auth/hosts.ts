@@ -8,8 +8,6 @@ export interface HostMatch {
   readonly label?: string;
   /** The path in front of all of ours under this host, without a trailing slash: a relay may give paths, not hosts. */
   readonly basePath: string;
-  /** By a name under which only this machine reaches itself. */
-  readonly isLoopback: boolean;
 }
 
 export interface HostList {
@@ -28,7 +26,7 @@ export interface HostListOptions {
   readonly hasLabel?: (label: string) => boolean;
 }
 
-const loopback: HostMatch = { basePath: '', isLoopback: true };
+const loopback: HostMatch = { basePath: '' };
 
 /**
  * The names by which requests may call this server. A page that re-binds its own host name to this machine's address
@@ -46,7 +44,7 @@ export function createHostList({ allowedOrigins = [], hasLabel = () => false }: 
     const label = host.slice(0, Math.max(dot, 0));
     const match = hosts.get(host.slice(dot + 1));
     // Where all of ours is behind a path, there are no hosts to give.
-    return match?.basePath === '' && hasLabel(label) ? { label, basePath: '', isLoopback: false } : undefined;
+    return match?.basePath === '' && hasLabel(label) ? { label, basePath: '' } : undefined;
   }
 
   return {
@@ -65,10 +63,7 @@ export function createHostList({ allowedOrigins = [], hasLabel = () => false }: 
       const parsed = urls.map((url) => new URL(url));
       hosts = new Map(
         parsed.flatMap((url) => {
-          const match = {
-            basePath: url.pathname.replace(/\/+$/, ''),
-            isLoopback: loopbackHost.test(url.host) && url.pathname === '/',
-          };
+          const match = { basePath: url.pathname.replace(/\/+$/, '') };
           return hostForms(url).map((form): [string, HostMatch] => [form, match]);
         }),
       );

@@ -15,11 +15,6 @@ export interface HandlerOptions {
   readonly guard: Guard;
   readonly cors: Cors;
   readonly directory: Directory;
-  /**
-   * Whether who may not use the servers may see how they do all the same, when it comes by a loopback name: where only this
-   * machine can connect.
-   */
-  readonly isPrivate: boolean;
   /** Whether a stream that answers a GET arrives as it is written. Default: it does. */
   readonly hasGetStreams?: (() => boolean) | undefined;
   /** Whether anybody wants to know where callers are. Default: nobody does, and it costs nothing. */
@@ -28,14 +23,16 @@ export interface HandlerOptions {
 
 /**
  * The one request handler of the process, for the local listener (HTTP/1.1) and for tunnels (HTTP/2): who may come in,
- * and to which endpoint. Everything but the health checks and preflights of allowed origins is behind the guard, so that a
- * stranger learns nothing of what is here.
+ * and to which endpoint. Everything is behind the guard, so that a stranger learns nothing of what is here, except for:
+ * - `/healthz`
+ * - `/readyz`, which tells who has no token whether all servers are up
+ * - well-known paths, where there is nothing: a 401 would make clients look for OAuth
+ * - preflights of allowed origins
  */
 export function createHandler({
   guard,
   cors,
   directory,
-  isPrivate,
   hasGetStreams = () => true,
   reportsClients = false,
 }: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
@@ -45,11 +42,15 @@ export function createHandler({
     request.on('error', ignore);
     const route = routeOf(request.url ?? '/');
     const isLook = request.method === 'GET' || request.method === 'HEAD';
+    if (cors.apply(request, response)) return;
     if (isLook && route.kind === 'health') {
       answerJson(response, 200, healthy);
       return;
     }
-    if (cors.apply(request, response)) return;
+    if (route.kind === 'well-known') {
+      refuse(request, response, { status: 404, message: 'not found: this server does not use OAuth' });
+      return;
+    }
     const authority = valueOf(request, ':authority');
     const hosts = authority === undefined ? valuesOf(request, 'host') : [authority];
     if (hosts.length !== 1) {
@@ -65,9 +66,10 @@ export function createHandler({
     });
     const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
-      const { status, reason, challenge, data, host } = admission.denial;
+      const { status, reason, challenge, data } = admission.denial;
+      // Of a single server, not even whether there is one of that name.
       if (isReadiness && status === 401 && route.server === undefined) {
-        void answerReadiness(response, directory.all(), isPrivate && host?.isLoopback === true);
+        void answerReadiness(response, directory.all(), false);
         return;
       }
       refuse(request, response, {

@@ -4,12 +4,12 @@ import type { HttpResponse } from './message.ts';
 
 /**
  * Answers whether servers can be used: 200 when all of them can, 503 as soon as one cannot.
- * @param withCounts whether to tell more than that: why not, and how much is going on.
+ * @param withDetails whether to tell more than `up` or `down`: which of them, why not, and how much is going on.
  */
 export async function answerReadiness(
   response: HttpResponse,
   servers: readonly ServedServer[],
-  withCounts: boolean,
+  withDetails: boolean,
 ): Promise<void> {
   const looked = await Promise.all(
     servers.map(async (server) => ({ name: server.name, readiness: await server.readiness() })),
@@ -19,13 +19,13 @@ export async function answerReadiness(
   const status =
     statuses.length === 0 ? 'starting' : (worst.find((candidate) => statuses.includes(candidate)) ?? 'ready');
   const all = looked.map(({ readiness }) => readiness);
-  const body = withCounts
+  const body = withDetails
     ? {
         status,
         ...countsOf(all),
         servers: looked.map(({ name, readiness }) => (name === undefined ? readiness : { name, ...readiness })),
       }
-    : { status };
+    : { status: status === 'ready' ? 'up' : 'down' };
   answerJson(response, status === 'ready' ? 200 : 503, Buffer.from(JSON.stringify(body)), {
     'cache-control': 'no-store',
   });

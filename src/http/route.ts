@@ -14,10 +14,15 @@ export interface EndpointRoute {
   readonly server?: string;
 }
 
-export type Route = EndpointRoute | { readonly kind: 'health' } | { readonly kind: 'nothing' };
+export type Route = EndpointRoute | { readonly kind: 'health' | 'well-known' | 'nothing' };
 
 const health: Route = { kind: 'health' };
+const wellKnown: Route = { kind: 'well-known' };
 const nothing: Route = { kind: 'nothing' };
+
+/** RFC 8615; clients also look below the path of a server, and below its MCP endpoint. */
+const wellKnownPath = /\/\.well-known(?:\/|$)/;
+
 const unnamed = new Map<string, EndpointRoute>([
   [mcpPath, { kind: 'endpoint', endpoint: 'mcp' }],
   ['/sse', { kind: 'endpoint', endpoint: 'sse' }],
@@ -34,5 +39,6 @@ export function routeOf(url: string): Route {
   if (found !== undefined) return found;
   const slash = path.indexOf('/', 1);
   const behind = slash > 1 ? unnamed.get(path.slice(slash)) : undefined;
-  return behind === undefined ? nothing : { ...behind, server: path.slice(1, slash) };
+  if (behind !== undefined) return { ...behind, server: path.slice(1, slash) };
+  return wellKnownPath.test(path) ? wellKnown : nothing;
 }

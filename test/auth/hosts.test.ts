@@ -177,11 +177,11 @@ describe('what the host says of the way in', () => {
   hosts.setUrls(['https://k3v9.relay.example', 'https://relay.example/NAME/', 'http://192.168.1.7:7801']);
 
   test.each([
-    ['localhost:7801', { basePath: '', isLoopback: true }],
-    ['k3v9.relay.example', { basePath: '', isLoopback: false }],
-    ['relay.example', { basePath: '/NAME', isLoopback: false }],
-    ['files.k3v9.relay.example', { label: 'files', basePath: '', isLoopback: false }],
-    ['FILES.K3v9.relay.example:443', { label: 'files', basePath: '', isLoopback: false }],
+    ['localhost:7801', { basePath: '' }],
+    ['k3v9.relay.example', { basePath: '' }],
+    ['relay.example', { basePath: '/NAME' }],
+    ['files.k3v9.relay.example', { label: 'files', basePath: '' }],
+    ['FILES.K3v9.relay.example:443', { label: 'files', basePath: '' }],
   ])('%s is %j', (host, match) => {
     expect(hosts.matchHost(host)).toEqual(match);
   });

@@ -22,7 +22,9 @@ import { openLegacySession } from './legacy-client.ts';
 const pidOf = async (session: RawSession, id: number): Promise<string> =>
   textOf(await session.call(id, 'tools/call', { name: 'pid', arguments: {} }));
 const readyz = (exposed: Exposed) =>
-  send<{ status: string; servers: { status: string }[] }>(new URL('/readyz', exposed.localUrl).href);
+  send<{ status: string; servers: { status: string }[] }>(new URL('/readyz', exposed.localUrl).href, {
+    headers: clientHeaders(exposed.token),
+  });
 
 test('six calls at once are one process', async () => {
   const exposed = await startExpose({ server: fixture('echo'), args: ['--tunnel', 'none', '--warm', '0'] });

@@ -98,7 +98,7 @@ describe.each(ways)('%s', (way) => {
     expect(refusal(await send(exposed.url, { method, headers: contentHeaders }))).toEqual(unauthenticated);
   });
 
-  test.each(['/', '/sse', '/admin', '/mcp/', '/mcp/../mcp', '//mcp', '/.well-known/anything', '/healthz/x'])(
+  test.each(['/', '/sse', '/admin', '/mcp/', '/mcp/../mcp', '//mcp', '/healthz/x'])(
     'path %s without a credential tells nothing: 401',
     async (suffix) => {
       const base = new URL(exposed.url).pathname.replace(/\/mcp$/, '');
@@ -114,6 +114,31 @@ describe.each(ways)('%s', (way) => {
     expect(reply.status).toBe(200);
     expect(reply.body).not.toMatch(/fixture|mcpx_|node/);
     expect(reply.body).not.toContain(process.cwd());
+  });
+
+  test('at a well-known path nothing is found, with or without a credential, so that no client looks for OAuth', async () => {
+    const { origin, pathname } = new URL(exposed.url);
+    const inserted = `${origin}/.well-known/oauth-protected-resource${pathname}`;
+    const appended = `${exposed.url}/.well-known/openid-configuration`;
+    const replies = await Promise.all(
+      [inserted, appended].flatMap((url) => [send(url), send(url, { headers: clientHeaders(exposed.token) })]),
+    );
+    for (const reply of replies) {
+      expect([reply.status, reply.headers['www-authenticate']]).toEqual([404, undefined]);
+      expect(reply.json()).toMatchObject({ jsonrpc: '2.0', error: { message: expect.stringContaining('OAuth') } });
+    }
+  });
+
+  test('whether the servers are up needs none either; how much is going on does, whatever Host a proxy sends', async () => {
+    const url = `${exposed.url.replace(/\/mcp$/, '')}/readyz`;
+    expect((await send<object>(url)).json()).toEqual({ status: 'up' });
+    const local = `${new URL(exposed.localUrl).origin}/readyz`;
+    for (const host of ['localhost', '127.0.0.1']) {
+      // oxlint-disable-next-line no-await-in-loop -- one name after the other
+      expect((await send<object>(local, { headers: [['Host', host]] })).json()).toEqual({ status: 'up' });
+    }
+    const detailed = await send<object>(url, { headers: clientHeaders(exposed.token) });
+    expect(detailed.json()).toMatchObject({ status: 'ready', sessions: expect.any(Number) });
   });
 
   test('a session id does not replace the credential', async () => {

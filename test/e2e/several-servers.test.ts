@@ -96,7 +96,7 @@ describe('several servers', () => {
     expect(await serverNameAt(exposed, 'files')).toMatchObject({ name: 'fixture-echo' });
     const reply = await initialize(exposed.localUrl, '/broken/mcp', exposed.token);
     expect(reply.json()).toMatchObject({ error: { data: { reason: 'upstream_exited', exitCode: 7 } } });
-    const readiness = await send<unknown>(`${exposed.localUrl}/readyz`);
+    const readiness = await send<unknown>(`${exposed.localUrl}/readyz`, { headers: clientHeaders(exposed.token) });
     expect([readiness.status, readiness.json()]).toMatchObject([
       503,
       {

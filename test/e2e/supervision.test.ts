@@ -8,7 +8,7 @@ import { textOf } from '../harness/json-rpc-message.ts';
 import { childrenWithMark, killIfAlive } from '../harness/processes.ts';
 import { fixture, temporaryDirectory } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
-import { openSession, type RawSession } from '../harness/raw-mcp.ts';
+import { clientHeaders, openSession, type RawSession } from '../harness/raw-mcp.ts';
 
 interface Readiness {
   status: string;
@@ -19,7 +19,9 @@ interface Readiness {
 }
 
 const readiness = async (exposed: Exposed): Promise<[number, Readiness]> => {
-  const reply = await send<Readiness>(new URL('/readyz', exposed.localUrl).href);
+  const reply = await send<Readiness>(new URL('/readyz', exposed.localUrl).href, {
+    headers: clientHeaders(exposed.token),
+  });
   return [reply.status, reply.json()];
 };
 

@@ -6,7 +6,7 @@ import { startExpose, type Exposed } from '../harness/expose.ts';
 import { killIfAlive } from '../harness/processes.ts';
 import { installedServer } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
-import { openSession } from '../harness/raw-mcp.ts';
+import { clientHeaders, openSession } from '../harness/raw-mcp.ts';
 import { connectWith, type ClientHandlers, type SdkVersion } from '../harness/sdk-clients.ts';
 
 const kinds = ['stdio', 'http', 'sse'] as const;
@@ -105,4 +105,5 @@ describe.each(['http', 'sse'] as const)('a server over %s that goes and comes ba
   });
 });
 
-const readyz = (exposed: Exposed) => send<object>(new URL('/readyz', exposed.url).href);
+const readyz = (exposed: Exposed) =>
+  send<object>(new URL('/readyz', exposed.url).href, { headers: clientHeaders(exposed.token) });

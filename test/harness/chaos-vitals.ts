@@ -5,6 +5,7 @@ import { eventually } from './eventually.ts';
 import { parseJson } from './parse-json.ts';
 import { childrenWithMark, killIfAlive } from './processes.ts';
 import { send } from './raw-http.ts';
+import { clientHeaders } from './raw-mcp.ts';
 
 export interface Vitals {
   readonly status: string;
@@ -23,7 +24,9 @@ export interface Memory {
 }
 
 export async function readVitals({ exposed }: ChaosWorld): Promise<Vitals> {
-  const reply = await send<Vitals>(new URL('/readyz', exposed.localUrl).href);
+  const reply = await send<Vitals>(new URL('/readyz', exposed.localUrl).href, {
+    headers: clientHeaders(exposed.token),
+  });
   const { status, sessions, children } = reply.json();
   const processes = childrenWithMark(exposed.mark).length;
   return { status, sessions, children, processes, fileDescriptors: readdirSync(`/proc/${exposed.pid}/fd`).length };

@@ -4,6 +4,7 @@ import { eventually } from './eventually.ts';
 import type { Exposed } from './expose.ts';
 import { childrenWithMark } from './processes.ts';
 import { send } from './raw-http.ts';
+import { clientHeaders } from './raw-mcp.ts';
 
 interface Counts {
   readonly sessions: number;
@@ -13,7 +14,9 @@ interface Counts {
 /** The ids of the children, and of theirs, once there is one for each session and one that is kept for the next. */
 export function settledChildren(exposed: Exposed): Promise<number[]> {
   return eventually(async () => {
-    const reply = await send<Counts>(new URL('/readyz', exposed.localUrl).href);
+    const reply = await send<Counts>(new URL('/readyz', exposed.localUrl).href, {
+      headers: clientHeaders(exposed.token),
+    });
     const { sessions, children } = reply.json();
     expect(children).toBe(sessions + 1);
     return childrenWithMark(exposed.mark).map(({ pid }) => pid);

@@ -94,7 +94,6 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
     guard,
     cors: createCors(allowOrigins),
     directory,
-    isPrivate: true,
     hasGetStreams,
     reportsClients: true,
   });

@@ -55,7 +55,8 @@ describe.each(protocols)('over %s', (protocol) => {
       '/healthz/',
       '//healthz',
       '/HEALTHZ',
-      '/.well-known/oauth-protected-resource',
+      '/well-known/x',
+      '/.well-knownx',
     ];
     const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
@@ -114,6 +115,52 @@ describe.each(protocols)('over %s', (protocol) => {
       ]);
       const { status } = await post(initialize.json, { origin: 'http://localhost:5173' });
       expect(status).toBe(200);
+    });
+  });
+
+  describe('at a well-known path there is nothing, which is told everybody:', () => {
+    const paths = [
+      '/.well-known/oauth-protected-resource',
+      '/.well-known/oauth-protected-resource/mcp',
+      '/.well-known/oauth-protected-resource/files/mcp',
+      '/.well-known/oauth-authorization-server?x=1',
+      '/.well-known/openid-configuration',
+      '/.well-known/mcp.json',
+      '/.well-known/',
+      '/.well-known',
+      '/mcp/.well-known/openid-configuration',
+      '/files/.well-known/oauth-protected-resource',
+      '/files/mcp/.well-known/openid-configuration',
+    ];
+
+    test.each(paths)('%s', async (path) => {
+      const { web, upstreams } = await startGateway(protocol);
+      const answers = await Promise.all(
+        ['GET', 'POST', 'OPTIONS'].map((method) => seen(web.ask({ path, method, headers: { origin: 'null' } }))),
+      );
+      const notFound = JSON.stringify(refusal('not found: this server does not use OAuth'));
+      expect(answers).toEqual(answers.map(() => [404, undefined, notFound]));
+      expect((await web.ask({ path, headers: bearer })).headers['content-type']).toBe('application/json');
+      expect(await seen(web.ask({ path, method: 'HEAD' }))).toEqual([404, undefined, '']);
+      expect(upstreams).toEqual([]);
+    });
+
+    test('a script of an allowed origin can read that', async () => {
+      const origin = 'https://app.example';
+      const { web } = await startGateway(protocol, { allowOrigins: [origin] });
+      const [path = ''] = paths;
+      const asked = {
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'mcp-protocol-version',
+      };
+      const preflight = await web.ask({ path, method: 'OPTIONS', headers: { origin, ...asked } });
+      const answer = await web.ask({ path, headers: { origin } });
+      expect(
+        [preflight, answer].map(({ status, headers }) => [status, headers['access-control-allow-origin']]),
+      ).toEqual([
+        [204, origin],
+        [404, origin],
+      ]);
     });
   });
 

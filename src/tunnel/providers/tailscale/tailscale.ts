@@ -9,8 +9,11 @@ import type { TunnelProvider } from '../../provider.ts';
 import { createTailscaleReader, type Reach } from './output.ts';
 import { askPortsInUse, askTailscaleStatus, whyNotRunning } from './status.ts';
 
+/** The port of an https URL without one. Hosted clients call no other. */
+const defaultPort = 443;
+
 /** The ports that Funnel is open on (https://tailscale.com/kb/1223/funnel), and good ones for the tailnet as well. */
-const ports = [443, 8443, 10_000];
+const ports = [defaultPort, 8443, 10_000];
 
 /** The daemon forgets a session that has ended soon, but not at once: tries before the URL is given up for another port. */
 const maxWaitsForPort = 3;
@@ -75,6 +78,11 @@ export function createTailscaleProvider({ machine, publicUrl, reach }: Tailscale
       read: createTailscaleReader(reach, host),
     });
     const run = await starting.started;
+    if (port !== defaultPort && port !== lastPort) {
+      options.onWarning(
+        `tailscale serves something else on port ${defaultPort}, so the URL has port ${port}: hosted clients (Claude, ChatGPT) will not reach it; tailscale serve status shows what has port ${defaultPort}`,
+      );
+    }
     lastPort = port;
     waits = 0;
     return run;
@@ -101,7 +109,7 @@ export function createTailscaleProvider({ machine, publicUrl, reach }: Tailscale
 
 function wishFrom(publicUrl: string, reach: Reach): { readonly host: string; readonly port: number } {
   const { hostname, port, protocol } = new URL(publicUrl);
-  const wanted = port === '' ? 443 : Number(port);
+  const wanted = port === '' ? defaultPort : Number(port);
   if (protocol !== 'https:' || (reach === 'internet' && !ports.includes(wanted))) {
     throw new ExposeError('usage', `Funnel cannot serve ${publicUrl}`, {
       hints: [`it serves https at the ports ${ports.join(', ')}`],

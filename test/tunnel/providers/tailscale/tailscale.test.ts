@@ -48,9 +48,14 @@ describe('the port', () => {
     [[443, 8443], 'https://box.tail1234.ts.net:10000'],
   ])('is the first that nothing else has: not %j', async (background, url) => {
     const world = await worldWith({ background });
-    const { tunnel } = await world.open(providerIn(world));
+    const { tunnel, warnings } = await world.open(providerIn(world));
     expect(tunnel.publicUrls).toEqual([url]);
     expect((await world.ask(url)).status).toBe(200);
+    expect(warnings).toEqual([
+      expect.stringContaining(
+        `the URL has port ${new URL(url).port}: hosted clients (Claude, ChatGPT) will not reach it`,
+      ),
+    ]);
   });
 
   test('none is left', async () => {
@@ -73,8 +78,8 @@ describe('the port', () => {
   test('that was asked for, or none', async () => {
     const publicUrl = 'https://box.tail1234.ts.net:8443';
     const world = await worldWith();
-    const { tunnel } = await world.open(providerIn(world, { publicUrl }));
-    expect(tunnel.publicUrls).toEqual([publicUrl]);
+    const { tunnel, warnings } = await world.open(providerIn(world, { publicUrl }));
+    expect([tunnel.publicUrls, warnings]).toEqual([[publicUrl], []]);
     expect(await world.refusal(providerIn(world, { publicUrl }))).toMatchObject({
       code: 'tunnel_unavailable',
       message: 'tailscale serves something else on port 8443',
