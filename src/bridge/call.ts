@@ -31,6 +31,11 @@ export interface Call extends Outlet {
   finish(response: RpcResponse): boolean;
   /** There will be no response. */
   fail(failure: CallFailure): void;
+  /**
+   * Whether its client takes the response alone: what else belongs to the call goes another way, or is dropped. Left out
+   * where it takes more.
+   */
+  readonly isResponseOnly?: boolean | undefined;
   /** Calls back whenever the client goes before the call is over and is not expected back. */
   whenGone(callback: () => void): void;
   /**

@@ -106,7 +106,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
           return;
         }
         refuse(makeRoom(asks, maxOpenAsks));
-        ask(message, callFor(origin));
+        receiveAsk(message, callFor(origin));
         return;
       case 'notification':
         receiveNotification(message, origin);
@@ -115,7 +115,16 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   /** Whether a client is there. Where none is, a server that wants to know whether it is alone hears us. */
   function canAsk(): boolean {
-    return general.isOpen() || newestCall(isOpen) !== undefined;
+    return general.isOpen() || newestCall(takesMessages) !== undefined;
+  }
+
+  /** A client that takes nothing but responses is not expected to begin to listen: its server need not wait for that. */
+  function receiveAsk(message: RpcRequest, call: Call | undefined): void {
+    if (call === undefined && !general.isOpen() && newestCall(isResponseOnly) !== undefined) {
+      upstream.send(refuseAsk(message.id, 'client_not_listening'));
+    } else {
+      ask(message, call);
+    }
   }
 
   function refuse(givenUp: RequestId | undefined): void {
@@ -139,7 +148,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   /** Another way takes the place of the first: where both brought the ask, a user would be asked twice. */
   function askAgain(message: RpcRequest, gone: Call): void {
-    const other = newestCall(isOpen);
+    const other = newestCall(takesMessages);
     if (other === undefined && !general.isOpen() && isAway(gone)) return;
     if (gone.recall?.(message) !== false) ask(message, other);
   }
@@ -160,7 +169,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
     if (message.method === 'notifications/progress') {
       const call = progressTokens.get(progressTokenOf(message))?.call;
-      if (call !== undefined && (isOpen(call) || isAway(call))) deliver(call, message);
+      if (call !== undefined && (takesMessages(call) || isAway(call))) deliver(call, message);
     } else if (message.method === 'notifications/cancelled') {
       const id = memberOf(message.json['params'], 'requestId');
       const { outlet = general, call } = (isRequestId(id) ? asks.get(id) : undefined) ?? {};
@@ -175,13 +184,13 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   /** Where a message goes that names no call; undefined for the general stream. */
   function callFor(origin: RequestId | undefined): Call | undefined {
-    const here = openCall(origin) ?? newestCall(isOpen);
+    const here = openCall(origin) ?? newestCall(takesMessages);
     return here !== undefined || general.isOpen() ? here : newestCall(isAway);
   }
 
   function openCall(id: RequestId | undefined): Call | undefined {
     const call = id === undefined ? undefined : pending.get(id)?.call;
-    return call?.isOpen() === true ? call : undefined;
+    return call !== undefined && takesMessages(call) ? call : undefined;
   }
 
   /**
@@ -307,8 +316,13 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   };
 }
 
-function isOpen(call: Call): boolean {
-  return call.isOpen();
+/** Its client is there, and takes more than the response. */
+function takesMessages(call: Call): boolean {
+  return call.isResponseOnly !== true && call.isOpen();
+}
+
+function isResponseOnly(call: Call): boolean {
+  return call.isResponseOnly === true && call.isOpen();
 }
 
 /** Its client has gone, and what it is sent is kept for it. */

@@ -96,6 +96,7 @@ export function createSession(options: SessionOptions): Session {
     /** Watches how `initialize` ends, since that decides whether there is a session. */
     const opening: Call = {
       isOpen: () => call.isOpen(),
+      isResponseOnly: call.isResponseOnly,
       send: (message) => call.send(message),
       whenWritable: (callback) => call.whenWritable(callback),
       whenGone: (callback) => call.whenGone(callback),

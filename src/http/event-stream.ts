@@ -4,6 +4,7 @@ import type { ByteText } from '../bytes.ts';
 import { encodeComment, eventStreamType } from '../mcp/sse.ts';
 import { watchBackPressure, type BackPressure } from './back-pressure.ts';
 import { cutOff, type HttpResponse } from './message.ts';
+import { commentBeats } from './pulse.ts';
 
 /** Proxies must neither hold an event stream back (nginx's word for it) nor compress it. */
 const eventStreamHeaders = {
@@ -31,7 +32,7 @@ export interface EventStream {
   whenClosed(callback: () => void): void;
   end(last?: Buffer | ByteText): void;
   /**
-   * Sends a comment when nothing was sent since the last call.
+   * Called at each beat of the pulse: sends a comment when nothing was sent for some beats.
    * @param isLook also cuts a client off that has taken nothing for six such calls. Default true.
    */
   keepAlive(isLook?: boolean): void;
@@ -47,7 +48,7 @@ export interface EventStreamOptions {
 export function createEventStream(response: HttpResponse, options: EventStreamOptions = {}): EventStream {
   const { headers, backPressure = watchBackPressure(response) } = options;
   let open = true;
-  let quiet = false;
+  let silentBeats = 0;
   let stalls = 0;
   /** What is written in one turn goes out in one piece: a server may say a thousand things at once. */
   let unsent: (Buffer | ByteText)[] = [];
@@ -74,7 +75,7 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
   return {
     isOpen: () => open,
     write(chunk) {
-      quiet = false;
+      silentBeats = 0;
       if (!open) return backPressure.isWritable();
       if (unsent.push(chunk) === 1) queueMicrotask(flush);
       unsentBytes += chunk.length;
@@ -95,11 +96,11 @@ export function createEventStream(response: HttpResponse, options: EventStreamOp
       if (!open) return;
       if (isLook) stalls = backPressure.hasStalled() ? stalls + 1 : 0;
       if (stalls >= maxStalls) cutOff(response);
-      else if (quiet) {
+      else if (++silentBeats >= commentBeats) {
+        silentBeats = 0;
         flush();
         response.write(encodeComment('keep-alive'));
       }
-      quiet = true;
     },
   };
 }

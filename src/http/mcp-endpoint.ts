@@ -4,7 +4,7 @@ import type { Caller } from '../auth/guard.ts';
 import type { Session } from '../bridge/session.ts';
 import type { Sessions } from '../bridge/sessions.ts';
 import { classify } from '../mcp/classify.ts';
-import { accepts, revisionHeader, sessionHeader } from '../mcp/headers.ts';
+import { accepts, answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../mcp/headers.ts';
 import { rpcCode, type RpcBatch, type RequestId, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { batchRevision, legacyRevisions, primingRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
@@ -26,9 +26,6 @@ const defaultRetryMs = 1000;
 
 /** How long they are expected to come back, in milliseconds: a few of their tries. */
 const defaultGraceMs = 5000;
-
-/** What a request may be answered with. */
-const answerTypes = ['application/json', eventStreamType];
 
 /** A request that is over, for whoever wants to watch. */
 export interface RequestReport {
@@ -80,20 +77,27 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   const isDraining = (): boolean => draining;
 
   function post(request: HttpRequest, response: HttpResponse, caller: Caller): void {
-    if (!accepts(request.headers.accept, answerTypes)) {
-      const message = `the Accept header must admit both application/json and ${eventStreamType}`;
+    const form = answerForm(request.headers.accept);
+    if (form === undefined) {
+      const message = `the Accept header must admit application/json or ${eventStreamType}`;
       refuse(request, response, { status: 406, message });
       return;
     }
     const sessionId = valueOf(request, sessionHeader);
     const session = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
     readPost(request, response, { bodies, isDraining, session }, (message) => {
-      if (message.kind === 'batch') postBatch(request, response, message, caller);
-      else postMessage(request, response, message, caller);
+      if (message.kind === 'batch') postBatch(request, response, message, caller, form);
+      else postMessage(request, response, message, caller, form);
     });
   }
 
-  function postMessage(request: HttpRequest, response: HttpResponse, message: RpcMessage, caller: Caller): void {
+  function postMessage(
+    request: HttpRequest,
+    response: HttpResponse,
+    message: RpcMessage,
+    caller: Caller,
+    form: AnswerForm,
+  ): void {
     const id = message.kind === 'request' ? message.id : null;
     const revision = valueOf(request, revisionHeader);
     const verdict = classify(message, revision);
@@ -105,7 +109,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       message.kind === 'request' &&
       valueOf(request, sessionHeader) === undefined
     ) {
-      openSession(request, response, message, caller);
+      openSession(request, response, message, caller, form);
     } else {
       const session = findSession(request, response, caller, id);
       if (session === undefined) return;
@@ -115,7 +119,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
           reason: 'the session is initialized already',
         });
       } else if (message.kind === 'request') {
-        const reply = createCall(response, message, caller, { openStream: () => streamsOf(session).openReply() });
+        const reply = createCall(response, message, caller, { form, openStream: () => streamsOf(session).openReply() });
         const refusal = session.request(message, reply);
         if (refusal === undefined) return;
         reply.discard();
@@ -128,7 +132,13 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     }
   }
 
-  function postBatch(request: HttpRequest, response: HttpResponse, { messages }: RpcBatch, caller: Caller): void {
+  function postBatch(
+    request: HttpRequest,
+    response: HttpResponse,
+    { messages }: RpcBatch,
+    caller: Caller,
+    form: AnswerForm,
+  ): void {
     const session = findSession(request, response, caller);
     if (session === undefined) return;
     if (session.revision !== batchRevision) {
@@ -147,7 +157,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       answerEmpty(response, 202);
       return;
     }
-    const stream = streamsOf(session).openReply();
+    const stream = form === 'json' ? undefined : streamsOf(session).openReply();
     const reply = createBatchReply({ response, stream, requests, onDone: () => over(reply) });
     replies.add(reply);
     for (const message of messages) {
@@ -165,7 +175,13 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     if (replies.size === 0) onDrained?.();
   }
 
-  function openSession(request: HttpRequest, response: HttpResponse, initialize: RpcRequest, caller: Caller): void {
+  function openSession(
+    request: HttpRequest,
+    response: HttpResponse,
+    initialize: RpcRequest,
+    caller: Caller,
+    form: AnswerForm,
+  ): void {
     const opened: { session?: Session | undefined } = {};
     // Where the answer begins before the server has spoken, it is too late for the header afterwards.
     const headersAt = (begin: AnswerBegin): OutgoingHttpHeaders => {
@@ -173,7 +189,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       const isOpen = begin === 'early' || session?.revision !== undefined;
       return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
     };
-    const reply = createCall(response, initialize, caller, { headersAt });
+    const reply = createCall(response, initialize, caller, { form, headersAt });
     opened.session = sessions.open(caller.id, initialize, reply);
     if (opened.session !== undefined) return;
     reply.discard();
@@ -184,7 +200,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     response: HttpResponse,
     { id, method }: RpcRequest,
     { address }: Caller,
-    more: Pick<ReplyOptions, 'headersAt' | 'openStream'>,
+    more: Pick<ReplyOptions, 'form' | 'headersAt' | 'openStream'>,
   ): Reply {
     const reply = createReply({ response, id, ...more, onDone: reporting(method, address) });
     replies.add(reply);
@@ -233,7 +249,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   }
 
   function get(request: HttpRequest, response: HttpResponse, caller: Caller): void {
-    if (!accepts(request.headers.accept, [eventStreamType])) {
+    if (!accepts(request.headers.accept, eventStreamType)) {
       refuse(request, response, { status: 406, message: `the Accept header must admit ${eventStreamType}` });
       return;
     }

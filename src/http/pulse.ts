@@ -1,10 +1,22 @@
-/** How often silence is broken unless told otherwise, in milliseconds. Proxies cut after 60 s of it, some after 30 s. */
-const defaultPeriodMs = 10_000;
+/** Longest silence unless told otherwise, in milliseconds. Proxies cut after 60 s of it, some after 30 s. */
+const defaultMaxSilenceMs = 12_000;
+
+/** A stream counts the beats of its silence, which may begin just after one of them: the more, the closer it counts. */
+const beatsPerMaxSilence = 12;
+
+/** Beats without a word after which an open stream is given a comment: less than the longest silence, whenever it began. */
+export const commentBeats = 10;
+
+/**
+ * Beats after which the answer to a call begins before there is any: within 4 s, and never after one second or two. Some
+ * hosted clients give up when nothing has come for about 12 s, on whatever way there is in between.
+ */
+export const openingBeats = 4;
 
 /** How often it is looked whether clients take what they are sent, in milliseconds, however fast the beat is. */
 const lookMs = 10_000;
 
-/** The beat at which open streams are looked after: a stream that was silent for a whole beat is heard of at its end. */
+/** The beat at which open streams are looked after, a second or less apart: streams count how many they were silent for. */
 export interface Pulse {
   /**
    * Calls back at each beat; `isLook` once in ten seconds, when clients that take nothing are to be found. The returned
@@ -20,9 +32,10 @@ export function createPulse(): Pulse {
   const callbacks = new Set<(isLook: boolean) => void>();
   let sinceLookMs = 0;
   let isClosed = false;
-  let timer = start(defaultPeriodMs);
+  let timer = start(defaultMaxSilenceMs);
 
-  function start(periodMs: number): NodeJS.Timeout {
+  function start(maxSilenceMs: number): NodeJS.Timeout {
+    const periodMs = Math.max(1, Math.floor(Math.min(defaultMaxSilenceMs, maxSilenceMs) / beatsPerMaxSilence));
     return setInterval(() => {
       sinceLookMs += periodMs;
       const isLook = sinceLookMs >= lookMs;
@@ -39,8 +52,7 @@ export function createPulse(): Pulse {
     setMaxSilence(maxSilenceMs) {
       if (isClosed) return;
       clearInterval(timer);
-      // Silence may begin just after one beat, and is broken at the second one after it.
-      timer = start(Math.min(defaultPeriodMs, maxSilenceMs / 2));
+      timer = start(maxSilenceMs);
     },
     close() {
       isClosed = true;

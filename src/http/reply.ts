@@ -1,18 +1,20 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
-import type { Bytes } from '../bytes.ts';
+import { asTextIfShort, type Bytes } from '../bytes.ts';
 import type { Call, CallFailure, UpstreamMessage } from '../bridge/call.ts';
 import { errorResponse, type RequestId, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
-import { encodeComment } from '../mcp/sse.ts';
+import type { AnswerForm } from '../mcp/headers.ts';
+import { encodeEvent } from '../mcp/sse.ts';
 import { watchBackPressure, type BackPressure } from './back-pressure.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
-import { answerJson } from './json-answer.ts';
+import { answerEmpty, answerJson } from './json-answer.ts';
 import type { Live } from './live-list.ts';
 import type { HttpResponse } from './message.ts';
 import { createMessageStream, type MessageStream } from './message-stream.ts';
+import { openingBeats } from './pulse.ts';
 
 export interface Reply extends Call, Live {
-  /** As `EventStream.keepAlive`; a reply that has said nothing yet becomes an event stream to say it. */
+  /** As `EventStream.keepAlive`; a reply that has said nothing for some beats becomes an event stream, where that is taken. */
   keepAlive(isLook?: boolean): void;
   /** Somebody else answers: nothing has been written, and nothing will be. */
   discard(): void;
@@ -24,6 +26,8 @@ export type AnswerBegin = 'early' | 'final';
 export interface ReplyOptions {
   readonly response: HttpResponse;
   readonly id: RequestId;
+  /** What the client takes. */
+  readonly form: AnswerForm;
   /** Headers to send with the answer, asked for when it begins. */
   readonly headersAt?: (begin: AnswerBegin) => OutgoingHttpHeaders;
   /** Gives the stream when there is to be one. Default: one that ends with its connection. */
@@ -34,7 +38,8 @@ export interface ReplyOptions {
 
 /**
  * The answer to a POSTed request: JSON when the response is all there is to say, an event stream as soon as something
- * comes before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server").
+ * comes before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"), or nothing has come for a while.
+ * A client that takes only one of the two gets that one.
  */
 export function createReply(options: ReplyOptions): Reply {
   return new ResponseReply(options);
@@ -49,11 +54,14 @@ class ResponseReply implements Reply {
   #connection: EventStream | undefined;
   #isOver = false;
   #isDone = false;
-  #isQuiet = false;
+  #silentBeats = 0;
   #onGone: (() => void)[] | undefined;
+
+  readonly isResponseOnly: boolean;
 
   constructor(options: ReplyOptions) {
     this.#options = options;
+    this.isResponseOnly = options.form === 'json';
     this.#backPressure = watchBackPressure(options.response);
     this.#backPressure.whenClosed(() => {
       this.#finish();
@@ -70,7 +78,8 @@ class ResponseReply implements Reply {
   }
 
   send(message: UpstreamMessage): boolean {
-    return this.#isOver || (this.#stream ?? this.#beginStream()).send(message);
+    if (this.#isOver || this.isResponseOnly) return true;
+    return (this.#stream ?? this.#beginStream()).send(message);
   }
 
   finish({ bytes }: RpcResponse): boolean {
@@ -84,9 +93,10 @@ class ResponseReply implements Reply {
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (this.#stream !== undefined) this.#stream.abandon();
+    else if (this.isResponseOnly) answerEmpty(this.#options.response, 202);
     // Without an event, so that no client comes back for more.
-    if (this.#stream === undefined) this.#begin().end();
-    else this.#stream.abandon();
+    else this.#begin('early').end();
     this.#finish();
   }
 
@@ -109,14 +119,9 @@ class ResponseReply implements Reply {
   }
 
   keepAlive(isLook?: boolean): void {
-    if (this.#isOver) return;
-    if (this.#connection !== undefined) {
-      this.#connection.keepAlive(isLook);
-    } else if (this.#isQuiet) {
-      this.#beginStream();
-      this.#options.response.write(encodeComment('keep-alive'));
-    }
-    this.#isQuiet = true;
+    if (this.#isOver || this.isResponseOnly) return;
+    if (this.#connection !== undefined) this.#connection.keepAlive(isLook);
+    else if (++this.#silentBeats >= openingBeats) this.#beginStream();
   }
 
   /** Of the response: the call itself goes on where its client can come back for the rest. */
@@ -132,14 +137,14 @@ class ResponseReply implements Reply {
     for (const callback of this.#onGone ?? []) callback();
   }
 
-  #begin(): EventStream {
+  #begin(begin: AnswerBegin): EventStream {
     const { response, headersAt } = this.#options;
-    return createEventStream(response, { headers: headersAt?.('early'), backPressure: this.#backPressure });
+    return createEventStream(response, { headers: headersAt?.(begin), backPressure: this.#backPressure });
   }
 
   #beginStream(): MessageStream {
     const { openStream = createMessageStream } = this.#options;
-    this.#connection = this.#begin();
+    this.#connection = this.#begin('early');
     const stream = openStream();
     this.#stream = stream;
     stream.whenGone(() => this.#leave());
@@ -150,13 +155,14 @@ class ResponseReply implements Reply {
   #conclude(bytes: Bytes): boolean {
     if (this.#isOver) return true;
     this.#isOver = true;
-    const { response, id, headersAt } = this.#options;
+    const { response, id, form, headersAt } = this.#options;
     let isWritable: boolean;
-    if (this.#stream === undefined) {
-      answerJson(response, 200, bytes, headersAt?.('final'));
-      isWritable = this.#backPressure.isWritable();
-    } else {
+    if (this.#stream !== undefined) {
       isWritable = this.#stream.finish(bytes, id);
+    } else {
+      if (form === 'stream') this.#begin('final').end(encodeEvent(asTextIfShort(bytes)));
+      else answerJson(response, 200, bytes, headersAt?.('final'));
+      isWritable = this.#backPressure.isWritable();
     }
     this.#finish();
     return isWritable;

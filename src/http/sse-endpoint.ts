@@ -220,7 +220,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
         refuseDraining(request, response);
       } else if (request.method !== 'GET') {
         refuseMethod(request, response, 'GET');
-      } else if (request.headers.accept !== undefined && !accepts(request.headers.accept, [eventStreamType])) {
+      } else if (!accepts(request.headers.accept, eventStreamType)) {
         refuse(request, response, { status: 406, message: `the Accept header must admit ${eventStreamType}` });
       } else {
         connect(response, caller, basePath);

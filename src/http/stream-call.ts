@@ -3,8 +3,16 @@ import type { Call } from '../bridge/call.ts';
 import { errorResponse, type RequestId } from '../mcp/json-rpc.ts';
 import type { MessageStream } from './message-stream.ts';
 
+/** What such a call needs of its stream. */
+export type CallStream = Pick<
+  MessageStream,
+  'isConnected' | 'absence' | 'send' | 'whenWritable' | 'whenGone' | 'recall' | 'write'
+>;
+
 export interface StreamCallOptions {
-  readonly stream: MessageStream;
+  readonly stream: CallStream;
+  /** As `Call.isResponseOnly`. */
+  readonly isResponseOnly?: boolean;
   /** The id to answer, or null for a request whose id must not be answered. */
   readonly id: RequestId | null;
   /** It has its answer, or needs none any more. */
@@ -12,7 +20,7 @@ export interface StreamCallOptions {
 }
 
 /** A call whose answer goes to a stream that it shares with others. */
-export function createStreamCall({ stream, id, onOver }: StreamCallOptions): Call {
+export function createStreamCall({ stream, isResponseOnly, id, onOver }: StreamCallOptions): Call {
   let over = false;
   function conclude(message?: Bytes): boolean {
     if (over) return true;
@@ -22,6 +30,7 @@ export function createStreamCall({ stream, id, onOver }: StreamCallOptions): Cal
     return writable;
   }
   return {
+    isResponseOnly,
     isOpen: () => !over && stream.isConnected(),
     absence: () => (over ? undefined : stream.absence()),
     send: (message) => over || stream.send(message),

@@ -94,7 +94,7 @@ describe.each(protocols)('over %s', (protocol) => {
       expect(await verdict(await web.ask({ method: 'POST', headers, body: '{}' }))).toEqual([415, -32000, null]);
     });
 
-    test.each([undefined, 'application/json', 'text/event-stream', 'text/html', '*/*;q=0'])(
+    test.each(['text/html', 'application/xml, image/*', 'application/json;q=0', '*/*;q=0'])(
       'with Accept %j: 406',
       async (accept) => {
         const { web } = await startGateway(protocol);
@@ -102,7 +102,7 @@ describe.each(protocols)('over %s', (protocol) => {
         const headers = {
           authorization: authorization ?? '',
           'content-type': type ?? '',
-          ...(accept === undefined ? {} : { accept }),
+          accept,
         };
         expect(await verdict(await web.ask({ method: 'POST', headers, body: '{}' }))).toEqual([406, -32000, null]);
       },
@@ -280,11 +280,14 @@ describe.each(protocols)('over %s', (protocol) => {
       await ended;
     });
 
-    test.each(['application/json', 'text/html', ''])('needs an Accept that admits it, not %j: 406', async (accept) => {
-      const { get, openSession } = await startGateway(protocol);
-      const { headers } = await openSession();
-      expect(await verdict(await get({ ...headers, accept }))).toEqual([406, -32000, null]);
-    });
+    test.each(['application/json', 'text/html', 'text/event-stream;q=0'])(
+      'needs an Accept that admits it, not %j: 406',
+      async (accept) => {
+        const { get, openSession } = await startGateway(protocol);
+        const { headers } = await openSession();
+        expect(await verdict(await get({ ...headers, accept }))).toEqual([406, -32000, null]);
+      },
+    );
 
     test('needs a session: 400 without, 404 with an unknown one', async () => {
       const { get } = await startGateway(protocol);
@@ -350,4 +353,23 @@ test('silence is broken by keep-alive comments, on calls and on the GET stream',
   vi.advanceTimersByTime(20_000);
   await readUntil(listening.stream, ': keep-alive');
   await readUntil((await call).stream, ': keep-alive');
+});
+
+test('calls and initialize begin to be answered within five seconds, and silence is broken within fifteen', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const { post, upstreams } = await startGateway('HTTP/1.1', { agreeable: false });
+  const opening = post(initialize.json);
+  await eventually(() => expect(upstreams[0]?.sent).toHaveLength(1));
+  vi.advanceTimersByTime(5000);
+  const { headers, stream } = await opening;
+  expect(headers).toMatchObject({ 'content-type': 'text/event-stream', 'mcp-session-id': expect.any(String) });
+  await readUntil(stream, ': listening');
+  vi.advanceTimersByTime(15_000);
+  await readUntil(stream, ': keep-alive');
+  upstreams[0]?.say(agreement());
+  await readUntil(stream, '"protocolVersion"');
+  const call = post({ id: 1, method: 'tools/call' }, { 'mcp-session-id': String(headers['mcp-session-id']) });
+  await eventually(() => expect(upstreams[0]?.sent).toHaveLength(2));
+  vi.advanceTimersByTime(5000);
+  await readUntil((await call).stream, 'retry: ');
 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { createDeferred } from '../../src/deferred.ts';
 import type { HttpResponse } from '../../src/http/message.ts';
+import { commentBeats, openingBeats } from '../../src/http/pulse.ts';
 import { createReply, type Reply, type ReplyOptions } from '../../src/http/reply.ts';
+import type { AnswerForm } from '../../src/mcp/headers.ts';
 import { notification, request, response } from '../bridge/messages.ts';
 import { within } from '../harness/eventually.ts';
 import { eventsIn, protocols, readUntil, startWeb, type Answer, type Protocol } from './web.ts';
@@ -32,10 +34,19 @@ async function exchange<T>(
   return { ...(await within(15_000, 'the request', begun.promise)), theirs };
 }
 
-function replyExchange(protocol: Protocol, headersAt?: ReplyOptions['headersAt']): Promise<Exchange<Reply>> {
+function replyExchange(
+  protocol: Protocol,
+  headersAt?: ReplyOptions['headersAt'],
+  form: AnswerForm = 'either',
+): Promise<Exchange<Reply>> {
   return exchange(protocol, (served, onDone) =>
-    createReply({ response: served, id: 7, onDone, ...(headersAt === undefined ? {} : { headersAt }) }),
+    createReply({ response: served, id: 7, form, onDone, ...(headersAt === undefined ? {} : { headersAt }) }),
   );
+}
+
+/** Beats of the pulse. */
+function beat(reply: Reply, beats: number): void {
+  for (let at = 0; at < beats; at++) reply.keepAlive();
 }
 
 const note = notification('notifications/progress', { progressToken: 1, progress: 1 });
@@ -172,25 +183,62 @@ describe.each(protocols)('a reply over %s', (protocol) => {
     expect(done()).toBe(1);
   });
 
-  test('becomes a stream to keep the connection alive after a while of silence', async () => {
-    const { ours, theirs } = await replyExchange(protocol);
-    ours.keepAlive();
-    expect(ours.isOpen()).toBe(true);
-    ours.keepAlive();
+  test('becomes a stream after some beats of silence, and is kept alive from then on', async () => {
+    const { ours, theirs } = await replyExchange(protocol, (begin) => ({ 'mcp-session-id': `the-id ${begin}` }));
+    beat(ours, openingBeats);
     const { headers, stream } = await theirs;
-    expect(headers['content-type']).toBe('text/event-stream');
+    expect(headers).toMatchObject({ 'content-type': 'text/event-stream', 'mcp-session-id': 'the-id early' });
+    await readUntil(stream, ': listening\n\n');
+    beat(ours, commentBeats);
     await readUntil(stream, ': keep-alive\n\n');
     ours.finish(answer);
     await readUntil(stream, answer.bytes.toString());
   });
 
+  test('that is ready sooner is JSON', async () => {
+    const { ours, theirs } = await replyExchange(protocol);
+    beat(ours, openingBeats - 1);
+    ours.finish(answer);
+    expect((await theirs).headers['content-type']).toBe('application/json');
+  });
+
   test('that has just said something needs no keep-alive', async () => {
     const { ours, theirs } = await replyExchange(protocol);
-    ours.keepAlive();
     ours.send(note);
-    ours.keepAlive();
+    beat(ours, commentBeats - 1);
+    ours.send(note);
+    beat(ours, commentBeats - 1);
     ours.finish(answer);
     expect(await (await theirs).body()).not.toContain('keep-alive');
+  });
+
+  test('to a client that takes JSON alone is JSON, whatever came before and however long it took', async () => {
+    const { ours, theirs, done } = await replyExchange(protocol, (begin) => ({ 'mcp-session-id': begin }), 'json');
+    expect([ours.isResponseOnly, ours.send(note)]).toEqual([true, true]);
+    beat(ours, 10 * commentBeats);
+    expect(ours.isOpen()).toBe(true);
+    ours.finish(answer);
+    const { headers, body } = await theirs;
+    expect(headers).toMatchObject({ 'content-type': 'application/json', 'mcp-session-id': 'final' });
+    expect([await body(), done()]).toEqual([answer.bytes.toString(), 1]);
+  });
+
+  test('to a client that takes JSON alone has no body when it is cancelled', async () => {
+    const { ours, theirs } = await replyExchange(protocol, undefined, 'json');
+    ours.end();
+    const { status, body } = await theirs;
+    expect([status, await body()]).toEqual([202, '']);
+  });
+
+  test('to a client that takes event streams alone is one, however soon it comes', async () => {
+    const { ours, theirs, done } = await replyExchange(protocol, (begin) => ({ 'mcp-session-id': begin }), 'stream');
+    ours.finish(answer);
+    const { headers, body } = await theirs;
+    expect(headers).toMatchObject({ 'content-type': 'text/event-stream', 'mcp-session-id': 'final' });
+    expect([eventsIn(await body()), done()]).toEqual([[answer.json], 1]);
+    const failed = await replyExchange(protocol, undefined, 'stream');
+    failed.ours.fail({ code: -32603, message: 'gone' });
+    expect(eventsIn(await (await failed.theirs).body())).toMatchObject([{ id: 7, error: { message: 'gone' } }]);
   });
 
   test('to a client that has gone is over, and everything that comes later is harmless', async () => {

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { accepts, isJson } from '../../src/mcp/headers.ts';
-
-const both = ['application/json', 'text/event-stream'];
+import { answerForm, isJson } from '../../src/mcp/headers.ts';
 
 test.each([
+  undefined,
+  '',
+  ' ',
   'application/json, text/event-stream',
   'text/event-stream,application/json',
   'Application/JSON , TEXT/event-stream',
@@ -14,37 +15,41 @@ test.each([
   'application/*, text/event-stream',
   'application/json; q=1, text/event-stream; q=0.001',
   'application/json;q=0.05, text/event-stream',
-])('Accept "%s" admits both media types', (accept) => {
-  expect(accepts(accept, both)).toBe(true);
+])('Accept %j admits both media types', (accept) => {
+  expect(answerForm(accept)).toBe('either');
 });
 
 test.each([
-  undefined,
-  '',
-  'application/json',
-  'text/event-stream',
-  'text/html',
-  'application/*',
-  'text/*',
-  'application/jsonp, text/event-stream',
-  'application/json-seq, text/event-stream',
-  'json, text/event-stream',
-  'application/json;q=0, text/event-stream',
-  'application/json; Q=0.0, text/event-stream',
-  'application/json ; q=0.000 ; x=1, text/event-stream',
-  'application/json, text/event-stream;q=0',
-  '*/*;q=0',
-])('Accept %j does not admit both', (accept) => {
-  expect(accepts(accept, both)).toBe(false);
+  ['application/json', 'json'],
+  ['application/json;charset=utf-8;q=0.3', 'json'],
+  ['application/*', 'json'],
+  ['application/json, text/event-stream;q=0', 'json'],
+  ['text/html, application/json', 'json'],
+  ['text/event-stream', 'stream'],
+  ['text/*', 'stream'],
+  ['application/jsonp, text/event-stream', 'stream'],
+  ['application/json-seq, text/event-stream', 'stream'],
+  ['json, text/event-stream', 'stream'],
+  ['application/json;q=0, text/event-stream', 'stream'],
+  ['application/json; Q=0.0, text/event-stream', 'stream'],
+  ['application/json ; q=0.000 ; x=1, text/event-stream', 'stream'],
+  ['application/json;q=0, */*', 'stream'],
+  ['text/html', undefined],
+  ['application/jsonp', undefined],
+  ['application/xml, text/plain', undefined],
+  ['application/json;q=0, text/event-stream;q=0', undefined],
+  ['*/*;q=0', undefined],
+])('Accept %j admits %j', (accept, form) => {
+  expect(answerForm(accept)).toBe(form);
 });
 
 test('a type that is refused by name is not admitted by a wildcard (RFC 9110 §12.5.1)', () => {
-  expect(accepts('*/*, text/event-stream;q=0', both)).toBe(false);
-  expect(accepts('application/json;q=0, application/*, text/event-stream', both)).toBe(false);
+  expect(answerForm('*/*, text/event-stream;q=0')).toBe('json');
+  expect(answerForm('application/json;q=0, application/*, text/event-stream')).toBe('stream');
 });
 
 test('a parameter whose name ends in q refuses nothing', () => {
-  expect(accepts('application/json;seq=0, text/event-stream', both)).toBe(true);
+  expect(answerForm('application/json;seq=0, text/event-stream')).toBe('either');
 });
 
 test.each([
