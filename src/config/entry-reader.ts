@@ -9,7 +9,9 @@ import { quoted } from './server-name.ts';
 export interface EntryReader {
   /** @param what goes on the sentence `server "x": …`; it must not hold a value, which may be a secret. */
   refuse(what: string, hints?: readonly string[]): ExposeError;
-  /** A member that is text, as it was written; undefined when it is missing or null. */
+  /** A member of any type, as it was written; undefined when it is missing or null. */
+  raw(member: string): JsonValue | undefined;
+  /** The same of one that is text. */
   text(member: string): string | undefined;
   /** Makes sure that a member, if there, is true or false. */
   checkFlag(member: string): void;
@@ -52,6 +54,7 @@ export function createEntryReader(name: string, entry: JsonValue, variables: Var
 
   return {
     refuse,
+    raw: (member) => jsonMember(entry, member),
     text,
     expanded,
     checkFlag(member) {

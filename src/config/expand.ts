@@ -8,6 +8,8 @@ export interface Variables {
   readonly workspaceFolder: string;
   /** Undefined where the user has none. */
   readonly userHome: string | undefined;
+  /** Whether `{env:NAME}` stands for a variable, too, as in opencode's files. Default: it is text. */
+  readonly hasBareBraces?: boolean;
 }
 
 export type Expansion =
@@ -16,13 +18,14 @@ export type Expansion =
   | { readonly problem: string; readonly hint: string };
 
 /**
- * What is replaced; any other `$` or `${` stays as it is.
+ * What is replaced; any other `$`, `${` or `{` stays as it is.
  * - `${kind:name}`: Cursor's and VS Code's, of which `env` can be known here
  * - `${NAME}` and `${NAME:-default}`: Claude Code's environment variables, and the editors' own, such as `${userHome}`
  * - `${/}`: short for `${pathSeparator}`
+ * - `{env:NAME}`: opencode's, in its own files, if there is such a variable
  */
 const reference =
-  /\$\{(?:(?<kind>[A-Za-z][A-Za-z0-9]*):(?!-)(?<inner>[^{}]+)|(?<name>[A-Za-z_]\w*)(?::-(?<otherwise>[^}]*))?|(?<slash>\/))\}/g;
+  /\$\{(?:(?<kind>[A-Za-z][A-Za-z0-9]*):(?!-)(?<inner>[^{}]+)|(?<name>[A-Za-z_]\w*)(?::-(?<otherwise>[^}]*))?|(?<slash>\/))\}|\{env:(?<plain>[A-Za-z_]\w*)\}/g;
 
 /**
  * Replaces the variables of Claude Code, Cursor, VS Code and Windsurf in a text, once: what comes out of a variable is
@@ -48,8 +51,12 @@ export function expand(text: string, variables: Variables, childNames: ReadonlyS
   }
 
   const expanded = text.replaceAll(reference, (written: string, ...rest: unknown[]) => {
-    const { kind, inner = '', name = '', otherwise, slash } = groupsOf(rest);
+    const { kind, inner = '', name = '', otherwise, slash, plain } = groupsOf(rest);
     if (slash !== undefined) return path.sep;
+    if (plain !== undefined) {
+      const isSet = variables.hasBareBraces === true && Object.hasOwn(variables.env, plain);
+      return (isSet ? variables.env[plain] : undefined) ?? written;
+    }
     if (kind === 'env') {
       const [variableName = '', ...defaults] = inner.split(':-');
       return variable(`\${env:${variableName}}`, variableName, defaults.length > 0 ? defaults.join(':-') : undefined);

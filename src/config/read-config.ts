@@ -6,18 +6,28 @@ import type { Variables } from './expand.ts';
 import { isJsonObject, jsonMember, jsonTypeOf, parseJsonWithComments } from './json-with-comments.ts';
 import type { JsonObject, JsonValue } from './json-with-comments.ts';
 import { digestOf, readTextFile } from './read-file.ts';
-import { isReservedName, quoted, servedName } from './server-name.ts';
+import { claimNames, quoted, servedName, type ClaimedName } from './server-name.ts';
 import { readServerSpec, type ServerSpec } from './server-spec.ts';
 
 export interface Config {
   /** By the name under which each is served, in the order of the file. */
   readonly servers: ReadonlyMap<string, ServerSpec>;
-  /** Servers that cannot be used, each by its name in the file. The others can. */
-  readonly problems: readonly { readonly server: string; readonly error: ExposeError }[];
+  /** Servers that cannot be used. The others can. */
+  readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly string[];
   /** Tells this content of the file from another one: for `watchConfig`. */
   readonly digest: string;
 }
+
+export interface ConfigProblem {
+  /** Its name in the file. */
+  readonly server: string;
+  /** The name under which it would be served; undefined where an entry before it has the same name in the file. */
+  readonly served: string | undefined;
+  readonly error: ExposeError;
+}
+
+type Entry = JsonObject['members'][number];
 
 export interface ReadConfigOptions {
   /** Our environment, for the variables in the file. */
@@ -33,34 +43,41 @@ const maxListed = 20;
 const settingsFolders: ReadonlySet<string> = new Set(['.vscode', '.cursor']);
 
 /**
- * Reads the servers of a configuration file: `mcpServers` as Claude Desktop, Claude Code, Cursor, Windsurf and Cline
- * write it, or `servers` as VS Code does, on its own or below `mcp` in its settings. Comments and trailing commas may
- * stand in it.
+ * Reads the servers of a configuration file: `mcpServers` as Claude Desktop, Claude Code, Cursor, Windsurf, Cline and
+ * Gemini CLI write it, `servers` as VS Code does, on its own or below `mcp` in its settings, `context_servers` as Zed does, or
+ * `mcp` as opencode does. Comments and trailing commas are allowed.
  * @throws ExposeError `config_unusable` when the file cannot be read, names no servers, or none of them can be used.
  */
 export async function readConfig(file: string, options: ReadConfigOptions): Promise<Config> {
   const { env, only = [] } = options;
   const text = await readTextFile(file, `the config file ${file}`);
-  const { section, warnings } = findServers(file, await parseJsonWithComments(text, `the config file ${file}`));
-  const entries = selectServers(file, section.members, only);
-  const variables: Variables = { env, workspaceFolder: workspaceFolderOf(file), userHome: userHome() };
+  const { where, section, warnings } = findServers(file, await parseJsonWithComments(text, `the config file ${file}`));
+  // Before any entry is read or left out: neither mending one server nor choosing some must change the name of another.
+  const names = namesOf(section.members);
+  const entries = selectServers(file, section.members, only, names);
+  const variables: Variables = {
+    env,
+    workspaceFolder: workspaceFolderOf(file),
+    userHome: userHome(),
+    hasBareBraces: where === 'mcp',
+  };
 
   const servers = new Map<string, ServerSpec>();
-  const problems: { server: string; error: ExposeError }[] = [];
-  /** Names without case, which host names do not have, to the names in the file. */
-  const taken = new Map<string, string>();
-  for (const [name, entry] of entries) {
-    if (isDisabled(entry)) continue;
+  const problems: ConfigProblem[] = [];
+  for (const entry of entries) {
+    const [name, value] = entry;
+    if (isDisabled(value)) continue;
+    const { served, why } = names.get(entry) ?? {};
     try {
-      // Before the entry is read: mending one server must not take the name of another.
-      const served = claimName(name, taken);
+      if (served === undefined) throw unusable(`server ${quoted(name)}: it is named twice`, [renameHint]);
       // oxlint-disable-next-line no-await-in-loop -- few have a file to read, and the order is that of the file
-      const spec = await readServerSpec(name, entry, variables);
-      if (served !== name) warnings.push(`the server ${quoted(name)} is served as ${served}`);
+      const spec = await readServerSpec(name, value, variables);
+      const reason = why === undefined ? '' : `, since ${why}`;
+      if (served !== name) warnings.push(`the server ${quoted(name)} is served as ${served}${reason}`);
       servers.set(served, spec);
     } catch (error) {
       if (!(error instanceof ExposeError)) throw error;
-      problems.push({ server: name, error });
+      problems.push({ server: name, served, error });
     }
   }
   if (servers.size === 0) throw nothingLeft(file, entries.length, problems);
@@ -68,13 +85,21 @@ export async function readConfig(file: string, options: ReadConfigOptions): Prom
 }
 
 /** The part of the file that holds the servers, in whichever client's format. */
-function findServers(file: string, root: JsonValue): { section: JsonObject; warnings: string[] } {
+function findServers(
+  file: string,
+  root: JsonValue,
+): { where: string | undefined; section: JsonObject; warnings: string[] } {
   if (!isJsonObject(root)) throw unusable(`the config file ${file} must hold an object, not ${jsonTypeOf(root)}`);
   const mcp = jsonMember(root, 'mcp');
+  const inMcp = isJsonObject(mcp) ? jsonMember(mcp, 'servers') : undefined;
+  // Others keep settings of their own there, which are no objects.
+  const holdsServers = isJsonObject(mcp) && inMcp === undefined && mcp.members.some(([, value]) => isJsonObject(value));
   const sections = [
     ['mcpServers', jsonMember(root, 'mcpServers')],
     ['servers', jsonMember(root, 'servers')],
-    ['mcp.servers', isJsonObject(mcp) ? jsonMember(mcp, 'servers') : undefined],
+    ['context_servers', jsonMember(root, 'context_servers')],
+    ['mcp.servers', inMcp],
+    ['mcp', holdsServers ? mcp : undefined],
   ] as const;
   const [found, second] = sections.filter(([, value]) => value !== undefined);
   const [where, section] = found ?? [];
@@ -90,16 +115,30 @@ function findServers(file: string, root: JsonValue): { section: JsonObject; warn
   }
   const warnings =
     second === undefined ? [] : [`the config file ${file} has "${where}" and "${second[0]}": only "${where}" is used`];
-  return { section, warnings };
+  return { where, section, warnings };
+}
+
+/** The names under which all of them are served that are not disabled; none for one whose name has come before. */
+function namesOf(all: readonly Entry[]): ReadonlyMap<Entry, ClaimedName> {
+  const first = new Map<string, Entry>();
+  for (const entry of all) if (!isDisabled(entry[1]) && !first.has(entry[0])) first.set(entry[0], entry);
+  const claimed = claimNames([...first.keys()]);
+  return new Map([...first.values()].map((entry, at) => [entry, claimed[at] ?? { served: entry[0] }]));
 }
 
 /** The entries that are asked for, in the order of the file. */
-function selectServers(file: string, all: JsonObject['members'], only: readonly string[]): JsonObject['members'] {
+function selectServers(
+  file: string,
+  all: readonly Entry[],
+  only: readonly string[],
+  names: ReadonlyMap<Entry, ClaimedName>,
+): readonly Entry[] {
   if (only.length === 0) return all;
-  const selected = new Set<JsonObject['members'][number]>();
+  const selected = new Set<Entry>();
+  const servedAs = (entry: Entry): string => names.get(entry)?.served ?? servedName(entry[0]);
   for (const wanted of only) {
     const exact = all.filter(([name]) => name === wanted);
-    const matching = exact.length > 0 ? exact : all.filter(([name]) => servedName(name) === wanted);
+    const matching = exact.length > 0 ? exact : all.filter((entry) => servedAs(entry) === wanted);
     if (matching.length === 0) {
       throw unusable(`the config file ${file} has no server ${quoted(wanted)}`, [
         all.length === 0 ? 'it has no servers at all' : `it has ${listOf(all.map(([name]) => name))}`,
@@ -107,7 +146,7 @@ function selectServers(file: string, all: JsonObject['members'], only: readonly 
     }
     if (matching.every(([, entry]) => isDisabled(entry))) {
       throw unusable(`the server ${quoted(wanted)} is disabled in the config file ${file}`, [
-        'remove "disabled" from its entry',
+        'remove "disabled" or "enabled" from its entry',
       ]);
     }
     for (const entry of matching) selected.add(entry);
@@ -116,23 +155,10 @@ function selectServers(file: string, all: JsonObject['members'], only: readonly 
 }
 
 function isDisabled(entry: JsonValue): boolean {
-  return isJsonObject(entry) && jsonMember(entry, 'disabled') === true;
+  return isJsonObject(entry) && (jsonMember(entry, 'disabled') === true || jsonMember(entry, 'enabled') === false);
 }
 
-/** The name under which a server is served. Names that differ in case only would be one host name. */
-function claimName(name: string, taken: Map<string, string>): string {
-  const served = servedName(name);
-  if (isReservedName(name) || isReservedName(served)) {
-    throw unusable(`server ${quoted(name)}: a path of mcp-expose itself has this name`, ['rename it in the file']);
-  }
-  const other = taken.get(served.toLowerCase());
-  if (other !== undefined) {
-    const why = other === name ? 'it is named twice' : `${quoted(other)} is served under the same name, ${served}`;
-    throw unusable(`server ${quoted(name)}: ${why}`, ['rename one of the two in the file']);
-  }
-  taken.set(served.toLowerCase(), name);
-  return served;
-}
+const renameHint = 'rename one of the two in the file';
 
 function nothingLeft(file: string, count: number, problems: Config['problems']): ExposeError {
   if (count === 0) return unusable(`the config file ${file} has no servers`);

@@ -38,6 +38,47 @@ export function servedName(name: string): string {
   return slug === '' ? `server-${hash('sha256', name).slice(0, 8)}` : slug;
 }
 
+/** Under which name an entry is served, and why that is not its own name as a path would have it. */
+export interface ClaimedName {
+  readonly served: string;
+  readonly why?: string;
+}
+
+/**
+ * The name under which each of these is served, in their order. No two are the same, not even without case, which host names
+ * do not have: whoever finds its name taken gets a number behind it. Names that can stay as they are have precedence, so that
+ * no server loses its own name to another one.
+ */
+export function claimNames(names: readonly string[]): ClaimedName[] {
+  const claimed = new Map<number, ClaimedName>();
+  const taken = new Set<string>();
+  const isFree = (name: string): boolean => !isReservedName(name) && !taken.has(name.toLowerCase());
+  const claim = (index: number, name: ClaimedName): void => {
+    taken.add(name.served.toLowerCase());
+    claimed.set(index, name);
+  };
+  for (const [index, name] of names.entries()) if (isServerName(name) && isFree(name)) claim(index, { served: name });
+  for (const [index, name] of names.entries()) {
+    if (claimed.has(index)) continue;
+    const wanted = servedName(name);
+    if (isFree(wanted)) claim(index, { served: wanted });
+    else claim(index, { served: numbered(wanted, isFree), why: whyTaken(wanted) });
+  }
+  return names.map((name, index) => claimed.get(index) ?? { served: name });
+}
+
+function numbered(name: string, isFree: (name: string) => boolean): string {
+  for (let number = 2; ; number++) {
+    const suffix = `-${number}`;
+    const candidate = name.slice(0, maxNameLength - suffix.length) + suffix;
+    if (isFree(candidate)) return candidate;
+  }
+}
+
+function whyTaken(name: string): string {
+  return isReservedName(name) ? `/${name} is a path of mcp-expose itself` : `another one is served as ${name}`;
+}
+
 /** A foreign text in quotes for a message: cut, and without anything that would break the line. */
 export function quoted(text: string): string {
   return JSON.stringify(text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text);

@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { messageOf } from '../errors.ts';
 import { createEntryReader, type EntryReader } from './entry-reader.ts';
 import type { Variables } from './expand.ts';
-import { jsonTypeOf, type JsonValue } from './json-with-comments.ts';
+import { isJsonObject, jsonTypeOf, type JsonValue } from './json-with-comments.ts';
 import { readTextFile } from './read-file.ts';
 import { quoted } from './server-name.ts';
 
@@ -30,10 +30,14 @@ interface RemoteSpec {
 /** Where the transport stands: in most formats, in FastMCP's, and in Cline's of old. */
 const typeMembers = ['type', 'transport', 'transportType'];
 
-/** Their words for the transports, without case, `-` and `_`; `local` is Copilot's. */
-const kinds: ReadonlyMap<string, ServerSpec['kind']> = new Map([
+/** Where the URL stands: in most formats, in Windsurf's, and in Gemini's for the transport that its name tells. */
+const urlMembers = ['url', 'serverUrl', 'httpUrl'] as const;
+
+/** Their words for the transports, without case, `-` and `_`; `local` and `remote` are Copilot's and opencode's. */
+const kinds: ReadonlyMap<string, ServerSpec['kind'] | 'remote'> = new Map([
   ['stdio', 'stdio'],
   ['local', 'stdio'],
+  ['remote', 'remote'],
   ['http', 'http'],
   ['streamablehttp', 'http'],
   ['sse', 'sse'],
@@ -51,11 +55,14 @@ export async function readServerSpec(name: string, entry: JsonValue, variables: 
   const reader = createEntryReader(name, entry, variables);
   // Whoever wrote something else there did not want it to be served.
   reader.checkFlag('disabled');
+  reader.checkFlag('enabled');
 
-  const command = reader.text('command');
-  const urls = new Set([reader.text('url'), reader.text('serverUrl')].filter((url) => url !== undefined));
-  const [url] = urls;
-  if (urls.size > 1) throw reader.refuse('it has a "url" and another "serverUrl"');
+  const command = reader.raw('command');
+  const [plainUrl, serverUrl, httpUrl] = urlMembers.map((member) => reader.text(member));
+  const url = httpUrl ?? serverUrl ?? plainUrl;
+  if (plainUrl !== undefined && serverUrl !== undefined && plainUrl !== serverUrl) {
+    throw reader.refuse('it has a "url" and another "serverUrl"');
+  }
   if (command !== undefined && url !== undefined) {
     throw reader.refuse('it has a command and a URL', ['a server is either started or called: remove one of the two']);
   }
@@ -67,32 +74,40 @@ export async function readServerSpec(name: string, entry: JsonValue, variables: 
   }
   if (command !== undefined) {
     if (kind !== undefined && kind !== 'stdio') throw reader.refuse(`its type is ${kind}, but it has a command`);
-    return readStdio(reader, command);
+    // Zed's of old has everything of the process in the command.
+    if (isJsonObject(command)) return readStdio(createEntryReader(name, command, variables), 'path');
+    return readStdio(reader, 'command');
   }
   if (url === undefined) throw reader.refuse('it has neither a command nor a URL');
   if (kind === 'stdio') throw reader.refuse('its type is stdio, but it has a URL');
-  return readRemote(reader, url, kind);
+  return readRemote(reader, url, httpUrl !== undefined ? 'http' : kind === 'remote' ? undefined : kind);
 }
 
-async function readStdio(reader: EntryReader, command: string): Promise<StdioSpec> {
+/** @param member that holds the program, or as opencode writes it a list of the program and its arguments. */
+async function readStdio(reader: EntryReader, member: 'command' | 'path'): Promise<StdioSpec> {
   const env = await readEnv(reader);
   const names = new Set(env.keys());
-  const file = reader.argument(command, '"command"', names);
-  if (file === '') throw reader.refuse('"command" is empty');
-  const args = reader.list('args').map((value, index) => {
-    const where = `"args[${index}]"`;
+  const word = (value: JsonValue, where: string): string => {
     if (typeof value === 'string') return reader.argument(value, where, names);
     throw reader.refuse(`${where} must be a string, not ${jsonTypeOf(value)}`);
-  });
+  };
+  const words = (list: readonly JsonValue[], of: string): string[] =>
+    list.map((value, index) => word(value, `"${of}[${index}]"`));
+  const command = reader.raw(member) ?? '';
+  const [file = '', ...first] = Array.isArray(command) ? words(command, member) : [word(command, `"${member}"`)];
+  if (file === '') throw reader.refuse(`"${member}" is empty`);
+  const args = [...first, ...words(reader.list('args'), 'args')];
   const cwd = reader.path('cwd');
   return { kind: 'stdio', command: { file, args }, ...(cwd === undefined ? {} : { cwd }), env };
 }
 
-/** What the env file sets and, over it, what `env` sets; null takes a variable out again, as in VS Code. */
+/** What the env file sets and, over it, what `env` or opencode's `environment` sets; null takes a variable out again, as in VS Code. */
 async function readEnv(reader: EntryReader): Promise<ReadonlyMap<string, string>> {
   const env = await readEnvFile(reader);
-  for (const [name, value] of reader.members('env')) {
-    const where = quoted(`env.${name}`);
+  const members = ['environment', 'env'].flatMap((member) =>
+    reader.members(member).map(([name, value]) => ({ name, value, where: quoted(`${member}.${name}`) })),
+  );
+  for (const { name, value, where } of members) {
     if (name === '' || /[=\0]/.test(name)) throw reader.refuse(`${where} is no name of a variable`);
     if (value === null) env.delete(name);
     else env.set(name, reader.value(value, where));

@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
 import { parseCommandLine, type ServerCommand } from '../bridge/upstream/command-line.ts';
 import type { ServerSource } from './connector.ts';
 import { ExposeError, messageOf } from '../errors.ts';
@@ -50,24 +53,26 @@ function fixed(source: ServerSource): ServerSources {
 
 async function readConfigured(file: string, options: ServerSourcesOptions): Promise<ServerSources> {
   const { servers: only, watch = false, cwd, env = new Map(), onWarning } = options;
-  const [{ readConfig }, { isServerName }, { watchConfig }] = await Promise.all([
+  const [{ readConfig }, { watchConfig }] = await Promise.all([
     import('../config/read-config.ts'),
-    import('../config/server-name.ts'),
     import('../config/watch.ts'),
   ]);
   const read = async (): Promise<{ sources: Map<string, ServerSource | ExposeError>; digest: string }> => {
     const { servers, problems, warnings, digest } = await readConfig(file, { env: process.env, only });
     for (const warning of warnings) onWarning(warning);
     const sources = new Map<string, ServerSource | ExposeError>();
-    for (const { server, error } of problems) {
-      if (isServerName(server)) sources.set(server, error);
+    for (const { served, error } of problems) {
+      if (served !== undefined) sources.set(served, error);
       else onWarning([error.message, ...error.hints].join('; '));
     }
     for (const [name, spec] of servers) {
       if (spec.kind !== 'stdio') sources.set(name, spec);
       else {
-        const command: ServerCommand = { kind: 'argv', ...spec.command };
-        sources.set(name, { kind: 'stdio', command, cwd: spec.cwd ?? cwd, env: new Map([...env, ...spec.env]) });
+        const folder = spec.cwd ?? cwd;
+        const command = configuredCommand(name, spec.command, folder);
+        const isUsable = !(command instanceof ExposeError);
+        const variables = new Map([...env, ...spec.env]);
+        sources.set(name, isUsable ? { kind: 'stdio', command, cwd: folder, env: variables } : command);
       }
     }
     return { sources, digest };
@@ -102,6 +107,35 @@ async function readConfigured(file: string, options: ServerSourcesOptions): Prom
       };
     },
   };
+}
+
+/**
+ * The command of a configuration. Many a file has a whole command line where only a program should be, and some clients
+ * split it; a program whose name has blanks is none.
+ */
+function configuredCommand(
+  name: string,
+  { file, args }: { readonly file: string; readonly args: readonly string[] },
+  cwd: string | undefined,
+): ServerCommand | ExposeError {
+  const asWritten: ServerCommand = { kind: 'argv', file, args };
+  if (!/[ \t\n]/.test(file) || isProgram(file, cwd)) return asWritten;
+  try {
+    const command = parseCommandLine(file);
+    if (command.kind === 'argv') return { ...command, args: [...command.args, ...args] };
+    return args.length === 0 ? command : asWritten;
+  } catch {
+    // The reason would show the command, which may hold a secret.
+    return new ExposeError('config_unusable', `server ${JSON.stringify(name)}: "command" cannot be split into words`, {
+      hints: ['close its quotes, or write the program as "command" and its arguments as "args"'],
+    });
+  }
+}
+
+function isProgram(file: string, cwd = ''): boolean {
+  const isPath = file.includes('/') || file.includes(path.sep);
+  const folders = isPath ? [cwd] : (process.env['PATH'] ?? '').split(path.delimiter);
+  return folders.some((folder) => existsSync(path.resolve(folder, file)));
 }
 
 function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {

@@ -207,6 +207,85 @@ describe('the format of', () => {
     ]);
   });
 
+  test('Gemini CLI', async () => {
+    const content = {
+      mcp: { allowed: ['api', 'events', 'files'], excluded: [] },
+      mcpServers: {
+        api: {
+          httpUrl: 'https://api.example/sse',
+          headers: { Authorization: 'Bearer x' },
+          timeout: 5000,
+          trust: false,
+        },
+        both: { url: 'https://api.example/old', httpUrl: 'https://api.example/new' },
+        events: { url: 'https://api.example/sse' },
+        files: { command: 'npx', args: ['-y', 'server'], env: { KEY: 'x' }, includeTools: ['read'] },
+      },
+    };
+    const { servers, problems, warnings } = await readContent(content);
+    expect([problems, warnings]).toEqual([[], []]);
+    expect([...servers]).toEqual([
+      ['api', { kind: 'http', url: 'https://api.example/sse', headers: new Map([['Authorization', 'Bearer x']]) }],
+      ['both', { kind: 'http', url: 'https://api.example/new', headers: new Map() }],
+      ['events', { kind: 'sse', url: 'https://api.example/sse', headers: new Map() }],
+      ['files', { kind: 'stdio', command: { file: 'npx', args: ['-y', 'server'] }, env: new Map([['KEY', 'x']]) }],
+    ]);
+  });
+
+  test('opencode', async () => {
+    const content = `{
+  "$schema": "https://opencode.ai/config.json",
+  "mcp": {
+    "everything": {
+      "type": "local",
+      "command": ["npx", "-y", "@modelcontextprotocol/server-everything", "\${env:KEY}"],
+      "environment": { "MY_ENV_VAR": "{env:KEY}", "TEMPLATE": "{env:NONE}" },
+      "enabled": true
+    },
+    "context7": { "type": "remote", "url": "https://mcp.example/mcp", "headers": { "KEY": "{env:KEY}" } },
+    "old": { "type": "remote", "url": "https://mcp.example/sse", "enabled": true },
+    "off": { "type": "remote", "url": "https://mcp.example/mcp", "enabled": false }
+  }
+}`;
+    const { servers, problems, warnings } = await readContent(content, { env: { KEY: secret } });
+    expect([problems, warnings]).toEqual([[], []]);
+    expect([...servers]).toEqual([
+      [
+        'everything',
+        {
+          kind: 'stdio',
+          command: { file: 'npx', args: ['-y', '@modelcontextprotocol/server-everything', secret] },
+          env: new Map([
+            ['MY_ENV_VAR', secret],
+            ['TEMPLATE', '{env:NONE}'],
+          ]),
+        },
+      ],
+      ['context7', { kind: 'http', url: 'https://mcp.example/mcp', headers: new Map([['KEY', secret]]) }],
+      ['old', { kind: 'sse', url: 'https://mcp.example/sse', headers: new Map() }],
+    ]);
+  });
+
+  test('Zed', async () => {
+    const content = `{
+  // settings of the editor
+  "theme": "One Dark",
+  "context_servers": {
+    "local": { "source": "custom", "enabled": true, "command": "some-command", "args": ["arg-1"], "env": { "A": "1" } },
+    "remote": { "url": "https://mcp.example/mcp", "headers": { "Authorization": "Bearer x" } },
+    "of-old": { "command": { "path": "server", "args": ["--stdio"], "env": null }, "settings": {} },
+    "off": { "enabled": false, "command": "x" },
+  },
+}`;
+    const { servers, problems, warnings } = await readContent(content);
+    expect([problems, warnings]).toEqual([[], []]);
+    expect([...servers]).toEqual([
+      ['local', { kind: 'stdio', command: { file: 'some-command', args: ['arg-1'] }, env: new Map([['A', '1']]) }],
+      ['remote', { kind: 'http', url: 'https://mcp.example/mcp', headers: new Map([['Authorization', 'Bearer x']]) }],
+      ['of-old', { kind: 'stdio', command: { file: 'server', args: ['--stdio'] }, env: new Map() }],
+    ]);
+  });
+
   const vsCodeServers = `{
     // comments are fine here
     "github": { "type": "http", "url": "https://api.githubcopilot.com/mcp" },

@@ -166,7 +166,7 @@ describe('a file is refused that', () => {
       expect(await refusal({ servers }, ['My Files', 'off'])).toEqual([
         'config_unusable',
         'the server "off" is disabled in the config file FILE',
-        ['remove "disabled" from its entry'],
+        ['remove "disabled" or "enabled" from its entry'],
       ]);
     });
 

@@ -59,6 +59,15 @@ describe('several servers', () => {
     expect(await serverNameAt(exposed, 'counting')).toMatchObject({ name: 'fixture-progress' });
   });
 
+  test('whose names become one are all served, also the one with a whole command in "command"', async () => {
+    const whole = { command: fixture('progress').join(' ') };
+    const exposed = await startExpose({ config: await configFile({ 'A b': whole, 'a-b': echo, Mcp: echo }) });
+    expect(exposed.ready.servers).toMatchObject([{ name: 'a-b-2', tools: 1 }, { name: 'a-b' }, { name: 'Mcp-2' }]);
+    expect(exposed.stderr()).toContain('the server "A b" is served as a-b-2');
+    expect(await serverNameAt(exposed, 'a-b-2')).toMatchObject({ name: 'fixture-progress' });
+    expect(await serverNameAt(exposed, 'a-b')).toMatchObject({ name: 'fixture-echo' });
+  });
+
   test('know nothing of each other: a session of one is none of the other', async () => {
     const exposed = await startExpose({ config: await configFile({ one: echo, two: echo }) });
     const session = await openAt(exposed, 'one');
