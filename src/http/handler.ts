@@ -5,9 +5,10 @@ import type { Cors } from './cors.ts';
 import type { Directory, ServedServer } from './directory.ts';
 import { answerJson, refuse } from './json-answer.ts';
 import { createOneAtATime } from './one-at-a-time.ts';
+import { sessionHeader } from '../mcp/headers.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
 import { answerReadiness } from './readiness.ts';
-import { routeOf, type EndpointRoute } from './route.ts';
+import { routeOf, type EndpointRoute, type RootRoute, type Route } from './route.ts';
 
 const healthy: Buffer = Buffer.from('{"status":"ok"}');
 
@@ -40,7 +41,8 @@ export function createHandler({
     // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
     response.on('error', ignore);
     request.on('error', ignore);
-    const route = routeOf(request.url ?? '/');
+    const found = routeOf(request.url ?? '/');
+    const route = found.kind === 'root' ? rootRoute(request, found, directory) : found;
     const isLook = request.method === 'GET' || request.method === 'HEAD';
     if (cors.apply(request, response)) return;
     if (isLook && route.kind === 'health') {
@@ -125,6 +127,13 @@ function sourceOf(request: HttpRequest): Source {
 
 function ignore(): void {}
 
+/** Messages that come to `/`, or to `/<server>`, go to the MCP endpoint; a browser that looks there is told where that is. */
+function rootRoute(request: HttpRequest, { server }: RootRoute, directory: Directory): Exclude<Route, RootRoute> {
+  const isMcp = request.method === 'POST' || valueOf(request, sessionHeader) !== undefined;
+  if (!isMcp || (server !== undefined && directory.find(server) === undefined)) return { kind: 'nothing' };
+  return { kind: 'endpoint', endpoint: 'mcp', ...(server === undefined ? {} : { server }) };
+}
+
 function nothingHere(directory: Directory): string {
   const path = directory.unnamed() === undefined ? '/<server>/mcp' : '/mcp';
   return `there is nothing at this path, the MCP endpoint is ${path}`;
@@ -139,14 +148,10 @@ function refuseStream(request: HttpRequest, response: HttpResponse, endpoint: 'm
   refuse(request, response, { status: 405, message, headers: { allow: endpoint === 'mcp' ? 'POST, DELETE' : '' } });
 }
 
-function basePathOf(prefix: string, server: string | undefined): string {
-  return server === undefined ? prefix : `${prefix}/${server}`;
-}
-
 function serveAt(
-  { endpoint, server: inPath }: EndpointRoute,
+  { endpoint }: EndpointRoute,
   server: ServedServer,
-  { caller, host }: Admitted,
+  { caller }: Admitted,
   request: HttpRequest,
   response: HttpResponse,
 ): void {
@@ -155,7 +160,7 @@ function serveAt(
       server.mcp.handle(request, response, caller);
       return;
     case 'sse':
-      server.sse.handle(request, response, caller, basePathOf(host.basePath, inPath));
+      server.sse.handle(request, response, caller);
       return;
     case 'messages':
       server.sse.handleMessage(request, response, caller);

@@ -7,14 +7,22 @@ export const readinessPath = '/readyz';
 /** What of a server can be called. */
 type Endpoint = 'mcp' | 'sse' | 'messages' | 'readiness';
 
-export interface EndpointRoute {
-  readonly kind: 'endpoint';
-  readonly endpoint: Endpoint;
+interface ServerRoute {
   /** Left out for the server that the host names, or the only one. */
   readonly server?: string;
 }
 
-export type Route = EndpointRoute | { readonly kind: 'health' | 'well-known' | 'nothing' };
+export interface EndpointRoute extends ServerRoute {
+  readonly kind: 'endpoint';
+  readonly endpoint: Endpoint;
+}
+
+/** `/`, or `/<server>`: a URL that was copied without `/mcp`. */
+export interface RootRoute extends ServerRoute {
+  readonly kind: 'root';
+}
+
+export type Route = EndpointRoute | RootRoute | { readonly kind: 'health' | 'well-known' | 'nothing' };
 
 const health: Route = { kind: 'health' };
 const wellKnown: Route = { kind: 'well-known' };
@@ -30,15 +38,31 @@ const unnamed = new Map<string, EndpointRoute>([
   [readinessPath, { kind: 'endpoint', endpoint: 'readiness' }],
 ]);
 
-/** Where a request goes: `/mcp` and its like, or `/<server>/mcp`. @param url the request target, in origin form. */
+/**
+ * Where a request goes: `/mcp` and its like, or `/<server>/mcp`. Slashes that are doubled or at the end make no difference
+ * there: a redirect would do, but not every client sends its body and credential again.
+ * @param url the request target, in origin form.
+ */
 export function routeOf(url: string): Route {
   const end = url.search(/[?#]/);
   const path = end === -1 ? url : url.slice(0, end);
   if (path === '/healthz') return health;
+  const found = endpointAt(path);
+  if (found !== undefined) return found;
+  if (wellKnownPath.test(path)) return wellKnown;
+  const tidy = path.replaceAll(/\/+/g, '/').replace(/\/$/, '');
+  return endpointAt(tidy) ?? rootAt(tidy, path) ?? nothing;
+}
+
+function endpointAt(path: string): EndpointRoute | undefined {
   const found = unnamed.get(path);
   if (found !== undefined) return found;
   const slash = path.indexOf('/', 1);
   const behind = slash > 1 ? unnamed.get(path.slice(slash)) : undefined;
-  if (behind !== undefined) return { ...behind, server: path.slice(1, slash) };
-  return wellKnownPath.test(path) ? wellKnown : nothing;
+  return behind === undefined ? undefined : { ...behind, server: path.slice(1, slash) };
+}
+
+function rootAt(tidy: string, path: string): RootRoute | undefined {
+  if (tidy === '') return path === '' ? undefined : { kind: 'root' };
+  return tidy.startsWith('/') && !tidy.includes('/', 1) ? { kind: 'root', server: tidy.slice(1) } : undefined;
 }

@@ -40,11 +40,8 @@ export interface SseEndpointOptions {
 }
 
 export interface SseEndpoint {
-  /**
-   * Serves GET /sse for a caller who has been admitted.
-   * @param basePath what stands before `/messages` on the way that the client has come, `` or `/name`.
-   */
-  handle(request: HttpRequest, response: HttpResponse, caller: Caller, basePath: string): void;
+  /** Serves GET /sse for a caller who has been admitted. */
+  handle(request: HttpRequest, response: HttpResponse, caller: Caller): void;
   /** Serves POST /messages?sessionId=… for a caller who has been admitted. */
   handleMessage(request: HttpRequest, response: HttpResponse, caller: Caller): void;
   /** Takes no more requests; resolves when none is waiting for its response. */
@@ -83,7 +80,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     for (const { events } of connections.values()) events.keepAlive(isLook);
   });
 
-  function connect(response: HttpResponse, caller: Caller, basePath: string): void {
+  function connect(request: HttpRequest, response: HttpResponse, caller: Caller): void {
     const id = randomBytes(idBytes).toString('base64url');
     const events = createEventStream(response);
     const stream = createMessageStream();
@@ -103,8 +100,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       waiting.delete(oldest);
       oldest.events.end();
     }
-    // A path, and not a URL: what host the client has used, only the client knows.
-    events.write(encodeEndpoint(`${basePath}/messages?sessionId=${id}`));
+    events.write(encodeEndpoint(`${siblingOf(request.url ?? '')}messages?sessionId=${id}`));
     stream.connect(events);
     events.whenClosed(() => {
       connections.delete(id);
@@ -215,7 +211,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
   }
 
   return {
-    handle(request, response, caller, basePath) {
+    handle(request, response, caller) {
       if (draining) {
         refuseDraining(request, response);
       } else if (request.method !== 'GET') {
@@ -223,7 +219,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       } else if (!accepts(request.headers.accept, eventStreamType)) {
         refuse(request, response, { status: 406, message: `the Accept header must admit ${eventStreamType}` });
       } else {
-        connect(response, caller, basePath);
+        connect(request, response, caller);
       }
     },
     handleMessage(request, response, caller) {
@@ -260,6 +256,16 @@ function refuseOnStream(
   accept(response);
   const failure = { code, message, ...(data === undefined ? {} : { data }) };
   createStreamCall({ stream, id, onOver() {} }).fail(failure);
+}
+
+/**
+ * What leads from a URL with this path to another one beside it (RFC 3986 §5.2), as in `/sse` and `/messages`. Only the
+ * client knows what host it has used, and what path a proxy in between has cut off in front.
+ */
+function siblingOf(url: string): string {
+  const [path = ''] = url.split('?', 1);
+  const slashes = /\/*$/.exec(path)?.[0].length ?? 0;
+  return '../'.repeat(slashes);
 }
 
 function accept(response: HttpResponse): void {

@@ -49,9 +49,14 @@ describe.each(protocols)('over %s', (protocol) => {
   describe('everything else is guarded:', () => {
     const paths = [
       '/',
+      '//',
       '/mcp',
       '/mcp/',
+      '//mcp',
+      '/name//mcp/',
+      '/name',
       '/sse',
+      '//messages?sessionId=x',
       '/healthz/',
       '//healthz',
       '/HEALTHZ',
@@ -164,17 +169,14 @@ describe.each(protocols)('over %s', (protocol) => {
     });
   });
 
-  test.each(['/', '/mcp/', '/mcp/x', '//mcp', '/MCP', '/%6dcp', '/mcp%3f', '/favicon.ico'])(
-    'there is nothing at %s',
-    async (path) => {
-      const { web } = await startGateway(protocol);
-      expect(await seen(web.ask({ path, headers: bearer }))).toEqual([
-        404,
-        undefined,
-        JSON.stringify(refusal('there is nothing at this path, the MCP endpoint is /mcp')),
-      ]);
-    },
-  );
+  test.each(['/', '/mcp/x', '/MCP', '/%6dcp', '/mcp%3f', '/favicon.ico'])('there is nothing at %s', async (path) => {
+    const { web } = await startGateway(protocol);
+    expect(await seen(web.ask({ path, headers: bearer }))).toEqual([
+      404,
+      undefined,
+      JSON.stringify(refusal('there is nothing at this path, the MCP endpoint is /mcp')),
+    ]);
+  });
 
   test('a query does not change where a request goes', async () => {
     const { web } = await startGateway(protocol);

@@ -12,25 +12,29 @@ describe('a path', () => {
     ['/files/messages?sessionId=x', { kind: 'endpoint', endpoint: 'messages', server: 'files' }],
     ['/__proto__/mcp', { kind: 'endpoint', endpoint: 'mcp', server: '__proto__' }],
     ['/mcp/mcp', { kind: 'endpoint', endpoint: 'mcp', server: 'mcp' }],
+    ['/mcp/', { kind: 'endpoint', endpoint: 'mcp' }],
+    ['//mcp', { kind: 'endpoint', endpoint: 'mcp' }],
+    ['///mcp//?a=b', { kind: 'endpoint', endpoint: 'mcp' }],
+    ['/sse/', { kind: 'endpoint', endpoint: 'sse' }],
+    ['//messages?sessionId=x', { kind: 'endpoint', endpoint: 'messages' }],
+    ['/files//mcp/', { kind: 'endpoint', endpoint: 'mcp', server: 'files' }],
+    ['//files/sse', { kind: 'endpoint', endpoint: 'sse', server: 'files' }],
+    ['/', { kind: 'root' }],
+    ['//', { kind: 'root' }],
+    ['/?a=b', { kind: 'root' }],
+    ['/files', { kind: 'root', server: 'files' }],
+    ['/files/', { kind: 'root', server: 'files' }],
+    ['//evil', { kind: 'root', server: 'evil' }],
+    ['//healthz', { kind: 'root', server: 'healthz' }],
     ['/healthz', { kind: 'health' }],
   ])('%s leads to %j', (url, route) => {
     expect(routeOf(url)).toEqual(route);
   });
 
-  test.each([
-    '/',
-    '',
-    '/mc',
-    '/mcp/',
-    '/a/b/mcp',
-    '/files',
-    '/files/',
-    '/files/healthz',
-    '//evil',
-    '//mcp',
-    '*',
-    '/constructor',
-  ])('%s leads nowhere', (url) => {
-    expect(routeOf(url)).toEqual({ kind: 'nothing' });
-  });
+  test.each(['', '/a/b/mcp', '/files/healthz', '/mcp/../mcp', '/files/mcp/x', '*', '*mcp'])(
+    '%s leads nowhere',
+    (url) => {
+      expect(routeOf(url)).toEqual({ kind: 'nothing' });
+    },
+  );
 });

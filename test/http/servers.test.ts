@@ -21,9 +21,10 @@ interface World {
 
 function served(name: string | undefined, readiness: Readiness): ServedServer {
   const say =
-    (endpoint: string) => (_request: HttpRequest, response: HttpResponse, _caller: unknown, base?: string) => {
+    (endpoint: string) =>
+    (_request: HttpRequest, response: HttpResponse): void => {
       response.writeHead(200, {});
-      response.end(`${name ?? 'the only one'}:${endpoint}:${base ?? ''}`);
+      response.end(`${name ?? 'the only one'}:${endpoint}`);
     };
   return {
     ...(name === undefined ? {} : { name }),
@@ -59,10 +60,10 @@ describe.each(protocols)('over %s', (protocol) => {
   test('each server is at its name, and nowhere else', async () => {
     const { ask, set } = await start(protocol);
     set(['files', 'Git-2']);
-    expect(await ask('/files/mcp')).toEqual({ status: 200, body: 'files:mcp:' });
-    expect(await ask('/Git-2/mcp')).toEqual({ status: 200, body: 'Git-2:mcp:' });
-    expect(await ask('/files/sse')).toEqual({ status: 200, body: 'files:sse:/files' });
-    expect(await ask('/files/messages?sessionId=x', {}, 'POST')).toEqual({ status: 200, body: 'files:messages:' });
+    expect(await ask('/files/mcp')).toEqual({ status: 200, body: 'files:mcp' });
+    expect(await ask('/Git-2/mcp')).toEqual({ status: 200, body: 'Git-2:mcp' });
+    expect(await ask('/files/sse')).toEqual({ status: 200, body: 'files:sse' });
+    expect(await ask('/files/messages?sessionId=x', {}, 'POST')).toEqual({ status: 200, body: 'files:messages' });
     const unnamed = await ask('/mcp');
     expect([unnamed.status, parseJson(unnamed.body)]).toEqual([
       404,
@@ -82,8 +83,8 @@ describe.each(protocols)('over %s', (protocol) => {
     const { ask, set } = await start(protocol);
     set(['files']);
     set(['files', 'git']);
-    expect((await ask('/mcp')).body).toBe('files:mcp:');
-    expect((await ask('/git/mcp')).body).toBe('git:mcp:');
+    expect((await ask('/mcp')).body).toBe('files:mcp');
+    expect((await ask('/git/mcp')).body).toBe('git:mcp');
     set(['git', 'other']);
     expect((await ask('/mcp')).status).toBe(404);
   });
@@ -121,10 +122,10 @@ describe.each(protocols)('over %s', (protocol) => {
   test('the only server needs no name, and may be called by it', async () => {
     const { ask, set } = await start(protocol);
     set(['files']);
-    expect((await ask('/mcp')).body).toBe('files:mcp:');
-    expect((await ask('/files/mcp')).body).toBe('files:mcp:');
+    expect((await ask('/mcp')).body).toBe('files:mcp');
+    expect((await ask('/files/mcp')).body).toBe('files:mcp');
     set([undefined]);
-    expect((await ask('/mcp')).body).toBe('the only one:mcp:');
+    expect((await ask('/mcp')).body).toBe('the only one:mcp');
     expect((await ask('/undefined/mcp')).status).toBe(404);
   });
 
@@ -132,13 +133,13 @@ describe.each(protocols)('over %s', (protocol) => {
     const { ask, set } = await start(protocol);
     set(['files', 'Git-2']);
     const host = 'files.k3v9.relay.example';
-    expect((await ask('/mcp', { host })).body).toBe('files:mcp:');
-    expect((await ask('/mcp', { host: 'GIT-2.K3v9.relay.example' })).body).toBe('Git-2:mcp:');
-    expect((await ask('/files/mcp', { host })).body).toBe('files:mcp:');
+    expect((await ask('/mcp', { host })).body).toBe('files:mcp');
+    expect((await ask('/mcp', { host: 'GIT-2.K3v9.relay.example' })).body).toBe('Git-2:mcp');
+    expect((await ask('/files/mcp', { host })).body).toBe('files:mcp');
     const other = await ask('/Git-2/mcp', { host });
     expect(other.status).toBe(404);
     expect(other.body).toContain('the host names the server files, and the path another one');
-    expect((await ask('/sse', { host })).body).toBe('files:sse:');
+    expect((await ask('/sse', { host })).body).toBe('files:sse');
   });
 
   test('an unknown host below ours is refused with its name', async () => {
@@ -154,8 +155,8 @@ describe.each(protocols)('over %s', (protocol) => {
   test('the path in front of ours is handed to the legacy transport, which has to tell its clients', async () => {
     const { ask, set } = await start(protocol);
     set(['files']);
-    expect((await ask('/sse', { host: 'relay.example' })).body).toBe('files:sse:/NAME');
-    expect((await ask('/files/sse', { host: 'relay.example' })).body).toBe('files:sse:/NAME/files');
+    expect((await ask('/sse', { host: 'relay.example' })).body).toBe('files:sse');
+    expect((await ask('/files/sse', { host: 'relay.example' })).body).toBe('files:sse');
   });
 
   describe('/readyz', () => {

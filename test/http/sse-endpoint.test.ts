@@ -28,7 +28,9 @@ async function join(gateway: Gateway, path = '/sse', headers: Headers = {}): Pro
   expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
   const { stream, hangUp } = answer;
   const begin = await readUntil(stream, '\n\n');
-  const messages = /^event: endpoint\ndata: (\/messages\?sessionId=[A-Za-z0-9_-]{22})\n\n/.exec(begin)?.[1] ?? begin;
+  const reference = /^event: endpoint\ndata: (\S*messages\?sessionId=[A-Za-z0-9_-]{22})\n\n/.exec(begin)?.[1] ?? begin;
+  const { pathname, search } = new URL(reference, `http://h${path}`);
+  const messages = `${pathname}${search}`;
   return {
     gateway,
     stream,
@@ -281,24 +283,33 @@ describe.each(protocols)('over %s', (protocol) => {
   });
 });
 
-test('the path to POST to has what stands before it on the way in', async () => {
+test.each([
+  ['/sse', '/messages'],
+  ['/sse?a=/b/', '/messages'],
+  ['/name/sse', '/name/messages'],
+  ['/sse/', '/messages'],
+  ['/name/sse//', '/name/messages'],
+])('from %s the path to POST to is %s, also below whatever a proxy has cut off in front', async (path, messages) => {
   const { sse } = await startGateway('HTTP/1.1');
-  const web = await startWeb('HTTP/1.1', (asked, answer) => sse.handle(asked, answer, { id: 'a' }, '/name'));
-  const { stream } = await web.ask();
-  expect(await readUntil(stream, '\n\n')).toMatch(
-    /^event: endpoint\ndata: \/name\/messages\?sessionId=[A-Za-z0-9_-]{22}\n\n/,
-  );
+  const web = await startWeb('HTTP/1.1', (asked, answer) => sse.handle(asked, answer, { id: 'a' }));
+  const { stream } = await web.ask({ path });
+  const [, reference = ''] = /^event: endpoint\ndata: (.*)\n\n/.exec(await readUntil(stream, '\n\n')) ?? [];
+  for (const prefix of ['', '/prefix', '/a/b']) {
+    const { pathname, search } = new URL(reference, `https://host.example${prefix}${path}`);
+    expect(pathname).toBe(`${prefix}${messages}`);
+    expect(search).toMatch(/^\?sessionId=[A-Za-z0-9_-]{22}$/);
+  }
 });
 
 test('a connection of one caller is not there for another', async () => {
   const { sse } = await startGateway('HTTP/1.1');
   let caller = 'a';
   const web = await startWeb('HTTP/1.1', (asked, answer) => {
-    if (asked.method === 'GET') sse.handle(asked, answer, { id: caller }, '');
+    if (asked.method === 'GET') sse.handle(asked, answer, { id: caller });
     else sse.handleMessage(asked, answer, { id: caller });
   });
   const { stream } = await web.ask();
-  const path = /data: (.*)/.exec(await readUntil(stream, '\n\n'))?.[1] ?? '';
+  const path = `/${/data: (.*)/.exec(await readUntil(stream, '\n\n'))?.[1]}`;
   const post = (): Promise<Answer> =>
     web.ask({
       method: 'POST',

@@ -46,7 +46,7 @@ export function routeRequest(host: string, target: string, options: RouteOptions
   }
   if (bare === '/healthz') return { kind: 'health' };
   const wellKnown = wellKnownPath.exec(bare)?.[0] ?? '';
-  const [, name = '', rest = ''] = /^\/([^/?]*)(.*)$/s.exec(path.slice(wellKnown.length)) ?? [];
+  const [, name = '', rest = ''] = /^\/+([^/?]*)(.*)$/s.exec(path.slice(wellKnown.length)) ?? [];
   if (!isValidName(name))
     return { kind: 'unknown', what: `the path ${printable(bare)} on host ${printable(hostName)}` };
   if (wellKnown !== '') return { kind: 'agent', name, path: `${wellKnown}${rest}` };

@@ -11,6 +11,7 @@ describe('names in the path', () => {
     ['/files/', agent('files', '/')],
     ['/files?x', agent('files', '/?x')],
     ['/files//mcp', agent('files', '//mcp')],
+    ['//files/mcp/', agent('files', '/mcp/')],
     ['/files/healthz', agent('files', '/healthz')],
     ['/.well-known/oauth-protected-resource/files/mcp', agent('files', '/.well-known/oauth-protected-resource/mcp')],
     ['/.well-known/oauth-authorization-server/files', agent('files', '/.well-known/oauth-authorization-server')],
