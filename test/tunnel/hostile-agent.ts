@@ -11,15 +11,18 @@ export type HeaderPair = readonly [name: string, value: string];
 
 interface HostileAgent extends Pick<RawAgent, 'socket'> {
   readonly url: string;
+  /** The streams of the requests that came, in order. */
+  readonly requests: readonly number[];
 }
 
 /**
  * An agent that shakes hands as it should and then speaks HTTP/2 frame by frame, so that it can say what node:http2 would
- * refuse to send. `onRequest` gives the frames that answer the request on a stream. It acknowledges no settings.
+ * refuse to send. `onRequest` gives the frames that answer the request on a stream. It acknowledges no settings unless told to.
  */
 export async function hostileAgent(
   relayUrl: string,
   onRequest: (streamId: number) => readonly Buffer[],
+  { acknowledges = false }: { acknowledges?: boolean } = {},
 ): Promise<HostileAgent> {
   const identity = createIdentity();
   const agent = await rawAgent(relayUrl);
@@ -37,6 +40,7 @@ export async function hostileAgent(
   const proof = { relayHost: new URL(relayUrl).host, nonce: Buffer.from(String(nonce), 'base64url'), hello };
   let received = Buffer.alloc(0);
   let isPrefaced = false;
+  const requests: number[] = [];
   agent.socket.on('message', (data: Buffer, isBinary) => {
     if (!isBinary) return;
     received = Buffer.concat([received, data]);
@@ -44,18 +48,20 @@ export async function hostileAgent(
       isPrefaced = true;
       received = received.subarray('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length);
       agent.socket.send(frame(frameTypes.settings, 0, 0));
+      if (acknowledges) agent.socket.send(frame(frameTypes.settings, 1, 0));
     }
     while (received.length >= 9 && received.length >= 9 + received.readUIntBE(0, 3)) {
       const type = received[3];
       const streamId = received.readUInt32BE(5);
       received = received.subarray(9 + received.readUIntBE(0, 3));
       if (type !== frameTypes.headers) continue;
+      requests.push(streamId);
       for (const answer of onRequest(streamId)) agent.socket.send(answer);
     }
   });
   agent.socket.send(JSON.stringify({ type: 'proof', signature: identity.sign(proof) }));
   await agent.receive('welcome');
-  return { socket: agent.socket, url: `${relayUrl}/${identity.name}` };
+  return { socket: agent.socket, url: `${relayUrl}/${identity.name}`, requests };
 }
 
 /** One frame of HTTP/2. */
@@ -88,7 +94,7 @@ export function numbersFrame(type: number, streamId: number, numbers: readonly n
 }
 
 /** Literals without indexing and without Huffman coding (RFC 7541, section 6.2.2). */
-function headerBlock(pairs: readonly HeaderPair[]): Buffer {
+export function headerBlock(pairs: readonly HeaderPair[]): Buffer {
   return Buffer.concat(pairs.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
 }
 

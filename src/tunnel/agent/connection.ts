@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../../clock.ts';
 import { createDeferred } from '../../deferred.ts';
@@ -7,9 +6,11 @@ import { watchSocket } from '../link/heartbeat.ts';
 import type { Identity } from '../link/identity.ts';
 import { pingIntervalMs } from '../link/limits.ts';
 import { parseRelayMessage } from '../link/parse-message.ts';
+import type { Pipe } from '../link/pipe.ts';
 import type { Welcome } from '../link/protocol.ts';
 import { closeCodes } from '../link/protocol.ts';
 import { toSentence } from '../link/sentence.ts';
+import { reportFaults } from '../link/session-faults.ts';
 import { dial } from './dial.ts';
 import type { Failure } from './failures.ts';
 import {
@@ -98,7 +99,7 @@ function failed(failure: Failure): ConnectResult {
   return { type: 'failed', failure };
 }
 
-function createConnection(socket: WebSocket, pipe: Duplex, welcome: Welcome, options: ConnectOptions): Connection {
+function createConnection(socket: WebSocket, pipe: Pipe, welcome: Welcome, options: ConnectOptions): Connection {
   const ended = createDeferred<{ code: number; reason: string }>();
   const goaway = createDeferred<void>();
   let deathReason: string | undefined;
@@ -112,6 +113,7 @@ function createConnection(socket: WebSocket, pipe: Duplex, welcome: Welcome, opt
     if (isBinary || !Buffer.isBuffer(data)) return;
     const message = parseRelayMessage(data);
     if (message.type === 'goaway') goaway.resolve();
+    else if (message.type === 'cancel') served?.cancel(message.stream);
     else if (message.type === 'notice' && message.message !== undefined) options.onNotice(message.message);
     else if (message.type === 'malformed') socket.close(closeCodes.protocolError, message.reason);
   });
@@ -123,7 +125,21 @@ function createConnection(socket: WebSocket, pipe: Duplex, welcome: Welcome, opt
       socket.terminate();
     },
   });
-  const session = options.server.serve(pipe);
+  /** A connection without HTTP/2 serves nobody; the supervisor dials anew. */
+  const fail = (): void => {
+    if (socket.readyState === socket.CLOSED) return;
+    deathReason = 'the HTTP/2 connection to the relay broke';
+    socket.close(closeCodes.protocolError, 'HTTP/2 error');
+    const cancelGrace = options.clock.after(closeGraceMs, () => {
+      socket.terminate();
+    });
+    socket.once('close', cancelGrace);
+  };
+  pipe.once('broken', fail);
+  const served = options.server.serve(pipe);
+  const session = served?.session;
+  if (session === undefined) fail();
+  else reportFaults(session, pipe);
 
   const finish = (): void => {
     if (session === undefined || session.destroyed) socket.close(closeCodes.normal);

@@ -1,9 +1,9 @@
-import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { abortReason } from '../abort.ts';
 import { isBaseUrl } from './base-url.ts';
 import type { Identity } from './identity.ts';
 import { parseRelayMessage } from './parse-message.ts';
+import type { Pipe } from './pipe.ts';
 import { createPipe } from './pipe.ts';
 import type { Hello, Reject, Welcome } from './protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from './protocol.ts';
@@ -21,7 +21,7 @@ export interface AgentHandshakeOptions {
 }
 
 export type AgentHandshakeResult =
-  | { readonly type: 'welcome'; readonly welcome: Welcome; readonly pipe: Duplex }
+  | { readonly type: 'welcome'; readonly welcome: Welcome; readonly pipe: Pipe }
   | Reject
   /** A welcome whose public URL `url` is none. */
   | { readonly type: 'bad_url'; readonly url: string }
@@ -90,6 +90,7 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
           fail(`it sent a ${message.reason}`);
           break;
         case 'ack':
+        case 'cancel':
         case 'goaway':
         case 'notice':
         case 'unknown':

@@ -20,8 +20,12 @@ export const sleptAfterMs: number = 2 * deadAfterMs;
 export const streamWindowBytes: number = 512 * 1024;
 /** Flow-control window of one HTTP/2 connection, in bytes: sixteen streams at full speed. */
 export const connectionWindowBytes: number = 8 * 1024 * 1024;
-/** Requests that may be open at one agent. */
+/** Requests of clients that still wait for the end of their answers, at one agent. */
 export const maxStreams = 256;
+/** Streams at one agent, those included that are over for the client and not yet for HTTP/2. */
+export const maxOpenStreams: number = 4 * maxStreams;
+/** Interim responses (1xx) to one request. Ours sends none; others send one or two. */
+export const maxInterimResponses = 16;
 /** What node:http2 may hold for one connection, in MB. Its own 10 is less than 256 streams may rightly queue. */
 export const maxSessionMemoryMb = 192;
 /** Request and response header block, in bytes: Node's own limit for HTTP/1.1, with room for our own headers. */

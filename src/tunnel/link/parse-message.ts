@@ -69,6 +69,10 @@ export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage 
     }
     case 'goaway':
       return { type: 'goaway' };
+    case 'cancel': {
+      const stream = fields.get('stream');
+      return isCount(stream) ? { type: 'cancel', stream } : malformed('malformed cancel');
+    }
     default:
       return { type: 'unknown' };
   }

@@ -1,20 +1,55 @@
 import { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
+import type { Frame } from './frame-reader.ts';
+import { createFrameReader } from './frame-reader.ts';
 import { maxDataBytes, maxParkedBytes } from './limits.ts';
 import { closeCodes } from './protocol.ts';
 
+export interface PipeOptions {
+  /** Sees every frame before HTTP/2 does. Returns why the connection has to end, or undefined. */
+  readonly objectTo?: (frame: Frame) => string | undefined;
+}
+
+export interface Pipe extends Duplex {
+  readonly breakOff: (reason: string) => void;
+}
+
 /**
  * The bytes of a WebSocket's binary messages, in order, as one Duplex. Text messages are not its business.
+ *
+ * It breaks when this end's HTTP/2 sends a GOAWAY for an error, when a frame is refused, or by `breakOff`: it emits `broken`
+ * with the reason, drops what comes, and `end()` closes the socket with 4000. nghttp2 itself ignores everything that comes
+ * after its GOAWAY, and for most errors node:http2 tells nobody.
  *
  * Back-pressure: a write completes when at most maxParkedBytes wait in the socket; the socket is paused while the
  * reader is full. `end()` closes the socket with 1000, and that close from the peer ends the readable side; every other
  * close destroys the pipe with an error that names the code. `destroy()` cuts the socket.
  */
-export function createPipe(socket: WebSocket): Duplex {
+export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
   let parkedBytes = 0;
   let whenDrained: (() => void) | undefined;
   let waitingWrite: ((error: Error) => void) | undefined;
   let socketError: Error | undefined;
+  let brokenReason: string | undefined;
+
+  const breakOff = (reason: string): void => {
+    if (brokenReason !== undefined) return;
+    brokenReason = reason;
+    // Not in the middle of what HTTP/2 is doing, and not before anybody listens.
+    setImmediate(() => {
+      pipe.emit('broken', reason);
+    });
+  };
+  const watchSent = createFrameReader(({ errorCode }) => {
+    if (errorCode !== 0) breakOff(`HTTP/2 error ${errorCode}`);
+  });
+  const { objectTo } = options;
+  const watchReceived =
+    objectTo &&
+    createFrameReader((frame) => {
+      const objection = objectTo(frame);
+      if (objection !== undefined) breakOff(objection);
+    });
 
   const send = (messages: readonly Buffer[], from: number, callback: (error?: Error) => void): void => {
     waitingWrite = undefined;
@@ -43,7 +78,7 @@ export function createPipe(socket: WebSocket): Duplex {
     callback();
   };
 
-  const pipe = new Duplex({
+  const duplex = new Duplex({
     // A closed socket carries nothing in either direction, so a half-open pipe does not exist.
     allowHalfOpen: false,
     readableHighWaterMark: maxDataBytes,
@@ -52,14 +87,17 @@ export function createPipe(socket: WebSocket): Duplex {
       socket.resume();
     },
     write(chunk: Buffer, _encoding, callback) {
+      watchSent(chunk);
       send(toMessages([chunk]), 0, callback);
     },
     writev(chunks, callback) {
       const buffers = chunks.map(({ chunk }: { chunk: Buffer }) => chunk);
+      for (const buffer of buffers) watchSent(buffer);
       send(toMessages(buffers), 0, callback);
     },
     final(callback) {
-      socket.close(closeCodes.normal);
+      if (brokenReason === undefined) socket.close(closeCodes.normal);
+      else socket.close(closeCodes.protocolError, brokenReason);
       callback();
     },
     destroy(error, callback) {
@@ -73,8 +111,12 @@ export function createPipe(socket: WebSocket): Duplex {
     },
   });
 
+  const pipe = Object.assign(duplex, { breakOff });
+
   const onMessage = (data: RawData, isBinary: boolean): void => {
-    if (isBinary && Buffer.isBuffer(data) && !pipe.push(data)) socket.pause();
+    if (!isBinary || !Buffer.isBuffer(data)) return;
+    watchReceived?.(data);
+    if (brokenReason === undefined && !pipe.push(data)) socket.pause();
   };
   socket.on('message', onMessage);
   socket.once('error', (error) => {

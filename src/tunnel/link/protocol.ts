@@ -77,8 +77,14 @@ export interface Goaway {
   readonly type: 'goaway';
 }
 
+/** The client of a request has gone: reset its stream. The relay itself may send only so many RST_STREAM. */
+export interface Cancel {
+  readonly type: 'cancel';
+  readonly stream: number;
+}
+
 export type AgentMessage = Hello | Proof | Ack;
-export type RelayMessage = Challenge | Welcome | Reject | Ack | Notice | Goaway;
+export type RelayMessage = Challenge | Welcome | Reject | Ack | Notice | Goaway | Cancel;
 
 /** Close codes of the WebSocket. 4000 to 4999 are for private use (RFC 6455, section 7.4.2). */
 export const closeCodes = {

@@ -7,6 +7,7 @@ import {
   connectionWindowBytes,
   maxHeaderListBytes,
   maxHeaderPairs,
+  maxOpenStreams,
   maxSessionMemoryMb,
   maxStreams,
   streamWindowBytes,
@@ -14,16 +15,25 @@ import {
 import { parseAgentMessage } from '../link/parse-message.ts';
 import { createPipe } from '../link/pipe.ts';
 import { closeCodes, encodeMessage } from '../link/protocol.ts';
+import { reportFaults } from '../link/session-faults.ts';
+import { createFrameBudget } from './frame-budget.ts';
 import { createResetBudget } from './reset-budget.ts';
 
 /** How long an orderly close of the socket may take before it is cut, in milliseconds. */
 const closeGraceMs = 1_000;
+/**
+ * How long the agent may take to end the stream of an answer that is complete while the request is not, in milliseconds.
+ * Ours does so at once (RFC 9113, section 8.1); it would be a waste to spend a reset on it.
+ */
+const answeredGraceMs = 1_000;
 
 /** An admitted agent: the HTTP/2 client at the relay's end of its pipe. */
 export interface AgentSession {
   readonly name: string;
   readonly epoch: number;
-  /** Opens a stream; `busy` when the agent has maxStreams, `gone` when its connection is ending. */
+  /**
+   * Opens a stream; `busy` when maxStreams clients wait for answers of the agent, `gone` when its connection is ending.
+   */
   request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream | 'busy' | 'gone';
   /** Resets a stream whose client has gone. */
   cancel(stream: ClientHttp2Stream): void;
@@ -38,11 +48,18 @@ export interface AgentSession {
 export function createAgentSession(socket: WebSocket, name: string, epoch: number): AgentSession {
   const closed = createDeferred<string>();
   const resets = createResetBudget();
-  let streams = 0;
+  const frames = createFrameBudget();
+  /** Streams whose clients wait. What else a stream may wait for is no reason to refuse a client. */
+  const awaited = new Set<ClientHttp2Stream>();
+  let openStreams = 0;
   let endReason: string | undefined;
+  let hasFailed = false;
 
-  const pipe = createPipe(socket);
+  const pipe = createPipe(socket, frames);
   pipe.on('error', () => undefined);
+  pipe.once('broken', (reason: string) => {
+    fail(reason);
+  });
   const session = connect('http://agent', {
     createConnection: () => pipe,
     maxSessionMemory: maxSessionMemoryMb,
@@ -50,6 +67,8 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
     peerMaxConcurrentStreams: maxStreams,
     settings: {
       enablePush: false,
+      // One byte could stand for a header of 4 KiB again and again.
+      headerTableSize: 0,
       initialWindowSize: streamWindowBytes,
       maxHeaderListSize: maxHeaderListBytes,
     },
@@ -57,14 +76,15 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
   session.setLocalWindowSize(connectionWindowBytes);
   // The streams carry the error to those who wait; here it must only not end the process.
   session.on('error', () => undefined);
+  reportFaults(session, pipe);
   session.once('close', () => {
-    if (socket.readyState === socket.OPEN) socket.close(closeCodes.normal);
+    if (!hasFailed && socket.readyState === socket.OPEN) socket.close(closeCodes.normal);
   });
 
   socket.on('message', (data: RawData, isBinary: boolean) => {
     if (isBinary || !Buffer.isBuffer(data)) return;
     const message = parseAgentMessage(data);
-    if (message.type === 'malformed') end(closeCodes.protocolError, message.reason);
+    if (message.type === 'malformed') fail(message.reason);
   });
   socket.once('close', (code, reason) => {
     resets.close();
@@ -85,6 +105,7 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
   });
 
   const end = (code: number, reason: string): void => {
+    if (socket.readyState === socket.CLOSED) return;
     endReason ??= reason;
     socket.close(code, reason);
     const timer = setTimeout(() => {
@@ -95,27 +116,54 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
     });
   };
 
+  const reset = (stream: ClientHttp2Stream): void => {
+    resets.spend(() => {
+      const isOpen = !stream.closed;
+      if (isOpen) stream.close(constants.NGHTTP2_CANCEL);
+      stream.resume();
+      return isOpen;
+    });
+    if (stream.closed || stream.id === undefined || socket.readyState !== socket.OPEN) return;
+    // The budget is used up: ours resets the stream itself. Others are reset when there is budget again.
+    socket.send(encodeMessage({ type: 'cancel', stream: stream.id }));
+  };
+
+  /** Ends the connection for what the agent did: nothing more is read from it, and its clients need not wait. */
+  const fail = (reason: string): void => {
+    if (hasFailed) return;
+    hasFailed = true;
+    end(closeCodes.protocolError, reason);
+    session.destroy();
+    pipe.destroy();
+  };
+
   return {
     name,
     epoch,
     closed: closed.promise,
     request(headers, endStream) {
       if (session.closed || session.destroyed || socket.readyState !== socket.OPEN) return 'gone';
-      if (streams >= maxStreams) return 'busy';
+      if (awaited.size >= maxStreams || openStreams >= maxOpenStreams) return 'busy';
       const stream = session.request(headers, { endStream });
-      streams += 1;
+      frames.onRequest();
+      openStreams += 1;
+      awaited.add(stream);
+      const release = (): void => {
+        awaited.delete(stream);
+      };
+      stream.once('end', release);
       stream.once('close', () => {
-        streams -= 1;
+        openStreams -= 1;
+        release();
       });
       return stream;
     },
     cancel(stream) {
+      awaited.delete(stream);
       // Paused meanwhile, so that flow control keeps what the agent still sends to one window.
       stream.pause();
-      resets.spend(() => {
-        if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
-        stream.resume();
-      });
+      if (stream.readableEnded) setTimeout(reset, answeredGraceMs, stream).unref();
+      else reset(stream);
     },
     goaway() {
       endReason ??= 'the relay sent it away';

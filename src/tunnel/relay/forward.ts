@@ -3,6 +3,7 @@ import type { ClientHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer } from './answers.ts';
+import { maxInterimResponses } from '../link/limits.ts';
 import { toRequestHeaders, toResponseHeaders } from './headers.ts';
 
 /** What a client is told to wait before it tries again, in seconds: longer than an agent's first attempts to reconnect. */
@@ -64,6 +65,13 @@ function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: 
 
 function receiveAnswer(response: ServerResponse, stream: ClientHttp2Stream, agent: AgentSession): void {
   const body = watchEnd(stream);
+  let interimResponses = 0;
+  stream.on('headers', () => {
+    interimResponses += 1;
+    if (interimResponses <= maxInterimResponses || response.headersSent) return;
+    failAnswer(response, `the agent of ${agent.name} gave too many interim responses`);
+    agent.cancel(stream);
+  });
   stream.once('response', (headers) => {
     try {
       const status = headers[':status'];

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { systemClock } from '../../clock.ts';
+import { createTokenBucket } from '../link/token-bucket.ts';
 
 /**
  * nghttp2 ends a connection whose client resets more than 1000 streams at once or 33 per second for long (its defence
@@ -10,41 +11,36 @@ const burst = 900;
 const perSecond = 30;
 
 export interface ResetBudget {
-  /** Runs `reset` now, or later when the budget is used up; in order. */
-  spend(reset: () => void): void;
+  /** Runs `reset` now, or later when the budget is used up; in order. It returns false where nothing was left to reset. */
+  spend(reset: () => boolean): void;
   close(): void;
 }
 
 export function createResetBudget(clock: Clock = systemClock): ResetBudget {
-  let tokens = burst;
-  let filledAt = clock.now();
+  const bucket = createTokenBucket({ burst, perSecond, clock });
   let cancel: (() => void) | undefined;
-  const waiting: Array<() => void> = [];
-
-  const refill = (): void => {
-    const now = clock.now();
-    // The wall clock may be set back.
-    tokens = Math.min(burst, tokens + (Math.max(0, now - filledAt) * perSecond) / 1000);
-    filledAt = now;
-  };
+  const waiting = new Set<() => boolean>();
 
   const run = (): void => {
     cancel = undefined;
-    refill();
-    const due = waiting.splice(0, Math.floor(tokens));
-    tokens -= due.length;
-    for (const reset of due) reset();
-    if (waiting.length > 0) cancel = clock.after(1000 / perSecond, run);
+    for (const reset of waiting) {
+      if (!bucket.take(1)) {
+        cancel = clock.after(1000 / perSecond, run);
+        return;
+      }
+      waiting.delete(reset);
+      if (!reset()) bucket.add(1);
+    }
   };
 
   return {
     spend(reset) {
-      waiting.push(reset);
+      waiting.add(reset);
       if (cancel === undefined) run();
     },
     close() {
       cancel?.();
-      waiting.length = 0;
+      waiting.clear();
     },
   };
 }

@@ -52,6 +52,7 @@ describe('pins of the wire format', () => {
     '{"type":"ack","received":0}',
     '{"type":"notice","kind":"expiring","message":"soon"}',
     '{"type":"goaway"}',
+    '{"type":"cancel","stream":7}',
   ])('from the relay: %s', (text) => {
     const message = parseRelay(text);
     expect(message).toEqual(JSON.parse(text));
