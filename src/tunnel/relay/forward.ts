@@ -5,6 +5,7 @@ import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer } from './answers.ts';
 import { maxInterimResponses } from '../link/limits.ts';
 import { toRequestHeaders, toResponseHeaders } from './headers.ts';
+import type { PublicOrigin } from './origin-headers.ts';
 
 /** What a client is told to wait before it tries again, in seconds: longer than an agent's first attempts to reconnect. */
 const retryAfterS = 2;
@@ -17,7 +18,12 @@ const retryAfterS = 2;
 export function forward(
   request: IncomingMessage,
   response: ServerResponse,
-  to: { readonly agent: AgentSession; readonly path: string; readonly scheme: 'http' | 'https' },
+  to: {
+    readonly agent: AgentSession;
+    readonly path: string;
+    readonly scheme: 'http' | 'https';
+    readonly origin: PublicOrigin;
+  },
 ): void {
   const head = toRequestHeaders({
     method: request.method ?? 'GET',
@@ -25,6 +31,7 @@ export function forward(
     rawHeaders: request.rawHeaders,
     scheme: to.scheme,
     remoteAddress: request.socket.remoteAddress ?? '',
+    sharesOrigin: to.origin.isShared,
   });
   if (!head.ok) {
     sendAnswer(response, { status: head.status, code: relayErrorCodes.badRequest, message: head.message });
@@ -41,7 +48,7 @@ export function forward(
     return;
   }
   sendBody(request, stream, head.hasBody);
-  receiveAnswer(response, stream, to.agent);
+  receiveAnswer(response, stream, to);
 }
 
 /** The answer for a name whose agent is not connected. */
@@ -63,7 +70,11 @@ function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: 
   });
 }
 
-function receiveAnswer(response: ServerResponse, stream: ClientHttp2Stream, agent: AgentSession): void {
+function receiveAnswer(
+  response: ServerResponse,
+  stream: ClientHttp2Stream,
+  { agent, origin }: { readonly agent: AgentSession; readonly origin: PublicOrigin },
+): void {
   const body = watchEnd(stream);
   let interimResponses = 0;
   stream.on('headers', () => {
@@ -77,7 +88,7 @@ function receiveAnswer(response: ServerResponse, stream: ClientHttp2Stream, agen
       const status = headers[':status'];
       if (!isFinalStatus(status)) throw new TypeError('not the status of an answer');
       response.statusCode = status;
-      for (const [name, value] of toResponseHeaders(headers)) response.setHeader(name, value);
+      for (const [name, value] of toResponseHeaders(headers, origin)) response.setHeader(name, value);
       response.flushHeaders();
       stream.pipe(response, { end: false });
     } catch {

@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { PublicOrigin } from './origin-headers.ts';
+import { passedOn } from './origin-headers.ts';
 
 /** Headers that belong to one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
 const hopByHop: ReadonlySet<string> = new Set([
@@ -61,6 +63,8 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[];
   readonly scheme: 'http' | 'https';
   readonly remoteAddress: string;
+  /** The host is that of other agents, too, so its cookies are nobody's. */
+  readonly sharesOrigin?: boolean;
 }
 
 export type RequestHeaders =
@@ -96,6 +100,7 @@ export function toRequestHeaders(head: RequestHead): RequestHeaders {
   ]);
   for (const [name, list] of values) {
     if (name === 'host' || hopByHop.has(name) || dropped.has(name) || isForwarding(name)) continue;
+    if (name === 'cookie' && head.sharesOrigin === true) continue;
     headers.set(name, list.length === 1 || joinable.has(name) ? list.join(', ') : list);
   }
   headers.set('x-forwarded-for', head.remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''));
@@ -108,14 +113,18 @@ export function toRequestHeaders(head: RequestHead): RequestHeaders {
 }
 
 /**
- * The HTTP/1.1 headers for the client: the agent's without pseudo-headers and those of the connection. Event streams get
- * what keeps proxies on the way from holding them back (`X-Accel-Buffering`, `no-transform` of RFC 9111, section 5.2.2.6).
+ * The HTTP/1.1 headers for the client: the agent's without pseudo-headers, those of the connection, and those that hold for
+ * more than its own answers. Event streams get what keeps proxies on the way from holding them back (`X-Accel-Buffering`, `no-transform` of RFC 9111, section 5.2.2.6).
  */
-export function toResponseHeaders(headers: IncomingHttpHeaders): Map<string, string | string[]> {
+export function toResponseHeaders(
+  headers: IncomingHttpHeaders,
+  origin: PublicOrigin = { host: '', isShared: true },
+): Map<string, string | string[]> {
   const result = new Map<string, string | string[]>();
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || name.startsWith(':') || hopByHop.has(name)) continue;
-    result.set(name, value);
+    const passed = passedOn(name, value, origin);
+    if (passed !== undefined) result.set(name, passed);
   }
   const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'text/event-stream') {

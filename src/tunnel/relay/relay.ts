@@ -14,7 +14,7 @@ import { listenOn } from './listen.ts';
 import { createPublicServer } from './public-server.ts';
 import { createRegistry } from './registry.ts';
 import type { Route, RouteOptions } from './route.ts';
-import { labelBelow, printable, routeRequest } from './route.ts';
+import { labelBelow, originOf, printable, routeRequest } from './route.ts';
 
 export type { RelayEvent } from './admission.ts';
 
@@ -133,8 +133,10 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
       }
       case 'agent': {
         const found = await registry.find(route.name);
-        if (found.state === 'online') forward(request, response, { agent: found.agent, path: route.path, scheme });
-        else if (found.state === 'offline' || soleName !== undefined) answerOffline(response, route.name);
+        if (found.state === 'online') {
+          const origin = originOf(request.headers.host ?? '', routeOptions);
+          forward(request, response, { agent: found.agent, path: route.path, scheme, origin });
+        } else if (found.state === 'offline' || soleName !== undefined) answerOffline(response, route.name);
         else sendAnswer(response, unknownAnswer(`the name ${route.name}`));
         return;
       }

@@ -1,5 +1,6 @@
 import { isValidName } from '../link/names.ts';
 import { tunnelPath } from '../link/protocol.ts';
+import type { PublicOrigin } from './origin-headers.ts';
 
 /** Paths below this are the relay's own, under every host. */
 const ownPrefix = '/_mcp-expose/';
@@ -51,6 +52,12 @@ export function routeRequest(host: string, target: string, options: RouteOptions
     return { kind: 'unknown', what: `the path ${printable(bare)} on host ${printable(hostName)}` };
   if (wellKnown !== '') return { kind: 'agent', name, path: `${wellKnown}${rest}` };
   return { kind: 'agent', name, path: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
+/** The host of a Host header as names are compared, and whether it is that of several agents. */
+export function originOf(host: string, { domain, soleName }: RouteOptions): PublicOrigin {
+  const hostName = stripPort(host).toLowerCase();
+  return { host: hostName, isShared: soleName === undefined && labelBelow(hostName, domain) === undefined };
 }
 
 /** What stands in front of `.domain`; undefined for every other host. */
