@@ -63,7 +63,10 @@ export interface ExposeOptions extends ServerSettings, TunnelChoices {
   readonly domain?: string | undefined;
   /** Largest request body in bytes. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
-  /** Origins whose browser pages may use the server (CORS), as browsers write them: `https://app.example`. */
+  /**
+   * Origins whose pages may use the server (CORS): of web pages, `https://app.example`, also of all one label below,
+   * `https://*.app.example`; of apps, extensions and web views, `tauri://localhost`, `vscode-webview://*`.
+   */
   readonly allowOrigins?: readonly string[] | undefined;
   /** Gives up starting; later use `close`. */
   readonly signal?: AbortSignal | undefined;

@@ -1,5 +1,6 @@
 import { createGuard } from './auth/guard.ts';
 import { createHostList, type HostList } from './auth/hosts.ts';
+import { createOriginMatcher } from './auth/origins.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
 import { createWatchdog, type Watchdog } from './process/watchdog.ts';
 import { settledWithin } from './deferred.ts';
@@ -42,6 +43,7 @@ export type { TunnelChoice } from './expose-tunnel.ts';
 export async function expose(options: ExposeOptions): Promise<Exposed> {
   const { onEvent = () => {}, signal = new AbortController().signal } = options;
   const warn = (message: string): void => onEvent({ type: 'warning', message });
+  const allowsOrigin = createOriginMatcher(options.allowOrigins ?? []);
   const sources = await readServerSources({ ...options, onWarning: warn });
   const bind = await resolveBindAddress(options.host ?? '127.0.0.1');
   const watchdog = createWatchdog();
@@ -98,12 +100,12 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     const { directory } = servers;
     // Apart: what a relay says that it is called by must not be let in where only this machine should come in.
     const hostOptions = {
-      allowedOrigins: options.allowOrigins,
+      allowsOrigin,
       hasLabel: (label: string) => directory.find(label) !== undefined,
     };
     const localHosts = createHostList(hostOptions);
     const tunnelHosts = createHostList(hostOptions);
-    const cors = createCors(options.allowOrigins ?? []);
+    const cors = createCors(allowsOrigin);
     const handlerFor = (hosts: HostList, way?: WayIn): ReturnType<typeof createHandler> =>
       createHandler({
         guard: createGuard({

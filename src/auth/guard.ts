@@ -68,7 +68,7 @@ export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
     admit({ host, origin, authorization, source }) {
       const match = hosts.matchHost(host);
       if (match === undefined) return deny(403, `host ${quoted(host)} is not served here`, named('host', host));
-      if (!hosts.admitsOrigin(origin)) {
+      if (!hosts.admitsOrigin(origin, host)) {
         return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
       }
       if (bearer === undefined) return { caller: callerFrom(anonymous, source), host: match };

@@ -1,5 +1,5 @@
-/** Names under which a machine reaches itself, with any port, as they stand in a Host header (RFC 9110 §7.2). */
-const loopbackHost = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
+/** Names under which a machine reaches itself, as they stand in a Host header (RFC 9110 §7.2). */
+const loopbackNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 const loopbackOrigin = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 
 /** What is known of the way in from the Host header alone. */
@@ -13,15 +13,18 @@ export interface HostMatch {
 export interface HostList {
   /** What a Host header (or `:authority`) that names this server says of the way in; undefined for any other. */
   matchHost(host: string | undefined): HostMatch | undefined;
-  /** Whether a page of this Origin may call this server; a request without one comes from no browser page. */
-  admitsOrigin(origin: string | undefined): boolean;
+  /**
+   * Whether a page of this Origin may call this server; a request without one comes from no browser page.
+   * @param host of the request, one of ours: a page that came from there may call it.
+   */
+  admitsOrigin(origin: string | undefined, host?: string): boolean;
   /** Replaces the URLs, beside the loopback names, under which this server is reached. */
   setUrls(urls: readonly string[]): void;
 }
 
 export interface HostListOptions {
-  /** Further origins whose pages may call, as browsers write them: `https://app.example`. */
-  readonly allowedOrigins?: readonly string[] | undefined;
+  /** Whether pages of an origin that is none of ours may call. Default: none may. */
+  readonly allowsOrigin?: (origin: string) => boolean;
   /** Whether `<label>.<name of ours>` is a name of ours too; asked in lower case. Default: none is. */
   readonly hasLabel?: (label: string) => boolean;
 }
@@ -32,17 +35,18 @@ const loopback: HostMatch = { basePath: '' };
  * The names by which requests may call this server. A page that re-binds its own host name to this machine's address
  * (DNS rebinding) sends a name that is not on the list, whatever address it connects to.
  *
- * Loopback names are admitted with any port, other names only with the port of their URL.
+ * A name is admitted with any port, since there may be another one in front (port mapping, a container, SSH): a page that
+ * re-binds its name has that name with every port.
  */
-export function createHostList({ allowedOrigins = [], hasLabel = () => false }: HostListOptions = {}): HostList {
-  const allowed = new Set(allowedOrigins);
+export function createHostList(options: HostListOptions = {}): HostList {
+  const { allowsOrigin = () => false, hasLabel = () => false } = options;
   let hosts = new Map<string, HostMatch>();
   let origins = new Set<string>();
 
-  function matchLabel(host: string): HostMatch | undefined {
-    const dot = host.indexOf('.');
-    const label = host.slice(0, Math.max(dot, 0));
-    const match = hosts.get(host.slice(dot + 1));
+  function matchLabel(name: string): HostMatch | undefined {
+    const dot = name.indexOf('.');
+    const label = name.slice(0, Math.max(dot, 0));
+    const match = hosts.get(name.slice(dot + 1));
     // Where all of ours is behind a path, there are no hosts to give.
     return match?.basePath === '' && hasLabel(label) ? { label, basePath: '' } : undefined;
   }
@@ -50,29 +54,38 @@ export function createHostList({ allowedOrigins = [], hasLabel = () => false }: 
   return {
     matchHost(host) {
       if (host === undefined) return undefined;
-      const name = host.toLowerCase();
+      const written = host.toLowerCase();
+      const name = written.replace(/:\d{1,5}$/, '');
       // A relay may be on this machine, too: what is known of a name comes first.
-      return hosts.get(name) ?? (loopbackHost.test(name) ? loopback : matchLabel(name));
+      return hosts.get(written) ?? hosts.get(name) ?? (loopbackNames.has(name) ? loopback : matchLabel(name));
     },
-    admitsOrigin(origin) {
-      return (
-        origin === undefined || loopbackOrigin.test(origin) || origins.has(origin.toLowerCase()) || allowed.has(origin)
-      );
+    admitsOrigin(origin, host) {
+      if (origin === undefined || loopbackOrigin.test(origin) || allowsOrigin(origin)) return true;
+      return origins.has(origin.toLowerCase()) || isSameOrigin(origin, host);
     },
     setUrls(urls) {
       const parsed = urls.map((url) => new URL(url));
-      hosts = new Map(
-        parsed.flatMap((url) => {
-          const match = { basePath: url.pathname.replace(/\/+$/, '') };
-          return hostForms(url).map((form): [string, HostMatch] => [form, match]);
-        }),
-      );
+      hosts = hostsOf(parsed);
       origins = new Set(parsed.map((url) => url.origin));
     },
   };
 }
 
-/** A client may spell out the scheme's default port or leave it away (RFC 9110 §4.2.1). */
-function hostForms({ protocol, host, port }: URL): string[] {
-  return port === '' ? [host, `${host}:${protocol === 'https:' ? 443 : 80}`] : [host];
+/** By name alone, and with its port where a URL of the same name has another path. The first URL of a name stands for it. */
+function hostsOf(urls: readonly URL[]): Map<string, HostMatch> {
+  const hosts = new Map<string, HostMatch>();
+  for (const { host, hostname, pathname } of urls) {
+    const match = { basePath: pathname.replace(/\/+$/, '') };
+    hosts.set(host, match);
+    if (!hosts.has(hostname)) hosts.set(hostname, match);
+  }
+  return hosts;
+}
+
+/** By whichever port it came in. Whether the connection was encrypted only a proxy in front knows, so both schemes will do. */
+function isSameOrigin(origin: string, host: string | undefined): boolean {
+  const [, scheme, authority] = /^(https?):\/\/([^/]+)$/.exec(origin.toLowerCase()) ?? [];
+  return (
+    authority !== undefined && authority === host?.toLowerCase().replace(scheme === 'https' ? /:443$/ : /:80$/, '')
+  );
 }

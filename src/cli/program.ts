@@ -12,7 +12,6 @@ import {
   parseHeader,
   parseHttpUrl,
   parseList,
-  parseOrigin,
   parsePort,
   parseRemote,
   parseSize,
@@ -215,7 +214,7 @@ export function createProgram(actions: ProgramActions): Command {
     .addOption(
       repeat(
         new Option('--allow-origin <origin>', 'let web pages of this origin use the server; may be repeated').argParser(
-          parseOrigin,
+          parseList,
         ),
       ),
     )

@@ -105,15 +105,6 @@ export function parseHeader(
   return new Map([...previous, [name, content.trim()]]);
 }
 
-/** An origin as browsers write it: scheme, host and, unless it is the usual one, port. Adds to those given before. */
-export function parseOrigin(value: string, previous: readonly string[] = []): readonly string[] {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url === undefined || url.origin === 'null' || url.origin !== value.replace(/\/$/, '').toLowerCase()) {
-    throw new InvalidArgumentError('an origin is a scheme, a host and maybe a port, such as https://app.example');
-  }
-  return [...previous, url.origin];
-}
-
 /** `NAME=value`, or `NAME` to pass on our own value. Adds to those given before. */
 export function parseVariable(
   value: string,

@@ -2,7 +2,23 @@ import { answerEmpty } from './json-answer.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 
 /** Request headers of MCP's Streamable HTTP transport that a browser asks for (2025-11-25). */
-const allowedHeaders = 'Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version';
+const ownHeaders = [
+  'Authorization',
+  'Content-Type',
+  'Accept',
+  'Last-Event-ID',
+  'Mcp-Session-Id',
+  'MCP-Protocol-Version',
+];
+
+/** Credentials for somebody else, which no script of another origin has any reason to send here. */
+const foreignCredentials: ReadonlySet<string> = new Set(['cookie', 'cookie2', 'set-cookie', 'proxy-authorization']);
+
+/** As many further header names are allowed at a time; clients send a handful (tracing, pages to skip, of a gateway). */
+const maxFurtherHeaders = 64;
+
+/** A field name (RFC 9110 §5.1) of a length that somebody uses. */
+const headerName = /^[\w!#$%&'*+.^`|~-]{1,128}$/;
 
 /** Response headers that a script may read, beside those that every script may. */
 const exposedHeaders = 'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After';
@@ -19,15 +35,14 @@ export interface Cors {
 }
 
 /**
- * The CORS protocol (WHATWG Fetch §3.3) for exactly these origins. Requests of others are answered as if there were
- * none: their scripts cannot read the answer, and the guard refuses them anyway.
+ * The CORS protocol (WHATWG Fetch §3.3) for exactly the origins that are allowed. Requests of others are answered as if
+ * there were none: their scripts cannot read the answer, and the guard refuses them anyway.
  */
-export function createCors(origins: readonly string[]): Cors {
-  const allowed = new Set(origins);
+export function createCors(allowsOrigin: (origin: string) => boolean): Cors {
   return {
     apply(request, response) {
       const origin = valueOf(request, 'origin');
-      if (origin === undefined || !allowed.has(origin)) return false;
+      if (origin === undefined || !allowsOrigin(origin)) return false;
       response.setHeader('access-control-allow-origin', origin);
       response.setHeader('vary', 'Origin');
       if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) {
@@ -35,7 +50,7 @@ export function createCors(origins: readonly string[]): Cors {
         return false;
       }
       response.setHeader('access-control-allow-methods', 'GET, POST, DELETE');
-      response.setHeader('access-control-allow-headers', allowedHeaders);
+      response.setHeader('access-control-allow-headers', allowedHeaders(request));
       response.setHeader('access-control-max-age', maxAge);
       // A public page that calls a private address (Private Network Access).
       if (request.headers['access-control-request-private-network'] === 'true') {
@@ -45,4 +60,19 @@ export function createCors(origins: readonly string[]): Cors {
       return true;
     },
   };
+}
+
+/**
+ * What a script may send: our own headers, and whatever else it asks for, since the token is what protects the server, and
+ * no header but ours is looked at. `*` would not do: it leaves out Authorization.
+ */
+function allowedHeaders(request: HttpRequest): string {
+  const names = new Map(ownHeaders.map((name) => [name.toLowerCase(), name]));
+  for (const part of (valueOf(request, 'access-control-request-headers') ?? '').split(',')) {
+    const name = part.trim();
+    const key = name.toLowerCase();
+    if (names.size >= ownHeaders.length + maxFurtherHeaders) break;
+    if (headerName.test(name) && !names.has(key) && !foreignCredentials.has(key)) names.set(key, name);
+  }
+  return [...names.values()].join(', ');
 }

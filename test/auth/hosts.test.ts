@@ -98,10 +98,8 @@ describe('with the URL of a tunnel', () => {
     for (const host of ['k3v9.relay.example', 'K3V9.Relay.Example', 'k3v9.relay.example:443', 'plain.example:80']) {
       expect(hosts.matchHost(host)).toBeDefined();
     }
-    for (const host of ['k3v9.relay.example:80', 'k3v9.relay.example:8443', 'plain.example:443', 'relay.example']) {
-      expect(hosts.matchHost(host)).toBeUndefined();
-    }
     for (const host of [
+      'relay.example',
       'x.k3v9.relay.example',
       'k3v9.relay.example.',
       'user@k3v9.relay.example',
@@ -111,22 +109,17 @@ describe('with the URL of a tunnel', () => {
     }
   });
 
-  test('another port must be the right one', () => {
+  test('the port may be another one, as one in front of ours would be', () => {
     const hosts = createHostList();
     hosts.setUrls(['http://192.168.1.7:7801', 'http://[fd00::7]:7801', 'https://host.example:8443/mcp']);
-    for (const host of ['192.168.1.7:7801', '[fd00::7]:7801', 'host.example:8443']) {
-      expect(hosts.matchHost(host)).toBeDefined();
+    for (const port of ['', ':7801', ':7802', ':80', ':443', ':65535']) {
+      for (const name of ['192.168.1.7', '[fd00::7]', 'HOST.example'])
+        expect(hosts.matchHost(name + port)).toBeDefined();
+      for (const name of ['192.168.1.8', '[fd00::8]', 'fd00::7', 'x.host.example', 'host.example.evil.example'])
+        expect(hosts.matchHost(name + port)).toBeUndefined();
     }
-    for (const host of [
-      '192.168.1.7',
-      '192.168.1.7:7802',
-      '192.168.1.7:80',
-      '[fd00::7]',
-      'host.example',
-      'host.example:443',
-    ]) {
-      expect(hosts.matchHost(host)).toBeUndefined();
-    }
+    for (const port of [':', ':x', ':123456', ':80:80', ':80@evil.example', ' ', '/'])
+      expect(hosts.matchHost(`host.example${port}`)).toBeUndefined();
   });
 
   test('its origin is admitted, with its scheme and its port only', () => {
@@ -143,6 +136,22 @@ describe('with the URL of a tunnel', () => {
     ]) {
       expect(hosts.admitsOrigin(origin)).toBe(false);
     }
+  });
+
+  test('so is that of the Host by which the request came, whatever the port, and no other one of our names', () => {
+    const hosts = createHostList();
+    hosts.setUrls(['http://192.168.1.7:7801', 'https://host.example']);
+    const admits = (origin: string, host: string): boolean => hosts.admitsOrigin(origin, host);
+    expect(admits('http://192.168.1.7:8080', '192.168.1.7:8080')).toBe(true);
+    expect(admits('https://host.example:8443', 'HOST.example:8443')).toBe(true);
+    expect(admits('http://host.example', 'host.example:80')).toBe(true);
+    expect(admits('https://host.example', 'host.example:443')).toBe(true);
+    expect(admits('http://192.168.1.7:8081', '192.168.1.7:8080')).toBe(false);
+    expect(admits('http://192.168.1.7:443', '192.168.1.7')).toBe(false);
+    expect(admits('http://evil.example', '192.168.1.7:8080')).toBe(false);
+    expect(admits('http://evil.example@192.168.1.7:8080', '192.168.1.7:8080')).toBe(false);
+    expect(admits('null', '192.168.1.7:8080')).toBe(false);
+    expect(admits('chrome-extension://host.example', 'host.example')).toBe(false);
   });
 
   test('the loopback names stay admitted', () => {
@@ -174,12 +183,21 @@ describe('with the URL of a tunnel', () => {
 
 describe('what the host says of the way in', () => {
   const hosts = createHostList({ hasLabel: (label) => label === 'files' });
-  hosts.setUrls(['https://k3v9.relay.example', 'https://relay.example/NAME/', 'http://192.168.1.7:7801']);
+  hosts.setUrls([
+    'https://k3v9.relay.example',
+    'https://relay.example/NAME/',
+    'http://192.168.1.7:7801',
+    'http://192.168.1.7:7900/NAME',
+  ]);
 
   test.each([
     ['localhost:7801', { basePath: '' }],
     ['k3v9.relay.example', { basePath: '' }],
     ['relay.example', { basePath: '/NAME' }],
+    ['relay.example:8443', { basePath: '/NAME' }],
+    ['192.168.1.7:8080', { basePath: '' }],
+    ['192.168.1.7:7900', { basePath: '/NAME' }],
+    ['files.k3v9.relay.example:8443', { label: 'files', basePath: '' }],
     ['files.k3v9.relay.example', { label: 'files', basePath: '' }],
     ['FILES.K3v9.relay.example:443', { label: 'files', basePath: '' }],
   ])('%s is %j', (host, match) => {

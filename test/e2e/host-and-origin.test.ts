@@ -1,6 +1,6 @@
 // A web page that somebody visits cannot reach my server by DNS rebinding, and a client that I invited can.
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Exposed } from '../harness/expose.ts';
+import { launchExpose, type Exposed } from '../harness/expose.ts';
 import { childrenWithMark } from '../harness/processes.ts';
 import { fixture } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
@@ -53,6 +53,43 @@ describe.each(ways)('%s', (way) => {
     ]);
     expect(reply.status).toBeGreaterThanOrEqual(400);
   });
+});
+
+test.each(ways)(
+  '%s, an app, an extension and a web view that I allow may send whatever header they need',
+  async (way) => {
+    const allowed = ['tauri://localhost', 'vscode-webview://*', 'https://*.app.example:443'];
+    const args = allowed.flatMap((origin) => ['--allow-origin', origin]);
+    const exposed = await exposeBy(way, { server: fixture('echo'), args });
+    for (const origin of ['tauri://localhost', 'vscode-webview://0abc', 'https://team.app.example']) {
+      const asked = 'authorization,content-type,traceparent,ngrok-skip-browser-warning,proxy-authorization';
+      // oxlint-disable-next-line no-await-in-loop -- one page after the other
+      const preflight = await send(exposed.url, {
+        method: 'OPTIONS',
+        headers: [
+          ['Origin', origin],
+          ['Access-Control-Request-Method', 'POST'],
+          ['Access-Control-Request-Headers', asked],
+        ],
+      });
+      expect([preflight.status, preflight.headers['access-control-allow-origin']]).toEqual([204, origin]);
+      const names = preflight.headers['access-control-allow-headers'] ?? '';
+      expect(names).toMatch(/Authorization.*traceparent, ngrok-skip-browser-warning$/);
+      // oxlint-disable-next-line no-await-in-loop -- one page after the other
+      const reply = await send(exposed.url, {
+        method: 'POST',
+        headers: clientHeaders(exposed.token, [['Origin', origin]]),
+        body: initializeRequest(),
+      });
+      expect([reply.status, reply.headers['access-control-allow-origin']]).toEqual([200, origin]);
+    }
+  },
+);
+
+test('an origin that no page has is refused at the start, with what to write instead', async () => {
+  const run = launchExpose({ server: fixture('echo'), args: ['--allow-origin', 'https://*.*.example'] });
+  expect(await run.exited).toBe(2);
+  expect(run.stderr()).toContain('https://*.app.example');
 });
 
 test.each(['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])('locally, Host %s is a loopback name', async (name) => {

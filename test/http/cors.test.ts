@@ -27,6 +27,73 @@ describe.each(protocols)('over %s', (protocol) => {
     expect(headers).not.toHaveProperty('access-control-allow-credentials');
   });
 
+  test.each([
+    // What docs/tunnels.md tells clients to send, W3C Trace Context and its like, later revisions, gateways in front.
+    ['ngrok-skip-browser-warning', 'x-tunnel-skip-antiphishing-page', 'skip_zrok_interstitial', 'x-pinggy-no-screen'],
+    ['serveo-skip-browser-warning', 'bypass-tunnel-reminder', 'traceparent', 'tracestate', 'baggage', 'sentry-trace'],
+    ['mcp-method', 'mcp-param-x', 'x-request-id', 'cf-access-client-id', 'x-api-key'],
+  ])('every header that is asked for is allowed: %s …', async (...names) => {
+    const { web } = await startGateway(protocol, { allowOrigins: [origin] });
+    for (const path of ['/mcp', '/sse', '/messages', '/readyz', '/files/mcp', '/']) {
+      // oxlint-disable-next-line no-await-in-loop -- one path after the other
+      const { status, headers } = await web.ask({
+        ...preflight,
+        path,
+        headers: { ...preflight.headers, 'access-control-request-headers': `authorization,${names.join(', ')}` },
+      });
+      expect(status).toBe(204);
+      expect(String(headers['access-control-allow-headers']).split(', ')).toEqual(
+        expect.arrayContaining(['Authorization', 'Content-Type', ...names]),
+      );
+    }
+  });
+
+  test('but no credential for somebody else, nothing that is no name, and not without end', async () => {
+    const { web } = await startGateway(protocol, { allowOrigins: [origin] });
+    const many = Array.from({ length: 500 }, (_, index) => `x-${index}`);
+    const asked = [
+      'Cookie',
+      'PROXY-AUTHORIZATION',
+      'set-cookie',
+      'a b',
+      'x:y',
+      '*/*',
+      'y'.repeat(200),
+      'x-good',
+      ...many,
+    ];
+    const { headers } = await web.ask({
+      ...preflight,
+      headers: { ...preflight.headers, 'access-control-request-headers': asked.join(',') },
+    });
+    const own = 'Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version';
+    const further = ['x-good', ...many].slice(0, 64);
+    expect(headers['access-control-allow-headers']).toBe([own, ...further].join(', '));
+  });
+
+  test('the health checks can be read by a script, too', async () => {
+    const { web } = await startGateway(protocol, { allowOrigins: [origin] });
+    const answers = await Promise.all(['/healthz', '/readyz'].map((path) => web.ask({ path, headers: { origin } })));
+    expect(answers.map(({ status, headers }) => [status, headers['access-control-allow-origin']])).toEqual([
+      [200, origin],
+      [200, origin],
+    ]);
+  });
+
+  test.each(['tauri://localhost', 'chrome-extension://abcdefgh', 'https://team.app.example'])(
+    'the origin %s is allowed by the guard and by CORS alike',
+    async (from) => {
+      const allowOrigins = ['TAURI://localhost/', 'chrome-extension://*', 'https://*.app.example:443'];
+      const { web, post } = await startGateway(protocol, { allowOrigins });
+      const asked = await web.ask({ ...preflight, headers: { ...preflight.headers, origin: from } });
+      const answer = await post(initialize.json, { origin: from });
+      expect([asked, answer].map(({ status, headers }) => [status, headers['access-control-allow-origin']])).toEqual([
+        [204, from],
+        [200, from],
+      ]);
+    },
+  );
+
   test('a public page may ask for a private address', async () => {
     const { web } = await startGateway(protocol, { allowOrigins: [origin] });
     const { headers } = await web.ask({

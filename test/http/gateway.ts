@@ -1,6 +1,7 @@
 // Our request handler in front of servers in memory: everything but processes and tunnels.
 import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
+import { createOriginMatcher } from '../../src/auth/origins.ts';
 import { createSessions } from '../../src/bridge/sessions.ts';
 import { createBodyReader } from '../../src/http/body.ts';
 import { createCors } from '../../src/http/cors.ts';
@@ -85,14 +86,15 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const pulse = createPulse();
   const mcp = createMcpEndpoint({ sessions, bodies, pulse, onRequest, ...options.resumption });
   const sse = createSseEndpoint({ sessions, bodies, pulse, startTimeoutMs: 60_000, onRequest, ...options.sse });
-  const hosts = createHostList({ allowedOrigins: allowOrigins });
+  const allowsOrigin = createOriginMatcher(allowOrigins);
+  const hosts = createHostList({ allowsOrigin });
   const { hopHeader, hasGetStreams } = options;
   const guard = createGuard({ hosts, token: 'token' in options ? options.token : token, hopHeader });
   const directory = createDirectory();
   directory.set([{ mcp, sse, readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }) }]);
   const handler = createHandler({
     guard,
-    cors: createCors(allowOrigins),
+    cors: createCors(allowsOrigin),
     directory,
     hasGetStreams,
     reportsClients: true,

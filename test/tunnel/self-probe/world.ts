@@ -93,7 +93,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     },
   ]);
   const guard = createGuard({ hosts, token: known });
-  const doorbell = createDoorbell(createHandler({ guard, cors: createCors([]), directory }));
+  const doorbell = createDoorbell(createHandler({ guard, cors: createCors(() => false), directory }));
   const arrived: string[] = [];
   const end = http.createServer((request, response) => {
     arrived.push(`${request.method} ${request.url}`);
