@@ -166,8 +166,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         localPort: listener.port,
         token,
         opening: () => {
-          const usable = servers.reports().find(({ error }) => error === undefined);
-          return usable === undefined ? undefined : clientOpening(usable.path);
+          const path = servers.pathToTry();
+          return path === undefined ? undefined : clientOpening(path);
         },
         // A server may have to start for the session.
         openingTimeoutMs: (options.startTimeoutMs ?? defaultStartTimeoutMs) + startMarginMs,

@@ -184,7 +184,7 @@ export function createProgram(actions: ProgramActions): Command {
     .addOption(
       new Option(
         '--warm <n>',
-        'servers that are started ahead of the sessions that will need them (default: 1)',
+        'idle servers to keep ready beside those in use (default: 1 once two have run side by side)',
       ).argParser(parseWholeNumber),
     )
     .addOption(

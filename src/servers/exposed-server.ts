@@ -1,6 +1,7 @@
 import { describeServer, type ServerDescription } from '../bridge/describe.ts';
 import { createSessions } from '../bridge/sessions.ts';
 import { createSharedUpstream } from '../bridge/shared/shared-upstream.ts';
+import { createInstances } from '../bridge/supervision/instances.ts';
 import { createSpares } from '../bridge/supervision/spares.ts';
 import { createSupervisedUpstream } from '../bridge/supervision/supervised.ts';
 import { createUpstreamHealth } from '../bridge/supervision/upstream-health.ts';
@@ -20,7 +21,7 @@ import { version } from '../version.ts';
 /** How long a server may take to start and answer: `npx` may have to download it first. */
 export const defaultStartTimeoutMs: number = 60_000;
 
-/** Servers that are started ahead of the sessions that will need them. */
+/** Servers that are started ahead of the sessions that will need them, as soon as they are known to bear each other. */
 const defaultWarm = 1;
 
 /** How servers are run, the same for all of a run. */
@@ -60,6 +61,8 @@ export interface ExposedServer extends ServedServer {
    * @throws ExposeError as `describeServer` does, or the signal's reason.
    */
   start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription>;
+  /** Whether a session of ours would start no process beside one that may not bear it. */
+  mayBeTried(): boolean;
   /** Takes no more requests; resolves when none is waiting for its response. */
   drain(): Promise<void>;
   /** Ends all of it; resolves when nothing is left. */
@@ -78,16 +81,26 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
   const isShared = isolation === 'shared';
   const warm = settings.warm ?? defaultWarm;
 
-  // The one that all sessions share is started ahead; after that, nobody will need another one.
-  const spares = createSpares({
-    create: (isWanted) => health.watch(connect(isWanted)),
-    count: isProcess ? (isShared ? Math.min(1, warm) : warm) : 0,
-    refill: !isShared,
+  const instances = createInstances({
+    // Whoever asks for processes that wait beside those in use says that they may be.
+    mayCoexist: !isProcess || (!isShared && (settings.warm ?? 0) > 0),
+    onChange: () => spares.refill(),
     onWarning,
   });
+  // The one that all sessions share is started ahead; after that, nobody will need another one.
+  const spares = createSpares({
+    create: (isWanted) => watched(health.watch(connect(isWanted))),
+    count: isProcess ? (isShared ? Math.min(1, warm) : warm) : 0,
+    refill: !isShared,
+    mayKeep: instances.isFree,
+    onWarning,
+  });
+  const watched = (upstream: Upstream, isBrief?: boolean): Upstream =>
+    isProcess ? instances.watch(upstream, isBrief) : upstream;
   const supervised = (): Upstream =>
     createSupervisedUpstream({
       create: spares.take,
+      whenClear: instances.whenClear,
       restart,
       startTimeoutMs,
       onRestarted: health.restarted,
@@ -114,8 +127,14 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
   const closing = new AbortController();
   let isStarting = true;
 
-  async function look(signal: AbortSignal): Promise<ServerDescription> {
-    const upstream = health.watch(connect(() => true));
+  function look(signal: AbortSignal): Promise<ServerDescription> {
+    return new Promise((resolve, reject) => {
+      instances.whenClear(() => void lookNow(signal).then(resolve, reject));
+    });
+  }
+
+  async function lookNow(signal: AbortSignal): Promise<ServerDescription> {
+    const upstream = watched(health.watch(connect(() => true)), true);
     try {
       return await describeServer({
         upstream,
@@ -131,12 +150,13 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
   }
 
   async function start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription> {
-    // One that all share may not bear another one beside it. Many that start at once keep each other from it.
-    const isAhead = isAlone && !isShared;
+    // Many that start at once keep each other from it.
+    const isAhead = isAlone && isProcess && instances.mayCoexist();
     if (isAhead) spares.begin();
     try {
       const description = await look(signal);
-      if (isShared) await Promise.all(descriptions);
+      // By then it may have given back what the next process needs.
+      if (isShared || !instances.mayCoexist()) await Promise.all(descriptions);
       if (!isAhead) spares.begin();
       return description;
     } finally {
@@ -144,9 +164,21 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
     }
   }
 
-  // A second connection to what all share may do harm.
-  const probe = isShared && isProcess ? undefined : look;
-  const isReady = createReadinessCheck({ health, isLifeProof: source.kind !== 'http', probe });
+  const mayBeTried = (): boolean => isShared || instances.mayCoexist() || instances.count() === spares.ready;
+
+  /** Asks the server whether it works, unless a process of it does already and may not bear another one. */
+  async function probe(signal: AbortSignal): Promise<void> {
+    if (!mayBeTried()) return;
+    if (!instances.mayCoexist()) spares.dismiss();
+    await look(signal);
+  }
+
+  const isReady = createReadinessCheck({
+    health,
+    isLifeProof: source.kind !== 'http',
+    // A second connection to what all share may do harm.
+    probe: isShared && isProcess ? undefined : probe,
+  });
   async function readiness(): Promise<Readiness> {
     const { status, reason } = isStarting ? { status: 'starting' as const } : await isReady();
     const { children, restarts } = health.report();
@@ -159,6 +191,7 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
     sse,
     readiness,
     start,
+    mayBeTried,
     async drain() {
       await Promise.all([mcp.drain(), sse.drain()]);
     },

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import type { ServerDescription } from '../bridge/describe.ts';
 import { changesBetween } from '../config/changes.ts';
 import type { ServerSource } from './connector.ts';
@@ -30,6 +32,8 @@ export interface ExposedServers {
   readonly directory: Directory;
   /** In the order in which they were given. */
   reports(): readonly ServerReport[];
+  /** Path of the MCP endpoint of a server that works, and at which a session may be begun to see whether clients can. */
+  pathToTry(): string | undefined;
   /**
    * Makes these the servers of the run: what has not changed goes on untouched, the rest is ended or started. Resolves
    * when each has said what it is or failed to, which its report tells. One that failed is served all the same: it may
@@ -96,8 +100,11 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
     const before = new Map([...entries].map(([name, { source }]) => [name, source]));
     const { added, removed, changed } = changesBetween(before, sources);
     if (added.length + removed.length + changed.length === 0) return false;
-    // What takes the place of another one may need what that holds: a port, a file, a lock.
-    await Promise.all(changed.map(async (name) => entries.get(name)?.server?.close()));
+    // What takes the place of another one, or is the same under a new name, may need what that holds: a port, a file, a lock.
+    const renamed = removed.filter((name) =>
+      added.some((other) => isDeepStrictEqual(before.get(name), sources.get(other))),
+    );
+    await Promise.all([...changed, ...renamed].map(async (name) => entries.get(name)?.server?.close()));
     const started = new Map(
       await Promise.all(
         [...added, ...changed].map(async (name): Promise<[string, Entry]> => {
@@ -107,7 +114,7 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
         }),
       ),
     );
-    const ended = removed.flatMap((name) => entries.get(name)?.server ?? []);
+    const ended = removed.flatMap((name) => (renamed.includes(name) ? [] : (entries.get(name)?.server ?? [])));
     const next = new Map<string, Entry>();
     for (const name of sources.keys()) {
       const entry = started.get(name) ?? entries.get(name);
@@ -133,14 +140,22 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
     return true;
   }
 
+  const pathOf = (name: string): string => (entries.size === 1 ? mcpPath : `/${name}${mcpPath}`);
+
   return {
     directory,
     reports: () =>
       [...entries].map(([name, { report }]) => ({
         name: name === unnamed ? (report.description?.name ?? 'server') : name,
-        path: entries.size === 1 ? mcpPath : `/${name}${mcpPath}`,
+        path: pathOf(name),
         ...report,
       })),
+    pathToTry() {
+      const found = [...entries].find(
+        ([, { server, report }]) => report.error === undefined && server?.mayBeTried() === true,
+      );
+      return found === undefined ? undefined : pathOf(found[0]);
+    },
     set(sources, signal) {
       const done = queue.then(() => replace(sources, AbortSignal.any([signal, closing.signal])));
       queue = Promise.allSettled([done]);

@@ -33,6 +33,7 @@ function world(): World {
           if (url.includes('broken')) throw new ExposeError('upstream_unreachable', 'nobody there');
           return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
         },
+        mayBeTried: () => !url.includes('taken'),
         drain: async () => void log.push(`drained ${name}`),
         close: async () => void log.push(`closed ${name}`),
       };
@@ -61,6 +62,38 @@ describe('the servers of a run', () => {
     );
     expect(servers.reports().map(({ path }) => path)).toEqual(['/a/mcp', '/b/mcp']);
     expect([log.toSorted(), servers.isAlone()]).toEqual([['made a', 'made b', 'started a', 'started b'], false]);
+  });
+
+  test('the one to try is the first that works and bears it', async () => {
+    const { servers } = world();
+    const paths = [];
+    for (const urls of [['broken', 'taken', 'good'], ['broken'], ['taken'], ['good']]) {
+      // oxlint-disable-next-line no-await-in-loop -- they share a run
+      await servers.set(new Map(urls.map((url) => [url, source(url)])), never);
+      paths.push(servers.pathToTry());
+    }
+    expect(paths).toEqual(['/good/mcp', undefined, undefined, '/mcp']);
+  });
+
+  test('one that gets another name has ended before it is made again', async () => {
+    const { servers, log } = world();
+    await servers.set(
+      new Map([
+        ['old', source('a')],
+        ['other', source('b')],
+      ]),
+      never,
+    );
+    log.length = 0;
+    await servers.set(
+      new Map([
+        ['new', source('a')],
+        ['third', source('c')],
+      ]),
+      never,
+    );
+    expect(log.slice(0, 2)).toEqual(['closed old', 'made new']);
+    expect(log.filter((line) => line.startsWith('closed')).toSorted()).toEqual(['closed old', 'closed other']);
   });
 
   test('that are broken are served all the same, and of those that are impossible the reason', async () => {

@@ -1,5 +1,6 @@
 import { createBackoff } from '../../backoff.ts';
 import { systemClock, type Clock } from '../../clock.ts';
+import type { RpcMessage } from '../../mcp/json-rpc.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
 /** So many spares that die one after the other, before anybody has used them, mean that the next one will, too. */
@@ -18,6 +19,8 @@ export interface SparesOptions {
   readonly count: number;
   /** Whether another one is started in the place of one that was taken. Default true. */
   readonly refill?: boolean;
+  /** Whether one may be started now that nobody has asked for; asked again after `refill()`. Default: always. */
+  readonly mayKeep?: () => boolean;
   readonly clock?: Clock;
   /** Returns 0 to 1 as Math.random does. */
   readonly random?: () => number;
@@ -29,6 +32,10 @@ export interface Spares {
   readonly ready: number;
   /** Starts the spares. */
   begin(): void;
+  /** One may be started now where `mayKeep` said no before. */
+  refill(): void;
+  /** Ends the spares, and goes on. */
+  dismiss(): void;
   /**
    * The oldest spare that lives, or a new upstream; for its taker both are not yet started.
    */
@@ -48,7 +55,7 @@ interface Spare {
  * sent to them and nothing read: whoever takes one begins with a server that knows no client.
  */
 export function createSpares(options: SparesOptions): Spares {
-  const { create, refill = true, clock = systemClock, random, onWarning } = options;
+  const { create, refill = true, mayKeep = () => true, clock = systemClock, random, onWarning } = options;
   const backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
   const spares: Spare[] = [];
   /** Of those that died: what they have left behind is ended, too. */
@@ -56,21 +63,28 @@ export function createSpares(options: SparesOptions): Spares {
   let { count } = options;
   let deathsInRow = 0;
   let callOffFill: (() => void) | undefined;
+  let delayMs = refillDelayMs;
   let begun = false;
   let closed = false;
 
   function fill(): void {
     callOffFill = undefined;
-    for (let missing = count - spares.length; missing > 0; missing--) keepOne();
+    delayMs = refillDelayMs;
+    for (let missing = count - spares.length; missing > 0 && mayKeep(); missing--) keepOne();
   }
 
-  function mayFill(): boolean {
-    return begun && !closed && callOffFill === undefined && spares.length < count && deathsInRow < maxDeathsInRow;
+  function fillSoon(): void {
+    const isWanted = begun && !closed && spares.length < count && deathsInRow < maxDeathsInRow;
+    if (isWanted && callOffFill === undefined && mayKeep()) callOffFill = clock.after(delayMs, fill);
   }
 
   function keepOne(): void {
     let taker: UpstreamEvents | undefined;
     let ended: UpstreamEnd | undefined;
+    let isHeard = false;
+    let isDone = false;
+    /** What it was sent before it has said anything. */
+    const early: RpcMessage[] = [];
     const upstream = create(() => taker !== undefined);
     const spare: Spare = {
       upstream,
@@ -84,19 +98,41 @@ export function createSpares(options: SparesOptions): Spares {
             return;
           }
           const end = ended;
-          queueMicrotask(() => listened.onClose(end));
+          queueMicrotask(() => listened.onClose({ ...end, untaken: early, isUnused: true }));
+        },
+        send(message) {
+          if (isHeard) return upstream.send(message);
+          early.push(message);
+          // It has died, which its end is about to tell, or does not read. Another one takes its place.
+          if (!upstream.send(message)) void upstream.close();
+          return true;
+        },
+        close() {
+          isDone = true;
+          return upstream.close();
         },
       },
     };
     spares.push(spare);
     backoff.connected();
     upstream.start({
-      onMessage: (message, origin) => taker?.onMessage(message, origin),
+      onMessage(message, origin) {
+        isHeard = true;
+        early.length = 0;
+        taker?.onMessage(message, origin);
+      },
       onLost: (end) => taker?.onLost?.(end),
       onClose(end) {
         ended = end;
-        if (taker !== undefined) taker.onClose(end);
-        else if (spares.includes(spare)) bury(spare, end);
+        if (taker === undefined) {
+          if (spares.includes(spare)) bury(spare, end);
+        } else if (isHeard || isDone || early.length > 1) {
+          taker.onClose(end);
+        } else {
+          // It has heard one message at most, which begins a connection and does nothing else.
+          countDeath(end);
+          taker.onClose({ ...end, untaken: early, isUnused: true });
+        }
       },
     });
     // What it says before it is asked waits in its pipe.
@@ -104,18 +140,26 @@ export function createSpares(options: SparesOptions): Spares {
   }
 
   /** A spare has died that nobody has taken. */
-  function bury(spare: Spare, { reason }: UpstreamEnd): void {
+  function bury(spare: Spare, end: UpstreamEnd): void {
     if (closed) return;
     spares.splice(spares.indexOf(spare), 1);
-    const ending = spare.upstream.close().finally(() => endings.delete(ending));
+    dispose(spare);
+    countDeath(end);
+    delayMs = backoff.next();
+    fillSoon();
+  }
+
+  function dispose({ upstream }: Spare): void {
+    const ending = upstream.close().finally(() => endings.delete(ending));
     endings.add(ending);
+  }
+
+  function countDeath({ reason }: UpstreamEnd): void {
     deathsInRow++;
-    if (deathsInRow === maxDeathsInRow) {
-      onWarning(
-        `${maxDeathsInRow} servers that were started ahead ended unused, the last one: ${reason}; none is started ahead now`,
-      );
-    }
-    if (mayFill()) callOffFill = clock.after(backoff.next(), fill);
+    if (deathsInRow !== maxDeathsInRow) return;
+    onWarning(
+      `${maxDeathsInRow} servers that were started ahead ended unused, the last one: ${reason}; none is started ahead now`,
+    );
   }
 
   /** A server that says something to its client works, so spares are of use. */
@@ -127,7 +171,7 @@ export function createSpares(options: SparesOptions): Spares {
         if (!heard) {
           heard = true;
           deathsInRow = 0;
-          if (mayFill()) callOffFill = clock.after(refillDelayMs, fill);
+          fillSoon();
         }
         events.onMessage(message, origin);
       },
@@ -143,10 +187,14 @@ export function createSpares(options: SparesOptions): Spares {
       begun = true;
       fill();
     },
+    refill: fillSoon,
+    dismiss() {
+      for (const spare of spares.splice(0)) dispose(spare);
+    },
     take() {
       const spare = spares.shift();
       if (!refill) count--;
-      if (mayFill()) callOffFill = clock.after(refillDelayMs, fill);
+      fillSoon();
       if (spare !== undefined) return spare.taken;
       const upstream = create(() => true);
       return { ...upstream, start: (events) => upstream.start(listeningForLife(events)) };

@@ -22,6 +22,8 @@ const endExpectedMs = 1000;
 export interface SupervisedUpstreamOptions {
   /** Makes a connection, not yet started. */
   readonly create: () => Upstream;
+  /** Calls back when a connection may be made: at once unless given. Returns how to call it off. */
+  readonly whenClear?: (connect: () => void) => () => void;
   /** `never`: only a session that the server has forgotten is opened again. */
   readonly restart: 'on-exit' | 'never';
   /** How long a server that was started again may take to answer `initialize`, in milliseconds. */
@@ -58,7 +60,7 @@ interface Introduction {
  * An end before that, and the end that `createRestartBudget` calls the last one, go to `onClose`.
  */
 export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Upstream {
-  const { create, restart, startTimeoutMs, clock = systemClock, onRestarted, onWarning } = options;
+  const { create, whenClear = atOnce, restart, startTimeoutMs, clock = systemClock, onRestarted, onWarning } = options;
   const backoff = createBackoff({ clock, ...(options.random === undefined ? {} : { random: options.random }) });
   const budget = createRestartBudget(clock);
   const replay = createReplay(onWarning);
@@ -82,8 +84,11 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
   /** The connection that the client's messages go to. */
   const usable = (): Upstream | undefined => (introduction === undefined ? current : undefined);
 
+  function attempt(): void {
+    callOffAttempt = whenClear(connect);
+  }
+
   function connect(): void {
-    callOffAttempt = undefined;
     const connection = create();
     current = connection;
     if (++connections > 1) askIds = createAskIds(`${replay.prefix}${connections}-`);
@@ -102,7 +107,9 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
         if (current === connection) lose(connection, end);
       },
     });
-    if (initialize !== undefined && current === connection) connection.send(initialize);
+    if (current !== connection) return;
+    if (initialize !== undefined) connection.send(initialize);
+    else flush(connection);
   }
 
   function receive(connection: Upstream, message: RpcMessage, origin: RequestId | undefined): void {
@@ -219,16 +226,22 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
       return;
     }
     track(connection.close());
-    const canHeal = replay.isAgreed && (restart === 'on-exit' || end.code === 'upstream_session_lost');
-    const lastReason = canHeal ? budget.spend(end, wasUsable) : end.reason;
-    if (lastReason !== undefined) {
-      finish({ ...end, reason: lastReason });
-      return;
+    if (end.isUnused !== true) {
+      const canHeal = replay.isAgreed && (restart === 'on-exit' || end.code === 'upstream_session_lost');
+      const lastReason = canHeal ? budget.spend(end, wasUsable) : end.reason;
+      if (lastReason !== undefined) {
+        finish({ ...end, reason: lastReason });
+        return;
+      }
     }
     replay.lose();
     for (const message of [...(end.untaken ?? []), ...waiting.takeAll()]) keep(message);
+    if (end.isUnused === true) {
+      attempt();
+      return;
+    }
     const delayMs = Math.max(end.retryAfterMs ?? 0, Math.min(backoff.next(end.retryAfterMs), budget.remainingMs()));
-    callOffAttempt = clock.after(delayMs, connect);
+    callOffAttempt = clock.after(delayMs, attempt);
     if (wasUsable) {
       onWarning(`${end.reason}; ${end.code === 'upstream_exited' ? 'it is started again' : 'connecting again'}`);
       events?.onLost?.({ ...end, untaken: waiting.list() });
@@ -282,7 +295,7 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
     start(given) {
       if (isClosing) return;
       events = given;
-      connect();
+      attempt();
     },
     send(message) {
       if (over || isClosing || events === undefined) return false;
@@ -312,6 +325,11 @@ export function createSupervisedUpstream(options: SupervisedUpstreamOptions): Up
       return closed;
     },
   };
+}
+
+function atOnce(connect: () => void): () => void {
+  connect();
+  return () => {};
 }
 
 /** Whether a message answers or names something that a server forgets with its connection. */

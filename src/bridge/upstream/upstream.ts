@@ -21,6 +21,8 @@ export interface UpstreamEnd {
   readonly stderr: string;
   /** What it certainly has not acted on, in order: this much may be sent again to a new connection. */
   readonly untaken?: readonly RpcMessage[];
+  /** It was started ahead, and ended before it had said anything to whoever took it: another one may do. */
+  readonly isUnused?: true;
   /** The least that the upstream wants us to wait before the next connection, in milliseconds. */
   readonly retryAfterMs?: number;
 }

@@ -14,7 +14,7 @@ interface SparesWorld {
   readonly warnings: string[];
 }
 
-function world(count = 1, refill?: boolean): SparesWorld {
+function world(count = 1, refill?: boolean, mayKeep?: () => boolean): SparesWorld {
   const made: FakeUpstream[] = [];
   const wanted: (() => boolean)[] = [];
   const warnings: string[] = [];
@@ -28,6 +28,7 @@ function world(count = 1, refill?: boolean): SparesWorld {
     },
     count,
     ...(refill === undefined ? {} : { refill }),
+    ...(mayKeep === undefined ? {} : { mayKeep }),
     clock,
     random: () => 1,
     onWarning: (warning) => warnings.push(warning),
@@ -134,6 +135,47 @@ describe('spares', () => {
     }
   });
 
+  test('are started when they may be, and not before', () => {
+    let may = false;
+    const { spares, made, clock } = world(1, undefined, () => may);
+    spares.begin();
+    spares.refill();
+    clock.advance(60_000);
+    expect(made).toHaveLength(0);
+    may = true;
+    spares.refill();
+    spares.refill();
+    clock.advance(49);
+    expect(made).toHaveLength(0);
+    clock.advance(1);
+    expect([made.length, spares.ready, clock.pending]).toEqual([1, 1, 0]);
+    may = false;
+    use(spares.take());
+    clock.advance(60_000);
+    expect(made).toHaveLength(1);
+  });
+
+  test('that may no more be started when their time has come are not', () => {
+    let may = true;
+    const { spares, made, clock } = world(1, undefined, () => may);
+    spares.begin();
+    use(spares.take());
+    may = false;
+    clock.advance(60_000);
+    expect([made.length, clock.pending]).toEqual([1, 0]);
+  });
+
+  test('can be ended, and come again', async () => {
+    const { spares, made, clock } = world(2);
+    spares.begin();
+    spares.dismiss();
+    await new Promise(setImmediate);
+    expect([made.map(({ closeCalls }) => closeCalls), spares.ready]).toEqual([[1, 1], 0]);
+    spares.refill();
+    clock.advance(50);
+    expect([made.length, spares.ready]).toEqual([4, 2]);
+  });
+
   test('that end between being taken and being started tell their taker so', async () => {
     const { spares, made } = world(1);
     spares.begin();
@@ -142,8 +184,46 @@ describe('spares', () => {
     const { ends } = use(upstream);
     expect(ends).toEqual([]);
     await Promise.resolve();
-    expect(ends).toMatchObject([{ exitCode: 5 }]);
+    expect(ends).toMatchObject([{ exitCode: 5, isUnused: true, untaken: [] }]);
   });
+
+  test('that end before they have said anything give back what they were sent', () => {
+    const { spares, made } = world(1);
+    spares.begin();
+    const upstream = spares.take();
+    const { ends } = use(upstream);
+    upstream.send(initialize);
+    made[0]?.die();
+    expect(ends).toMatchObject([{ isUnused: true, untaken: [initialize] }]);
+  });
+
+  test('that do not read are ended, and give back what they were sent', async () => {
+    const { spares, made } = world(1);
+    spares.begin();
+    const upstream = spares.take();
+    const { ends } = use(upstream);
+    if (made[0] !== undefined) made[0].accepting = false;
+    expect(upstream.send(initialize)).toBe(true);
+    await new Promise(setImmediate);
+    expect(ends).toMatchObject([{ isUnused: true, untaken: [initialize] }]);
+  });
+
+  test.each(['it has said something', 'it was sent more than one message', 'its taker has ended it'])(
+    'that end are lost when %s',
+    async (what) => {
+      const { spares, made } = world(1);
+      spares.begin();
+      const upstream = spares.take();
+      const { ends } = use(upstream);
+      upstream.send(initialize);
+      if (what === 'it has said something') made[0]?.say(agreement());
+      if (what === 'it was sent more than one message') upstream.send(initialize);
+      if (what === 'its taker has ended it') await upstream.close();
+      else made[0]?.die();
+      expect(ends).toHaveLength(1);
+      expect(ends[0]).not.toHaveProperty('isUnused');
+    },
+  );
 });
 
 describe('a spare that dies before it is used', () => {

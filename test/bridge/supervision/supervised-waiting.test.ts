@@ -1,7 +1,14 @@
 // What src/bridge/supervised.ts keeps while a server is away or takes nothing.
 import { describe, expect, test } from 'vitest';
-import { notification, request, response } from '../messages.ts';
-import { agreedWorld, methodsSentTo, sentTo, type SupervisedWorld } from './supervised-world.ts';
+import { initialize, notification, request, response } from '../messages.ts';
+import {
+  agreed,
+  agreedWorld,
+  methodsSentTo,
+  sentTo,
+  supervisedWorld,
+  type SupervisedWorld,
+} from './supervised-world.ts';
 
 const cancel = (requestId: unknown) => notification('notifications/cancelled', { requestId });
 
@@ -111,5 +118,71 @@ describe('a connection that takes nothing although it is not full', () => {
     clock.advance(500);
     welcome();
     expect([sentTo(server())[2]?.id, clock.pending]).toEqual([1, 0]);
+  });
+});
+
+/** Every attempt waits until the test lets it go. */
+function gatedWorld() {
+  const attempts: (() => void)[] = [];
+  let calledOff = 0;
+  const given = supervisedWorld({
+    whenClear(connect) {
+      attempts.push(connect);
+      return () => void calledOff++;
+    },
+  });
+  return { ...given, attempts, calledOff: () => calledOff };
+}
+
+describe('where a connection has to wait until it may be made', () => {
+  test('what is sent meanwhile goes to it when it is there', () => {
+    const { upstream, made, attempts, messages, server } = gatedWorld();
+    expect([upstream.send(initialize), upstream.isWritable(), made.length]).toEqual([true, true, 0]);
+    attempts[0]?.();
+    expect(methodsSentTo(server())).toEqual(['initialize']);
+    server().say(response(0, agreed));
+    expect(messages).toHaveLength(1);
+  });
+
+  test('one that is made anew waits, too', () => {
+    const { upstream, made, attempts, server, clock, agree, welcome } = gatedWorld();
+    attempts[0]?.();
+    agree();
+    server().die();
+    clock.advance(10_000);
+    upstream.send(request(1));
+    expect([made.length, attempts.length]).toEqual([1, 2]);
+    attempts[1]?.();
+    welcome();
+    expect(methodsSentTo(server())).toEqual(['initialize', 'notifications/initialized', 'tools/call']);
+  });
+
+  test('none is made once it was closed', async () => {
+    const { upstream, ends, made, calledOff } = gatedWorld();
+    await upstream.close();
+    expect([calledOff() > 0, made.length, ends.length]).toEqual([true, 0, 1]);
+  });
+});
+
+describe('a server that was started ahead and ends before it has said anything', () => {
+  const unused = { isUnused: true, untaken: [initialize] } as const;
+
+  test.each(['on-exit', 'never'] as const)('gives way to another one, with --restart %s', (restart) => {
+    const { upstream, made, server, messages, ends, lost, warnings, restarts } = supervisedWorld({ restart });
+    upstream.send(initialize);
+    made[0]?.die(unused);
+    expect([made.length, methodsSentTo(server())]).toEqual([2, ['initialize']]);
+    server().say(response(0, agreed));
+    expect([messages.length, ends, lost, warnings, restarts()]).toEqual([1, [], [], [], 0]);
+  });
+
+  test('in place of one that had crashed is replaced, and told what the client had told that', () => {
+    const { made, server, clock, welcome, ends } = agreedWorld();
+    server().die();
+    clock.advance(10_000);
+    made[1]?.die({ isUnused: true, untaken: [] });
+    expect(made).toHaveLength(3);
+    welcome();
+    expect([methodsSentTo(server()), ends]).toEqual([['initialize', 'notifications/initialized'], []]);
   });
 });
