@@ -1,3 +1,4 @@
+import { limitEvents } from '../tunnel/relay/event-limit.ts';
 import { createRelay, type RelayEvent } from '../tunnel/relay/relay.ts';
 import type { CommandContext } from './main.ts';
 import type { Output } from './output.ts';
@@ -6,17 +7,22 @@ import type { RelayFlags } from './program.ts';
 /** Runs a relay until we are asked to end. */
 export async function runRelay(flags: RelayFlags, { output, untilEnding }: CommandContext): Promise<void> {
   const { host, port, publicUrl, domain } = flags;
+  const log = limitEvents(
+    (event) => showEvent(output, event),
+    (count) => output.warning(`${count} events of agents that come and go too often were not shown`),
+  );
   const relay = await createRelay({
     host,
     port,
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(domain === undefined ? {} : { domain }),
-    onEvent: (event) => showEvent(output, event),
+    onEvent: log.onEvent,
   });
   output.event({ event: 'ready', url: relay.url });
   if (!output.json) output.result(`mcp-expose: relay ready at ${relay.url}`);
   await untilEnding();
   await relay.close();
+  log.close();
 }
 
 function showEvent(output: Output, event: RelayEvent): void {

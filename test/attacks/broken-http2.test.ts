@@ -1,11 +1,9 @@
 // Agents and relays whose HTTP/2 breaks: whoever waits learns it at once, and the agent dials anew.
-import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { WebSocket } from 'ws';
-import { WebSocketServer } from 'ws';
+import { fakeRelay } from '../tunnel/fake-relay.ts';
 import { frame, frameTypes, headersFrame, hostileAgent, numbersFrame } from '../tunnel/hostile-agent.ts';
 import type { World } from '../tunnel/world.ts';
-import { ask, echo, eventually, fieldsOf, portOf, startWorld, within } from '../tunnel/world.ts';
+import { ask, echo, eventually, fieldsOf, startWorld, within } from '../tunnel/world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -34,6 +32,8 @@ const faults: ReadonlyArray<[string, (streamId: number) => readonly Buffer[]]> =
   ['a window that grows by nothing', () => [numbersFrame(windowUpdate, 0, [0])]],
   ['HTTP/1.1', () => [Buffer.from('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')]],
 ];
+
+const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 describe('what an agent breaks', () => {
   test.each(faults)('%s', async (_what, frames) => {
@@ -95,42 +95,3 @@ describe('what a relay breaks', () => {
     });
   });
 });
-
-const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-
-/** A relay that takes every key and then says what it likes. */
-async function fakeRelay(onWelcome: (socket: WebSocket) => void) {
-  const server = createServer();
-  const sockets = new WebSocketServer({ server, handleProtocols: () => 'mcp-expose.v1' });
-  const codes: number[] = [];
-  let dialled = 0;
-  sockets.on('connection', (socket) => {
-    dialled += 1;
-    socket.once('close', (code) => codes.push(code));
-    socket.on('message', (data: Buffer, isBinary) => {
-      if (isBinary) return;
-      const { type } = fieldsOf(data.toString());
-      if (type === 'hello') {
-        socket.send(JSON.stringify({ type: 'challenge', nonce: Buffer.alloc(32).toString('base64url') }));
-      } else if (type === 'proof') {
-        const urls = ['http://127.0.0.1/fake'];
-        const rest = { session: 's', epoch: 1, name: 'fake', urls, resumeMs: 0, heartbeatMs: 15_000 };
-        socket.send(JSON.stringify({ type: 'welcome', ...rest, limits: { streams: 256 } }));
-        onWelcome(socket);
-      }
-    });
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  return {
-    url: `http://127.0.0.1:${portOf(server)}`,
-    codes,
-    dialled: () => dialled,
-    end() {
-      for (const socket of sockets.clients) socket.terminate();
-      sockets.close();
-      server.close();
-    },
-  };
-}

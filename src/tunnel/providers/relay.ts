@@ -8,15 +8,21 @@ import { createBackoff } from '../../backoff.ts';
 import type { Clock } from '../../clock.ts';
 import { systemClock } from '../../clock.ts';
 import { capabilities } from '../capabilities.ts';
+import { createDropCount } from '../link/drop-count.ts';
 import type { Identity } from '../link/identity.ts';
 import type { KeySlot } from '../link/key-store.ts';
 import { openKeySlot } from '../link/key-store.ts';
 import { isValidName } from '../link/names.ts';
 import { tunnelPath } from '../link/protocol.ts';
+import { createTokenBucket } from '../link/token-bucket.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 
 /** Time for one attempt from the first packet to the welcome, in milliseconds: name lookup, proxy, TLS and handshake. */
 const connectTimeoutMs = 15_000;
+
+/** What a relay may say to the user: more than ours ever says. */
+const noticeBurst = 10;
+const noticesPerSecond = 0.1;
 
 export interface RelayProviderOptions {
   /** http(s): or ws(s): URL of the relay; a path prefix is kept. */
@@ -71,6 +77,10 @@ async function openTunnel(
   signal.throwIfAborted();
   const env = options.env ?? process.env;
   const clock = options.clock ?? systemClock;
+  const notices = createTokenBucket({ burst: noticeBurst, perSecond: noticesPerSecond, clock });
+  const droppedNotices = createDropCount((count) => {
+    onWarning(`the relay said ${count} more things, which were not shown`);
+  }, clock);
   const slot: KeySlot =
     options.keys === undefined
       ? openKeySlot({
@@ -96,7 +106,8 @@ async function openTunnel(
       timeoutMs: options.connectTimeoutMs ?? connectTimeoutMs,
       signal,
       onNotice(message) {
-        onWarning(`the relay says: ${message}`);
+        if (notices.take(1)) onWarning(`the relay says: ${message}`);
+        else droppedNotices.add();
       },
     };
     const first = await connect(signal);
@@ -109,6 +120,7 @@ async function openTunnel(
       },
       async close() {
         await supervisor.close();
+        droppedNotices.close();
         slot.close();
       },
     };

@@ -1,0 +1,69 @@
+import type { Clock } from '../../clock.ts';
+import { systemClock } from '../../clock.ts';
+import { createDropCount } from '../link/drop-count.ts';
+import type { TokenBucket } from '../link/token-bucket.ts';
+import { createTokenBucket } from '../link/token-bucket.ts';
+import type { RelayEvent } from './admission.ts';
+import { claimOrigin } from './claim-origin.ts';
+
+/** Events of one origin: as many as agents that come back through one proxy after a restart, then what a day's log can hold. */
+const burst = 1_000;
+const perSecond = 2;
+/** Origins that are told apart; more than come within the minutes in which a bucket fills. */
+const maxOrigins = 10_000;
+
+export interface LimitedEvents {
+  readonly onEvent: (event: RelayEvent) => void;
+  close(): void;
+}
+
+/**
+ * Hands events on, of each origin so many: anybody can dial and be refused, or come and go, thousands of times a second.
+ * `onDropped` is told how many were not handed on. The end of an agent is handed on where its beginning was.
+ */
+export function limitEvents(
+  onEvent: (event: RelayEvent) => void,
+  onDropped: (count: number) => void,
+  clock: Clock = systemClock,
+): LimitedEvents {
+  const buckets = new Map<string, TokenBucket>();
+  const shownAgents = new Set<string>();
+  const dropped = createDropCount(onDropped, clock);
+
+  const mayPass = (address: string): boolean => {
+    const origin = claimOrigin(address, undefined);
+    const bucket = buckets.get(origin) ?? createTokenBucket({ burst, perSecond, clock });
+    const [oldest] = buckets.keys();
+    if (buckets.size >= maxOrigins && !buckets.has(origin) && oldest !== undefined) buckets.delete(oldest);
+    buckets.set(origin, bucket);
+    return bucket.take(1);
+  };
+
+  const isShown = (event: RelayEvent): boolean => {
+    switch (event.type) {
+      case 'agent_connected': {
+        const passes = mayPass(event.address);
+        if (passes) shownAgents.add(keyOf(event));
+        return passes;
+      }
+      case 'agent_disconnected':
+        return shownAgents.delete(keyOf(event));
+      case 'agent_rejected':
+        return mayPass(event.address);
+      default:
+        return true;
+    }
+  };
+
+  return {
+    onEvent(event) {
+      if (isShown(event)) onEvent(event);
+      else dropped.add();
+    },
+    close: () => dropped.close(),
+  };
+}
+
+function keyOf({ name, epoch }: { readonly name: string; readonly epoch: number }): string {
+  return `${name} ${epoch}`;
+}
