@@ -5,6 +5,8 @@ import { promisify } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
 
+import { legacyRevisions } from '../src/mcp/revisions.ts';
+
 const root = new URL('..', import.meta.url).pathname;
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 
@@ -32,6 +34,11 @@ describe('the README', () => {
       expect(screen).toContain(label);
     }
   });
+});
+
+test('the README names the revisions that are served, and no others', () => {
+  const [, sentence = ''] = /The revisions ([^.]*?), over\s/.exec(readme) ?? [];
+  expect(sentence.match(/\b\d{4}-\d\d-\d\d\b/g)).toEqual(legacyRevisions);
 });
 
 describe('the docs', () => {

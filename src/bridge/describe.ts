@@ -67,12 +67,12 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       whenWritable: (callback) => callback(),
       end() {},
     },
-    onClose({ code, reason, stderr }) {
+    onClose({ code, reason, stderr, advice = checkAlone }) {
       const lines = stderr.split('\n').filter((line) => !stackFrame.test(line));
       const hints = stderr === '' ? [] : [`it printed: ${lines.slice(-maxHintLines).join('\n')}`];
       const message = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
       const known = code === 'upstream_session_lost' ? 'upstream_refused' : code;
-      fail(new ExposeError(known, message, { hints: [...hints, checkAlone] }));
+      fail(new ExposeError(known, message, { hints: [...hints, advice] }));
     },
   });
 

@@ -1,4 +1,5 @@
 import { memberOf, rpcCode, type RpcNotification, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
+import { withServedRevision } from '../mcp/lifecycle.ts';
 import type { Call, CallFailure, Outlet } from './call.ts';
 import { createChannel, type Refusal } from './channel.ts';
 import { createGeneralStream } from './general-stream.ts';
@@ -129,7 +130,7 @@ export function createSession(options: SessionOptions): Session {
       if (revision === undefined && !call.isOpen()) void close();
     });
     channel.start();
-    channel.request(initialize, opening);
+    channel.request(withServedRevision(initialize), opening);
   }
 
   return {

@@ -87,7 +87,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     const session = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
     readPost(request, response, { bodies, isDraining, session }, (message) => {
       if (message.kind === 'batch') postBatch(request, response, message, caller, form);
-      else postMessage(request, response, message, caller, form);
+      else postMessage(request, response, message, caller, form, session?.revision);
     });
   }
 
@@ -97,10 +97,11 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     message: RpcMessage,
     caller: Caller,
     form: AnswerForm,
+    agreed: string | undefined,
   ): void {
     const id = message.kind === 'request' ? message.id : null;
     const revision = valueOf(request, revisionHeader);
-    const verdict = classify(message, revision);
+    const verdict = classify(message, revision, agreed);
     if (verdict.kind === 'reject') {
       const { status, code, reason, data } = verdict;
       refuse(request, response, { status, code, message: reason, id, ...(data === undefined ? {} : { data }) });
@@ -116,7 +117,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       if (verdict.kind === 'opening') {
         refuseMessage(request, response, {
           code: rpcCode.invalidRequest,
-          reason: 'the session is initialized already',
+          reason: 'the session is initialized already: send initialize without Mcp-Session-Id to begin another one',
         });
       } else if (message.kind === 'request') {
         const reply = createCall(response, message, caller, { form, openStream: () => streamsOf(session).openReply() });
@@ -146,7 +147,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
       return;
     }
-    if (messages.some((message) => classify(message, undefined).kind !== 'session')) {
+    if (messages.some((message) => classify(message, undefined, undefined).kind !== 'session')) {
       const reason = 'initialize, and requests of other revisions, cannot be part of a batch';
       refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
       return;
@@ -235,7 +236,8 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     }
     const session = sessions.find(sessionId, caller.id);
     if (session === undefined) {
-      const message = 'there is no such session, it may have ended: send initialize to begin a new one';
+      const message =
+        'there is no such session, it may have ended: send initialize without Mcp-Session-Id to begin a new one';
       refuse(request, response, { status: 404, code: rpcCode.sessionNotFound, message, id });
       return undefined;
     }

@@ -1,6 +1,6 @@
 import type { Refusal } from '../bridge/channel.ts';
 import type { Session } from '../bridge/session.ts';
-import { isJson } from '../mcp/headers.ts';
+import { codingsOf, isJson } from '../mcp/headers.ts';
 import { parseMessages, type RequestId, type RpcBatch, type RpcMessage } from '../mcp/json-rpc.ts';
 import { createTextReader, type TextReader } from '../mcp/json/text-reader.ts';
 import type { BodyReader } from './body.ts';
@@ -25,6 +25,14 @@ export function readPost(
   onMessage: (message: RpcMessage | RpcBatch) => void,
 ): void {
   const { bodies, isDraining, session } = options;
+  const codings = codingsOf(request.headers['content-encoding']);
+  if (codings !== undefined) {
+    // What would be taken is told (RFC 9110 §15.5.16 and §12.5.3).
+    const headers = { 'accept-encoding': 'identity' };
+    const message = `the body is compressed (Content-Encoding: ${codings.slice(0, 64)}): send it uncompressed`;
+    refuse(request, response, { status: 415, message, headers });
+    return;
+  }
   if (!isJson(request.headers['content-type'])) {
     refuse(request, response, { status: 415, message: 'the Content-Type must be application/json' });
     return;

@@ -127,7 +127,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       return;
     }
     const { session } = connection;
-    const verdict = classify(message, valueOf(request, revisionHeader));
+    const verdict = classify(message, valueOf(request, revisionHeader), session?.revision);
     if (verdict.kind === 'reject') {
       const { status, code, reason, data } = verdict;
       if (message.kind === 'request') refuseOnStream(response, connection, message, { code, message: reason, data });

@@ -22,14 +22,24 @@ const session: Classification = { kind: 'session' };
 /**
  * Classifies one message by its body first and by its `MCP-Protocol-Version` header second, since clients of the modern
  * era state the revision in both and legacy ones at most in the header.
+ * @param agreed what the client and its server have agreed on in `initialize`: it is served, whatever it is.
  */
-export function classify(message: RpcMessage, revisionHeader: string | undefined): Classification {
+export function classify(
+  message: RpcMessage,
+  revisionHeader: string | undefined,
+  agreed: string | undefined,
+): Classification {
   if (message.kind !== 'response') {
     const claimed = memberOf(metaOf(message), revisionKey);
     if (claimed !== undefined && !isLegacy(claimed))
       return unsupported(typeof claimed === 'string' ? claimed : 'malformed');
   }
-  if (revisionHeader !== undefined && isDate(revisionHeader) && eraOf(revisionHeader) === 'modern')
+  if (
+    revisionHeader !== undefined &&
+    revisionHeader !== agreed &&
+    isDate(revisionHeader) &&
+    eraOf(revisionHeader) === 'modern'
+  )
     return unsupported(revisionHeader);
   return message.kind === 'request' && message.method === 'initialize' ? opening : session;
 }

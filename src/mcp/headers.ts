@@ -9,6 +9,14 @@ export function isJson(contentType: string | undefined): boolean {
   return contentType !== undefined && mediaType(contentType) === 'application/json';
 }
 
+/** The codings of a body that is not as it was written, such as `gzip`, by its Content-Encoding header (RFC 9110 §8.4). */
+export function codingsOf(contentEncoding: string | undefined): string | undefined {
+  if (contentEncoding === undefined) return undefined;
+  const codings = contentEncoding.split(',').map((coding) => coding.trim());
+  const others = codings.filter((coding) => !/^(?:identity)?$/i.test(coding));
+  return others.length === 0 ? undefined : others.join(', ');
+}
+
 /**
  * Whether an Accept header admits a media type (RFC 9110 §12.5.1): the most specific range that matches it decides, and
  * `q=0` refuses. A header that is missing or names nothing admits everything.

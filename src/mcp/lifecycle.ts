@@ -1,9 +1,26 @@
-import { isRequestId, memberOf, type RequestId, type RpcMessage } from './json-rpc.ts';
+import { isRequestId, memberOf, parseMessage, type RequestId, type RpcMessage, type RpcRequest } from './json-rpc.ts';
+import { replaceSpans, spanOf } from './json/splice.ts';
+import { legacyRevisions, preferredRevision } from './revisions.ts';
 
 /** Messages by which a legacy session begins and its requests end early (MCP 2025-11-25, lifecycle and cancellation). */
 
 export function isInitialize(message: RpcMessage): boolean {
   return message.kind === 'request' && message.method === 'initialize';
+}
+
+/**
+ * A client's `initialize` as the server is to get it. A revision that we do not serve is not put to the server, which might
+ * agree: it gets the newest that we do, and what it answers is the answer to the client (MCP 2025-11-25, lifecycle, version
+ * negotiation).
+ */
+export function withServedRevision(initialize: RpcRequest): RpcRequest {
+  const offered = memberOf(initialize.json['params'], 'protocolVersion');
+  if (typeof offered !== 'string' || legacyRevisions.includes(offered)) return initialize;
+  const span = spanOf(initialize.bytes, ['params', 'protocolVersion']);
+  if (span === undefined) return initialize;
+  const ours = Buffer.from(JSON.stringify(preferredRevision));
+  const changed = parseMessage(replaceSpans(initialize.bytes, [[span, ours]]));
+  return changed.kind === 'request' ? changed : initialize;
 }
 
 export function isInitialized(message: RpcMessage): boolean {

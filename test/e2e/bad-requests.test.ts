@@ -1,4 +1,5 @@
 // Whatever arrives gets a clear answer, and the next request works.
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Exposed, startExpose } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
@@ -155,6 +156,13 @@ describe.each(ways)('%s', (way) => {
       expect(reply.json()).toMatchObject({ jsonrpc: '2.0', error: {} });
     },
   );
+
+  test('a compressed body → 415 with what is taken, and the next request works', async () => {
+    const reply = await post(gzipSync(list), [...session.headers, ['Content-Encoding', 'gzip']]);
+    expect([reply.status, reply.headers['accept-encoding']]).toEqual([415, 'identity']);
+    expect(reply.json()).toMatchObject({ error: { message: expect.stringContaining('send it uncompressed') } });
+    expect((await post(list, [...session.headers, ['Content-Encoding', 'identity']])).status).toBe(200);
+  });
 
   test.each(['application/json; charset=utf-8', 'APPLICATION/JSON'])(
     'POST with Content-Type: %s → 200',

@@ -42,6 +42,21 @@ describe('the server does not start: exit code 3', () => {
     expect(left).toEqual([]);
   });
 
+  test.each(['http', 'sse'] as const)(
+    'what --%s leads to redirects: the target is named, its secrets are not',
+    async (kind) => {
+      const server = http.createServer((_request, response) => {
+        response.writeHead(302, { Location: 'https://user:secret@other.example/mcp?key=secret' }).end();
+      });
+      const port = await listenOnLoopback(server);
+      const { exitCode, stderr } = await failedStart({ running: { kind, url: `http://127.0.0.1:${port}/mcp` } });
+      expect(exitCode).toBe(3);
+      expect(stderr).toContain('mcp-expose: hint: give https://other.example/mcp if that is the right address\n');
+      expect(stderr).not.toContain('secret');
+      expectVoice(stderr);
+    },
+  );
+
   test('a file that is not executable', async () => {
     const file = path.join(temporaryDirectory(), 'not-executable');
     writeFileSync(file, '#!/bin/sh\n', { mode: 0o644 });

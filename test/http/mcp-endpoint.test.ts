@@ -68,6 +68,21 @@ describe.each(protocols)('over %s', (protocol) => {
       expect((await post(initialize.json)).status).toBe(200);
     });
 
+    test.each(['identity', 'Identity', ''])('with Content-Encoding %j is served', async (coding) => {
+      const { post } = await startGateway(protocol);
+      expect((await post(initialize.json, { 'content-encoding': coding })).status).toBe(200);
+    });
+
+    test('with the id of a session that is over is told to leave it out', async () => {
+      const { post } = await startGateway(protocol);
+      const refused = await post(initialize.json, { 'mcp-session-id': 'x'.repeat(22) });
+      expect(refused.status).toBe(404);
+      expect(await refused.json()).toMatchObject({
+        id: 0,
+        error: { code: -32001, message: expect.stringContaining('send initialize without Mcp-Session-Id') },
+      });
+    });
+
     test('within a session is refused', async () => {
       const { post, openSession } = await startGateway(protocol);
       const { headers } = await openSession();
@@ -92,6 +107,15 @@ describe.each(protocols)('over %s', (protocol) => {
         ...(type === undefined ? {} : { 'content-type': type }),
       };
       expect(await verdict(await web.ask({ method: 'POST', headers, body: '{}' }))).toEqual([415, -32000, null]);
+    });
+
+    test.each(['gzip', 'br', 'deflate, identity', 'GZIP'])('with Content-Encoding %s: 415', async (coding) => {
+      const { post } = await startGateway(protocol);
+      const refused = await post(initialize.json, { 'content-encoding': coding });
+      expect(refused.headers['accept-encoding']).toBe('identity');
+      const { error } = await refused.json<Refusal>();
+      expect([refused.status, error.code]).toEqual([415, -32000]);
+      expect(error.message).toMatch(/^the body is compressed \(Content-Encoding: .*\): send it uncompressed$/);
     });
 
     test.each(['text/html', 'application/xml, image/*', 'application/json;q=0', '*/*;q=0'])(

@@ -1,7 +1,7 @@
 // The older transport (MCP 2024-11-05, "HTTP with SSE").
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createDeferred } from '../../src/deferred.ts';
-import { failedResponse, initialize, notification, request, response } from '../bridge/messages.ts';
+import { agreement, failedResponse, initialize, notification, request, response } from '../bridge/messages.ts';
 import type { FakeUpstream } from '../bridge/fake-upstream.ts';
 import { eventually, within } from '../harness/eventually.ts';
 import { parseJson } from '../harness/parse-json.ts';
@@ -107,6 +107,24 @@ describe.each(protocols)('over %s', (protocol) => {
     upstream.die();
     expect(await failed).toContain('"id":1');
     await within(15_000, 'the end of the stream', ended);
+  });
+
+  test('a revision that the server insists on is served', async () => {
+    const client = await oldClient(protocol, { agreeable: false });
+    expect((await client.send(initialize.json)).status).toBe(202);
+    await eventually(() => expect(client.gateway.upstreams[0]?.sent).toHaveLength(1));
+    const answered = client.next('"serverInfo"');
+    client.gateway.upstreams[0]?.say(agreement(0, '2026-07-28'));
+    await answered;
+    const accepted = await client.send(ping, { 'mcp-protocol-version': '2026-07-28' });
+    await eventually(() => expect(client.gateway.upstreams[0]?.sent).toHaveLength(2));
+    expect(accepted.status).toBe(202);
+  });
+
+  test('a compressed body is refused: 415', async () => {
+    const client = await oldClient(protocol);
+    const refused = await client.send(initialize.json, { 'content-encoding': 'gzip' });
+    expect([refused.status, refused.headers['accept-encoding']]).toEqual([415, 'identity']);
   });
 
   describe('a POST', () => {

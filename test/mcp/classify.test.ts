@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { classify, type Classification } from '../../src/mcp/classify.ts';
 import { parseMessage } from '../../src/mcp/json-rpc.ts';
 
-function classified(message: object, revisionHeader?: string): Classification {
+function classified(message: object, revisionHeader?: string, agreed?: string): Classification {
   const parsed = parseMessage(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message })));
   if (parsed.kind === 'fault') throw new Error(parsed.reason);
-  return classify(parsed, revisionHeader);
+  return classify(parsed, revisionHeader, agreed);
 }
 
 function unsupported(requested: string): Classification {
@@ -45,6 +45,11 @@ test.each(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])('header %s i
 test('a header of the modern era is answered with what is supported', () => {
   expect(classified({ id: 1, method: 'tools/list' }, '2026-07-28')).toEqual(unsupported('2026-07-28'));
   expect(classified({ id: 1, result: {} }, '2027-01-01')).toEqual(unsupported('2027-01-01'));
+});
+
+test.each(['2026-07-28', '2099-01-01'])('a header with what the session agreed on (%s) is served', (revision) => {
+  expect(classified({ id: 1, method: 'tools/list' }, revision, revision)).toEqual({ kind: 'session' });
+  expect(classified({ id: 1, method: 'tools/list' }, revision, '2025-11-25')).toEqual(unsupported(revision));
 });
 
 test('a revision in the body is answered with what is supported, whatever the header says', () => {

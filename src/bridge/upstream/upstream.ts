@@ -19,6 +19,8 @@ export interface UpstreamEnd {
   readonly signal?: string;
   /** The last lines that it wrote to its standard error, or an empty string. */
   readonly stderr: string;
+  /** What to do about it, for whoever runs mcp-expose and not for clients: it may name what is inside of the network. */
+  readonly advice?: string | undefined;
   /** What it certainly has not acted on, in order: this much may be sent again to a new connection. */
   readonly untaken?: readonly RpcMessage[];
   /** It was started ahead, and ended before it had said anything to whoever took it: another one may do. */

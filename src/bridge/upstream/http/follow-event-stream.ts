@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
+import { codingsOf } from '../../../mcp/headers.ts';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import { createEventStreamReader } from './event-stream-reader.ts';
@@ -87,5 +88,5 @@ export function isEventStream(response: IncomingMessage): boolean {
 }
 
 export function isCompressed({ headers }: IncomingMessage): boolean {
-  return (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity';
+  return codingsOf(headers['content-encoding']) !== undefined;
 }

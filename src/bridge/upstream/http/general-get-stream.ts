@@ -4,7 +4,7 @@ import { createDeferred } from '../../../deferred.ts';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import { followEventStream, isEventStream, type StreamCursor } from './follow-event-stream.ts';
 import { isPassing } from './http-answer.ts';
-import { statusWords } from './http-answer-words.ts';
+import { compressedWords, statusWords } from './http-answer-words.ts';
 import type { HttpExchange } from './http-client.ts';
 import type { HttpSession } from './http-session.ts';
 import type { MessageIntake } from '../message-intake.ts';
@@ -57,11 +57,11 @@ export function openGeneralGetStream(options: GeneralGetStreamOptions): GeneralG
       followEventStream({ ...reading, response: outcome.response, cursor, onEnd: openAgain });
     } else {
       outcome.response.destroy();
-      readRefusal(outcome.status);
+      readRefusal(outcome.status, compressedWords(outcome.response));
     }
   }
 
-  function readRefusal(status: number): void {
+  function readRefusal(status: number, compressed: string | undefined): void {
     if (isPassing(status)) {
       openAgain();
     } else if (status === 404 && hasBeenOpen && session.id !== undefined) {
@@ -72,7 +72,7 @@ export function openGeneralGetStream(options: GeneralGetStreamOptions): GeneralG
       openAgain();
     } else if (hasBeenOpen || ![404, 405, 501].includes(status)) {
       // A server without such a stream may say 404 or 501 as well as 405.
-      giveUp(status === 200 ? 'it answered with no event stream' : statusWords(status));
+      giveUp(status === 200 ? (compressed ?? 'it answered with no event stream') : statusWords(status));
     }
   }
 

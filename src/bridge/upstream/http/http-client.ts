@@ -70,6 +70,8 @@ export interface HttpFailure {
   readonly unsent: boolean;
   /** It would fail in the same way again. */
   readonly final: boolean;
+  /** As `UpstreamEnd.advice`. */
+  readonly advice?: string;
 }
 
 export interface HttpExchange {
@@ -191,13 +193,17 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           return;
         }
         response.destroy();
-        const target = redirectTarget(url, status, response.headers.location);
-        if (target instanceof URL && redirects < maxRedirects) {
+        const target = redirectTarget(url, response.headers.location);
+        const isFollowed = target?.origin === url.origin && (status === 307 || status === 308);
+        if (isFollowed && redirects < maxRedirects) {
           attempt(target, redirects + 1);
         } else {
-          if (typeof target === 'string') onWarning(target);
-          const reason = target instanceof URL ? 'it redirects too often' : `it redirects elsewhere (${status})`;
-          settle({ kind: 'failed', reason, unsent: false, final: true });
+          const shown =
+            target === undefined ? 'nowhere' : excerpt(`${target.origin}${target.pathname}`, maxShownLocation);
+          onWarning(`the server redirects to ${shown} (${status}), which is not followed`);
+          const reason = isFollowed ? 'it redirects too often' : `it redirects elsewhere (${status})`;
+          const advice = target === undefined ? {} : { advice: `give ${shown} if that is the right address` };
+          settle({ kind: 'failed', reason, unsent: false, final: true, ...advice });
         }
       });
       const pieces = call.body === undefined ? [] : piecesOf(call.body);
@@ -233,13 +239,10 @@ function isRedirect(status: number): boolean {
   return status >= 301 && status <= 308 && status !== 304;
 }
 
-/** Where a redirect leads, or what to tell the user of one that is not followed. */
-function redirectTarget(from: URL, status: number, location: string | undefined): URL | string {
+/** Where a redirect leads; undefined where it names nothing that can be called. */
+function redirectTarget(from: URL, location: string | undefined): URL | undefined {
   const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from) : undefined;
-  if (target === undefined) return `the server answered with the redirect ${status} without saying where to`;
-  if ((status === 307 || status === 308) && target.origin === from.origin) return target;
-  const shown = excerpt(`${target.origin}${target.pathname}`, maxShownLocation);
-  return `the server redirects to ${shown}, which is not followed: give that address if it is the right one`;
+  return target?.protocol === 'http:' || target?.protocol === 'https:' ? target : undefined;
 }
 
 function tooSlow(limitMs: number): Error {

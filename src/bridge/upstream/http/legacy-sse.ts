@@ -59,11 +59,12 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
     if (ended) return;
     if (outcome.kind === 'failed') {
       const code = outcome.final ? 'upstream_refused' : 'upstream_unreachable';
-      end({ code, reason: `the server cannot be reached: ${outcome.reason}` });
+      end({ code, reason: `the server cannot be reached: ${outcome.reason}`, advice: outcome.advice });
     } else if (outcome.status !== 200) {
-      end(openingFailure(outcome.status, '--sse', retryAfterOf(outcome.response, clock.now())));
+      const { status, response } = outcome;
+      end(openingFailure(status, '--sse', response, retryAfterOf(response, clock.now())));
     } else if (!isEventStream(outcome.response)) {
-      end(notMcp('--sse'));
+      end(notMcp('--sse', outcome.response));
     } else {
       follow(outcome);
     }
@@ -171,7 +172,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
     const body = typeof read === 'string' ? Buffer.alloc(0) : read;
     const own = message.kind === 'request' ? errorIn(body, message.id) : undefined;
     if (isInitialize(message) && own === undefined) {
-      end(openingFailure(status, '--sse', retryAfterOf(response, clock.now())));
+      end(openingFailure(status, '--sse', response, retryAfterOf(response, clock.now())));
     } else if (own !== undefined && unanswered.has(own.id)) {
       settle(posting);
       receive(own);
@@ -195,7 +196,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
     else if (message.kind !== 'request') onWarning(`${nameOf(message)} did not reach the server: ${words}`);
   }
 
-  function end(cause: Pick<UpstreamEnd, 'code' | 'reason' | 'retryAfterMs'>): void {
+  function end(cause: Pick<UpstreamEnd, 'code' | 'reason' | 'advice' | 'retryAfterMs'>): void {
     if (ended || closing !== undefined) return;
     for (const posting of underWay) posting.untaken = posting.exchange?.isUnsent() === true;
     const untaken = untakenOf(underWay, waiting);

@@ -14,7 +14,7 @@ import {
   type StreamEnd,
 } from './follow-event-stream.ts';
 import { isPassing } from './http-answer.ts';
-import { statusWords } from './http-answer-words.ts';
+import { compressedWords, statusWords } from './http-answer-words.ts';
 import type { HttpExchange } from './http-client.ts';
 import type { HttpSession } from './http-session.ts';
 import type { MessageIntake } from '../message-intake.ts';
@@ -156,9 +156,8 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
     if (outcome.kind === 'response' && outcome.status === 404 && session.id !== undefined) {
       onSessionLost();
     } else if (outcome.kind === 'response' && !isPassing(outcome.status)) {
-      lose(
-        `the connection broke before the server had answered, and cannot be resumed: ${statusWords(outcome.status)}`,
-      );
+      const why = compressedWords(outcome.response) ?? statusWords(outcome.status);
+      lose(`the connection broke before the server had answered, and cannot be resumed: ${why}`);
     } else if (++failures >= maxFruitlessTries) {
       const why = outcome.kind === 'failed' ? outcome.reason : statusWords(outcome.status);
       lose(`the connection broke before the server had answered, and cannot be resumed: ${why}`);
@@ -179,7 +178,8 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
       } else {
         first.destroy();
         const status = first.statusCode ?? 0;
-        fail(`${statusWords(status)} with neither JSON nor an event stream`, 'upstream_http_error', { status });
+        const words = compressedWords(first) ?? `${statusWords(status)} with neither JSON nor an event stream`;
+        fail(words, 'upstream_http_error', { status });
       }
     },
     release() {

@@ -165,11 +165,11 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     line.goOn();
   }
 
-  function notSent(posting: SessionPosting, { reason, unsent, final }: HttpFailure): void {
+  function notSent(posting: SessionPosting, { reason, unsent, final, advice }: HttpFailure): void {
     if (posting.isOpening || final) {
       posting.untaken = unsent || posting.isOpening;
       const code = final ? 'upstream_refused' : 'upstream_unreachable';
-      if (posting.isOpening || unsent) end({ code, reason: unreachable(reason) });
+      if (posting.isOpening || unsent) end({ code, reason: unreachable(reason), advice });
       else drop(posting, unreachable(reason), 'upstream_http_error');
     } else if (!unsent) {
       drop(posting, `the connection broke before the server had answered: ${reason}`, 'upstream_stream_lost');
@@ -214,7 +214,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     if (posting.isOpening) {
       if ((!isJson(response.headers['content-type']) || isCompressed(response)) && !isEventStream(response)) {
         posting.untaken = true;
-        end(notMcp('--http'));
+        end(notMcp('--http', response));
         return;
       }
       if (!session.adopt(outcome)) {
@@ -240,7 +240,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     const own = id === undefined ? undefined : errorIn(body, id);
     if (posting.isOpening && (own === undefined || openingStatuses.has(status))) {
       posting.untaken = true;
-      end(openingFailure(status, '--http', retryAfterOf(response, clock.now())));
+      end(openingFailure(status, '--http', response, retryAfterOf(response, clock.now())));
     } else if (!posting.isOpening && session.id !== undefined && saysSessionLost(status, body, id)) {
       posting.untaken = true;
       lose();
@@ -316,7 +316,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     end({ code: 'upstream_session_lost', reason: 'the server no longer knows the session' });
   }
 
-  function end(cause: Pick<UpstreamEnd, 'code' | 'reason' | 'retryAfterMs'>): void {
+  function end(cause: Pick<UpstreamEnd, 'code' | 'reason' | 'advice' | 'retryAfterMs'>): void {
     if (phase === 'ended' || closing !== undefined) return;
     phase = 'leaving';
     for (const posting of underWay) posting.untaken ||= posting.exchange?.isUnsent() === true;

@@ -144,12 +144,19 @@ describe('a server has no general stream', () => {
     expect([gets(), connection.warnings]).toEqual([[undefined], [`${notHeard}it answered with no event stream`]]);
   });
 
+  test('when it compresses it all the same', async () => {
+    const headers = { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'gzip' };
+    const { connection, goesOn } = await world(({ status }) => status(200, '', headers));
+    await goesOn();
+    expect(connection.warnings).toEqual([expect.stringContaining('the server compressed its answer (gzip)')]);
+  });
+
   test('when it sends us elsewhere', async () => {
     const { connection, gets, goesOn } = await world((visit) => visit.status(302, '', { Location: '/login' }));
     await goesOn();
     expect(gets()).toEqual([undefined]);
     expect(connection.warnings).toEqual([
-      expect.stringMatching(/^the server redirects to .*\/login, which is not followed/),
+      expect.stringMatching(/^the server redirects to .*\/login \(302\), which is not followed/),
       `${notHeard}it redirects elsewhere (302)`,
     ]);
   });

@@ -84,27 +84,41 @@ describe('redirects', () => {
     ['GET instead of POST', 302, '/mcp/'],
     ['a page to log in', 303, '/login?secret=1'],
     ['credentials', 307, 'http://169.254.169.254/'],
+    ['a user of another origin', 301, 'https://user:secret@other.example/mcp?key=secret#secret'],
   ])('to %s is not followed', async (_what, status, location) => {
     const server = await startScripted((visit) => visit.status(status, '', { Location: location }));
     const connection = connect(server.url);
     connection.send({ id: 0, method: 'initialize' });
-    expect(await connection.ended()).toMatchObject({
+    const target = new URL(location.replace('user:secret@', '').replace(/\?.*/, ''), server.url).href;
+    const end = await connection.ended();
+    expect(end).toMatchObject({
       code: 'upstream_refused',
       reason: `the server cannot be reached: it redirects elsewhere (${status})`,
+      advice: `give ${target} if that is the right address`,
     });
-    expect(connection.warnings).toEqual([expect.stringMatching(/^the server redirects to .*, which is not followed/)]);
-    expect(connection.warnings.join()).not.toContain('secret');
+    expect(connection.warnings).toEqual([`the server redirects to ${target} (${status}), which is not followed`]);
+    expect(JSON.stringify([connection.warnings, end])).not.toContain('secret');
     expect(server.visits).toHaveLength(1);
   });
 
   test('without end is given up', async () => {
     const server = await startScripted((visit) => visit.status(307, '', { Location: `${visit.path}x` }));
-    expect(await client(server.url).post()).toMatchObject({
+    const { post, warnings } = client(server.url);
+    expect(await post()).toMatchObject({
       kind: 'failed',
       reason: 'it redirects too often',
       final: true,
     });
     expect(server.visits).toHaveLength(4);
+    expect(warnings).toEqual([`the server redirects to ${server.url}xxxx (307), which is not followed`]);
+  });
+
+  test.each([undefined, 'javascript:alert(1)', 'http://'])('that lead nowhere (%j) are told', async (location) => {
+    const server = await startScripted((visit) => visit.status(302, '', location === undefined ? {} : { location }));
+    const connection = connect(server.url);
+    connection.send({ id: 0, method: 'initialize' });
+    expect((await connection.ended()).advice).toBeUndefined();
+    expect(connection.warnings).toEqual(['the server redirects to nowhere (302), which is not followed']);
   });
 });
 

@@ -269,6 +269,15 @@ describe('what ends it', () => {
     expect(end.retryAfterMs).toBe(status === 503 ? 3000 : undefined);
   });
 
+  test('a compressed event stream', async () => {
+    const headers = { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'br' };
+    const server = await startScripted(({ status }) => status(200, '', headers));
+    expect(await connect(server.url, {}, 'sse').ended()).toMatchObject({
+      code: 'upstream_refused',
+      reason: expect.stringContaining('the server compressed its answer (br)'),
+    });
+  });
+
   test('something else than an event stream', async () => {
     const server = await startScripted(({ json }) => json({}));
     expect(await connect(server.url, {}, 'sse').ended()).toMatchObject({

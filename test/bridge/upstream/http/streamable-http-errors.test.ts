@@ -4,6 +4,7 @@ import { eventually } from '../../../harness/eventually.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
 import {
   afterHandshake,
+  connect,
   event,
   openSession,
   resultOf,
@@ -181,6 +182,60 @@ describe('an answer', () => {
     connection.send({ id: 2, method: 'tools/call' });
     expect(await connection.answerTo(2)).toEqual({ jsonrpc: '2.0', id: 2, result: {} });
     expect(connection.ends).toEqual([]);
+  });
+
+  test.each(['gzip', 'br', 'deflate, gzip', 'zstd'])(
+    'an answer that is compressed with %s is called that',
+    async (coding) => {
+      const headers = { 'Content-Encoding': coding };
+      const words = `the server compressed its answer (${coding}), although mcp-expose asked for none of that`;
+      const server = await startScripted(
+        afterHandshake(
+          withoutStream((visit) => {
+            if (visit.body?.id === 1) visit.json(resultOf(1), 200, headers);
+            else if (visit.body?.id === 2) visit.status(200, '', { ...headers, 'Content-Type': 'text/event-stream' });
+            else visit.json({ secret: 'garbage' }, 500, headers);
+          }),
+        ),
+      );
+      const connection = await openSession(server.url);
+      for (const id of [1, 2, 3]) connection.send({ id, method: 'tools/call' });
+      for (const id of [1, 2, 3]) {
+        // oxlint-disable-next-line no-await-in-loop -- in order
+        const { error } = await connection.answerTo(id);
+        expect(error).toMatchObject({ message: expect.stringContaining(words) });
+        expect(error?.message).not.toContain('garbage');
+      }
+    },
+  );
+
+  test.each(['identity', 'IDENTITY', '', 'identity, identity'])(
+    'Content-Encoding: %j is no compression',
+    async (coding) => {
+      const server = await startScripted(
+        afterHandshake(
+          withoutStream(({ json, body }) => json(resultOf(body?.id), 200, { 'Content-Encoding': coding })),
+        ),
+      );
+      const connection = await openSession(server.url);
+      connection.send({ id: 1, method: 'tools/call' });
+      expect(await connection.answerTo(1)).toMatchObject({ result: {} });
+    },
+  );
+
+  test.each([
+    ['JSON', 200, 'application/json'],
+    ['an event stream', 200, 'text/event-stream'],
+    ['an error', 400, 'application/json'],
+  ])('initialize that is answered with compressed %s is told so', async (_what, status, type) => {
+    const headers = { 'Content-Type': type, 'Content-Encoding': 'gzip' };
+    const server = await startScripted((visit) => visit.status(status, 'x', headers));
+    const connection = connect(server.url);
+    connection.send({ id: 0, method: 'initialize' });
+    expect(await connection.ended()).toMatchObject({
+      code: 'upstream_refused',
+      reason: expect.stringContaining('the server compressed its answer (gzip)'),
+    });
   });
 
   test('a message on the way that is too large costs only itself', async () => {
