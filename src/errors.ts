@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'unauthenticated_public'
   | 'address_in_use'
   | 'address_unavailable'
+  | 'too_many_open_files'
   | 'upstream_not_started'
   | 'upstream_exited'
   | 'upstream_silent'
@@ -32,6 +33,7 @@ const exitCodes: Record<ErrorCode, number> = {
   unauthenticated_public: 2,
   address_in_use: 1,
   address_unavailable: 1,
+  too_many_open_files: 1,
   upstream_not_started: 3,
   upstream_exited: 3,
   upstream_silent: 3,
@@ -60,12 +62,29 @@ export class ExposeError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ExposeError';
     this.code = code;
-    this.hints = options.hints ?? [];
+    // Whatever was tried: what helps is the same.
+    this.hints = isOutOfFiles(options.cause) ? [openFilesHint] : (options.hints ?? []);
   }
 
   get exitCode(): number {
     return exitCodes[this.code];
   }
+}
+
+/** What failed with one of several servers, with its name once: errors of a configuration name the server themselves. */
+export function messageOfServer(name: string, { message }: Error): string {
+  return message.startsWith('server "') ? message : `${name}: ${message}`;
+}
+
+/** What helps when the system opens no more files for us, sockets and pipes included. */
+export const openFilesHint =
+  'raise the limit of open files, which ulimit -n shows: ulimit -n 65536, LimitNOFILE= of a service, or --ulimit nofile= of a container';
+
+/** Whether the system refused because too many files are open: in this process (EMFILE) or on the machine (ENFILE). */
+export function isOutOfFiles(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  if ('code' in thrown && (thrown.code === 'EMFILE' || thrown.code === 'ENFILE')) return true;
+  return isOutOfFiles(thrown instanceof AggregateError ? thrown.errors[0] : thrown.cause);
 }
 
 /** The message of anything thrown: an error's own message, or the value as text. */

@@ -6,7 +6,7 @@ import { createWatchdog, type Watchdog } from './process/watchdog.ts';
 import { settledWithin } from './deferred.ts';
 import type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './expose-options.ts';
 import type { TunnelChoices, TunnelPlan } from './expose-tunnel.ts';
-import { ExposeError } from './errors.ts';
+import { ExposeError, messageOfServer } from './errors.ts';
 import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
 import { createExposedServers } from './servers/exposed-servers.ts';
 import { listenerUrls, resolveBindAddress, type BindAddress } from './http/addresses.ts';
@@ -120,7 +120,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       });
 
     // Before any process is started: a port in use must leave none behind.
-    const listener = await listen(bind.address, options.port ?? 0, handlerFor(localHosts));
+    const listener = await listen(bind.address, options.port ?? 0, handlerFor(localHosts), { onWarning: warn });
     endings.push(() => listener.close());
     const ownUrls = listenerUrls(bind, listener.port);
     localHosts.setUrls([...ownUrls, ...domainUrls(options.domain, listener.port)]);
@@ -156,13 +156,14 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       const reports = servers.reports();
       const failures = reports.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
       if (failures.length === reports.length) throw nothingWorks(failures);
-      for (const { name, error } of failures) warn(`${name}: ${error.message}; the other servers go on`);
+      for (const { name, error } of failures) warn(`${messageOfServer(name, error)}; the other servers go on`);
     }
 
     async function openTunnel(opening: AbortSignal): Promise<OpenTunnel | undefined> {
       const opened = await plan.open({
         createHandler: (way) => handlerFor(tunnelHosts, way),
-        listen: (handler) => listen('127.0.0.1', options.tunnelPort ?? 0, handler, '--tunnel-port'),
+        listen: (handler) =>
+          listen('127.0.0.1', options.tunnelPort ?? 0, handler, { portOption: '--tunnel-port', onWarning: warn }),
         localPort: listener.port,
         token,
         opening: () => {
@@ -302,7 +303,7 @@ function nothingWorks(failures: readonly { readonly name: string; readonly error
   const [first] = failures;
   if (first === undefined) return new ExposeError('internal', 'there is no server');
   if (failures.length === 1) return first.error;
-  const hints = failures.map(({ name, error }) => [`${name}: ${error.message}`, ...error.hints].join('; '));
+  const hints = failures.map(({ name, error }) => [messageOfServer(name, error), ...error.hints].join('; '));
   return new ExposeError(first.error.code, `none of the ${failures.length} servers could be started`, { hints });
 }
 

@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ExposeError, messageOf, type ErrorCode } from '../src/errors.ts';
+import { ExposeError, isOutOfFiles, messageOf, messageOfServer, openFilesHint, type ErrorCode } from '../src/errors.ts';
+import { rpcCode } from '../src/mcp/json-rpc.ts';
+import { relayErrorCodes } from '../src/tunnel/relay/answers.ts';
 import { projectRoot } from './harness/program.ts';
 
 const read = (...file: string[]): string => readFileSync(path.join(projectRoot, ...file), 'utf8');
@@ -61,6 +63,34 @@ describe('an error', () => {
   });
 });
 
+describe('too many open files', () => {
+  const cause = Object.assign(new Error('open'), { code: 'EMFILE' });
+
+  test.each([
+    [cause, true],
+    [Object.assign(new Error('open'), { code: 'ENFILE' }), true],
+    [new Error('outer', { cause }), true],
+    [new AggregateError([cause]), true],
+    [Object.assign(new Error('open'), { code: 'ENOENT' }), false],
+    [new Error('none'), false],
+    ['EMFILE', false],
+  ])('%s: %s', (thrown, expected) => {
+    expect(isOutOfFiles(thrown)).toBe(expected);
+  });
+
+  test('whatever failed for it, the hint says how to raise the limit', () => {
+    const error = new ExposeError('config_unusable', 'cannot read the file', { hints: ['check the file'], cause });
+    expect(error.hints).toEqual([openFilesHint]);
+  });
+});
+
+test('one of several servers is named once', () => {
+  expect(messageOfServer('files', new Error('it did not start'))).toBe('files: it did not start');
+  expect(messageOfServer('files', new Error('server "files": it has no command'))).toBe(
+    'server "files": it has no command',
+  );
+});
+
 test.each([
   [new TypeError('broken'), 'broken'],
   ['text', 'text'],
@@ -69,6 +99,41 @@ test.each([
   [7, '7'],
 ])('the message of %s is %j', (thrown, message) => {
   expect(messageOf(thrown)).toBe(message);
+});
+
+describe('what a client is told stands in docs/errors.md', () => {
+  const told = read('docs', 'errors.md').split('# What a client is told')[1] ?? '';
+  const folders = ['auth', 'bridge', 'http', 'mcp', 'servers'];
+  const sources = folders
+    .flatMap((folder) =>
+      readdirSync(path.join(projectRoot, 'src', folder), { recursive: true, encoding: 'utf8' }).map((file) =>
+        path.join('src', folder, file),
+      ),
+    )
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => read(file))
+    .join('\n');
+  const found = (pattern: RegExp): string[] => [
+    ...new Set(Array.from(sources.matchAll(pattern), ([, each = '']) => each)),
+  ];
+  /** Of errors that end the start, and no reason for a client. */
+  const local = new Set(['address_unavailable', 'token_unusable', 'child_process']);
+
+  test.each(found(/'([a-z]+(?:_[a-z]+)+)'/g).filter((word) => !local.has(word)))('the reason %s', (reason) => {
+    expect(told).toContain(`\`${reason}\``);
+  });
+
+  test.each(Object.values(rpcCode).filter((code) => code !== rpcCode.methodNotFound))('the code %i', (code) => {
+    expect(told).toMatch(new RegExp(`^\\| [45\\d, ]+ \\| ${code} \\|`, 'm'));
+  });
+
+  test.each(found(/\bstatus: ([45]\d\d)\b/g))('the status %s', (status) => {
+    expect(told).toMatch(new RegExp(`^\\| (?:\\d+, )*${status}\\b`, 'm'));
+  });
+
+  test.each(Object.values(relayErrorCodes))('the code %i of a relay', (code) => {
+    expect(told).toMatch(new RegExp(`^\\| .+ \\| ${code} \\|`, 'm'));
+  });
 });
 
 /** age's voice: lower case, no full stop. */

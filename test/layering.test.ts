@@ -20,6 +20,8 @@ const rules: Readonly<Record<string, Rule>> = {
   deferred: { values: [] },
   bytes: { values: [] },
   sanitize: { values: [] },
+  redact: { values: [] },
+  listening: { values: ['errors'] },
   clock: { values: [] },
   backoff: { values: ['clock'] },
   'tunnel-kinds': { values: [] },
@@ -27,23 +29,35 @@ const rules: Readonly<Record<string, Rule>> = {
   mcp: { values: ['bytes'] },
   policy: { values: ['mcp', 'errors'] },
   inspect: { values: ['mcp', 'errors'] },
-  auth: { values: ['errors'] },
+  auth: { values: ['errors', 'redact'] },
   config: { values: ['errors'], packages: ['jsonc-parser'] },
   bridge: {
-    values: ['mcp', 'errors', 'bytes', 'deferred', 'sanitize', 'clock', 'backoff', 'process'],
+    values: ['mcp', 'errors', 'bytes', 'deferred', 'sanitize', 'redact', 'clock', 'backoff', 'process'],
     packageTypes: ['execa'],
     packages: ['eventsource-parser'],
   },
   // Re-exports execa and nothing else, so that it can be loaded when it is needed.
   'bridge/upstream/execa': { values: [], packages: ['execa'] },
   tunnel: {
-    values: ['errors', 'bytes', 'deferred', 'sanitize', 'clock', 'backoff', 'process', 'tunnel-kinds'],
+    values: [
+      'errors',
+      'listening',
+      'bytes',
+      'deferred',
+      'sanitize',
+      'redact',
+      'clock',
+      'backoff',
+      'process',
+      'tunnel-kinds',
+    ],
     packages: ['ws', '@ngrok/ngrok'],
   },
-  http: { values: ['mcp', 'errors', 'bytes'], types: ['auth', 'policy', 'bridge', 'inspect'] },
+  http: { values: ['mcp', 'errors', 'listening', 'bytes'], types: ['auth', 'policy', 'bridge', 'inspect'] },
   servers: {
     values: [
       'errors',
+      'redact',
       'version',
       'clock',
       'deferred',
@@ -81,7 +95,7 @@ const rules: Readonly<Record<string, Rule>> = {
     values: ['errors', 'version', 'bridge', 'servers', 'expose'],
   },
   cli: {
-    values: ['expose', 'errors', 'version', 'sanitize', 'tunnel-kinds', 'tunnel/relay', 'tunnel/link'],
+    values: ['expose', 'errors', 'version', 'sanitize', 'redact', 'tunnel-kinds', 'tunnel/relay', 'tunnel/link'],
     packages: ['ora'],
   },
   // The same for commander, so that it is loaded from one file.

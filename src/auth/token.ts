@@ -3,6 +3,7 @@ import { constants, open, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 
 import { ExposeError, messageOf } from '../errors.ts';
+import { looksLikeToken, shellQuote } from '../redact.ts';
 
 /** Secret scanners and people recognise our tokens by it. */
 export const tokenPrefix = 'mcpx_';
@@ -18,6 +19,9 @@ const maxTokenFileBytes = 4096;
 /** What may stand behind `Bearer` (RFC 6750 §2.1, `b64token`). */
 const bearerSyntax = /^[A-Za-z0-9\-._~+/]+=*$/;
 
+const newTokenHint =
+  'put a token there, or leave it out to get a new one with each start: unset MCP_EXPOSE_TOKEN, no --token-file';
+
 /** A new token: `mcpx_` and 256 bits from the system's generator, in base64url. */
 export function generateToken(): string {
   return tokenPrefix + randomBytes(tokenBytes).toString('base64url');
@@ -30,7 +34,7 @@ export function generateToken(): string {
  */
 export function checkToken(supplied: string, origin: string): string {
   const token = supplied.trim();
-  if (token === '') throw unusable(`${origin} is empty`);
+  if (token === '') throw unusable(`${origin} is empty`, [newTokenHint]);
   if (!bearerSyntax.test(token)) {
     throw unusable(`the token in ${origin} has characters that a bearer token cannot have`, [
       'use only letters, digits and - . _ ~ + /',
@@ -51,14 +55,23 @@ export async function readTokenFile(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<string> {
   if (path === '-') return checkToken(await readInput(stdin, signal), 'standard input');
+  // Whoever writes the token itself there must not find it in the log.
+  if (looksLikeToken(path)) {
+    throw unusable('--token-file takes the name of a file, not the token itself', [
+      'write the token into a file, or set MCP_EXPOSE_TOKEN; to use a file of this name, write ./ before it',
+    ]);
+  }
   let file: FileHandle;
   try {
     // Without waiting: a pipe that nobody writes to is no token file.
     file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
-    throw unusable(`cannot read the token file ${path}: ${messageOf(cause)}`, [
-      `make one: (umask 077; echo "mcpx_$(openssl rand -hex 32)" > ${path})`,
-    ]);
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+      throw unusable(`there is no token file ${path}`, [
+        `make one: (umask 077; echo "mcpx_$(openssl rand -hex 32)" > ${shellQuote(path)})`,
+      ]);
+    }
+    throw unusable(`cannot read the token file ${path}: ${messageOf(cause)}`, [], cause);
   }
   try {
     // Asked of the open file, so that nobody can swap it between the look and the reading.
@@ -70,7 +83,7 @@ export async function readTokenFile(
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw unusable(
         `the token file ${path} can be read by other users (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
-        [`make it private: chmod 600 ${path}`],
+        [`make it private: chmod 600 ${shellQuote(path)}`],
       );
     }
     if (size > maxTokenFileBytes) throw unusable(`the token file ${path} is larger than ${maxTokenFileBytes} bytes`);
@@ -100,6 +113,6 @@ async function readInput(stdin: Readable, signal: AbortSignal): Promise<string> 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function unusable(message: string, hints: readonly string[] = []): ExposeError {
-  return new ExposeError('token_unusable', message, { hints });
+function unusable(message: string, hints: readonly string[] = [], cause?: unknown): ExposeError {
+  return new ExposeError('token_unusable', message, { hints, cause });
 }

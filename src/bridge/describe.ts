@@ -29,6 +29,8 @@ export interface DescribeOptions {
   /** How long the server may take in all. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** The address of one that is called, for errors; left out where clients read them too. */
+  readonly url?: string | undefined;
   /** What to do when it fails, in words. */
   readonly checkAlone: string;
   /** Our own version, told to the server. */
@@ -41,15 +43,16 @@ export interface DescribeOptions {
  * signal's reason.
  */
 export async function describeServer(options: DescribeOptions): Promise<ServerDescription> {
-  const { upstream, timeoutMs, signal, checkAlone, clientVersion } = options;
+  const { upstream, url, timeoutMs, signal, checkAlone, clientVersion } = options;
+  const subject = url === undefined ? 'the server' : `the server at ${url}`;
   const { promise: failed, reject: fail } = createDeferred<never>();
   const onAbort = (): void => fail(signal.reason);
   signal.addEventListener('abort', onAbort);
   const impatience = setTimeout(() => {
     fail(
-      new ExposeError('upstream_silent', `the server did not answer within ${timeoutMs / 1000} s`, {
+      new ExposeError('upstream_silent', `${subject} did not answer within ${timeoutMs / 1000} s`, {
         hints: [
-          'is it an MCP server that speaks over stdio? --verbose shows what it prints',
+          url === undefined ? 'is it an MCP server that speaks over stdio? --verbose shows what it prints' : checkAlone,
           'give it longer with --start-timeout 120s',
         ],
       }),
@@ -70,7 +73,9 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
     onClose({ code, reason, stderr, advice = checkAlone }) {
       const lines = stderr.split('\n').filter((line) => !stackFrame.test(line));
       const hints = stderr === '' ? [] : [`it printed: ${lines.slice(-maxHintLines).join('\n')}`];
-      const message = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
+      const told = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
+      const message =
+        url === undefined ? told : told.replace(/\bthe server\b|$/, (found) => (found === '' ? ` (${url})` : subject));
       const known = code === 'upstream_session_lost' ? 'upstream_refused' : code;
       fail(new ExposeError(known, message, { hints: [...hints, advice] }));
     },
@@ -89,7 +94,7 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       capabilities: {},
       clientInfo: { name: 'mcp-expose', version: clientVersion },
     }).catch((cause: unknown) => {
-      throw new ExposeError('upstream_refused', `the server refused initialize: ${failureMessage(cause)}`);
+      throw new ExposeError('upstream_refused', `${subject} refused initialize: ${failureMessage(cause)}`);
     });
     upstream.send(newNotification('notifications/initialized'));
     const serverInfo = memberOf(result, 'serverInfo');

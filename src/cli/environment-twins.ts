@@ -1,8 +1,13 @@
 import { InvalidArgumentError, type Command, type Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
+import { shellQuote } from '../redact.ts';
+import { redactValue } from './misplaced-words.ts';
 
 const prefix = 'MCP_EXPOSE_';
+
+/** Whose values are not repeated at all: most of them are secrets. */
+export const secretOptions: ReadonlySet<string> = new Set(['--env', '--upstream-header']);
 
 /** The environment variable that does what an option does: `--max-body` is `MCP_EXPOSE_MAX_BODY`. */
 export function twinOf(option: Option): string {
@@ -36,9 +41,16 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
       }
     } catch (error) {
       if (!(error instanceof InvalidArgumentError)) throw error;
-      throw new ExposeError('usage', `the environment variable ${twin} is not valid: ${error.message}`, {
-        cause: error,
-      });
+      const long = option.long ?? '';
+      // A line break is part of no value: the one at fault is not known here.
+      const shown = secretOptions.has(long) || value.includes('\n') ? '' : `=${shellQuote(redactValue(long, value))}`;
+      throw new ExposeError(
+        'usage',
+        `the environment variable ${twin}${shown} is not valid: ${error.message.replace(/\.$/, '')}`,
+        {
+          hints: [`correct it, or unset it: unset ${twin}`],
+        },
+      );
     }
   }
 }

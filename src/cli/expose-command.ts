@@ -1,6 +1,7 @@
-import { ExposeError } from '../errors.ts';
+import { ExposeError, messageOfServer } from '../errors.ts';
 import { expose, type Exposed, type ExposeEvent, type ExposeOptions, type ServerReport } from '../expose.ts';
 import type { CommandContext } from './main.ts';
+import { unquotedCommandHints } from './misplaced-words.ts';
 import type { Output } from './output.ts';
 import type { ExposeFlags } from './program.ts';
 import { countOf, summaryLines, whatIsExposed, withoutPublicUrl } from './summary.ts';
@@ -12,10 +13,12 @@ export async function runExpose(flags: ExposeFlags, context: CommandContext): Pr
   const token = takeToken(flags);
   void output.progress('starting');
   const exposed = await expose({
-    ...optionsOf(flags, context.serverCommand),
+    ...optionsOf(flags, context.commandLine.serverCommand),
     ...token.option,
     signal: ending,
     onEvent: (event) => showEvent(output, event),
+  }).catch((error: unknown) => {
+    throw withCorrection(error, context);
   });
   context.onForcedExit = exposed.kill;
   output.endProgress();
@@ -26,10 +29,19 @@ export async function runExpose(flags: ExposeFlags, context: CommandContext): Pr
   await exposed.close();
 }
 
+/** A whole command that was quoted after `--` is the name of no program. */
+function withCorrection(error: unknown, { commandLine }: CommandContext): unknown {
+  if (!(error instanceof ExposeError && error.message.includes('one word with blanks'))) return error;
+  const hints = unquotedCommandHints(commandLine);
+  return hints.length === 0 ? error : new ExposeError(error.code, error.message, { hints, cause: error });
+}
+
 function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): ExposeOptions {
   const [file, ...args] = serverCommand;
   if (file !== undefined && flags.stdio !== undefined) {
-    throw new ExposeError('usage', 'the server is named twice, with --stdio and behind --');
+    throw new ExposeError('usage', 'the server is named twice, with --stdio and behind --', {
+      hints: ['leave out one of the two'],
+    });
   }
   const stdio: ExposeOptions['stdio'] = file === undefined ? flags.stdio : [file, ...args];
   const { http, sse, config } = flags;
@@ -96,7 +108,10 @@ function takeToken(flags: ExposeFlags): TokenChoice {
   if (!flags.auth) {
     if (flags.tokenFile === undefined && fromEnvironment === undefined)
       return { option: { token: false }, origin: undefined };
-    throw new ExposeError('usage', 'a token is given, and --no-auth says that none is needed');
+    const given = flags.tokenFile === undefined ? 'MCP_EXPOSE_TOKEN' : `--token-file ${flags.tokenFile}`;
+    throw new ExposeError('usage', `${given} sets a token, and --no-auth says that none is needed`, {
+      hints: ['leave out one of the two'],
+    });
   }
   if (flags.tokenFile !== undefined) return { option: { tokenFile: flags.tokenFile }, origin: flags.tokenFile };
   return { option: { token: fromEnvironment }, origin: fromEnvironment === undefined ? undefined : 'MCP_EXPOSE_TOKEN' };
@@ -209,7 +224,8 @@ export function showEvent(output: Output, event: ExposeEvent): void {
         servers: event.servers.map(serverEvent),
       });
       output.note(`the configuration has changed, it has ${whatIsExposed(event.servers)} now`);
-      for (const { name, error } of event.servers) if (error !== undefined) output.warning(`${name}: ${error.message}`);
+      for (const { name, error } of event.servers)
+        if (error !== undefined) output.warning(messageOfServer(name, error));
       return;
     case 'request': {
       const { method, durationMs, client } = event;

@@ -4,6 +4,7 @@ import { ExposeError } from '../errors.ts';
 import type { TunnelChoice } from '../expose.ts';
 import { tunnelKinds } from '../tunnel-kinds.ts';
 import { twinOf } from './environment-twins.ts';
+import { writtenOptions } from './misplaced-words.ts';
 import type { ExposeFlags } from './program.ts';
 
 /**
@@ -118,13 +119,13 @@ const tunnelOptions: readonly {
 
 /**
  * Refuses options of the main program in front of a command, which would ignore them.
+ * @param own the command line.
  * @throws ExposeError `usage`.
  */
-export function refuseOptionsInFrontOf(command: Command): void {
+export function refuseOptionsInFrontOf(command: Command, own: readonly string[]): void {
   const { parent } = command;
-  const given = (parent?.options ?? []).filter(
-    (option) => parent?.getOptionValueSource(option.attributeName()) === 'cli',
-  );
+  if (parent === null) return;
+  const given = parent.options.filter((option) => parent.getOptionValueSource(option.attributeName()) === 'cli');
   if (given.length === 0) return;
   const name = command.name();
   const known = new Set(command.options.map(longOf));
@@ -134,7 +135,7 @@ export function refuseOptionsInFrontOf(command: Command): void {
     hints: [
       ...(misplaced.length === 0
         ? []
-        : [`write what is meant for ${name} behind it: mcp-expose ${name} ${misplaced.join(' ')}`]),
+        : [`write what is meant for ${name} behind it: mcp-expose ${name} ${writtenOptions(parent, own, misplaced)}`]),
       ...(foreign.length === 0
         ? []
         : [

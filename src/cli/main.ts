@@ -3,8 +3,9 @@ import { constants } from 'node:os';
 import { CommanderError, type Command } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import { applyEnvironmentTwins, isTwinOn } from './environment-twins.ts';
+import { applyEnvironmentTwins, isTwinOn, secretOptions } from './environment-twins.ts';
 import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from './ineffective-options.ts';
+import { redactValue, refuseMisplacedWords, type CommandLine } from './misplaced-words.ts';
 import { createOutput, type Output } from './output.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
@@ -12,8 +13,7 @@ import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } fr
 /** What a command gets beside its options. */
 export interface CommandContext {
   readonly output: Output;
-  /** Behind `--`, or empty. */
-  readonly serverCommand: readonly string[];
+  readonly commandLine: CommandLine;
   /** Aborted by the first signal that asks us to end. */
   readonly ending: AbortSignal;
   /** Resolves then. */
@@ -41,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const ending = new AbortController();
     const context: CommandContext = {
       output,
-      serverCommand,
+      commandLine: { program, own, serverCommand },
       ending: ending.signal,
       untilEnding: () =>
         new Promise((resolve) => {
@@ -85,7 +85,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       });
     },
     async relay(command) {
-      refuseOptionsInFrontOf(command);
+      refuseOptionsInFrontOf(command, own);
       if (serverCommand.length > 0) throw new ExposeError('usage', 'a relay takes no command behind --');
       const { runRelay } = await import('./relay-command.ts');
       await run(command, (context) => runRelay(command.opts<RelayFlags>(), context));
@@ -98,6 +98,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 
   let exitCode = 0;
   try {
+    refuseMisplacedWords({ program, own, serverCommand });
     await program.parseAsync(own, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
@@ -131,16 +132,7 @@ function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {
 }
 
 /** commander's message, in our voice: its `error: ` and its full stop go, its suggestion becomes a hint. */
-function usageError({ code, message }: CommanderError): ExposeError {
-  if (code === 'commander.excessArguments') {
-    // Not what it is: of a value with blanks and without quotes, it may be the half that is secret.
-    return new ExposeError('usage', 'there is something on the command line that is no option', {
-      hints: [
-        'put a value with blanks in quotes, as in: --upstream-header "Authorization: Bearer …"',
-        'write the command of the server behind --, as in: mcp-expose -- npx -y @modelcontextprotocol/server-filesystem .',
-      ],
-    });
-  }
+function usageError({ message }: CommanderError): ExposeError {
   const [first = '', ...more] = withoutSecret(message)
     .replace(/^error: /, '')
     .replace(' is invalid. ', ' is not valid: ')
@@ -151,12 +143,15 @@ function usageError({ code, message }: CommanderError): ExposeError {
   });
 }
 
-/** What was given to these may be a secret, or hold one. */
+/** What was given may be a secret, or hold one. */
 function withoutSecret(message: string): string {
-  return message.replace(
-    /^(error: option '--(?:env|upstream-header|http|sse) [^']*') argument '.*' is invalid/s,
-    '$1 is invalid',
-  );
+  return message
+    .replace(
+      /^(error: option '(--[\w-]+)[^']*')( argument ')(.*)'( is invalid)/s,
+      (_all, option: string, long: string, before: string, value: string, after: string) =>
+        secretOptions.has(long) ? option + after : `${option}${before}${redactValue(long, value)}'${after}`,
+    )
+    .replace(/^(error: unknown option '-+[A-Za-z-]*)[^A-Za-z-].*?(?='(?:\n|$))/s, '$1');
 }
 
 function exitCodeOf(signal: NodeJS.Signals): number {

@@ -12,7 +12,7 @@
  */
 import { styleText } from 'node:util';
 
-import { ExposeError } from '../errors.ts';
+import { ExposeError, isOutOfFiles } from '../errors.ts';
 import { sanitize } from '../sanitize.ts';
 
 /** A spinner, as far as it is used here. */
@@ -175,6 +175,8 @@ function isSet(value: string | undefined): boolean {
 
 function readError(error: unknown): { code: string; message: string; hints: readonly string[] } {
   if (error instanceof ExposeError) return error;
+  // Modules, too, are files.
+  if (isOutOfFiles(error)) return new ExposeError('too_many_open_files', 'too many open files', { cause: error });
   return {
     code: 'internal',
     message: error instanceof Error ? error.message : String(error),

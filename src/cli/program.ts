@@ -141,7 +141,7 @@ export function createProgram(actions: ProgramActions): Command {
     .description('Make a local MCP server reachable: bridge, token and tunnel in one process.')
     .usage('[options]\n       mcp-expose [options] -- <command> [args]\n       mcp-expose relay [options]')
     .version(version)
-    .helpOption('--help', 'show this help')
+    .helpOption('-h, --help', 'show this help')
     .addHelpCommand(false)
     .allowExcessArguments(false)
     // The options of `relay` are its own, though some have the same names.
@@ -294,7 +294,7 @@ export function createProgram(actions: ProgramActions): Command {
     .summary('run a relay')
     .description('Run a relay: it gives URLs to the servers that mcp-expose shares through it.')
     .usage('[options]')
-    .helpOption('--help', 'show this help')
+    .helpOption('-h, --help', 'show this help')
     .allowExcessArguments(false)
     .addHelpText('before', relayExamples)
     .optionsGroup('Listen:')

@@ -39,6 +39,9 @@ function showEvent(output: Output, event: RelayEvent): void {
       output.note(`${name} is offline: ${reason}`);
       return;
     }
+    case 'warning':
+      output.warning(event.message);
+      return;
     case 'agent_rejected': {
       const { code, message, address } = event;
       output.event({ event: 'agent', state: 'rejected', code, message, address });

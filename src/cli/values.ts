@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
+import { redactWord } from '../redact.ts';
 import type { TunnelChoice } from '../expose.ts';
 import { tunnelKinds, type TunnelKind } from '../tunnel-kinds.ts';
 
@@ -93,12 +94,11 @@ export function parseHeader(
   previous: ReadonlyMap<string, string> = new Map(),
 ): ReadonlyMap<string, string> {
   const [, name, written = ''] = /^([^:\s]+):(.*)$/s.exec(value) ?? [];
-  // Not commander's error, which would show what was given: it may be a secret.
-  if (name === undefined) throw new ExposeError('usage', '--upstream-header takes "Name: value"');
+  if (name === undefined) throw new InvalidArgumentError('it takes "Name: value"');
   const content = written.replaceAll(/\$\{env:([^}]*)\}/g, (_match, variable: string) => {
     const found = process.env[variable];
     if (found === undefined) {
-      throw new ExposeError('usage', `there is no environment variable ${variable} for the value of --upstream-header`);
+      throw new InvalidArgumentError(`there is no environment variable ${redactWord(variable)} for \${env:…}`);
     }
     return found;
   });
@@ -113,7 +113,11 @@ export function parseVariable(
   const [, name, given] = /^([^=\0]+)(?:=([^\0]*))?$/s.exec(value) ?? [];
   if (name === undefined) throw new InvalidArgumentError('it takes NAME=value, or NAME to pass on your own');
   const content = given ?? process.env[name];
-  if (content === undefined) throw new InvalidArgumentError(`there is no variable ${name} to pass on`);
+  if (content === undefined) {
+    // What is not written like a variable is a value without a name, and may be a secret.
+    const shown = /^[A-Z_][A-Z\d_]*$/.test(name) ? `variable ${redactWord(name)}` : 'such variable';
+    throw new InvalidArgumentError(`there is no ${shown} to pass on; to set one, write NAME=value`);
+  }
   return new Map([...previous, [name, content]]);
 }
 

@@ -37,7 +37,9 @@ export async function resolveBindAddress(host: string): Promise<BindAddress> {
     if (host === '') throw new Error('it is empty');
     found = await lookUp(host.replace(/^\[(.*)\]$/, '$1'), { verbatim: true });
   } catch (cause) {
-    throw new ExposeError('address_unavailable', `cannot listen on ${host}: ${messageOf(cause)}`, {
+    const isName = host !== '' && cause instanceof Error && 'code' in cause && cause.code !== 'EMFILE';
+    const why = isName ? 'there is no host of this name' : messageOf(cause);
+    throw new ExposeError('address_unavailable', `cannot listen on ${host}: ${why}`, {
       hints: ['--host takes an address of this machine, 127.0.0.1 unless given'],
       cause,
     });

@@ -1,7 +1,8 @@
 import { createServer, STATUS_CODES, type RequestListener, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-import { ExposeError, messageOf } from '../errors.ts';
+import { ExposeError } from '../errors.ts';
+import { listenError, watchOpenFiles } from '../listening.ts';
 import { errorResponse, rpcCode } from '../mcp/json-rpc.ts';
 
 /** An idle connection is kept this long: clients that reuse one after a pause must not find it closing. */
@@ -15,17 +16,22 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+export interface ListenOptions {
+  /** With which the user chose the port. Default `--port`. */
+  readonly portOption?: string;
+  readonly onWarning?: (message: string) => void;
+}
+
 /**
  * Listens for HTTP/1.1 on one address.
  * @param port 0 picks a free one.
- * @param option with which the user chose the port.
- * @throws ExposeError `address_in_use` or `address_unavailable`.
+ * @throws ExposeError `address_in_use`, `address_unavailable` or `too_many_open_files`.
  */
 export async function listen(
   host: string,
   port: number,
   handler: RequestListener,
-  option = '--port',
+  { portOption = '--port', onWarning = () => {} }: ListenOptions = {},
 ): Promise<Listener> {
   // A missing Host is refused by the handler, with a reason; node:http would say nothing.
   const server = createServer({ keepAliveTimeout: keepAliveMs, requireHostHeader: false }, handler);
@@ -44,9 +50,14 @@ export async function listen(
     else refuseMalformed(error, socket);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(listenError(host, port, option, cause)));
-    server.listen(port, host, resolve);
+    const onError = (cause: Error): void => reject(listenError({ host, port, portOption }, cause));
+    server.once('error', onError);
+    server.listen(port, host, () => {
+      server.off('error', onError);
+      resolve();
+    });
   });
+  watchOpenFiles(server, onWarning);
   const bound = server.address();
   if (bound === null || typeof bound === 'string')
     throw new ExposeError('internal', `listening on ${host} gave no port`);
@@ -83,17 +94,4 @@ function refuseMalformed(error: Error & { code?: string }, socket: Socket): void
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body.toString()}`,
   );
-}
-
-function listenError(host: string, port: number, option: string, cause: Error & { code?: string }): ExposeError {
-  if (cause.code === 'EADDRINUSE') {
-    return new ExposeError('address_in_use', `port ${port} on ${host} is in use`, {
-      hints: [`choose another one with ${option}, or leave ${option} away to get a free one`],
-      cause,
-    });
-  }
-  return new ExposeError('address_unavailable', `cannot listen on ${host} port ${port}: ${messageOf(cause)}`, {
-    hints: ['--host takes an address of this machine, 127.0.0.1 unless given'],
-    cause,
-  });
 }

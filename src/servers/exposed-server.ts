@@ -16,6 +16,7 @@ import type { Pulse } from '../http/pulse.ts';
 import { createSseEndpoint } from '../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
 import { ExposeError } from '../errors.ts';
+import { redactUrl } from '../redact.ts';
 import { version } from '../version.ts';
 
 /** How long a server may take to start and answer: `npx` may have to download it first. */
@@ -127,17 +128,19 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
   const closing = new AbortController();
   let isStarting = true;
 
-  function look(signal: AbortSignal): Promise<ServerDescription> {
+  /** @param url its address for errors, where no client reads them. */
+  function look(signal: AbortSignal, url?: string): Promise<ServerDescription> {
     return new Promise((resolve, reject) => {
-      instances.whenClear(() => void lookNow(signal).then(resolve, reject));
+      instances.whenClear(() => void lookNow(signal, url).then(resolve, reject));
     });
   }
 
-  async function lookNow(signal: AbortSignal): Promise<ServerDescription> {
+  async function lookNow(signal: AbortSignal, url: string | undefined): Promise<ServerDescription> {
     const upstream = watched(health.watch(connect(() => true)), true);
     try {
       return await describeServer({
         upstream,
+        url,
         timeoutMs: startTimeoutMs,
         signal: AbortSignal.any([signal, closing.signal]),
         checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
@@ -154,7 +157,7 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
     const isAhead = isAlone && isProcess && instances.mayCoexist();
     if (isAhead) spares.begin();
     try {
-      const description = await look(signal);
+      const description = await look(signal, isProcess ? undefined : redactUrl(source.url));
       // By then it may have given back what the next process needs.
       if (isShared || !instances.mayCoexist()) await Promise.all(descriptions);
       if (!isAhead) spares.begin();

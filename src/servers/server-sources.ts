@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 import { parseCommandLine, type ServerCommand } from '../bridge/upstream/command-line.ts';
@@ -33,10 +33,19 @@ export interface ServerSources {
  */
 export async function readServerSources(options: ServerSourcesOptions): Promise<ServerSources> {
   const { stdio, http, sse, config, cwd, env = new Map(), upstreamHeaders: headers = new Map() } = options;
-  const given = [stdio, http, sse, config].filter((each) => each !== undefined);
+  const given = Object.entries({ stdio, http, sse, config }).flatMap(([name, value]) =>
+    value === undefined ? [] : `--${name}`,
+  );
   if (given.length !== 1) {
-    throw new ExposeError('usage', given.length === 0 ? 'no server is named' : 'the server is named in several ways', {
-      hints: ['give one of --stdio, --http, --sse and --config, or a command behind --'],
+    const message =
+      given.length === 0 ? 'no server is named' : `the server is named in several ways: ${given.join(', ')}`;
+    throw new ExposeError('usage', message, {
+      hints: ['give one of --stdio, --http, --sse and --config, or a command after --'],
+    });
+  }
+  if (cwd !== undefined && !isFolder(cwd)) {
+    throw new ExposeError('usage', `--cwd ${cwd} is not a folder`, {
+      hints: ['it takes the folder in which the server runs, and makes none'],
     });
   }
   if (config !== undefined) return readConfigured(config, options);
@@ -136,6 +145,14 @@ function isProgram(file: string, cwd = ''): boolean {
   const isPath = file.includes('/') || file.includes(path.sep);
   const folders = isPath ? [cwd] : (process.env['PATH'] ?? '').split(path.delimiter);
   return folders.some((folder) => existsSync(path.resolve(folder, file)));
+}
+
+function isFolder(folder: string): boolean {
+  try {
+    return statSync(folder).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {

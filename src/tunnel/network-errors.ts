@@ -8,6 +8,9 @@ const words: ReadonlyMap<string, string> = new Map([
   ['EHOSTUNREACH', 'no route to the host'],
   ['ENETUNREACH', 'no route to the network'],
   ['ETIMEDOUT', 'the connection timed out'],
+  ['EADDRNOTAVAIL', 'this machine has no address to connect from, or no port left'],
+  ['EMFILE', 'too many open files'],
+  ['ENFILE', 'too many open files on the whole machine'],
 ]);
 
 /** What an error of the system means; undefined for those that are rarely met, to be shown as they are. */

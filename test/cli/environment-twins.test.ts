@@ -1,6 +1,8 @@
 import { Option } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { isTwinOn, twinOf } from '../../src/cli/environment-twins.ts';
+import { ExposeError } from '../../src/errors.ts';
+import { shellQuote } from '../../src/redact.ts';
 import { read } from './command-line.ts';
 
 test.each([
@@ -48,15 +50,30 @@ describe('an option that takes a value', () => {
     [
       'TUNNEL',
       'magic',
-      'Allowed choices are auto, relay, lan, cloudflared, ngrok, tailscale, tailscale-serve, devtunnel, zrok, ssh, localhost.run, srv.us, pinggy, serveo, sish, localtunnel, none.',
+      'Allowed choices are auto, relay, lan, cloudflared, ngrok, tailscale, tailscale-serve, devtunnel, zrok, ssh, localhost.run, srv.us, pinggy, serveo, sish, localtunnel, none',
     ],
     ['RELAY', 'relay.example', 'it takes a URL such as https://relay.example'],
+    ['HTTP', 'ftp://host/mcp', 'it takes a URL such as http://127.0.0.1:3000/mcp'],
   ])('is refused where it would be on the command line: %s=%s', async (name, value, why) => {
     await expect(read([], { [`MCP_EXPOSE_${name}`]: value })).rejects.toMatchObject({
       code: 'usage',
-      message: `the environment variable MCP_EXPOSE_${name} is not valid: ${why}`,
+      message: `the environment variable MCP_EXPOSE_${name}=${value} is not valid: ${why}`,
     });
   });
+});
+
+test.each([
+  ['HTTP', 'ftp://me:sesame@host/?key=sesame'],
+  ['SSE', 'me:sesame@host'],
+  ['RELAY', 'me:sesame@relay.example?key=sesame'],
+  ['ENV', 'A=1\n=sesame'],
+  ['ENV', 'sesame'],
+  ['UPSTREAM_HEADER', 'Bearer sesame'],
+])('%s=%s is refused without showing what may be a secret', async (name, value) => {
+  const error: unknown = await read([], { [`MCP_EXPOSE_${name}`]: value }).catch((thrown: unknown) => thrown);
+  if (!(error instanceof ExposeError)) throw new Error('it was not refused', { cause: error });
+  expect(error.message).toContain(`MCP_EXPOSE_${name}`);
+  expect([error.message, ...error.hints].join(' ')).not.toContain('sesame');
 });
 
 describe('an option that may be repeated takes one value per line', () => {
@@ -100,7 +117,7 @@ describe('a switch', () => {
   test.each(['2', 'maybe', 'y', ' 1', 'null'])('is neither for %j', async (value) => {
     await expect(read([], { MCP_EXPOSE_NO_AUTH: value })).rejects.toMatchObject({
       code: 'usage',
-      message: 'the environment variable MCP_EXPOSE_NO_AUTH is not valid: it takes 1 or 0',
+      message: `the environment variable MCP_EXPOSE_NO_AUTH=${shellQuote(value)} is not valid: it takes 1 or 0`,
     });
   });
 

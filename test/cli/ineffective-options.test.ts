@@ -6,7 +6,7 @@ import { quietProgram } from './command-line.ts';
 async function check(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
   const program = quietProgram((chosen, command) => {
     applyEnvironmentTwins(command, env);
-    if (chosen === 'relay') refuseOptionsInFrontOf(command);
+    if (chosen === 'relay') refuseOptionsInFrontOf(command, argv);
     else refuseIneffectiveOptions(command);
   });
   await program.parseAsync([...argv], { from: 'user' });
@@ -93,7 +93,7 @@ describe('options in front of relay', () => {
     await expect(check(['--json', '--port', '1', 'relay'])).rejects.toMatchObject({
       code: 'usage',
       message: 'in front of relay there is no effect of --port, --json',
-      hints: ['write what is meant for relay behind it: mcp-expose relay --port --json'],
+      hints: ['write what is meant for relay behind it: mcp-expose relay --json --port 1'],
     });
   });
 

@@ -5,7 +5,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ExposeOptions, launchExpose, startExpose } from '../harness/expose.ts';
-import { listenOnLoopback } from '../harness/loopback-server.ts';
+import { freePort, listenOnLoopback } from '../harness/loopback-server.ts';
 import { processesWithMark } from '../harness/processes.ts';
 import { fixture, temporaryDirectory } from '../harness/program.ts';
 import { openSession } from '../harness/raw-mcp.ts';
@@ -67,8 +67,47 @@ describe('the server does not start: exit code 3', () => {
 
   test('a directory to start in that does not exist', async () => {
     const { exitCode, stderr } = await failedStart({ server: fixture('echo'), args: ['--cwd', '/no/such/directory'] });
-    expect([2, 3]).toContain(exitCode);
-    expect(stderr).toContain('/no/such/directory');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('error: --cwd /no/such/directory is not a folder');
+    expectVoice(stderr);
+  });
+
+  test('a whole command that was quoted after --', async () => {
+    const { exitCode, stderr } = await failedStart({ server: ['no-such-command-anywhere --api-key sesame'] });
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain(
+      "there is no command 'no-such-command-anywhere --api-key …', which is one word with blanks",
+    );
+    expect(stderr).toMatch(/mcp-expose --json --tunnel none .*-- no-such-command-anywhere --api-key …\n/);
+    expect(stderr).not.toContain('sesame');
+    expectVoice(stderr);
+  });
+
+  test('a script whose interpreter is missing', async () => {
+    const file = path.join(temporaryDirectory(), 'script');
+    writeFileSync(file, '#!/no/such/interpreter\n', { mode: 0o755 });
+    const { stderr } = await failedStart({ server: [file] });
+    expect(stderr).toContain(`error: the server did not start: ${file} names an interpreter that does not exist`);
+    expectVoice(stderr);
+  });
+
+  test('a server that is called: its address is shown, without what may be a secret', async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}/mcp`;
+    const { exitCode, stderr } = await failedStart({ running: { kind: 'http', url: `${url}?key=sesame` } });
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain(`error: the server at ${url}?… cannot be reached: connection refused`);
+    expect(stderr).not.toContain('sesame');
+  });
+
+  test('a server of a configuration is named once', async () => {
+    const config = path.join(temporaryDirectory(), 'mcp.json');
+    const servers = { one: { command: 'no-such-command-anywhere' }, two: { url: 'x' }, three: {} };
+    writeFileSync(config, JSON.stringify({ mcpServers: servers }));
+    const { stderr } = await failedStart({ config });
+    expect(stderr).toContain('hint: one: the server did not start: there is no command no-such-command-anywhere');
+    expect(stderr).toMatch(/hint: server "two": /);
+    expect(stderr).not.toMatch(/two: server "two"/);
   });
 
   test('a server that exits at once: its exit code and its last words are shown', async () => {
@@ -139,6 +178,19 @@ describe('the tunnel does not open: exit code 4', () => {
   });
 });
 
+describe('no more files may be opened: exit code 1, or 3 where the server lacks them', () => {
+  // After how many files which step fails differs with the version of Node; with fewer than 20, Node itself does not start.
+  test.each([20, 24, 28, 32, 36, 40])('%i files', async (maxOpenFiles) => {
+    const { stderr, exitCode } = await failedStart({ server: [process.execPath, '-e', ''], maxOpenFiles });
+    // It got as far as the server, which ends at once.
+    if (maxOpenFiles > 30 && stderr.includes('exited with code 0')) return;
+    expect(stderr).toMatch(/^mcp-expose: error: .*too many open files/m);
+    expect(stderr).toMatch(/^mcp-expose: hint: .*ulimit -n/m);
+    expectVoice(stderr);
+    expect([1, 3]).toContain(exitCode);
+  });
+});
+
 describe('usage errors: exit code 2, before anything is started', () => {
   test.each<[string, ExposeOptions, RegExp]>([
     ['no server at all', { server: [] }, /--stdio|command/],
@@ -151,6 +203,18 @@ describe('usage errors: exit code 2, before anything is started', () => {
     ['--env without a value', { server: fixture('echo'), args: ['--env', '=x'] }, /--env/],
     ['a relay that is no URL', { server: fixture('echo'), args: ['--relay', 'not a url'] }, /not a url/],
     ['two servers', { server: fixture('echo'), args: ['--stdio', 'node x'] }, /--stdio/],
+    ['an upstream URL', { running: { kind: 'http', url: 'ftp://host/mcp' } }, /'ftp:\/\/host\/mcp' is not valid/],
+    [
+      'a bad environment twin',
+      { server: fixture('echo'), env: { MCP_EXPOSE_PORT: 'eighty' } },
+      /MCP_EXPOSE_PORT=eighty/,
+    ],
+    ['a command without --', { args: ['npx', '-y', 'x'] }, /hint: .*mcp-expose --json --tunnel none -- npx -y x --env/],
+    [
+      'a token with --no-auth',
+      { server: fixture('echo'), args: ['--no-auth'], env: { MCP_EXPOSE_TOKEN: 'mcpx_x' } },
+      /MCP_EXPOSE_TOKEN .*--no-auth/,
+    ],
   ])('%s', async (_what, options, expected) => {
     const { exitCode, stderr, stdout, left } = await failedStart(options);
     expect(exitCode).toBe(2);

@@ -28,6 +28,8 @@ export interface ProgramOptions {
   home?: string;
   /** Found in the environment of the program and of what inherits it; see `processesWithMark`. */
   mark: string;
+  /** How many files it may have open, of which Node itself takes about twenty. */
+  maxOpenFiles?: number;
   lifetime?: Lifetime;
 }
 
@@ -102,7 +104,10 @@ function watch(stream: NodeJS.ReadableStream, ended: Promise<unknown>) {
 export function startProgram(args: string[], options: ProgramOptions): Program {
   const { lifetime = 'test', mark } = options;
   const home = options.home ?? temporaryDirectory(lifetime);
-  const child = spawn(process.execPath, [bin, ...args], {
+  const command = [process.execPath, bin, ...args];
+  const limit = ['/bin/sh', '-c', `ulimit -n ${options.maxOpenFiles}; exec "$0" "$@"`];
+  const [file = '', ...rest] = options.maxOpenFiles === undefined ? command : [...limit, ...command];
+  const child = spawn(file, rest, {
     cwd: options.cwd ?? projectRoot,
     env: { ...cleanEnvironment(home), TEST_RUN_MARK: mark, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,18 +1,16 @@
-import { statSync } from 'node:fs';
-
 import type { execa, ResultPromise } from 'execa';
 
 import { piecesOf, type Bytes } from '../../bytes.ts';
 import { createDeferred, settledWithin } from '../../deferred.ts';
-import { messageOf } from '../../errors.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
 import { createTextReader, type TextReader } from '../../mcp/json/text-reader.ts';
-import { describeCommand, type ServerCommand } from './command-line.ts';
+import type { ServerCommand } from './command-line.ts';
 import { createLineSplitter } from '../../process/line-splitter.ts';
 import { createMessageIntake } from './message-intake.ts';
 import { defaultMaxMessageBytes } from './message-limit.ts';
 import { endProcessTree } from '../../process/process-tree.ts';
 import { hearingSpawnErrors } from './spawn-errors.ts';
+import { startFailure } from './start-failure.ts';
 import { createStderrTail } from './stderr-tail.ts';
 import { createUnreadBytes } from './unread-bytes.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from './upstream.ts';
@@ -29,14 +27,6 @@ const minTurnsOfOne = 4;
 
 const newline = 0x0a;
 const lineBreak: Buffer = Buffer.from([newline]);
-
-/** Sentences for the system errors that users meet when a process is started. */
-const systemErrors: ReadonlyMap<unknown, string> = new Map([
-  ['EMFILE', 'too many open files'],
-  ['ENFILE', 'too many open files on the whole machine'],
-  ['EAGAIN', 'too many processes'],
-  ['ENOMEM', 'too little memory'],
-]);
 
 /** A message that goes to the server now, or at the end of this turn of the event loop. */
 interface Input {
@@ -123,7 +113,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
 
     const file = command.kind === 'argv' ? command.file : command.line;
     const notStarted = (cause: unknown): void =>
-      finish({ reason: startFailure(options, cause), code: 'upstream_not_started' });
+      finish({ ...startFailure(command, options.cwd, cause), code: 'upstream_not_started' });
     const args = command.kind === 'argv' ? command.args : [];
     let started: NonNullable<typeof child>;
     let systemReason: unknown;
@@ -261,29 +251,4 @@ function execaOptions({ command, cwd, env }: StdioUpstreamOptions) {
     stderr: 'pipe',
     windowsHide: true,
   } as const;
-}
-
-function startFailure({ command, cwd }: StdioUpstreamOptions, cause: unknown): string {
-  const shown = describeCommand(command);
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const why = (): string => {
-    // The system says the same of a missing folder as of a missing program.
-    if (cwd !== undefined && !isFolder(cwd)) return `there is no folder ${cwd}`;
-    const known = systemErrors.get(code);
-    if (known !== undefined) return known;
-    if (code === 'ENOENT') return `there is no command ${command.kind === 'argv' ? command.file : shown}`;
-    if (code === 'EACCES' && command.kind === 'argv' && isFolder(command.file)) return `${command.file} is a folder`;
-    if (code === 'EACCES') return `${shown} may not be executed`;
-    return `${shown}: ${messageOf(cause)}`;
-  };
-  return `the server did not start: ${why()}`;
-}
-
-/** Never throws: a path that cannot be looked at is no folder to us. */
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 import { ExposeError, messageOf } from '../../errors.ts';
 import type { Reject } from '../link/protocol.ts';
+import { isLoopback } from '../http-proxy.ts';
 import { protocolVersion, versionsHeader } from '../link/protocol.ts';
 import { toSentence } from '../link/sentence.ts';
 import { errorCode, networkErrorWords } from '../network-errors.ts';
@@ -49,7 +50,8 @@ export function networkFailure(relayUrl: string, thrown: unknown): Failure {
   }
   return failure('tunnel_unreachable', message, thrown, [
     'check that the relay is running and that the address and the port are right',
-    'behind a company proxy, set HTTPS_PROXY',
+    // Nothing on this machine is behind one.
+    ...(isLoopback(new URL(relayUrl).hostname) ? [] : ['behind a company proxy, set HTTPS_PROXY']),
   ]);
 }
 

@@ -1,4 +1,5 @@
 import { ExposeError } from '../../errors.ts';
+import { redactUrl } from '../../redact.ts';
 import type { ConnectOptions } from '../agent/connection.ts';
 import { connectOnce } from '../agent/connection.ts';
 import { isLoopback } from '../http-proxy.ts';
@@ -135,7 +136,7 @@ export function tunnelEndpoint(relayUrl: string): URL {
   const url = URL.canParse(relayUrl) ? new URL(relayUrl) : undefined;
   const scheme = /^(?:http|ws)(s?):$/.exec(url?.protocol ?? '');
   if (url === undefined || scheme === null || url.hostname === '') {
-    throw new ExposeError('usage', `${JSON.stringify(relayUrl)} is not the URL of a relay`, {
+    throw new ExposeError('usage', `${JSON.stringify(redactUrl(relayUrl))} is not the URL of a relay`, {
       hints: ['give it as in --relay https://relay.example or --relay http://127.0.0.1:8080'],
     });
   }

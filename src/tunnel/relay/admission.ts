@@ -33,7 +33,9 @@ export type RelayEvent =
       readonly address: string;
     }
   | { readonly type: 'agent_disconnected'; readonly name: string; readonly epoch: number; readonly reason: string }
-  | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string };
+  | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string }
+  /** Something that whoever runs the relay should know. */
+  | { readonly type: 'warning'; readonly message: string };
 
 export interface AdmissionOptions {
   /** `noServer`, without compression. */

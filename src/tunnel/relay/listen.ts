@@ -1,12 +1,13 @@
 import type { Server } from 'node:http';
-import { ExposeError, messageOf } from '../../errors.ts';
+import { ExposeError } from '../../errors.ts';
+import { listenError } from '../../listening.ts';
 
 /** How often a free port of the first address may turn out to be taken on another one. */
 const maxPortAttempts = 10;
 
 /**
  * Makes one server per address listen, all on one port, and returns it; `port` 0 means a free one. On failure nothing
- * listens. Throws ExposeError `address_in_use` or `address_unavailable`.
+ * listens. Throws ExposeError `address_in_use`, `address_unavailable` or `too_many_open_files`.
  */
 export async function listenOn(servers: ReadonlyMap<string, Server>, port: number): Promise<number> {
   return await attemptListen(servers, port, 1);
@@ -33,7 +34,7 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   return await new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => {
       server.off('listening', onListening);
-      reject(listenError(error, host, port));
+      reject(listenError({ who: 'the relay', host, port, portOption: '--port' }, error));
     };
     const onListening = (): void => {
       server.off('error', onError);
@@ -52,21 +53,5 @@ async function closeServer(server: Server): Promise<void> {
     server.close(() => {
       resolve();
     });
-  });
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): ExposeError {
-  const where = `${host}:${port}`;
-  if (error.code === 'EADDRINUSE') {
-    return new ExposeError('address_in_use', `the relay cannot listen on ${where}: the port is in use`, {
-      hints: ['stop the other program, or choose another --port'],
-      cause: error,
-    });
-  }
-  const hints =
-    error.code === 'EACCES' ? ['ports below 1024 need privileges; choose another --port'] : ['check --host'];
-  return new ExposeError('address_unavailable', `the relay cannot listen on ${where}: ${messageOf(error)}`, {
-    hints,
-    cause: error,
   });
 }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ExposeError } from '../../errors.ts';
+import { watchOpenFiles } from '../../listening.ts';
+import { redactUrl } from '../../redact.ts';
 import { deriveName } from '../link/identity.ts';
 import { maxMessageBytes } from '../link/limits.ts';
 import { protocolVersion } from '../link/protocol.ts';
@@ -173,6 +175,9 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
 
   const servers = new Map<string, Server>(addresses.map((address) => [address, createPublicServer(handlers)]));
   port = await listenOn(servers, options.port);
+  for (const server of servers.values()) {
+    watchOpenFiles(server, (message) => options.onEvent?.({ type: 'warning', message }));
+  }
 
   let closing: Promise<void> | undefined;
   return {
@@ -224,7 +229,7 @@ function parsePublicUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
   if (url === undefined || !isHttp || url.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new ExposeError('usage', `${JSON.stringify(text)} cannot be the public URL of a relay`, {
+    throw new ExposeError('usage', `${JSON.stringify(redactUrl(text))} cannot be the public URL of a relay`, {
       hints: ['give it as in --public-url https://relay.example'],
     });
   }
@@ -237,7 +242,7 @@ function parseDomain(text: string): string {
     .replace(/^\*?\./, '')
     .replace(/\.$/, '');
   if (!/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(domain)) {
-    throw new ExposeError('usage', `${JSON.stringify(text)} cannot be the domain of a relay`, {
+    throw new ExposeError('usage', `${JSON.stringify(redactUrl(text))} cannot be the domain of a relay`, {
       hints: ['give it as in --domain relay.example, with *.relay.example in the DNS pointing here'],
     });
   }

@@ -11,6 +11,9 @@ const networkErrors: ReadonlyMap<string, string> = new Map([
   ['EHOSTUNREACH', 'no route to the host'],
   ['ENETUNREACH', 'no route to the network'],
   ['ETIMEDOUT', 'the connection timed out'],
+  ['EADDRNOTAVAIL', 'this machine has no address to connect from, or no port left'],
+  ['EMFILE', 'too many open files'],
+  ['ENFILE', 'too many open files on the whole machine'],
 ]);
 
 /** Codes of OpenSSL and Node for a certificate that is not to be trusted. */

@@ -31,13 +31,20 @@ const ownHeaders: ReadonlySet<string> = new Set([
 export function checkUpstreamHeaders(headers: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   for (const [name, value] of headers) {
     if (isRefused(() => validateHeaderName(name))) {
-      throw new ExposeError('usage', `${JSON.stringify(name)} is no name of a header`);
+      // Not the name itself: a secret may have been written in its place.
+      const at = name.search(/[^\w!#$%&'*+.^`|~-]/);
+      const why = at === -1 ? 'is empty' : `has a character that no name can have, at position ${at + 1}`;
+      throw new ExposeError('usage', `the name of a header (--upstream-header) ${why}`, {
+        hints: ['write it as in: --upstream-header "Authorization: Bearer …"'],
+      });
     }
     if (ownHeaders.has(name.toLowerCase())) {
       throw new ExposeError('usage', `the header ${name} cannot be given with --upstream-header: mcp-expose sets it`);
     }
     if (isRefused(() => validateHeaderValue(name, value))) {
-      throw new ExposeError('usage', `the value for the header ${name} has a character that no header can have`);
+      throw new ExposeError('usage', `the value for the header ${name} has a character that no header can have`, {
+        hints: ['a header holds visible ASCII characters, blanks and tabs: look for a line break in the secret'],
+      });
     }
   }
   return headers;

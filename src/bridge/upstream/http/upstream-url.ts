@@ -2,6 +2,7 @@ import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import { BlockList, type LookupFunction } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
+import { redactUrl } from '../../../redact.ts';
 import { isCredentialAddress, isIn } from './credential-addresses.ts';
 
 const credentialNames: ReadonlySet<string> = new Set([
@@ -17,6 +18,9 @@ loopbackAddresses.addSubnet('127.0.0.0', 8, 'ipv4');
 loopbackAddresses.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
 loopbackAddresses.addAddress('::1', 'ipv6');
 
+/** As much of a URL is shown, in characters. */
+const maxShown = 200;
+
 type Resolve = (
   hostname: string,
   options: LookupAllOptions,
@@ -30,7 +34,7 @@ type Resolve = (
 export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly allowPlainHttp: boolean }): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw refused(`${JSON.stringify(withoutSecrets(text))} is not an http(s) URL`, [
+    throw refused(`${JSON.stringify(redactUrl(text).slice(0, maxShown))} is not an http(s) URL`, [
       'give the whole address of the server, for example http://127.0.0.1:3000/mcp',
     ]);
   }
@@ -41,7 +45,7 @@ export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly al
   }
   refuseCredentialHost(url);
   if (url.protocol === 'http:' && !allowPlainHttp && !isLocal(hostOf(url))) {
-    throw refused(`${withoutSecrets(url.href)} is not encrypted on its way to another machine`, [
+    throw refused(`${redactUrl(url.href).slice(0, maxShown)} is not encrypted on its way to another machine`, [
       'use https://',
       'if you trust the network in between, say --allow-plain-http',
     ]);
@@ -108,14 +112,6 @@ function hostOf({ hostname }: URL): string {
 /** A full name may end with a dot, and is the same name (RFC 1034 §3.1). */
 function withoutFinalDot(name: string): string {
   return name.replace(/\.$/, '');
-}
-
-/** Keys of services often stand in a query or before the host. */
-function withoutSecrets(text: string): string {
-  return text
-    .replace(/[?#].*$/s, '')
-    .replace(/^([^/]*\/\/)[^/]*@/, '$1…@')
-    .slice(0, 200);
 }
 
 function refused(message: string, hints: readonly string[]): ExposeError {

@@ -26,7 +26,7 @@ export function parseDestination(text: string): Destination {
   // What begins with a hyphen would be an option to ssh.
   const isUser = user === undefined || /^[^\s-]\S*$/.test(user);
   if (host === undefined || !isAddress || !isUser || (port !== undefined && (port < 1 || port > 65_535))) {
-    throw new ExposeError('usage', `${JSON.stringify(text)} names no SSH server`, {
+    throw new ExposeError('usage', `${JSON.stringify(text.replace(/:.*@/s, ':…@'))} names no SSH server`, {
       hints: ['write [user@]host[:port], for example --ssh me@server.example:2222'],
     });
   }

@@ -45,8 +45,14 @@ test.each([
   });
 });
 
-test.each(['', 'a b', 'a:b', 'ä', 'a\r\nb'])('%j is no name', (name) => {
-  expect(refusalOf(name, 'x').message).toBe(`${JSON.stringify(name)} is no name of a header`);
+test.each([
+  ['', 'is empty'],
+  ['a b', 'has a character that no name can have, at position 2'],
+  ['a:b', 'has a character that no name can have, at position 2'],
+  ['ä', 'has a character that no name can have, at position 1'],
+  ['sesame\r\nb', 'has a character that no name can have, at position 7'],
+])('%j is no name, and is not shown: it may be a secret in the wrong place', (name, why) => {
+  expect(refusalOf(name, 'x').message).toBe(`the name of a header (--upstream-header) ${why}`);
 });
 
 test.each(['a\r\nX-Evil: 1', 'a\0', '€'])('%j is no value, and is not shown', (value) => {

@@ -1,0 +1,187 @@
+import { Option, type Command } from './commander.ts';
+
+import { ExposeError } from '../errors.ts';
+import { redactCommand, redactUrl, redactWord, redactWords, shellQuote } from '../redact.ts';
+
+/** An option as it was given: `['--port', '1']` or `['--port=1']`. */
+interface GivenOption {
+  readonly long: string;
+  readonly words: readonly string[];
+  readonly value: string;
+}
+
+/** Options that exist, up to the first word that is neither one nor its value, and the words from there on. */
+interface Reading {
+  readonly given: readonly GivenOption[];
+  readonly rest: readonly string[];
+}
+
+/** The command line, as `main` has split it. */
+export interface CommandLine {
+  readonly program: Command;
+  /** What is before the first `--`. */
+  readonly own: readonly string[];
+  /** What is after it. */
+  readonly serverCommand: readonly string[];
+}
+
+const serverOptions: ReadonlySet<string> = new Set(['--stdio', '--http', '--sse', '--config']);
+
+/** What MCP servers are usually started with, or a file. */
+const looksLikeCommand =
+  /^(?:npx|npm|pnpm|yarn|bunx?|deno|node|tsx|uvx?|pipx?|python[\d.]*|docker|podman|java|dotnet|go|cargo|ruby|php|bash|sh|mcp-.*)$|^[.~]{0,2}\/|\.(?:[cm]?[jt]s|py|sh|exe|cmd|jar)$/;
+
+const urlOptions: ReadonlySet<string> = new Set(['--http', '--sse', '--relay', '--public-url', '--allow-origin']);
+
+/** `--`, and what word processors make of it. */
+const dashes = /^[-–—]+$/;
+
+/**
+ * Refuses words where only options can be, most of them left there by a forgotten `--`, and shows the command line as it
+ * was meant. Values that may be secret are not repeated.
+ * @throws ExposeError `usage`.
+ */
+export function refuseMisplacedWords({ program, own, serverCommand }: CommandLine): void {
+  const { given, rest } = readOptions(program, own);
+  const [word, ...after] = rest;
+  const last = given.at(-1);
+  if (word === undefined || given.some(({ long }) => long === '--help' || long === '--version')) return;
+  const relay = program.commands.find((command) => command.name() === word);
+  if (relay !== undefined) {
+    const [stray] = readOptions(relay, after).rest;
+    if (stray !== undefined && (!stray.startsWith('-') || dashes.test(stray)))
+      throw unexpected(stray, [`mcp-expose ${word} --help`]);
+    return;
+  }
+  const stdio = given.find(({ long }) => long === '--stdio');
+  if (word.startsWith('-') && !dashes.test(word)) {
+    // Of a command without quotes, --stdio has taken the first word only. Anything else is an option that does not exist.
+    const isOfCommand = stdio !== undefined && !/\s/.test(stdio.value) && (last === stdio || !word.startsWith('--'));
+    if (!isOfCommand) return;
+  }
+  if (word === 'help' || word === 'version') {
+    const topic = program.commands.some((command) => command.name() === after[0]) ? `${after[0]} ` : '';
+    throw unexpected(word, [`mcp-expose ${topic}--${word}`]);
+  }
+  if (last !== undefined && isHalfOfValue(last, word, given)) {
+    throw new ExposeError('usage', `there is an unexpected argument after the value of ${last.long}`, {
+      hints: [
+        'put a value with blanks in quotes, as in: --upstream-header "Authorization: Bearer …"',
+        'write the command of the server after --, as in: mcp-expose -- npx -y @modelcontextprotocol/server-filesystem .',
+      ],
+    });
+  }
+  const isServerKnown = given.some(({ long }) => serverOptions.has(long) && long !== '--stdio');
+  if (isServerKnown) throw unexpected(word, ['mcp-expose --help lists the options']);
+  const others = given.filter((option) => option !== stdio);
+  if (stdio === undefined && /^https?:\/\//i.test(word)) {
+    const option = /\/sse\/?$/.test(word) ? '--sse' : '--http';
+    throw unexpected(word, [`did you mean: ${commandLine(others, [option, redactUrl(word)])}`]);
+  }
+  if (stdio === undefined && /\.jsonc?$/i.test(word)) {
+    throw unexpected(word, [`did you mean: ${commandLine(others, ['--config', word])}`]);
+  }
+  const command = [
+    ...(stdio === undefined ? [] : [stdio.value]),
+    ...rest.filter((part, at) => at > 0 || !dashes.test(part)),
+    ...(serverCommand.length === 0 ? [] : ['--', ...serverCommand]),
+  ];
+  const corrected = `write -- before the command: ${commandLine(others, serverPart(command))}`;
+  const mine = ownOptionsIn(program, command);
+  if (mine.given.length === 0) throw unexpected(word, [corrected]);
+  const names = mine.given.map(({ long }) => long).join(', ');
+  const split = commandLine([...others, ...mine.given], serverPart(mine.rest));
+  throw unexpected(word, [corrected, `if mcp-expose itself is to have ${names}: ${split}`]);
+}
+
+/** What to write where all of a command was quoted after `--`; empty where that is not so. */
+export function unquotedCommandHints({ program, own, serverCommand }: CommandLine): readonly string[] {
+  const [command = '', ...args] = serverCommand;
+  if (args.length > 0 || !/\s/.test(command.trim())) return [];
+  return withMaskHint([
+    `write it without the quotes: ${commandLine(readOptions(program, own).given, serverPart([command]))}`,
+  ]);
+}
+
+/** The options of the main program that were given before a command, as they would be written after it. */
+export function writtenOptions(program: Command, own: readonly string[], longs: readonly string[]): string {
+  const given = readOptions(program, own).given.filter(({ long }) => longs.includes(long));
+  return given.flatMap(redactOption).map(shellQuote).join(' ');
+}
+
+function readOptions(command: Command, words: readonly string[]): Reading {
+  const known = [...command.options, new Option('-h, --help')];
+  const given: GivenOption[] = [];
+  for (let at = 0; at < words.length;) {
+    const word = words[at] ?? '';
+    const [name, attached] = word.startsWith('--') ? word.split(/=(.*)/s) : [word];
+    const option = known.find(({ long, short }) => name === long || name === short);
+    if (option === undefined) return { given, rest: words.slice(at) };
+    const length = option.required && attached === undefined ? 2 : 1;
+    const value = attached ?? words[at + 1] ?? '';
+    given.push({ long: option.long ?? '', words: words.slice(at, at + length), value });
+    at += length;
+  }
+  return { given, rest: [] };
+}
+
+/** Options of ours among the words of a command, and the words without them. */
+function ownOptionsIn(program: Command, command: readonly string[]): Reading {
+  const given: GivenOption[] = [];
+  const rest: string[] = [];
+  const end = command.includes('--') ? command.indexOf('--') : command.length;
+  for (let at = 0; at < end;) {
+    const [option] = at === 0 ? [] : readOptions(program, command.slice(at, end)).given;
+    if (option === undefined || option.long === '--help' || option.long === '--version') rest.push(command[at++] ?? '');
+    else {
+      given.push(option);
+      at += option.words.length;
+    }
+  }
+  return { given, rest: [...rest, ...command.slice(end)] };
+}
+
+/** Of these options the rest of a value may be a secret, so it is not repeated where it could be that. */
+function isHalfOfValue({ long, value }: GivenOption, word: string, given: readonly GivenOption[]): boolean {
+  if (long === '--upstream-header') return true;
+  if (long !== '--env') return false;
+  return given.some((other) => serverOptions.has(other.long)) || value.endsWith('=') || !looksLikeCommand.test(word);
+}
+
+/** The words for a server, of which the first may be a whole command in one text. */
+function serverPart([first = '', ...rest]: readonly string[]): string[] {
+  if (!/["'\\$`|&;<>()*~#]|^\w+=/.test(first)) return ['--', ...redactWords([...first.trim().split(/\s+/), ...rest])];
+  return ['--stdio', redactCommand([first, ...rest.map(shellQuote)].join(' '))];
+}
+
+/** As one would type it. */
+function commandLine(given: readonly GivenOption[], server: readonly string[]): string {
+  return ['mcp-expose', ...given.flatMap(redactOption), ...server].map(shellQuote).join(' ');
+}
+
+function redactOption({ long, words, value }: GivenOption): string[] {
+  if (words.length === 2 && value === '') return [...words];
+  const shown = redactValue(long, value);
+  return words.length === 2 ? [long, shown] : words[0]?.includes('=') === true ? [`${long}=${shown}`] : [...words];
+}
+
+/** The value of one of our options without what may be a secret in it. */
+export function redactValue(long: string, value: string): string {
+  if (long === '--stdio') return redactCommand(value);
+  if (urlOptions.has(long)) return redactUrl(value);
+  // A reference to a variable of ours is how a secret stays off the command line.
+  if (long === '--upstream-header' && /^[\w-]+:\s*(?:\w+ )?\$\{env:\w+\}$/.test(value)) return value;
+  if (long === '--upstream-header') return value.replace(/^(?:([\w-]+:).*|.*)$/s, '$1 …').trim();
+  return redactWord(value);
+}
+
+function unexpected(word: string, hints: readonly string[]): ExposeError {
+  return new ExposeError('usage', `unexpected argument: ${shellQuote(redactCommand(word))}`, {
+    hints: withMaskHint(hints),
+  });
+}
+
+function withMaskHint(hints: readonly string[]): readonly string[] {
+  const isMasked = hints.some((hint) => hint.includes('…'));
+  return isMasked ? [...hints, '… takes the place of what may be secret: write your own value'] : hints;
+}

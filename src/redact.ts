@@ -1,0 +1,77 @@
+/*
+ * What a user typed and our own messages repeat, without what may be a secret in it: `…` takes its place. It hides too
+ * much rather than too little.
+ */
+
+/** Names of options, variables and headers whose values are secrets more often than not. */
+const secretName =
+  /key|token|secret|passw|passphrase|pwd|credential|auth(?!or)|bearer|cookie|dsn|connection-?string|header/i;
+
+/** Prefixes by which services mark their tokens, and JSON Web Tokens (RFC 7519), which begin with `{"` in base64url. */
+const markedToken =
+  /^(?:mcpx_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ)[\w.-]{6}/;
+
+/** Long, and made of characters that nobody chose: no word, file name or version looks like this. */
+const mixedToken = /^(?=.*[A-Z])(?=.*[a-z])(?=(?:.*\d){2})[\w+=~-]{20,}$/;
+const hexToken = /^(?=.*\d)[\da-f-]{24,}$/i;
+
+/** A word as a shell reads it, with its quotes: no alternative begins as another does, so it takes linear time. */
+const shellWord = /(?:[^\s"'\\]|\\.?|"(?:[^"\\]|\\.)*"?|'[^']*'?)+/gs;
+
+/** A URL, whole or mistyped, without user name, password, query, fragment and path segments that cannot be guessed. */
+export function redactUrl(text: string): string {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(text) ?? [];
+  // A password with a slash or a `?` in it makes a URL that cannot be parsed: the address begins after the last `@` then.
+  const isUrl = scheme !== '' && URL.canParse(text);
+  const withoutUser = rest.replace(isUrl ? /^[^/?#]*@/ : /^.*@/s, '…@');
+  const [, address = '', more = ''] = /^([^?#]*)(.*)$/s.exec(withoutUser) ?? [];
+  const segments = address.split('/').map((segment) => (looksLikeToken(segment) ? '…' : segment));
+  return scheme + segments.join('/') + (more === '' ? '' : '?…');
+}
+
+/** The words of a command line, without the values of secret options, of variables and headers, and of URLs' secrets. */
+export function redactWords(words: readonly string[]): string[] {
+  return words.map((word, at) => {
+    const option = /^-{1,2}(?!-|no-)([\w-]+)$/.exec(words[at - 1] ?? '')?.[1];
+    const isSecret = option !== undefined && (option === 'H' || secretName.test(option)) && !word.startsWith('-');
+    return isSecret ? redactHeader(word) : redactWord(word);
+  });
+}
+
+/** One word of a command line, or the value of an option. */
+export function redactWord(word: string): string {
+  const [, name, value = ''] = /^(-{0,2}[A-Za-z_][\w-]*)=(.*)$/s.exec(word) ?? [];
+  if (name !== undefined) {
+    const isSecret = value !== '' && (!name.startsWith('-') || secretName.test(name));
+    return `${name}=${isSecret ? '…' : redactWord(value)}`;
+  }
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(word)) return redactUrl(word);
+  if (/^[\w-]+:\s/.test(word)) return redactHeader(word);
+  return looksLikeToken(word) ? '…' : word;
+}
+
+/** A whole command in one text. */
+export function redactCommand(command: string): string {
+  const words = (command.match(shellWord) ?? []).map((word) => word.replaceAll(/["']|\\(?=.)/gs, ''));
+  const redacted = redactWords(words);
+  let at = -1;
+  return command.replaceAll(shellWord, (written) => {
+    const word = redacted[++at] ?? '…';
+    return word === words[at] ? written : shellQuote(word);
+  });
+}
+
+/** A word as a POSIX shell takes it (POSIX.1-2017, Shell §2.2). */
+export function shellQuote(word: string): string {
+  return /^[\w@%+=:,./…-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** `Name: value` without the value, or the whole of it where it has no name. */
+function redactHeader(text: string): string {
+  return text.replace(/^([\w-]+:\s*)?.*$/s, '$1…');
+}
+
+/** Whether a word is most likely a secret: it looks like nothing that a person would make up. */
+export function looksLikeToken(word: string): boolean {
+  return markedToken.test(word) || mixedToken.test(word) || hexToken.test(word);
+}
