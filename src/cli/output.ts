@@ -9,11 +9,13 @@
  *   control characters and line breaks here, before our own colours are added; JSON escapes them.
  * - A missing terminal is never consent, and never gets colours, spinners or boxes.
  * - The token is shown once, when it is new.
+ * - A stream that nobody reads costs lines, not memory: what is dropped is counted, and told when it is read again.
  */
 import { styleText } from 'node:util';
 
 import { ExposeError, isOutOfFiles } from '../errors.ts';
 import { sanitize } from '../sanitize.ts';
+import { createLineWriter } from './line-writer.ts';
 
 /** A spinner, as far as it is used here. */
 export interface Spinner {
@@ -63,6 +65,9 @@ export interface Output {
 /** What becomes of a start; a script learns it from the first line. */
 const outcomes = new Set(['ready', 'error', 'closed']);
 
+/** Events that wait for the outcome of a start; further ones are dropped. */
+const maxEarlyEvents = 1000;
+
 export function createOutput(options: OutputOptions): Output {
   const { json, quiet, verbose, stdout, stderr, env } = options;
   const interactive = stdout.isTTY && stderr.isTTY && !json && !quiet && !isSet(env['CI']);
@@ -70,6 +75,7 @@ export function createOutput(options: OutputOptions): Output {
   let progressText = '';
   /** Until the outcome is known: a script reads it from the first line. */
   let early: Readonly<Record<string, unknown>>[] | undefined = [];
+  let earlyDropped = 0;
   // Whoever reads what we print may stop; that ends neither the sharing nor the process.
   for (const stream of [stdout, stderr]) {
     if (stream.listenerCount('error') === 0) stream.on('error', () => {});
@@ -77,14 +83,25 @@ export function createOutput(options: OutputOptions): Output {
   // A terminal that does not know its width has none, and ora would count its lines for ever.
   let wantsSpinner = interactive && stderr.columns > 0;
 
-  function say(line: string): void {
+  const toStderr = createLineWriter(stderr, (count) => `mcp-expose: ${unread('lines', count, 'error')}`);
+  const toStdout = createLineWriter(stdout, (count) => {
+    const message = unread(json ? 'events' : 'lines', count, 'output');
+    return json ? JSON.stringify({ event: 'warning', message }) : `mcp-expose: ${message}`;
+  });
+
+  function say(line: () => string): void {
     spinner?.clear();
-    stderr.write(`${line}\n`);
+    toStderr.write(line);
+  }
+
+  function sayAlways(line: string): void {
+    spinner?.clear();
+    toStderr.writeAlways(line);
   }
 
   function print(line: string): void {
     spinner?.clear();
-    stdout.write(`${line}\n`);
+    toStdout.writeAlways(line);
   }
 
   const styleFor = (stream: NodeJS.WriteStream): ((style: Style, text: string) => string) =>
@@ -105,33 +122,39 @@ export function createOutput(options: OutputOptions): Output {
       if (!json) return;
       const isOutcome = typeof event['event'] === 'string' && outcomes.has(event['event']);
       if (early !== undefined && !isOutcome) {
-        early.push(event);
+        if (early.length < maxEarlyEvents) early.push(event);
+        else earlyDropped++;
         return;
       }
+      if (!isOutcome) {
+        toStdout.write(() => JSON.stringify(event));
+        return;
+      }
+      if (earlyDropped > 0) early?.push({ event: 'warning', message: `${earlyDropped} more events were dropped` });
       // In one piece: who reads the outcome has what came before it, too.
       print([event, ...(early ?? [])].map((each) => JSON.stringify(each)).join('\n'));
       early = undefined;
     },
     note(message) {
-      if (!quiet) say(`mcp-expose: ${oneLine(message)}`);
+      if (!quiet) say(() => `mcp-expose: ${oneLine(message)}`);
     },
     warning(message) {
       output.event({ event: 'warning', message });
-      if (!quiet) say(`mcp-expose: ${mark('yellow', 'warning:')} ${oneLine(message)}`);
+      if (!quiet) say(() => `mcp-expose: ${mark('yellow', 'warning:')} ${oneLine(message)}`);
     },
     serverLine(line, server = 'server') {
-      if (!quiet) say(`${mark('dim', `[${oneLine(server)}]`)} ${oneLine(line)}`);
+      if (!quiet) say(() => `${mark('dim', `[${oneLine(server)}]`)} ${oneLine(line)}`);
     },
     detail(message) {
-      if (verbose && !quiet) say(`mcp-expose: ${oneLine(message)}`);
+      if (verbose && !quiet) say(() => `mcp-expose: ${oneLine(message)}`);
     },
-    essential: (message) => say(`mcp-expose: ${oneLine(message)}`),
+    essential: (message) => sayAlways(`mcp-expose: ${oneLine(message)}`),
     error(error) {
       const { code, message, hints } = readError(error);
       output.event({ event: 'error', code, message, hints });
-      say(`mcp-expose: ${mark('red', 'error:')} ${oneLine(message)}`);
-      for (const hint of hints) say(`mcp-expose: hint: ${indented(hint)}`);
-      if (verbose && error instanceof Error && error.stack !== undefined) say(indented(error.stack));
+      sayAlways(`mcp-expose: ${mark('red', 'error:')} ${oneLine(message)}`);
+      for (const hint of hints) sayAlways(`mcp-expose: hint: ${indented(hint)}`);
+      if (verbose && error instanceof Error && error.stack !== undefined) sayAlways(indented(error.stack));
     },
     async progress(message) {
       progressText = oneLine(message);
@@ -150,6 +173,10 @@ export function createOutput(options: OutputOptions): Output {
     },
   };
   return output;
+}
+
+function unread(what: string, count: number, stream: string): string {
+  return `${count} ${what} were dropped here, since standard ${stream} was not read`;
 }
 
 /** NO_COLOR and --no-color, then FORCE_COLOR, then whether it is a terminal (https://no-color.org). */

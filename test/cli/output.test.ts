@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { ExposeError } from '../../src/errors.ts';
+import { eventually } from '../harness/eventually.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 
@@ -147,6 +148,61 @@ describe('words of others', () => {
     terminal.output.warning('c\u001b[31md');
     expect(terminal.stdout()).toBe('\u001b[32mab\u001b[39m\n');
     expect(terminal.stderr()).toBe('mcp-expose: \u001b[33mwarning:\u001b[39m cd\n');
+  });
+});
+
+describe('a stream that nobody reads', () => {
+  const line = 'x'.repeat(1000);
+
+  test('costs lines of the server and notes, not memory, and what was dropped is told once', async () => {
+    const terminal = createTerminal();
+    const { stderr } = terminal.streams;
+    stderr.isRead = false;
+    for (let count = 0; count < 5000; count++) {
+      terminal.output.serverLine(line);
+      terminal.output.note(line);
+      terminal.output.warning(line);
+    }
+    expect(stderr.writableLength).toBeLessThan(2 * 1024 * 1024);
+    // Never dropped.
+    terminal.output.essential('token: abc');
+    stderr.read();
+    await eventually(() => expect(stderr.writableLength).toBe(0));
+    terminal.output.note('again');
+    const lines = terminal.stderr().trimEnd().split('\n');
+    const printed = lines.filter((each) => each.endsWith(line)).length;
+    expect(lines.slice(printed)).toEqual([
+      'mcp-expose: token: abc',
+      `mcp-expose: ${15_000 - printed} lines were dropped here, since standard error was not read`,
+      'mcp-expose: again',
+    ]);
+  });
+
+  test('costs events with --json, but never those that tell what has become of the start', async () => {
+    const terminal = createTerminal({ json: true });
+    const { stdout } = terminal.streams;
+    stdout.isRead = false;
+    for (let count = 0; count < 3000; count++) terminal.output.warning(line);
+    terminal.output.event({ event: 'ready' });
+    for (let count = 0; count < 3000; count++) terminal.output.event({ event: 'session', line });
+    expect(stdout.writableLength).toBeLessThan(3 * 1024 * 1024);
+    terminal.output.event({ event: 'closed' });
+    stdout.read();
+    await eventually(() => expect(stdout.writableLength).toBe(0));
+    const events = terminal
+      .stdout()
+      .trimEnd()
+      .split('\n')
+      .map((each) => parseJson<{ event: string; message?: string }>(each));
+    expect(events[0]).toEqual({ event: 'ready' });
+    expect(events.find(({ message }) => message === '2000 more events were dropped')).toBeDefined();
+    expect(events.slice(-2)).toMatchObject([
+      { event: 'closed' },
+      {
+        event: 'warning',
+        message: expect.stringMatching(/^\d+ events were dropped here, since standard output was not read$/),
+      },
+    ]);
   });
 });
 

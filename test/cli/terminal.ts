@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import { createOutput, type Output, type OutputOptions } from '../../src/cli/output.ts';
 
-class FakeStream extends Writable {
+export class FakeStream extends Writable {
   seen = '';
   readonly isTTY: boolean;
 
@@ -11,9 +11,19 @@ class FakeStream extends Writable {
     this.isTTY = isTTY;
   }
 
+  /** Whether somebody reads it; what is written meanwhile waits. */
+  isRead = true;
+  #pending: (() => void) | undefined;
+
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.seen += chunk.toString();
-    done();
+    if (this.isRead) done();
+    else this.#pending = done;
+  }
+
+  read(): void {
+    this.isRead = true;
+    this.#pending?.();
   }
 }
 
@@ -21,6 +31,8 @@ export interface Terminal {
   readonly output: Output;
   readonly stdout: () => string;
   readonly stderr: () => string;
+  /** The streams themselves. */
+  readonly streams: { readonly stdout: FakeStream; readonly stderr: FakeStream };
 }
 
 export interface TerminalOptions extends Partial<Pick<OutputOptions, 'json' | 'quiet' | 'verbose' | 'color' | 'env'>> {
@@ -33,7 +45,7 @@ export function createTerminal(options: TerminalOptions = {}): Terminal {
   const stdout = new FakeStream(tty === 'both' || tty === 'stdout');
   const stderr = new FakeStream(tty === 'both' || tty === 'stderr');
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as much of a terminal as is used
-  const streams = { stdout, stderr } as unknown as Pick<OutputOptions, 'stdout' | 'stderr'>;
-  const output = createOutput({ json, quiet, verbose, color, env, ...streams });
-  return { output, stdout: () => stdout.seen, stderr: () => stderr.seen };
+  const given = { stdout, stderr } as unknown as Pick<OutputOptions, 'stdout' | 'stderr'>;
+  const output = createOutput({ json, quiet, verbose, color, env, ...given });
+  return { output, stdout: () => stdout.seen, stderr: () => stderr.seen, streams: { stdout, stderr } };
 }
