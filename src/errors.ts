@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'usage'
   | 'config_unusable'
   | 'token_unusable'
+  | 'state_unusable'
   | 'unauthenticated_public'
   | 'address_in_use'
   | 'address_unavailable'
@@ -30,6 +31,7 @@ const exitCodes: Record<ErrorCode, number> = {
   usage: 2,
   config_unusable: 2,
   token_unusable: 2,
+  state_unusable: 2,
   unauthenticated_public: 2,
   address_in_use: 1,
   address_unavailable: 1,

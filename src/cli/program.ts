@@ -78,6 +78,7 @@ export interface RelayFlags extends OutputFlags {
   readonly port: number;
   readonly publicUrl?: string;
   readonly domain?: string;
+  readonly state?: string;
 }
 
 export interface ProgramActions {
@@ -306,6 +307,10 @@ export function createProgram(actions: ProgramActions): Command {
       ),
     )
     .option('--domain <domain>', 'give out NAME.<domain> as well; needs a wildcard DNS record')
+    .option(
+      '--state <file>',
+      'where the relay keeps which key has which name (default: a file in ~/.config/mcp-expose/relays)',
+    )
     .action((_flags: unknown, command: Command) => actions.relay(command));
   addOutputOptions(relay);
   return program;

@@ -6,7 +6,7 @@ import type { RelayFlags } from './program.ts';
 
 /** Runs a relay until we are asked to end. */
 export async function runRelay(flags: RelayFlags, { output, untilEnding }: CommandContext): Promise<void> {
-  const { host, port, publicUrl, domain } = flags;
+  const { host, port, publicUrl, domain, state } = flags;
   const log = limitEvents(
     (event) => showEvent(output, event),
     (count) => output.warning(`${count} events of agents that come and go too often were not shown`),
@@ -14,6 +14,7 @@ export async function runRelay(flags: RelayFlags, { output, untilEnding }: Comma
   const relay = await createRelay({
     host,
     port,
+    state: { path: state },
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(domain === undefined ? {} : { domain }),
     onEvent: log.onEvent,
@@ -39,13 +40,13 @@ function showEvent(output: Output, event: RelayEvent): void {
       output.note(`${name} is offline: ${reason}`);
       return;
     }
-    case 'warning':
-      output.warning(event.message);
-      return;
     case 'agent_rejected': {
       const { code, message, address } = event;
       output.event({ event: 'agent', state: 'rejected', code, message, address });
       output.note(`refused an agent from ${address}: ${message}`);
+      return;
     }
+    case 'warning':
+      output.warning(event.message);
   }
 }

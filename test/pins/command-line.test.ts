@@ -62,6 +62,7 @@ test('the options of mcp-expose relay', () => {
     '--port <port>',
     '--public-url <url>',
     '--domain <domain>',
+    '--state <file>',
     '--json',
     '--quiet',
     '--verbose',

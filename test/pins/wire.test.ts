@@ -100,6 +100,7 @@ test('limits', () => {
 test.each([
   ['usage', 2],
   ['token_unusable', 2],
+  ['state_unusable', 2],
   ['unauthenticated_public', 2],
   ['address_in_use', 1],
   ['address_unavailable', 1],

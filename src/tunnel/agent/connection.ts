@@ -82,7 +82,7 @@ export async function connectOnce(options: ConnectOptions): Promise<ConnectResul
     if (dialled.type === 'other_protocol') return failed(otherProtocolFailure(relayUrl, dialled.protocol));
     const { socket } = dialled;
     const result = await agentHandshake({ ...options, socket, relayHost: endpoint.host, signal: attempt.signal });
-    if (result.type === 'reject') return failed(rejectFailure(relayUrl, result));
+    if (result.type === 'reject') return failed(rejectFailure(relayUrl, result, options.name));
     if (result.type === 'bad_url') return failed(urlsFailure(relayUrl, result.url));
     if (result.type === 'failed') return failed(handshakeFailure(relayUrl, result.reason));
     return { type: 'connected', connection: createConnection(socket, result.pipe, result.welcome, options) };

@@ -1,4 +1,5 @@
 import { ExposeError, messageOf } from '../../errors.ts';
+import { isBaseUrl } from '../link/base-url.ts';
 import type { Reject } from '../link/protocol.ts';
 import { isLoopback } from '../http-proxy.ts';
 import { protocolVersion, versionsHeader } from '../link/protocol.ts';
@@ -69,10 +70,11 @@ export function refusalFailure(relayUrl: string, refusal: Refusal): Failure {
   if (typeof versions === 'string') {
     const spoken = versions.replaceAll(/[^\w.,/ -]/g, '').slice(0, 200);
     if (!spoken.split(/[ ,]+/).includes(protocolVersion)) return versionFailure(relayUrl, spoken);
+    if (refusal.status === 404 || refusal.status === 501) return misplacedFailure(relayUrl, refusal);
     const retryAfterMs = Number(refusal.headers['retry-after'] ?? Number.NaN) * 1000;
     const message = errorMessageIn(refusal.body) ?? `HTTP ${refusal.status}`;
     const rejected = failure('tunnel_rejected', `the relay ${relayUrl} refused this agent: ${message}`, undefined, [
-      'try again later',
+      Number.isFinite(retryAfterMs) ? 'try again later' : 'use the same version of mcp-expose on both ends',
     ]);
     return Number.isFinite(retryAfterMs) ? { ...rejected, retryAfterMs } : rejected;
   }
@@ -85,6 +87,15 @@ export function refusalFailure(relayUrl: string, refusal: Refusal): Failure {
       : 'check the address and the port; start a relay with: mcp-expose relay',
     ...(refusal.status >= 500 ? ['a proxy in front of the relay may be up while the relay is down'] : []),
   ]);
+}
+
+/** A relay takes agents elsewhere: what was given is the public URL of something that is shared there. */
+function misplacedFailure(relayUrl: string, refusal: Refusal): Failure {
+  const named = /https?:\/\/\S+$/.exec(errorMessageIn(refusal.body) ?? '')?.[0];
+  // An older relay does not say where it is; a relay below a path is rare.
+  const use = named !== undefined && isBaseUrl(named) ? named : new URL(relayUrl).origin;
+  const message = `${relayUrl} is the URL of something that is shared at a relay, not of the relay; a relay URL has no path`;
+  return failure('tunnel_not_a_relay', message, undefined, [`use --relay ${use}`]);
 }
 
 /** A WebSocket server, but not of our subprotocol. */
@@ -109,24 +120,28 @@ export function urlsFailure(relayUrl: string, url: string): Failure {
   ]);
 }
 
-/** The relay's own refusal. */
-export function rejectFailure(relayUrl: string, reject: Reject): Failure {
+/** The relay's own refusal; `name` is the one that was asked for. */
+export function rejectFailure(relayUrl: string, reject: Reject, name?: string): Failure {
   const code = reject.code === 'version' ? 'tunnel_version' : 'tunnel_rejected';
   const error = new ExposeError(code, `the relay ${relayUrl} refused this agent: ${reject.message} (${reject.code})`, {
-    hints: rejectHints(reject),
+    hints: rejectHints(reject, name),
   });
   const isNameTaken = reject.code === 'name_taken';
   const base = { error, isFatal: !reject.retryable, isNameTaken };
   return reject.retryAfterMs === undefined ? base : { ...base, retryAfterMs: reject.retryAfterMs };
 }
 
-function rejectHints(reject: Reject): readonly string[] {
+function rejectHints(reject: Reject, name: string | undefined): readonly string[] {
   switch (reject.code) {
     case 'name_taken':
     case 'name_reserved':
       return ['choose another --name, or leave it out to get a name of your own'];
     case 'auth':
       return ['if this is your relay, start it with --public-url set to the address that agents use for it'];
+    case 'quota':
+      return [
+        name === undefined ? 'try again later' : 'leave --name out to get a name of your own, or try again later',
+      ];
     case 'version':
       return ['use the same version of mcp-expose on both ends'];
     default:

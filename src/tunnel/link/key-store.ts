@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExposeError, messageOf } from '../../errors.ts';
-import { configFolder, makeFolder } from '../config-folder.ts';
+import { configFolder, fileStem, makeFolder } from '../config-folder.ts';
 import type { Identity } from './identity.ts';
 import { createIdentity } from './identity.ts';
 import type { SlotLock } from './slot-lock.ts';
@@ -10,8 +9,6 @@ import { takeLock } from './slot-lock.ts';
 
 /** Processes of one user towards one relay that get a lasting key each; the next ones get one for the run. */
 const maxSlots = 100;
-/** Longest host that is spelled out in a file name; file systems stop at 255 bytes. */
-const maxFileStem = 150;
 
 export interface KeySlot {
   readonly identity: Identity;
@@ -115,10 +112,4 @@ function writeKey(path: string): Identity {
   writeFileSync(draft, identity.exportPem(), { mode: 0o600 });
   renameSync(draft, path);
   return identity;
-}
-
-/** Percent-encoding keeps different hosts apart and leaves no character that a file system minds. */
-function fileStem(relayHost: string): string {
-  const stem = encodeURIComponent(relayHost.toLowerCase()).replaceAll('*', '%2A');
-  return stem.length <= maxFileStem ? stem : createHash('sha256').update(relayHost.toLowerCase()).digest('hex');
 }

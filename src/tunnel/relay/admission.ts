@@ -10,12 +10,16 @@ import { closeCodes, encodeMessage, protocolVersion } from '../link/protocol.ts'
 import type { AgentSession } from './agent-session.ts';
 import { createAgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './answers.ts';
-import { claimOrigin } from './claim-origin.ts';
+import { claimOrigin, unnamedOrigin } from './claim-origin.ts';
 import { isLoopbackAddress } from './known-hosts.ts';
+import { OriginShares } from './origin-shares.ts';
 import type { Registry } from './registry.ts';
 import { nameObjection } from './reserved-names.ts';
 
-/** Sockets that may be in the handshake at one time; each can hold one message of maxMessageBytes. */
+/**
+ * Sockets that may be in the handshake at one time; each can hold one message of maxMessageBytes. One more displaces the
+ * oldest of the origin that has most: a handshake takes a moment, so the oldest is hardly an honest one.
+ */
 const maxPending = 256;
 /** When an agent that found the relay full may come back, in milliseconds. */
 const fullRetryMs = 10_000;
@@ -43,8 +47,10 @@ export interface AdmissionOptions {
   readonly registry: Registry<AgentSession>;
   /** Hosts that a proof may be made for. */
   readonly knownHosts: (isLocalPeer: boolean) => ReadonlySet<string>;
-  /** Public base URLs of a name. */
-  readonly urlsOf: (name: string) => readonly string[];
+  /** Whether a proxy of the operator's is in front, as far as that can be told. */
+  readonly hasProxy: () => boolean;
+  /** Public base URLs of a name, for an agent that dialled `relayHost`. */
+  readonly urlsOf: (name: string, relayHost: string) => readonly string[];
   readonly reservedNames: ReadonlySet<string>;
   /** The only key that is admitted, base64url. */
   readonly solePublicKey?: string;
@@ -69,16 +75,28 @@ interface Rejection {
 
 /** The relay's side of the handshake: WebSocket upgrade, hello, challenge, proof, name, welcome. */
 export function createAdmission(options: AdmissionOptions): Admission {
-  const pending = new Set<WebSocket>();
+  /** Ends of the handshakes that are under way. */
+  const pending = new OriginShares<() => void>();
   const agents = new Set<AgentSession>();
   let isDraining = false;
+  let isUnnamedTold = false;
+
+  /** The other limits hold for each origin, so a proxy has to name its clients. */
+  const tellOfUnnamed = (): void => {
+    if (isUnnamedTold) return;
+    isUnnamedTold = true;
+    const message =
+      'the proxy in front of this relay does not name its clients: all agents count as one origin, so limits per origin do not protect them from each other; have it set X-Forwarded-For';
+    options.onEvent({ type: 'warning', message });
+  };
 
   const greet = (socket: WebSocket, request: IncomingMessage): void => {
     const address = request.socket.remoteAddress ?? '';
     // Behind a proxy on this machine every peer looks local, so a forwarded connection never counts as such.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
     const hosts = options.knownHosts(isLoopbackAddress(address) && !isForwarded);
-    const origin = claimOrigin(address, request.headers['x-forwarded-for']);
+    const origin = claimOrigin(address, request.headers['x-forwarded-for'], options.hasProxy());
+    if (origin === unnamedOrigin) tellOfUnnamed();
     const nonce = randomBytes(32);
     let hello: { readonly message: Hello; readonly bytes: Buffer } | undefined;
     let isDone = false;
@@ -86,8 +104,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
     const finish = (): void => {
       isDone = true;
       clearTimeout(timer);
-      pending.delete(socket);
+      pending.delete(origin, cut);
       socket.off('message', onMessage);
+    };
+    const cut = (): void => {
+      finish();
+      socket.terminate();
     };
     const reject = ({ code, message, retryAfterMs }: Rejection): void => {
       finish();
@@ -116,10 +138,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
       socket.send(encodeMessage({ type: 'challenge', nonce: nonce.toString('base64url') }));
     };
     const onProof = async (proof: Proof, { message, bytes }: { message: Hello; bytes: Buffer }): Promise<void> => {
-      const isProven = [...hosts].some((relayHost) =>
+      const dialled = [...hosts].find((relayHost) =>
         verifyProof(message.publicKey, { relayHost, nonce, hello: bytes }, proof.signature),
       );
-      if (!isProven) {
+      if (dialled === undefined) {
         const known = [...hosts].slice(0, 3).join(', ');
         reject({
           code: 'auth',
@@ -134,12 +156,15 @@ export function createAdmission(options: AdmissionOptions): Admission {
         if (!isDone) reject({ code: claim.code, message: claim.message, ...retry });
         return;
       }
+      claim.displaced?.close(closeCodes.rejected, 'this relay is full, and another agent needed the place');
       if (isDone) await options.registry.release(name, claim.epoch);
-      else await welcome(message, name, claim.epoch);
+      else await welcome(message, { name, epoch: claim.epoch, urls: options.urlsOf(name, dialled) });
     };
-    const welcome = async (message: Hello, name: string, epoch: number): Promise<void> => {
+    const welcome = async (
+      message: Hello,
+      { name, epoch, urls }: { readonly name: string; readonly epoch: number; readonly urls: readonly string[] },
+    ): Promise<void> => {
       finish();
-      const urls = options.urlsOf(name);
       socket.send(
         encodeMessage({
           type: 'welcome',
@@ -178,7 +203,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
       } else if (message.type !== 'unknown') drop(closeCodes.protocolError, `${message.type} out of order`);
     };
 
-    pending.add(socket);
+    if (pending.size >= maxPending) {
+      const [oldest] = pending.largest();
+      oldest?.();
+    }
+    pending.add(origin, cut);
     socket.on('message', onMessage);
     // 'close' follows; without a listener the error would end the process.
     socket.on('error', () => undefined);
@@ -210,8 +239,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
   return {
     agents,
     upgrade(request, socket, head) {
-      if (pending.size >= maxPending || isDraining) {
-        const message = isDraining ? 'this relay is stopping' : 'this relay has too many agents in the handshake';
+      if (isDraining) {
+        const message = 'this relay is stopping';
         sendRawAnswer(socket, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: 1 });
         return;
       }
@@ -227,7 +256,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     },
     close() {
       isDraining = true;
-      for (const socket of pending) socket.terminate();
+      for (const cut of pending.all()) cut();
     },
   };
 }

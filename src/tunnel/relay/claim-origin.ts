@@ -1,19 +1,33 @@
 import { isIP } from 'node:net';
 import { isLoopbackAddress } from './known-hosts.ts';
 
+/** Agents behind a proxy that does not say which client it forwards for: they may be anybody, and so count as one. */
+export const unnamedOrigin = '';
+
 /**
  * Who a claim is counted for: the peer's address, an IPv6 one as its /64, since one customer has all of that. For a peer
- * on loopback it is the last address in X-Forwarded-For, which a proxy on this machine adds itself; where the proxy adds
- * none, all agents behind it count as one.
+ * that may be a proxy of the operator's it is the last address in X-Forwarded-For, which the proxy adds itself: a peer on
+ * loopback or, where the relay's public URL shows that there is a proxy (`hasProxy`), one on a private network.
  */
-export function claimOrigin(peer: string, forwardedFor: string | readonly string[] | undefined): string {
-  if (!isLoopbackAddress(peer)) return networkOf(peer);
+export function claimOrigin(
+  peer: string,
+  forwardedFor: string | readonly string[] | undefined,
+  hasProxy = false,
+): string {
+  const mayForward = isLoopbackAddress(peer) || (hasProxy && isPrivateAddress(peer));
+  if (!mayForward) return networkOf(peer);
   const last =
     String(forwardedFor ?? '')
       .split(',')
       .at(-1)
       ?.trim() ?? '';
-  return networkOf(isIP(last) === 0 ? peer : last);
+  if (isIP(last) !== 0) return networkOf(last);
+  return hasProxy ? unnamedOrigin : networkOf(peer);
+}
+
+/** RFC 1918, section 3, and RFC 4193, section 3.1: where containers and other machines of one operator are. */
+function isPrivateAddress(address: string): boolean {
+  return /^(?:::ffff:)?(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.)|^f[cd][\da-f]{2}:/i.test(address);
 }
 
 function networkOf(address: string): string {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { createDeferred } from '../../deferred.ts';
 import { ExposeError } from '../../errors.ts';
 import { watchOpenFiles } from '../../listening.ts';
 import { redactUrl } from '../../redact.ts';
@@ -9,10 +10,11 @@ import { protocolVersion } from '../link/protocol.ts';
 import type { RelayEvent } from './admission.ts';
 import { createAdmission } from './admission.ts';
 import type { AgentSession } from './agent-session.ts';
-import { relayErrorCodes, sendAnswer, sendJson } from './answers.ts';
+import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './answers.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
-import { bracket, isWildcard, knownHosts } from './known-hosts.ts';
+import { bracket, isWildcard, knownHosts, ownAddresses } from './known-hosts.ts';
 import { listenOn } from './listen.ts';
+import { openNameFile, type NameFile } from './name-file.ts';
 import { createPublicServer } from './public-server.ts';
 import { createRegistry } from './registry.ts';
 import type { Route, RouteOptions } from './route.ts';
@@ -36,6 +38,8 @@ export interface RelayOptions {
   readonly domain?: string;
   /** Serves this one key only (raw Ed25519, base64url), whose agent gets every request at the root path. */
   readonly sole?: { readonly publicKey: string };
+  /** Keeps wished names in a file beyond this process: in `path`, by default in the configuration folder. */
+  readonly state?: { readonly path?: string | undefined; readonly env?: NodeJS.ProcessEnv };
   readonly maxAgents?: number;
   /** Milliseconds; 5 s by default. */
   readonly handshakeTimeoutMs?: number;
@@ -54,7 +58,7 @@ export interface Relay {
 
 /**
  * Starts a relay. Throws ExposeError `usage` for options that contradict themselves, `address_in_use` or
- * `address_unavailable` when it cannot listen.
+ * `address_unavailable` when it cannot listen, `state_unusable` when the file of its state cannot be used.
  */
 export async function createRelay(options: RelayOptions): Promise<Relay> {
   const addresses = options.addresses ?? [options.host ?? '127.0.0.1'];
@@ -69,17 +73,28 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
     if (publicUrl !== undefined) return [`${publicUrl.origin}${basePath}`];
     return addresses.map((address) => `http://${urlHost(address)}:${port}`);
   };
-  const urlsOf = (name: string): string[] => {
+  /** Where agents are to dial, as far as that is known. */
+  const ownUrl = (): string | undefined =>
+    publicUrl === undefined && domain !== undefined ? `http://${domain}:${port}` : publicUrl && urls()[0];
+  const urlsOf = (name: string, relayHost: string): string[] => {
     if (soleName !== undefined) return urls();
-    const byPath = urls().map((url) => `${url}/${name}`);
+    // A relay on all addresses does not know which of them others can reach; the agent has proved which one it dialled.
+    const bases = publicUrl === undefined && addresses.some(isWildcard) ? [`http://${relayHost}`] : urls();
+    const byPath = bases.map((url) => `${url}/${name}`);
     if (domain === undefined) return byPath;
     const suffix = publicUrl === undefined ? `:${port}` : publicUrl.port && `:${publicUrl.port}`;
     return [`${publicUrl?.protocol ?? 'http:'}//${name}.${domain}${suffix}`, ...byPath];
   };
+  // This relay itself speaks neither TLS nor on another port.
+  const hasProxy = (): boolean =>
+    publicUrl !== undefined && (publicUrl.protocol === 'https:' || Number(publicUrl.port || 80) !== port);
+  const warn = (message: string): void => options.onEvent?.({ type: 'warning', message });
 
-  const registry = createRegistry<AgentSession>(
-    options.maxAgents === undefined ? {} : { maxAgents: options.maxAgents },
-  );
+  const nameFile = createDeferred<NameFile>();
+  const registry = createRegistry<AgentSession>({
+    ...(options.state === undefined ? {} : { file: nameFile.promise }),
+    ...(options.maxAgents === undefined ? {} : { maxAgents: options.maxAgents }),
+  });
   const admission = createAdmission({
     webSocketServer: new WebSocketServer({
       noServer: true,
@@ -89,6 +104,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
       handleProtocols: () => protocolVersion,
     }),
     registry,
+    hasProxy,
     knownHosts: (isLocalPeer) =>
       knownHosts(
         {
@@ -150,6 +166,9 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
     const target = request.url ?? '';
     return target.startsWith('/') ? routeRequest(request.headers.host ?? '', target, routeOptions) : undefined;
   };
+  /** Whether the host is one of a name, which no agent can prove that it dialled the relay under. */
+  const isShare = ({ headers: { host = '' } }: IncomingMessage): boolean =>
+    labelBelow(host.replace(/:\d*$/, '').toLowerCase(), domain) !== undefined;
   const handlers = {
     onRequest(request: IncomingMessage, response: ServerResponse): void {
       const where = route(request);
@@ -167,8 +186,9 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
       });
     },
     onWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-      if (route(request)?.kind !== 'tunnel') return false;
-      admission.upgrade(request, socket, head);
+      if (route(request)?.kind === 'tunnel' && !isShare(request)) admission.upgrade(request, socket, head);
+      else if (isAgentRequest(request)) sendRawAnswer(socket, misplacedAnswer(ownUrl()));
+      else return false;
       return true;
     },
   };
@@ -180,15 +200,56 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   }
 
   let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    closing ??= closeRelay([...servers.values()], admission);
+    await closing;
+  };
+  let file: NameFile | undefined;
+  if (options.state !== undefined) {
+    const { path, env = process.env } = options.state;
+    try {
+      // Only now, since the port may be a free one.
+      const relay = publicUrl === undefined ? `${addresses.join(' ')}:${port}` : `${publicUrl.host}${basePath}`;
+      file = await openNameFile({ path, relay, env, onWarning: warn });
+      nameFile.resolve(file);
+    } catch (error) {
+      nameFile.reject(error);
+      await close();
+      throw error;
+    }
+  }
+  for (const address of publicUrl === undefined ? addresses.filter(isWildcard) : [])
+    warn(withoutPublicUrl(address, port));
+  if (hasProxy()) {
+    warn(
+      'limits count agents by the address that the proxy in front names in X-Forwarded-For; if it names none, origins cannot be told apart and all agents count as one',
+    );
+  }
   return {
     urls: urls(),
     url: urls()[0] ?? '',
     port,
     async close() {
-      closing ??= closeRelay([...servers.values()], admission);
-      await closing;
+      await close();
+      await file?.close();
     },
   };
+}
+
+/** Whether a WebSocket request comes from an agent, wherever it asks. */
+function isAgentRequest({ headers }: IncomingMessage): boolean {
+  return (headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/).includes(protocolVersion);
+}
+
+/** For an agent that was given the URL of something shared here: `relayUrl` is that of this relay, where it is known. */
+function misplacedAnswer(relayUrl: string | undefined): Answer {
+  const message = relayUrl === undefined ? 'the URL of this relay has no path' : `the URL of this relay is ${relayUrl}`;
+  return { status: 404, code: relayErrorCodes.badRequest, message };
+}
+
+function withoutPublicUrl(wildcard: string, port: number): string {
+  const others = ownAddresses(wildcard).map((address) => `http://${bracket(address)}:${port}`);
+  return `without --public-url, agents get URLs under the address that they dial, and nobody else can use those under 127.0.0.1; others reach this relay at ${others.join(', ') || 'no address of this machine'}`;
 }
 
 async function closeRelay(servers: readonly Server[], admission: ReturnType<typeof createAdmission>): Promise<void> {

@@ -11,6 +11,7 @@ import {
   echo,
   eventually,
   fieldsOf,
+  inTurn,
   noListener,
   overHttp2,
   portOf,
@@ -246,4 +247,45 @@ test('a full relay says so and when to come back', async () => {
   await shake(agent, createIdentity());
   expect(await agent.receive('reject')).toMatchObject({ code: 'quota', retryable: true, retryAfterMs: 10_000 });
   agent.socket.terminate();
+});
+
+test('an agent that asks under a name is told where the relay is', async () => {
+  await world.end();
+  world = await startWorld({ domain: 'relay.example' });
+  const upgrade = (target: string, host: string) =>
+    askRaw(
+      world.relay.port,
+      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mcp-expose.v1\r\n\r\n`,
+    );
+  const answers = await Promise.all([
+    upgrade('/_mcp-expose/v1/tunnel', `FILES.relay.example:${world.relay.port}`),
+    upgrade('/files/mcp/_mcp-expose/v1/tunnel', `relay.example:${world.relay.port}`),
+  ]);
+  for (const answer of answers) {
+    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    expect(answer).toContain(`the URL of this relay is http://relay.example:${world.relay.port}"`);
+    expect(answer).toContain('mcp-expose-versions: mcp-expose.v1');
+  }
+});
+
+test('one handshake too many displaces the oldest one of the address that has most', async () => {
+  const url = `${world.relay.url.replace('http', 'ws')}/_mcp-expose/v1/tunnel`;
+  const open = async (address: string): Promise<WebSocket> => {
+    const socket = new WebSocket(url, ['mcp-expose.v1'], { headers: { 'x-forwarded-for': address } });
+    socket.on('error', () => undefined);
+    world.defer(() => socket.terminate());
+    await within(once(socket, 'open'), 'the WebSocket');
+    return socket;
+  };
+  const honest = await open('192.0.2.1');
+  // Two origins, by their /64.
+  const greedy = await inTurn(
+    Array.from({ length: 255 }, (_, index) => index),
+    async (index) => await open(index % 4 === 0 ? '2001:db8:1:2::1' : `2001:db8:1:3::${index}`),
+  );
+  const [first, second] = greedy;
+  const closed = within(once(second ?? honest, 'close'), 'the close');
+  await open('192.0.2.2');
+  await closed;
+  expect([honest.readyState, first?.readyState]).toEqual([honest.OPEN, honest.OPEN]);
 });

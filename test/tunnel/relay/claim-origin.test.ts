@@ -17,3 +17,17 @@ test.each([
 ])('%s forwarded for %j counts as %s', (peer, forwardedFor, origin) => {
   expect(claimOrigin(peer, forwardedFor)).toBe(origin);
 });
+
+test.each([
+  ['127.0.0.1', undefined, ''],
+  ['127.0.0.1', 'unknown', ''],
+  ['::1', '192.0.2.1', '192.0.2.1'],
+  ['10.1.2.3', '192.0.2.1', '192.0.2.1'],
+  ['::ffff:172.31.0.1', '192.0.2.1', '192.0.2.1'],
+  ['192.168.1.1', undefined, ''],
+  ['fd00::1', '2001:db8:1:2::9', '2001:db8:1:2::/64'],
+  ['172.32.0.1', '6.6.6.6', '172.32.0.1'],
+  ['192.0.2.1', '6.6.6.6', '192.0.2.1'],
+])('behind a proxy, %s forwarded for %j counts as %j', (peer, forwardedFor, origin) => {
+  expect(claimOrigin(peer, forwardedFor, true)).toBe(origin);
+});

@@ -100,38 +100,119 @@ const states = async (names: readonly string[]): Promise<string[]> =>
   await inTurn(names, async (name) => (await registry.find(name)).state);
 
 describe('wished names that are kept for one origin', () => {
-  const wished = Array.from({ length: 40 }, (_, index) => `name-${index}`);
+  const wished = Array.from({ length: 16 }, (_, index) => `name-${index}`);
   beforeEach(() => {
     registry = createRegistry({ maxAgents: 100, maxNames: 30, now: () => time });
   });
 
-  test('the oldest of more than 16 gives way, so one origin never locks the others out', async () => {
+  test('the seventeenth is refused with a sentence, and none of the sixteen passes to another key', async () => {
     await use('of-another', 'o2');
     await inTurn(wished, async (name) => await use(name, 'o1'));
-    expect(await states(wished)).toEqual(wished.map((_, index) => (index < 24 ? 'unknown' : 'offline')));
-    expect((await registry.find('of-another')).state).toBe('offline');
+    expect(await registry.claim('seventeenth', 'k', 'o1')).toEqual({
+      ok: false,
+      code: 'quota',
+      message: expect.stringContaining('16 names for your network'),
+    });
+    expect(await states([...wished, 'of-another'])).toEqual(Array.from({ length: 17 }, () => 'offline'));
+    expect(await registry.claim('name-0', 'stranger', 'o2')).toMatchObject({ code: 'name_taken' });
     expect((await registry.claim('new-one', 'k', 'o3')).ok).toBe(true);
   });
 
-  test('names in use, derived names and a name used anew do not give way', async () => {
+  test('a key keeps the names that it has, and gets its derived one', async () => {
+    await inTurn(wished, async (name) => await use(name, 'o1'));
+    await use('name-0', 'o1');
+    await use('abcdefgh22', 'o1');
+    await registry.release('name-1', await online('name-1', 'name-1', 'o1'));
+    expect((await registry.find('abcdefgh22')).state).toBe('offline');
+  });
+
+  test('names in use and derived names do not count; there is room again after 24 h', async () => {
     await online('in-use', 'k', 'o1');
     await use('abcdefgh22', 'o1');
-    await inTurn(wished.slice(0, 16), async (name) => await use(name, 'o1'));
-    await use('name-0', 'o1');
-    await use('one-more', 'o1');
-    expect(await states(['in-use', 'abcdefgh22', 'name-0', 'name-1', 'name-2'])).toEqual([
-      'online',
-      'offline',
-      'offline',
-      'unknown',
-      'offline',
-    ]);
+    await inTurn(wished, async (name) => await use(name, 'o1'));
+    expect((await registry.claim('one-more', 'k', 'o1')).ok).toBe(false);
+    time += 24 * hour + 1;
+    expect((await registry.claim('one-more', 'k', 'o1')).ok).toBe(true);
   });
 
   test('a name that its key uses from elsewhere counts there', async () => {
     await use('moved', 'o1');
+    await inTurn(wished.slice(1), async (name) => await use(name, 'o1'));
+    expect((await registry.claim('one-more', 'k', 'o1')).ok).toBe(false);
     await use('moved', 'o2');
-    await inTurn(wished.slice(0, 17), async (name) => await use(name, 'o1'));
-    expect(await states(['moved', 'name-0', 'name-1'])).toEqual(['offline', 'unknown', 'offline']);
+    expect((await registry.claim('one-more', 'k', 'o1')).ok).toBe(true);
+  });
+
+  test('of agents that cannot be told apart, only each key is limited', async () => {
+    await inTurn([...wished, 'one-more'], async (name) => await use(name, ''));
+    expect(await states(['name-0', 'one-more'])).toEqual(['offline', 'offline']);
+    await inTurn(wished, async (name) => await online(`of-k-${name}`, 'k', 'o1').catch(() => undefined));
+    expect(await registry.claim('of-k', 'k', 'o2')).toMatchObject({ message: expect.stringContaining('for your key') });
+  });
+});
+
+describe('when all names are remembered', () => {
+  beforeEach(() => {
+    registry = createRegistry({ maxAgents: 100, maxNames: 10, now: () => time });
+  });
+
+  test('the oldest that is offline at the origin that has most gives way, and never one of who asks', async () => {
+    await use('honest', 'o1');
+    await online('in-use', 'k', 'o2');
+    await inTurn([1, 2, 3, 4, 5, 6, 7, 8], async (index) => await use(`greedy-${index}`, 'o2'));
+    expect(await registry.claim('more-greed', 'k2', 'o2')).toMatchObject({ ok: false, code: 'quota' });
+    await use('newcomer', 'o3');
+    expect(await states(['honest', 'in-use', 'greedy-1', 'greedy-2', 'newcomer'])).toEqual([
+      'offline',
+      'online',
+      'unknown',
+      'offline',
+      'offline',
+    ]);
+  });
+
+  test('a derived name is served all the same', async () => {
+    await inTurn(
+      Array.from({ length: 10 }, (_, index) => `name-${index}`),
+      async (name) => await use(name, ''),
+    );
+    const epoch = await online('abcdefgh22', 'k', '');
+    expect((await registry.find('abcdefgh22')).state).toBe('online');
+    await registry.release('abcdefgh22', epoch);
+    expect(await states(['name-0', 'abcdefgh22'])).toEqual(['offline', 'unknown']);
+  });
+
+  test('whoever claims and drops derived names displaces only their own', async () => {
+    await use('abcdefgh22', 'o1');
+    const letters = 'abcdefghijklmnopqrstuvwxyz'.split('');
+    await inTurn(letters, async (letter) => await use(`${letter.repeat(9)}2`, 'o2'));
+    expect(await states(['abcdefgh22', 'aaaaaaaaa2', 'zzzzzzzzz2'])).toEqual(['offline', 'unknown', 'offline']);
+  });
+});
+
+describe('when all places are taken', () => {
+  beforeEach(() => {
+    registry = createRegistry({ maxAgents: 3, now: () => time });
+  });
+
+  test('an agent of the origin that has most gives way: one that nobody has called, else the newest', async () => {
+    await inTurn(['one', 'two', 'three'], async (name) => await online(name, name, 'o1'));
+    await registry.find('one');
+    const first = await registry.claim('of-another', 'k', 'o2');
+    expect(first).toMatchObject({ ok: true, displaced: 'two@1' });
+    await registry.attach('of-another', 1, 'k@1');
+    expect(await states(['one', 'two', 'three', 'of-another'])).toEqual(['online', 'offline', 'online', 'online']);
+    await registry.release('two', 1);
+    expect(await registry.claim('of-a-third', 'k3', 'o3')).toMatchObject({ ok: true, displaced: 'three@1' });
+    // One each: nobody has more than another would get.
+    expect(await registry.claim('of-a-fourth', 'k4', 'o4')).toMatchObject({ ok: false, code: 'quota' });
+  });
+
+  test('within an origin only one that nobody has called for a while', async () => {
+    await inTurn(['one', 'two', 'three'], async (name) => await online(name, name, 'o1'));
+    expect(await registry.claim('four', 'k', 'o1')).toMatchObject({ ok: false, code: 'quota' });
+    time += 2_000;
+    await registry.find('one');
+    expect(await registry.claim('four', 'k', 'o1')).toMatchObject({ ok: true, displaced: 'two@1' });
   });
 });
