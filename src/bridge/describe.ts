@@ -31,6 +31,7 @@ export interface DescribeOptions {
   readonly signal: AbortSignal;
   /** The address of one that is called, for errors; left out where clients read them too. */
   readonly url?: string | undefined;
+  readonly onWarning: (message: string) => void;
   /** What to do when it fails, in words. */
   readonly checkAlone: string;
   /** Our own version, told to the server. */
@@ -43,7 +44,7 @@ export interface DescribeOptions {
  * signal's reason.
  */
 export async function describeServer(options: DescribeOptions): Promise<ServerDescription> {
-  const { upstream, url, timeoutMs, signal, checkAlone, clientVersion } = options;
+  const { upstream, url, timeoutMs, signal, onWarning, checkAlone, clientVersion } = options;
   const subject = url === undefined ? 'the server' : `the server at ${url}`;
   const { promise: failed, reject: fail } = createDeferred<never>();
   const onAbort = (): void => fail(signal.reason);
@@ -109,17 +110,26 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
   }
 
   async function countTools(): Promise<number> {
-    let count = 0;
-    let cursor: unknown;
-    for (let page = 0; page < maxToolPages; page++) {
+    /** By name; what has none is counted by itself. */
+    const tools = new Set<unknown>();
+    const cursors = new Set<string>();
+    let cursor: string | undefined;
+    while (cursors.size < maxToolPages) {
       // oxlint-disable-next-line no-await-in-loop -- the cursor of the next page stands in this one
       const result = await request('tools/list', cursor === undefined ? {} : { cursor }).catch(() => undefined);
-      const tools = memberOf(result, 'tools');
-      count += Array.isArray(tools) ? tools.length : 0;
-      cursor = memberOf(result, 'nextCursor');
-      if (typeof cursor !== 'string') break;
+      const page = memberOf(result, 'tools');
+      for (const tool of Array.isArray(page) ? page : []) tools.add(memberOf(tool, 'name') ?? {});
+      const next = memberOf(result, 'nextCursor');
+      if (typeof next !== 'string') return tools.size;
+      if (cursors.has(next)) {
+        onWarning(`the server lists its tools in a circle: after ${tools.size} of them the cursor does not advance`);
+        return tools.size;
+      }
+      cursors.add(next);
+      cursor = next;
     }
-    return count;
+    onWarning(`the server lists more than ${maxToolPages} pages of tools, ${tools.size} of them are counted`);
+    return tools.size;
   }
 
   try {

@@ -142,6 +142,7 @@ export async function createExposedServer(options: ExposedServerOptions): Promis
         upstream,
         url,
         timeoutMs: startTimeoutMs,
+        onWarning,
         signal: AbortSignal.any([signal, closing.signal]),
         checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
         clientVersion: version,

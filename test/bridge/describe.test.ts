@@ -28,15 +28,40 @@ function serverWith(pages: readonly number[]): FakeUpstream {
   return upstream;
 }
 
-function described(upstream: FakeUpstream, signal = new AbortController().signal): Promise<ServerDescription> {
+function described(
+  upstream: FakeUpstream,
+  signal = new AbortController().signal,
+  onWarning: (message: string) => void = () => {},
+): Promise<ServerDescription> {
   return describeServer({
     upstream,
+    onWarning,
     timeoutMs: 30_000,
     signal,
     checkAlone: 'run the command alone to check it',
     clientVersion: '9.9.9',
   });
 }
+
+test.each([
+  ['that names itself', ['a']],
+  ['in a circle', ['a', 'b', 'c']],
+])('a cursor %s ends the count with a warning', async (_what, cursors) => {
+  const upstream = createFakeUpstream();
+  let listed = 0;
+  upstream.onSent = (line) => {
+    const { id, method } = parseJson<Sent>(line);
+    if (id === undefined) return;
+    if (method === 'initialize') upstream.say(agreement(id));
+    if (method !== 'tools/list') return;
+    const tools = [{ name: 'one' }, { name: 'two' }];
+    upstream.say(response(id, { tools, nextCursor: cursors[listed++ % cursors.length] }));
+  };
+  const warnings: string[] = [];
+  const { tools } = await described(upstream, undefined, (warning) => warnings.push(warning));
+  expect([tools, listed]).toEqual([2, cursors.length + 1]);
+  expect(warnings).toEqual(['the server lists its tools in a circle: after 2 of them the cursor does not advance']);
+});
 
 async function failureOf(attempt: Promise<unknown>): Promise<ExposeError> {
   const error: unknown = await attempt.then(
