@@ -36,6 +36,66 @@ export function gather(pieces: readonly Buffer[], length: number): Bytes {
   return { pieces, length, toString: () => Buffer.concat(pieces, length).toString() };
 }
 
+/** Blocks into which short pieces are copied, in bytes: from one for a short message to one for a stream. */
+const minBlockBytes = 1024;
+const maxBlockBytes: number = 64 * 1024;
+
+/**
+ * Collects bytes that come piece by piece. Short pieces are copied together: a Buffer of one byte takes a hundred, and
+ * keeps all that it was cut from.
+ */
+export class PieceCollector {
+  /** Of all pieces so far, in bytes. */
+  length = 0;
+  #pieces: Buffer[] = [];
+  #block: Buffer | undefined;
+  #filled = 0;
+
+  push(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.length += piece.length;
+    if (piece.length < minPieceBytes && this.length > piece.length) {
+      this.#copy(piece);
+      return;
+    }
+    this.#endBlock();
+    this.#pieces.push(piece);
+  }
+
+  #copy(piece: Buffer): void {
+    for (let at = 0; at < piece.length;) {
+      if (this.#block === undefined || this.#filled === this.#block.length) {
+        this.#endBlock();
+        this.#block = Buffer.allocUnsafeSlow(Math.min(Math.max(minBlockBytes, this.length), maxBlockBytes));
+      }
+      const copied = piece.copy(this.#block, this.#filled, at);
+      this.#filled += copied;
+      at += copied;
+    }
+  }
+
+  #endBlock(): void {
+    if (this.#block !== undefined) this.#pieces.push(this.#block.subarray(0, this.#filled));
+    this.#block = undefined;
+    this.#filled = 0;
+  }
+
+  /** All of them, in order. The collector is empty afterwards. */
+  take(): Buffer[] {
+    this.#endBlock();
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.length = 0;
+    return pieces;
+  }
+
+  /** As `take`, in one piece. */
+  takeWhole(): Buffer {
+    const { length } = this;
+    return inOnePiece(gather(this.take(), length));
+  }
+}
+
 export function piecesOf(bytes: Bytes): readonly Buffer[] {
   return Buffer.isBuffer(bytes) ? [bytes] : bytes.pieces;
 }

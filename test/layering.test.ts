@@ -34,7 +34,6 @@ const rules: Readonly<Record<string, Rule>> = {
   bridge: {
     values: ['mcp', 'errors', 'bytes', 'deferred', 'sanitize', 'redact', 'clock', 'backoff', 'process'],
     packageTypes: ['execa'],
-    packages: ['eventsource-parser'],
   },
   // Re-exports execa and nothing else, so that it can be loaded when it is needed.
   'bridge/upstream/execa': { values: [], packages: ['execa'] },

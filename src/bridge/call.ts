@@ -15,6 +15,12 @@ export interface Outlet {
   end(): void;
 }
 
+/** A stream for what belongs to no request. */
+export interface ListeningStream extends Outlet {
+  /** Calls back when its client has gone, or it has been ended. */
+  whenGone(callback: () => void): void;
+}
+
 /** Why a request got no response from the server; becomes a JSON-RPC error. */
 export interface CallFailure {
   readonly code: number;

@@ -1,8 +1,7 @@
+import { jsonOfId } from '../mcp/exact-number.ts';
 import {
-  isRequestId,
-  memberOf,
-  metaOf,
   progressTokenOf,
+  requestTokenOf,
   rpcCode,
   type RequestId,
   type RpcMessage,
@@ -14,14 +13,10 @@ import { cancelledBy } from '../mcp/lifecycle.ts';
 import { newNotification, newResult } from '../mcp/new-message.ts';
 import { maxOpenAsks, maxUnansweredCancelled } from './bounds.ts';
 import type { Call, CallFailure, Outlet, UpstreamMessage } from './call.ts';
+import { failureOf, maxCalls, notTaken, sessionEnded, tooManyCalls } from './call-failures.ts';
+import { createOwnNames } from './own-names.ts';
 import { refuseAsk } from './refuse-ask.ts';
 import type { Upstream, UpstreamEnd } from './upstream/upstream.ts';
-
-/**
- * Calls in flight. One whose client has gone stays in flight until the server answers, and costs some kilobytes; no client
- * has a thousand of its own.
- */
-const maxCalls = 1000;
 
 /** Notifications that concern the whole connection rather than a call that happens to be under way. */
 const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated|elicitation\/complete)$/;
@@ -60,6 +55,8 @@ export interface Channel {
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
   /** The general stream has opened: asks whose client has gone go there. */
   recover(): void;
+  /** One of the streams that make the general stream has closed. */
+  lostListener(): void;
   /** An ask has not reached the client, and never will: the server is told. */
   giveUp(ask: RpcRequest): void;
   /** Ends the upstream; calls that are still in flight fail. */
@@ -85,24 +82,31 @@ interface PendingCall {
  */
 export function createChannel({ upstream, general, onClose }: ChannelOptions): Channel {
   const pending = new Map<RequestId, PendingCall>();
-  const progressTokens = new Map<unknown, PendingCall>();
+  const progressTokens = new Map<RequestId, PendingCall>();
   const asks = new Map<RequestId, Ask>();
   /** A server may answer a cancelled call all the same; until then its id cannot stand for another one. */
   const cancelled = new Set<RequestId>();
+  const names = createOwnNames();
   /** The last call that began. */
   let latest: PendingCall | undefined;
   let blocked = 0;
   let traffic = 0;
 
-  function receive(message: RpcMessage, origin?: RequestId): void {
+  function send(message: RpcMessage): boolean {
+    return upstream.send(names.toServer(message));
+  }
+
+  function receive(sent: RpcMessage, request?: RequestId): void {
     traffic++;
+    const origin = request === undefined ? undefined : names.idOf(request);
+    const message = names.toClient(sent);
     switch (message.kind) {
       case 'response':
         receiveResponse(message);
         return;
       case 'request':
         if (message.method === 'ping' && !canAsk()) {
-          upstream.send(newResult(message.id, {}));
+          send(newResult(message.id, {}));
           return;
         }
         refuse(makeRoom(asks, maxOpenAsks));
@@ -121,14 +125,14 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   /** A client that takes nothing but responses is not expected to begin to listen: its server need not wait for that. */
   function receiveAsk(message: RpcRequest, call: Call | undefined): void {
     if (call === undefined && !general.isOpen() && newestCall(isResponseOnly) !== undefined) {
-      upstream.send(refuseAsk(message.id, 'client_not_listening'));
+      send(refuseAsk(message.id, 'client_not_listening'));
     } else {
       ask(message, call);
     }
   }
 
   function refuse(givenUp: RequestId | undefined): void {
-    if (givenUp !== undefined) upstream.send(refuseAsk(givenUp, 'too_many_asks'));
+    if (givenUp !== undefined) send(refuseAsk(givenUp, 'too_many_asks'));
   }
 
   /** Puts an ask to the client; when it goes without having answered, it may come back on another way. */
@@ -148,9 +152,24 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   /** Another way takes the place of the first: where both brought the ask, a user would be asked twice. */
   function askAgain(message: RpcRequest, gone: Call): void {
+    if (message.method === 'ping') {
+      pingAgain(message);
+      return;
+    }
     const other = newestCall(takesMessages);
     if (other === undefined && !general.isOpen() && isAway(gone)) return;
     if (gone.recall?.(message) !== false) ask(message, other);
+  }
+
+  /** It asks whether somebody is there, so its answer cannot wait until somebody is. */
+  function pingAgain(message: RpcRequest): void {
+    if (canAsk()) ask(message, newestCall(takesMessages));
+    else giveUp(message);
+  }
+
+  function giveUp(given: RpcRequest): void {
+    if (!forget({ message: given })) return;
+    send(given.method === 'ping' ? newResult(given.id, {}) : refuseAsk(given.id, 'client_not_listening'));
   }
 
   function recover(): void {
@@ -168,12 +187,13 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
 
   function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
     if (message.method === 'notifications/progress') {
-      const call = progressTokens.get(progressTokenOf(message))?.call;
+      const token = progressTokenOf(message);
+      const call = token === undefined ? undefined : progressTokens.get(token)?.call;
       if (call !== undefined && (takesMessages(call) || isAway(call))) deliver(call, message);
     } else if (message.method === 'notifications/cancelled') {
-      const id = memberOf(message.json['params'], 'requestId');
-      const { outlet = general, call } = (isRequestId(id) ? asks.get(id) : undefined) ?? {};
-      if (isRequestId(id)) asks.delete(id);
+      const id = cancelledBy(message);
+      const { outlet = general, call } = (id === undefined ? undefined : asks.get(id)) ?? {};
+      if (id !== undefined) asks.delete(id);
       deliver(outlet.isOpen() || (call !== undefined && isAway(call)) ? outlet : general, message);
     } else if (general.isOpen() && connectionWide.test(message.method)) {
       deliver(general, message);
@@ -246,7 +266,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
   function lose(end: UpstreamEnd): void {
     const open = [...asks];
     const untaken = (end.untaken ?? []).filter((message) => message.kind === 'request');
-    failAll(failureOf(end), new Set(untaken.map(({ id }) => id)));
+    failAll(failureOf(end), new Set(untaken.map(({ id }) => names.idOf(id))));
     cancelled.clear();
     for (const [requestId, { outlet }] of open) {
       const withdrawal = newNotification('notifications/cancelled', { requestId, reason: end.reason });
@@ -272,13 +292,11 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
     request(request, call) {
       traffic++;
       const { id } = request;
-      if (pending.has(id))
-        return invalid(`the id ${JSON.stringify(id)} is in use by a request that is still in flight`);
+      if (pending.has(id)) return invalid(`the id ${jsonOfId(id)} is in use by a request that is still in flight`);
       if (cancelled.has(id)) {
-        return invalid(`the id ${JSON.stringify(id)} is that of a cancelled request whose answer may still come`);
+        return invalid(`the id ${jsonOfId(id)} is that of a cancelled request whose answer may still come`);
       }
-      const token = memberOf(metaOf(request), 'progressToken');
-      const progressToken = isRequestId(token) ? token : undefined;
+      const progressToken = requestTokenOf(request);
       if (progressToken !== undefined && progressTokens.has(progressToken)) {
         return invalid('the progress token is in use by a request that is still in flight');
       }
@@ -290,7 +308,7 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       latest = entry;
       pending.set(id, entry);
       if (progressToken !== undefined) progressTokens.set(progressToken, entry);
-      if (!upstream.send(request)) settle(id)?.fail(notTaken);
+      if (!send(request)) settle(id)?.fail(notTaken);
       return undefined;
     },
     forward(message) {
@@ -299,16 +317,19 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       const asked = message.kind === 'response' ? asks.get(message.id) : undefined;
       if (message.kind === 'response' && asked === undefined) return undefined;
       // One that is not taken may be given again.
-      if (!upstream.send(message)) return { code: notTaken.code, reason: notTaken.message };
+      if (!send(message)) return { code: notTaken.code, reason: notTaken.message };
       if (asked !== undefined) forget(asked);
       const cancelledId = cancelledBy(message);
       if (cancelledId !== undefined) cancel(cancelledId);
       return undefined;
     },
     recover,
-    giveUp(given) {
-      if (forget({ message: given })) upstream.send(refuseAsk(given.id, 'client_not_listening'));
+    lostListener() {
+      for (const { message, outlet } of asks.values()) {
+        if (outlet === general && message.method === 'ping') pingAgain(message);
+      }
     },
+    giveUp,
     close() {
       failAll(sessionEnded);
       return upstream.close();
@@ -338,33 +359,6 @@ function makeRoom(full: Map<RequestId, unknown> | Set<RequestId>, max: number): 
     return oldest;
   }
   return undefined;
-}
-
-const notTaken: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'the server does not read its input',
-  data: { reason: 'upstream_not_reading' },
-};
-
-const tooManyCalls: CallFailure = {
-  code: rpcCode.internalError,
-  message: `${maxCalls} requests are in flight, the most that a session may have`,
-  data: { reason: 'too_many_calls' },
-};
-
-const sessionEnded: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'the session was ended',
-  data: { reason: 'session_ended' },
-};
-
-/** What a client is told when the server has gone: why, and the last that the server said. */
-export function failureOf({ code, reason, exitCode, signal, stderr }: UpstreamEnd): CallFailure {
-  return {
-    code: rpcCode.internalError,
-    message: stderr === '' ? reason : `${reason}; its last words: ${stderr}`,
-    data: { reason: code, exitCode, signal, stderr },
-  };
 }
 
 function invalid(reason: string): Refusal {

@@ -1,6 +1,6 @@
 import { memberOf, rpcCode, type RpcNotification, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
 import { withServedRevision } from '../mcp/lifecycle.ts';
-import type { Call, CallFailure, Outlet } from './call.ts';
+import type { Call, CallFailure, ListeningStream } from './call.ts';
 import { createChannel, type Refusal } from './channel.ts';
 import { createGeneralStream } from './general-stream.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -29,7 +29,7 @@ export interface Session {
   request(request: RpcRequest, call: Call): Refusal | undefined;
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
   /** Adds a stream for messages that belong to no request. */
-  listen(outlet: Outlet): void;
+  listen(stream: ListeningStream): void;
   /** Calls back when the session is over, for whatever reason; at once when it is. */
   whenOver(callback: () => void): void;
   /** Ends the session and its upstream; resolves when nothing of it is left. */
@@ -148,8 +148,9 @@ export function createSession(options: SessionOptions): Session {
     whenWritable: channel.whenWritable,
     request: channel.request,
     forward: channel.forward,
-    listen(outlet) {
-      general.attach(outlet);
+    listen(stream) {
+      general.attach(stream);
+      stream.whenGone(channel.lostListener);
       channel.recover();
     },
     whenOver(callback) {

@@ -1,4 +1,4 @@
-import { gather, type Bytes } from '../bytes.ts';
+import { gather, PieceCollector, type Bytes } from '../bytes.ts';
 import type { HttpRequest } from './message.ts';
 
 /** Largest body of a request, in bytes. */
@@ -101,7 +101,7 @@ interface ReadLimits {
 
 function readWhole(request: HttpRequest, limits: ReadLimits, onBody: (body: Body) => void): void {
   const { announced, maxBytes, whenLarge, onPiece } = limits;
-  const chunks: Buffer[] = [];
+  const chunks = new PieceCollector();
   let size = 0;
   let ask = whenLarge;
   let isOver = false;
@@ -129,6 +129,6 @@ function readWhole(request: HttpRequest, limits: ReadLimits, onBody: (body: Body
   request.on('data', onData);
   // Each comes once, and behind an error comes the end of the connection; `once` would only cost more.
   // The end of an HTTP/2 connection looks like that of the body.
-  request.on('end', () => finish(size < announced ? 'cut off' : gather(chunks, size)));
+  request.on('end', () => finish(size < announced ? 'cut off' : gather(chunks.take(), size)));
   request.on('close', () => finish('cut off'));
 }

@@ -294,6 +294,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       isOpen: connection.isOpen,
       send: stream.send,
       whenWritable: stream.whenWritable,
+      whenGone: connection.whenClosed,
       end: connection.end,
     });
   }

@@ -165,7 +165,8 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
         return;
       }
       waiting.delete(connection);
-      session.listen({ isOpen: events.isOpen, send: stream.send, whenWritable: stream.whenWritable, end: events.end });
+      const { isOpen, whenClosed: whenGone, end } = events;
+      session.listen({ isOpen, send: stream.send, whenWritable: stream.whenWritable, whenGone, end });
     });
     /** The client may try once more. */
     function giveUp(): void {

@@ -1,10 +1,12 @@
 import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
+import { exactValue, jsonOfId } from './exact-number.ts';
 import { exceedsDepth } from './json/depth.ts';
+import { elementsOf, isArray } from './json/elements.ts';
 import { outlineOf, type Outline } from './outline.ts';
 import { outlinedMessage } from './outlined-message.ts';
 import { readText, type TextFindings } from './json/text-reader.ts';
 
-/** A JSON-RPC 2.0 id as MCP narrows it: never null. */
+/** A JSON-RPC 2.0 id as MCP narrows it: never null. One that JavaScript would write otherwise is kept as text (`exactValue`). */
 export type RequestId = string | number;
 
 /** JSON-RPC error codes that mcp-expose itself puts on the wire. */
@@ -24,6 +26,10 @@ export const rpcCode = {
   /** The protocol revision asked for is not served here (MCP 2026-07-28). */
   unsupportedProtocolVersion: -32022,
 } as const;
+
+/** Where the members stand by which messages refer to each other. */
+export const requestTokenPath = ['params', '_meta', 'progressToken'] as const;
+export const progressTokenPath = ['params', 'progressToken'] as const;
 
 /** Deepest nesting of arrays and objects that is accepted. Common recursive parsers give up at about 1000 levels. */
 export const maxJsonDepth = 512;
@@ -65,8 +71,8 @@ export interface RpcFault {
   readonly reason: string;
   /** The id of the faulty message, where it could be read. */
   readonly id?: RequestId;
-  /** It names no method: what has an id can only be meant as a response. */
-  readonly isResponse?: true;
+  /** The message, where it is a JSON object. */
+  readonly json?: Readonly<Record<string, unknown>>;
 }
 
 /** Several messages at once, which exist in the revision 2025-03-26 alone. */
@@ -75,8 +81,11 @@ export interface RpcBatch {
   readonly messages: readonly RpcMessage[];
 }
 
-/** Up to here it costs less to read a message for its outline than to parse it, in bytes. */
+/** Up to here the outline is looked for first; of longer ones, what is left without their long strings is mostly short. */
 const maxOutlinedBytes = 16 * 1024;
+
+/** What is left of a message is parsed up to this size, in bytes: many small values take a hundred times their bytes. */
+const maxParsedBytes: number = 64 * 1024;
 
 /** Most messages in a batch of a client: each may be a call of its own. */
 const maxBatchSize = 100;
@@ -91,7 +100,7 @@ const maxServerBatchSize = 10_000;
  */
 export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage | RpcBatch | RpcFault {
   const found = parse(raw, findings);
-  return found.kind === 'array' ? readBatch(found.elements) : found;
+  return found.kind === 'array' ? readBatch(found.text) : found;
 }
 
 /**
@@ -101,27 +110,32 @@ export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage |
 export function parseEach(raw: Bytes, findings?: TextFindings): readonly (RpcMessage | RpcFault)[] {
   const found = parse(raw, findings);
   if (found.kind !== 'array') return [found];
-  const wrong = sizeFault(found.elements, maxServerBatchSize);
-  return wrong === undefined ? found.elements.map(readElement) : [wrong];
+  const elements = elementsIn(found.text, maxServerBatchSize);
+  return 'kind' in elements ? [elements] : elements.map(readElement);
 }
 
 interface JsonArray {
   readonly kind: 'array';
-  readonly elements: readonly unknown[];
+  readonly text: Buffer;
 }
 
 function parse(raw: Bytes, findings = readText(raw)): RpcMessage | JsonArray | RpcFault {
   const { isUtf8, abridged } = findings;
   if (!isUtf8) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
-  if (Buffer.isBuffer(raw) && raw.length <= maxOutlinedBytes) {
-    const outline = outlineOf(raw);
-    if (outline !== undefined) return outlinedMessage(raw, outline);
-  }
-  const message = abridged === undefined ? undefined : parseText(raw, abridged);
-  // A batch is written anew from what was parsed; and a fault may be that of the cut.
-  if (message !== undefined && message.kind !== 'array' && message.kind !== 'fault') return message;
+  if (Buffer.isBuffer(raw) && raw.length <= maxOutlinedBytes) return parseOutline(raw) ?? parseText(raw, raw);
+  const message =
+    abridged === undefined || abridged.length > maxParsedBytes || isArray(abridged)
+      ? undefined
+      : parseText(raw, abridged);
+  // A fault may be that of the cut.
+  if (message !== undefined && message.kind !== 'fault') return message;
   const whole = inOnePiece(raw);
-  return parseText(whole, whole);
+  return parseOutline(whole) ?? parseText(whole, whole);
+}
+
+function parseOutline(text: Buffer): RpcMessage | undefined {
+  const outline = outlineOf(text);
+  return outline === undefined ? undefined : outlinedMessage(text, outline);
 }
 
 /** @param text the message, or what is left of it without the contents of its long strings. */
@@ -129,13 +143,14 @@ function parseText(raw: Bytes, text: Buffer): RpcMessage | JsonArray | RpcFault 
   if (exceedsDepth(text, maxJsonDepth)) {
     return fault(rpcCode.invalidRequest, `the message is nested deeper than ${maxJsonDepth} levels`);
   }
+  if (isArray(text)) return { kind: 'array', text };
   let json: unknown;
   try {
     json = JSON.parse(text.toString());
   } catch {
     return fault(rpcCode.parseError, 'the message is not valid JSON');
   }
-  return Array.isArray(json) ? { kind: 'array', elements: json } : readMessage(raw, text, json);
+  return readMessage(raw, text, json);
 }
 
 /** As `parseMessages`, where there can be no batch. */
@@ -144,9 +159,9 @@ export function parseMessage(raw: Bytes): RpcMessage | RpcFault {
   return parsed.kind === 'batch' ? fault(rpcCode.invalidRequest, 'the message is a batch') : parsed;
 }
 
-function readBatch(elements: readonly unknown[]): RpcBatch | RpcFault {
-  const wrong = sizeFault(elements, maxBatchSize);
-  if (wrong !== undefined) return wrong;
+function readBatch(text: Buffer): RpcBatch | RpcFault {
+  const elements = elementsIn(text, maxBatchSize);
+  if ('kind' in elements) return elements;
   const messages: RpcMessage[] = [];
   for (const [index, element] of elements.entries()) {
     const message = readElement(element, index);
@@ -157,36 +172,42 @@ function readBatch(elements: readonly unknown[]): RpcBatch | RpcFault {
 }
 
 /** A batch without a message is none (JSON-RPC 2.0 §6). */
-function sizeFault({ length }: readonly unknown[], maxSize: number): RpcFault | undefined {
-  if (length === 0) return fault(rpcCode.invalidRequest, 'the message is an empty array');
-  if (length > maxSize) return fault(rpcCode.invalidRequest, `the batch has more than ${maxSize} messages`);
-  return undefined;
+function elementsIn(text: Buffer, maxSize: number): readonly Buffer[] | RpcFault {
+  const elements = elementsOf(text, maxSize);
+  if (elements === undefined) return fault(rpcCode.parseError, 'the message is not valid JSON');
+  if (elements === 'too many') return fault(rpcCode.invalidRequest, `the batch has more than ${maxSize} messages`);
+  return elements.length === 0 ? fault(rpcCode.invalidRequest, 'the message is an empty array') : elements;
 }
 
-/** The messages of a batch are serialised anew: where each began and ended in the bytes is not known. */
-function readElement(element: unknown, index: number): RpcMessage | RpcFault {
-  const text = Buffer.from(JSON.stringify(element));
-  const message = readMessage(text, text, element);
+function readElement(element: Buffer, index: number): RpcMessage | RpcFault {
+  const found = parse(element);
+  const message = found.kind === 'array' ? notAnObject : found;
   if (message.kind !== 'fault') return message;
   return { ...message, reason: `message ${index + 1} of the batch: ${message.reason}` };
 }
 
 function readMessage(raw: Bytes, text: Buffer, json: unknown): RpcMessage | RpcFault {
-  if (!isObject(json)) return fault(rpcCode.invalidRequest, 'the message is not a JSON object');
-  const { id, method } = json;
-  if (json['jsonrpc'] !== '2.0') return invalid(json, '"jsonrpc" is not "2.0"');
-  if (id !== undefined && !isRequestId(id)) return invalid(json, '"id" is neither a string nor a number');
+  if (!isObject(json)) return notAnObject;
+  const { method } = json;
+  const id = exactValue(json['id'], text, ['id']);
+  const invalid = (reason: string): RpcFault => ({
+    ...fault(rpcCode.invalidRequest, reason),
+    json,
+    ...(id === undefined ? {} : { id }),
+  });
+  if (json['jsonrpc'] !== '2.0') return invalid('"jsonrpc" is not "2.0"');
+  if (id === undefined && json['id'] !== undefined) return invalid('"id" is neither a string nor a number');
   // A string can hold no line break, so where there is none around the long ones there is none at all.
   const bytes = hasLineBreak(text) ? onOneLine(raw) : raw;
   if (method === undefined) {
     // Some servers write `"error": null` beside a result.
     const failed = (json['error'] ?? undefined) !== undefined;
     if (failed === (json['result'] !== undefined))
-      return invalid(json, 'the message has no "method", and not exactly one of "result" and "error"');
-    if (id === undefined) return invalid(json, 'a response has no "id"');
+      return invalid('the message has no "method", and not exactly one of "result" and "error"');
+    if (id === undefined) return invalid('a response has no "id"');
     return { kind: 'response', bytes, json, id, failed };
   }
-  if (typeof method !== 'string') return invalid(json, '"method" is not a string');
+  if (typeof method !== 'string') return invalid('"method" is not a string');
   return id === undefined
     ? { kind: 'notification', bytes, json, method }
     : { kind: 'request', bytes, json, id, method };
@@ -220,7 +241,8 @@ export interface RpcErrorOptions {
 /** An error response, serialised (JSON-RPC 2.0 §5.1). */
 export function errorResponse({ id, code, message, data }: RpcErrorOptions): Buffer {
   const error = data === undefined ? { code, message } : { code, message, data };
-  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
+  const written = id === null ? 'null' : jsonOfId(id);
+  return Buffer.from(`{"jsonrpc":"2.0","id":${written},"error":${JSON.stringify(error)}}`);
 }
 
 /** `params._meta` of a message. */
@@ -228,10 +250,18 @@ export function metaOf(message: RpcRequest | RpcNotification): unknown {
   return message.outline?.mayHaveMeta === false ? undefined : memberOf(message.json['params'], '_meta');
 }
 
+/** `params._meta.progressToken`, by which the progress of a request is told. */
+export function requestTokenOf(request: RpcRequest): RequestId | undefined {
+  const token = memberOf(metaOf(request), 'progressToken');
+  return token === undefined ? undefined : exactValue(token, request.bytes, requestTokenPath);
+}
+
 /** `params.progressToken` of a notification. */
-export function progressTokenOf(message: RpcNotification): unknown {
+export function progressTokenOf(message: RpcNotification): RequestId | undefined {
   const { outline } = message;
-  return outline === undefined ? memberOf(message.json['params'], 'progressToken') : outline.progressToken;
+  if (outline !== undefined) return outline.progressToken;
+  const token = memberOf(message.json['params'], 'progressToken');
+  return token === undefined ? undefined : exactValue(token, message.bytes, progressTokenPath);
 }
 
 /** A member of an object, or undefined where the value is no object or has no such member of its own. */
@@ -247,13 +277,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A fault of a message whose id may be known in spite of it. */
-function invalid({ id, method }: Readonly<Record<string, unknown>>, reason: string): RpcFault {
-  const found = fault(rpcCode.invalidRequest, reason);
-  if (!isRequestId(id)) return found;
-  return method === undefined ? { ...found, id, isResponse: true } : { ...found, id };
-}
-
 function fault(code: number, reason: string): RpcFault {
   return { kind: 'fault', code, reason };
 }
+
+const notAnObject: RpcFault = fault(rpcCode.invalidRequest, 'the message is not a JSON object');

@@ -1,6 +1,9 @@
-import { isRequestId, memberOf, parseMessage, type RequestId, type RpcMessage, type RpcRequest } from './json-rpc.ts';
+import { exactValue } from './exact-number.ts';
+import { memberOf, parseMessage, type RequestId, type RpcMessage, type RpcRequest } from './json-rpc.ts';
 import { replaceSpans, spanOf } from './json/splice.ts';
 import { legacyRevisions, preferredRevision } from './revisions.ts';
+
+export const cancelledIdPath = ['params', 'requestId'] as const;
 
 /** Messages by which a legacy session begins and its requests end early (MCP 2025-11-25, lifecycle and cancellation). */
 
@@ -31,5 +34,5 @@ export function isInitialized(message: RpcMessage): boolean {
 export function cancelledBy(message: RpcMessage): RequestId | undefined {
   if (message.kind !== 'notification' || message.method !== 'notifications/cancelled') return undefined;
   const id = memberOf(message.json['params'], 'requestId');
-  return isRequestId(id) ? id : undefined;
+  return id === undefined ? undefined : exactValue(id, message.bytes, cancelledIdPath);
 }

@@ -144,7 +144,9 @@ class Findings implements Outline {
 
   isMessage(): boolean {
     if (!this.#hasVersion) return false;
-    return this.method !== undefined || (this.id !== undefined && this.failed !== this.#hasResult);
+    // A request with the result of another one may be meant as its answer.
+    if (this.method !== undefined) return !this.#hasResult && !this.#hasError;
+    return this.id !== undefined && this.failed !== this.#hasResult;
   }
 }
 

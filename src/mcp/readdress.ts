@@ -1,15 +1,16 @@
 import { inOnePiece } from '../bytes.ts';
+import { jsonOfId } from './exact-number.ts';
 import { memberOf, type RequestId, type RpcNotification, type RpcRequest, type RpcResponse } from './json-rpc.ts';
 import { replaceSpans, spanOf } from './json/splice.ts';
 
 /**
  * The same request or response under another id; all other bytes stay as they were written.
- * @param written the id as it is to stand in the message. Default: as JSON.stringify writes it.
+ * @param written the id as it is to stand in the message. Default: as its sender wrote it, where it is a number, else as JSON.stringify does.
  */
 export function withId<Message extends RpcRequest | RpcResponse>(
   message: Message,
   id: RequestId,
-  written: Buffer = Buffer.from(JSON.stringify(id)),
+  written: Buffer = Buffer.from(jsonOfId(id)),
 ): Message {
   const bytes = inOnePiece(message.bytes);
   const span = spanOf(bytes, ['id']);

@@ -1,4 +1,4 @@
-import { gather, type Bytes } from '../bytes.ts';
+import { gather, PieceCollector, type Bytes } from '../bytes.ts';
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
@@ -7,12 +7,13 @@ export interface LineSplitterOptions {
   /** Longest line in bytes; a longer one is not kept. */
   readonly maxBytes: number;
   readonly onLine: (line: Bytes) => void;
-  readonly onOverlong: (line: OverlongLine) => void;
+  /** Told of a longer one when it has become too long, and again when it is over, which may be never. */
+  readonly onOverlong: (line: OverlongLine, isOver: boolean) => void;
   /** Told of each part of a line that comes in several, as it comes; of undefined when it has become too long to be kept. */
   readonly onPart?: (part: Buffer | undefined) => void;
 }
 
-/** What is kept of a line that was too long: its size, and its first and last bytes (`edgeBytes` each at most). */
+/** What is kept of a line that is too long: its size so far, and its first and last bytes (`edgeBytes` each at most). */
 export interface OverlongLine {
   readonly size: number;
   readonly head: Buffer;
@@ -33,7 +34,7 @@ export const edgeBytes = 1024;
  * most once, however many chunks a line comes in; a long line stays in the chunks in which it came.
  */
 export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: LineSplitterOptions): LineSplitter {
-  let parts: Buffer[] = [];
+  const parts = new PieceCollector();
   let size = 0;
   let overlong: { head: Buffer; tail: Buffer } | undefined;
 
@@ -46,20 +47,21 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
     } else {
       parts.push(part);
       if (size <= maxBytes) return;
-      overlong = { head: firstBytes(parts), tail: lastBytes(parts) };
-      parts = [];
+      const pieces = parts.take();
+      overlong = { head: firstBytes(pieces), tail: lastBytes(pieces) };
       onPart?.(undefined);
+      onOverlong({ size, ...overlong }, false);
     }
   }
 
   function take(): Bytes {
-    const last = parts.at(-1);
+    const pieces = parts.take();
+    const last = pieces.at(-1);
     if (last?.at(-1) === carriageReturn) {
-      parts[parts.length - 1] = last.subarray(0, -1);
+      pieces[pieces.length - 1] = last.subarray(0, -1);
       size--;
     }
-    const line = gather(parts, size);
-    parts = [];
+    const line = gather(pieces, size);
     size = 0;
     return line;
   }
@@ -72,7 +74,7 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
     const line = { size, ...overlong };
     overlong = undefined;
     size = 0;
-    onOverlong(line);
+    onOverlong(line, true);
   }
 
   return {
@@ -80,7 +82,7 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
       let start = 0;
       for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
         const part = chunk.subarray(start, end);
-        const isFurther = parts.length > 0;
+        const isFurther = size > 0;
         add(part);
         if (isFurther && part.length > 0 && overlong === undefined) onPart?.(part);
         endLine();

@@ -266,6 +266,52 @@ describe('a ping of the server', () => {
   });
 });
 
+describe('a ping that was handed to a client which vanishes', () => {
+  const pong = '{"jsonrpc":"2.0","id":"p","result":{}}';
+
+  test('is answered by us when its call goes', () => {
+    const { upstream, general, call } = world();
+    general.open = false;
+    const gone = call(1);
+    upstream.say(request('p', 'ping'));
+    upstream.sent.length = 0;
+    gone.leave();
+    expect([methodsOf(gone), upstream.sent]).toEqual([['ping'], [pong]]);
+  });
+
+  test('is answered by us when its stream goes, and so is none that was answered', () => {
+    const { upstream, channel, general } = world();
+    for (const id of ['p', 'q']) upstream.say(request(id, 'ping'));
+    upstream.say(request('s', 'sampling/createMessage'));
+    channel.forward(response('q'));
+    upstream.sent.length = 0;
+    general.open = false;
+    channel.lostListener();
+    channel.lostListener();
+    expect(upstream.sent).toEqual([pong]);
+  });
+
+  test('is put again to one that is there', () => {
+    const { upstream, channel, general, call } = world();
+    upstream.say(request('p', 'ping'));
+    general.open = true;
+    const there = call(1);
+    general.open = false;
+    upstream.sent.length = 0;
+    channel.lostListener();
+    expect([methodsOf(there), upstream.sent]).toEqual([['ping'], []]);
+  });
+
+  test('is answered where it would only wait for a client', () => {
+    const { upstream, channel, general } = world();
+    upstream.say(request('p', 'ping'));
+    upstream.sent.length = 0;
+    const [ping] = general.got;
+    if (ping?.kind === 'request') channel.giveUp(ping);
+    expect(upstream.sent).toEqual([pong]);
+  });
+});
+
 test('a call whose client may come back gets its progress and its response, and keeps the session busy for a while', () => {
   const { upstream, channel, call } = world();
   const first = call(1, 'token');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { failureOf } from '../../src/bridge/channel.ts';
+import { failureOf } from '../../src/bridge/call-failures.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { world } from './channel-world.ts';
 import { createFakeCall, methodsOf } from './fake-outlet.ts';

@@ -44,7 +44,7 @@ describe('a message as nearly all are', () => {
     '{"result":{},"id":7,"jsonrpc":"2.0"}',
     '{"jsonrpc":"2.0","id":7,"result":null,"error":null}',
     '{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}',
-    '{"jsonrpc":"2.0","id":7,"method":"x","params":[1,{"_meta":1}],"result":1,"more":{"a\\u0062":[]}}',
+    '{"jsonrpc":"2.0","id":7,"method":"x","params":[1,{"_meta":1}],"more":{"a\\u0062":[]}}',
   ])('has an outline: %s', (text) => {
     expect(outline(text)).toEqual(expectedOf(text));
     expect(outline(text)).toBeDefined();
@@ -71,6 +71,8 @@ describe('left to the parser', () => {
     ['another version', '{"jsonrpc":"1.0","method":"x"}'],
     ['a version with an escape', '{"jsonrpc":"2\\u002e0","method":"x"}'],
     ['no version', '{"method":"x"}'],
+    ['a method beside a result', '{"jsonrpc":"2.0","id":1,"method":"x","result":{}}'],
+    ['a method beside an error', '{"jsonrpc":"2.0","id":1,"method":"x","error":null}'],
     ['two results', '{"jsonrpc":"2.0","id":1,"result":1,"result":2}'],
     ['two errors', '{"jsonrpc":"2.0","id":1,"error":{},"error":null}'],
     ['a result and an error', '{"jsonrpc":"2.0","id":1,"result":1,"error":{}}'],

@@ -6,17 +6,20 @@ interface World {
   readonly splitter: LineSplitter;
   readonly lines: string[];
   readonly overlong: OverlongLine[];
+  /** The same, when they became too long. */
+  readonly begun: OverlongLine[];
 }
 
 function world(maxBytes = 1000): World {
   const lines: string[] = [];
   const overlong: OverlongLine[] = [];
+  const begun: OverlongLine[] = [];
   const splitter = createLineSplitter({
     maxBytes,
     onLine: (line) => lines.push(line.toString()),
-    onOverlong: (line) => overlong.push(line),
+    onOverlong: (line, isOver) => (isOver ? overlong : begun).push(line),
   });
-  return { splitter, lines, overlong };
+  return { splitter, lines, overlong, begun };
 }
 
 function pushInPieces(splitter: LineSplitter, text: string | Buffer, size: number): void {
@@ -75,7 +78,7 @@ describe('lines come out whole', () => {
     const splitter = createLineSplitter({
       maxBytes: 10,
       onLine: (line) => told.push(`line ${line.toString()}`),
-      onOverlong: (line) => told.push(`${line.size} bytes`),
+      onOverlong: (line, isOver) => told.push(`${line.size} bytes${isOver ? '' : ' so far'}`),
       onPart: (part) => told.push(part === undefined ? 'too long' : `part ${part.toString()}`),
     });
     for (const chunk of ['one\nt', 'w', 'o\nthree\n', 'four fi', 've six', 'seven\neight', '\n']) {
@@ -90,6 +93,7 @@ describe('lines come out whole', () => {
       'line three',
       'part four fi',
       'too long',
+      '13 bytes so far',
       '18 bytes',
       'part eight',
       'line eight',
@@ -119,10 +123,11 @@ describe('the rest', () => {
 
 describe('a line that is too long', () => {
   test.each([1, 7, 64, 5000])('is told of when it ends, in chunks of %i, and the next is read', (chunk) => {
-    const { splitter, lines, overlong } = world(100);
+    const { splitter, lines, overlong, begun } = world(100);
     pushInPieces(splitter, `${'a'.repeat(100)}\n${'b'.repeat(101)}\nnext\n`, chunk);
     expect(lines).toEqual(['a'.repeat(100), 'next']);
     expect(overlong.map(({ size }) => size)).toEqual([101]);
+    expect(begun.map(({ head }) => head.toString().slice(0, 3))).toEqual(['bbb']);
   });
 
   // The last bytes may hold the id of the request that fails with it, so they must not depend on where chunks end.
@@ -144,6 +149,16 @@ describe('a line that is too long', () => {
     splitter.push(Buffer.from('{"jso'));
     splitter.push(Buffer.from(`nrpc":"2.0","id":7,${'x'.repeat(5000)}\n`));
     expect(overlong[0]?.head.toString()).toMatch(/^\{"jsonrpc":"2\.0","id":7,x+$/);
+  });
+
+  test('and never ends is told of when it is too long', () => {
+    const { splitter, begun } = world(100);
+    splitter.push(Buffer.from('x'.repeat(100)));
+    expect(begun).toEqual([]);
+    splitter.push(Buffer.from('x'));
+    expect(begun.map(({ size }) => size)).toEqual([101]);
+    splitter.push(Buffer.from('x'.repeat(5000)));
+    expect(begun).toHaveLength(1);
   });
 
   test('is not kept: what is held of it has a bound', () => {

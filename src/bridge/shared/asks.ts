@@ -1,11 +1,5 @@
-import {
-  isRequestId,
-  memberOf,
-  metaOf,
-  type RequestId,
-  type RpcRequest,
-  type RpcResponse,
-} from '../../mcp/json-rpc.ts';
+import { jsonOfId } from '../../mcp/exact-number.ts';
+import { memberOf, requestTokenOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { spanOf } from '../../mcp/json/splice.ts';
 import { maxOpenAsks } from '../bounds.ts';
 import { rewriteResponse, writtenAt } from './messages.ts';
@@ -31,9 +25,9 @@ export interface SharedAsks<Owner> {
   /** The server has got the answer: the ask is over. */
   settle(response: RpcResponse): void;
   /** Whether an ask with this progress token was put to this client, which may tell of its progress. */
-  isWatched(token: unknown, owner: Owner): boolean;
+  isWatched(token: RequestId | undefined, owner: Owner): boolean;
   /** The ask is over. Returns the client that it was put to. */
-  close(id: unknown): Owner | undefined;
+  close(id: RequestId | undefined): Owner | undefined;
   /** The client has gone. Returns the ids of the asks that nobody will answer. */
   release(owner: Owner): readonly RequestId[];
   /** The server has forgotten everything. */
@@ -55,9 +49,9 @@ export function createSharedAsks<Owner>(): SharedAsks<Owner> {
   const byOwner = new Map<Owner, Set<RequestId>>();
   const byToken = new Map<RequestId, SharedAsk<Owner>>();
 
-  function close(id: unknown): Owner | undefined {
-    const ask = isRequestId(id) ? asks.get(id) : undefined;
-    if (ask === undefined || !isRequestId(id)) return undefined;
+  function close(id: RequestId | undefined): Owner | undefined {
+    const ask = id === undefined ? undefined : asks.get(id);
+    if (ask === undefined || id === undefined) return undefined;
     asks.delete(id);
     if (ask.token !== undefined && !ask.isTask && byToken.get(ask.token) === ask) byToken.delete(ask.token);
     const own = byOwner.get(ask.owner);
@@ -81,9 +75,8 @@ export function createSharedAsks<Owner>(): SharedAsks<Owner> {
       const givesWay = asks.size < maxOpenAsks ? undefined : firstOf(asks);
       close(givesWay);
       const place = spanOf(ask.bytes, ['id']);
-      const token = memberOf(metaOf(ask), 'progressToken');
-      const written = place === undefined ? JSON.stringify(id) : writtenAt(ask, place);
-      const opened = { owner, written, token: isRequestId(token) ? token : undefined, isTask: false };
+      const written = place === undefined ? jsonOfId(id) : writtenAt(ask, place);
+      const opened = { owner, written, token: requestTokenOf(ask), isTask: false };
       asks.set(id, opened);
       if (opened.token !== undefined) watch(opened.token, opened);
       byOwner.set(owner, (byOwner.get(owner) ?? new Set()).add(id));
@@ -98,7 +91,7 @@ export function createSharedAsks<Owner>(): SharedAsks<Owner> {
       if (ask !== undefined) ask.isTask = memberOf(json['result'], 'task') !== undefined;
       close(id);
     },
-    isWatched: (token, owner) => isRequestId(token) && byToken.get(token)?.owner === owner,
+    isWatched: (token, owner) => token !== undefined && byToken.get(token)?.owner === owner,
     close,
     release(owner) {
       for (const [token, ask] of byToken) if (ask.owner === owner) byToken.delete(token);

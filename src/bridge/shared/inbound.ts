@@ -8,6 +8,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
+import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newError, newResult } from '../../mcp/new-message.ts';
 import { refuseAsk } from '../refuse-ask.ts';
 import { canBeAsked } from './asks.ts';
@@ -83,7 +84,7 @@ export function createSharedInbound(
       if (call?.owner === undefined || call.token === undefined) return;
       call.owner.deliver(rewriteProgress(message, call.token.value, call.token.written), call.clientId);
     } else if (method === 'notifications/cancelled') {
-      asks.close(memberOf(message.json['params'], 'requestId'))?.deliver(message);
+      asks.close(cancelledBy(message))?.deliver(message);
     } else if (method === 'notifications/resources/updated') {
       const uri = memberOf(message.json['params'], 'uri');
       for (const member of typeof uri === 'string' ? subscriptions.concerned(uri) : []) member.deliver(message);

@@ -1,8 +1,8 @@
+import { jsonOfId } from '../../mcp/exact-number.ts';
 import {
-  isRequestId,
   memberOf,
-  metaOf,
   progressTokenOf,
+  requestTokenOf,
   rpcCode,
   type RequestId,
   type RpcMessage,
@@ -10,6 +10,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
+import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newError, newNotification, newRequest, newResult } from '../../mcp/new-message.ts';
 import { refuseAsk } from '../refuse-ask.ts';
 import type { SharedRoad } from './books.ts';
@@ -45,9 +46,9 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     const { level, onOutcome } = options;
     const id = ids.next();
     const tokenPlace = places.get('progressToken');
-    const value = memberOf(metaOf(request), 'progressToken');
+    const value = requestTokenOf(request);
     const token =
-      isRequestId(value) && tokenPlace !== undefined ? { value, written: writtenAt(request, tokenPlace) } : undefined;
+      value !== undefined && tokenPlace !== undefined ? { value, written: writtenAt(request, tokenPlace) } : undefined;
     ids.open({
       id,
       owner: member,
@@ -163,8 +164,8 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
       if (taken && begins) handshake.initialized();
       return taken;
     }
-    const id = memberOf(message.json['params'], 'requestId');
-    const cancelled = isRequestId(id) ? ids.cancel(member, id) : undefined;
+    const id = cancelledBy(message);
+    const cancelled = id === undefined ? undefined : ids.cancel(member, id);
     return cancelled === undefined || send(rewriteCancellation(message, places, cancelled.id));
   }
 
@@ -208,7 +209,7 @@ function answer(member: Member, response: RpcResponse): void {
 
 function writtenId(request: RpcRequest, places: Places): string {
   const place = places.get('id');
-  return place === undefined ? JSON.stringify(request.id) : writtenAt(request, place);
+  return place === undefined ? jsonOfId(request.id) : writtenAt(request, place);
 }
 
 function notTaken(id: RequestId): RpcResponse {

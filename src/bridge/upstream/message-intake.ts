@@ -1,22 +1,59 @@
-import { inOnePiece, type Bytes } from '../../bytes.ts';
-import { parseEach, rpcCode, type RequestId, type RpcFault, type RpcMessage } from '../../mcp/json-rpc.ts';
+import { inOnePiece, piecesOf, type Bytes } from '../../bytes.ts';
+import { jsonOfId } from '../../mcp/exact-number.ts';
+import {
+  parseEach,
+  rpcCode,
+  type RequestId,
+  type RpcFault,
+  type RpcMessage,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
 import { newError } from '../../mcp/new-message.ts';
 import type { TextFindings } from '../../mcp/json/text-reader.ts';
-import { idOfUnreadableResponse } from '../../mcp/unreadable.ts';
+import {
+  beginsAsResponse,
+  errorInMalformed,
+  idOfUnreadableResponse,
+  isErrorObject,
+  isMeantAsResponse,
+} from '../../mcp/unreadable.ts';
 import { excerpt } from '../../sanitize.ts';
 import { edgeBytes, type OverlongLine } from '../../process/line-splitter.ts';
+import { createOpenRequests } from './open-requests.ts';
 
 /** Unreadable messages that are reported, per connection; a server that sends nothing else would flood us. */
 const maxReports = 10;
 
-/** As much of one as is shown. */
+/** As much of one as is shown, and of its id, in characters. */
 const shownLength = 200;
+const shownIdLength = 40;
+
+/**
+ * What a server prints at its start, or around its answers, may look like an answer of another version of JSON-RPC: for so
+ * long the real one is waited for, in milliseconds.
+ */
+const doubtMs = 100;
+
+const openBrace = 0x7b;
+const openBracket = 0x5b;
+
+const nothing: Buffer = Buffer.alloc(0);
 
 export interface MessageIntakeOptions {
   readonly maxMessageBytes: number;
   readonly onWarning: (message: string) => void;
   /** The texts are lines of a standard output, into which others than the server's protocol write as well. */
   readonly isStdout?: boolean;
+  /** Gets what turns out later to have been an answer; only from a standard output. */
+  readonly onLate?: (messages: readonly RpcMessage[]) => void;
+}
+
+/** What is known of a text from where it came. */
+export interface TextOrigin {
+  /** As for `parseEach`. */
+  readonly findings?: TextFindings | undefined;
+  /** The request for whose answer there is a way of its own, on which the text came. */
+  readonly request?: RequestId | undefined;
 }
 
 /**
@@ -24,60 +61,131 @@ export interface MessageIntakeOptions {
  * told, and nothing else.
  */
 export interface MessageIntake {
+  /** A message is on its way to the server. */
+  sent(message: RpcMessage): void;
+  /** The messages in a JSON text; the text of an event without data, or an empty line, holds none. */
+  read(text: Bytes, origin?: TextOrigin): readonly RpcMessage[];
   /**
-   * The messages in a JSON text; the text of an event without data, or an empty line, holds none.
-   * @param findings as for `parseEach`.
+   * What to deliver instead of a message that is too long to be kept.
+   * @param isOver false when it has just become too long, and may never end.
    */
-  read(text: Bytes, findings?: TextFindings): readonly RpcMessage[];
-  /** What to deliver instead of a message that was too long to be kept. */
-  overlong(message: OverlongLine): readonly RpcMessage[];
+  overlong(message: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[];
   /** As `read`, of what came last and without its end: it may be whole all the same, or else nobody waits for it. */
   readLast(text: Bytes): readonly RpcMessage[];
+  /** A response as whoever waits for it knows it. Undefined, and reported, where nobody does. */
+  admit(response: RpcResponse): RpcResponse | undefined;
 }
 
 export function createMessageIntake(options: MessageIntakeOptions): MessageIntake {
-  const { maxMessageBytes, onWarning, isStdout = false } = options;
+  const { maxMessageBytes, onWarning, isStdout = false, onLate } = options;
+  const requests = createOpenRequests();
+  const tooLong = `larger than the ${maxMessageBytes} bytes that a message may have`;
   let reports = 0;
+  let nextSummary = 10 * maxReports;
 
-  function report(words: string): void {
-    if (reports++ >= maxReports) return;
-    onWarning(reports === maxReports ? `${words}; further ones are not reported` : words);
+  /** The first ones are shown each, further ones are counted: with each number that has one more digit. */
+  function report(words: () => string): void {
+    reports++;
+    if (reports <= maxReports) {
+      onWarning(reports === maxReports ? `${words()}; further ones are only counted` : words());
+    } else if (reports === nextSummary) {
+      nextSummary *= 10;
+      onWarning(`the server has sent ${reports} messages by now that could not be used, they were skipped`);
+    }
   }
 
   function reportStray(text: Buffer, reason: string): void {
-    const shown = excerpt(text.toString('utf8', 0, shownLength), shownLength);
     const what = isStdout ? 'wrote a line to stdout that' : 'sent what';
-    report(`the server ${what} is not a JSON-RPC message (${reason}), it was skipped: ${shown}`);
+    report(() => `the server ${what} is not a JSON-RPC message (${reason}), it was skipped: ${beginningOf(text)}`);
   }
 
-  function overlong({ head, tail }: OverlongLine): readonly RpcMessage[] {
-    const words = `larger than the ${maxMessageBytes} bytes that a message may have`;
-    report(`the server sent a message ${words}, it was dropped`);
-    return failed(idOfUnreadableResponse(head, tail), `the server's answer is ${words}`, 'message_too_large');
+  function failed(id: RequestId | undefined, message: string, reason: string): readonly RpcMessage[] {
+    const known = id === undefined ? undefined : requests.find(id);
+    if (known === undefined) return [];
+    return [newError({ id: known, code: rpcCode.internalError, message, data: { reason } })];
   }
 
-  function read(text: Bytes, findings?: TextFindings): readonly RpcMessage[] {
+  function overlong({ head, tail }: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[] {
+    if (!isOver) report(() => `the server sent a message ${tooLong}, it was dropped`);
+    // What stands at the end of it while it goes on is not its end.
+    const id = idOfUnreadableResponse(head, isOver ? tail : nothing);
+    return failTooLong(id ?? (isOver ? undefined : likelyRequest(head, request)));
+  }
+
+  /** Where the id stands behind the result, the request of an answer that goes on is known when there is only one. */
+  function likelyRequest(head: Buffer, request: RequestId | undefined): RequestId | undefined {
+    return beginsAsResponse(head) ? (request ?? requests.only()) : undefined;
+  }
+
+  function failTooLong(id: RequestId | undefined): readonly RpcMessage[] {
+    return failed(id, `the server's answer is ${tooLong}`, 'message_too_large');
+  }
+
+  function read(text: Bytes, { findings, request }: TextOrigin = {}): readonly RpcMessage[] {
     if (text.length === 0) return [];
     if (text.length > maxMessageBytes) {
       const [head, tail] = edgesOf(inOnePiece(text));
-      return overlong({ size: text.length, head, tail });
+      report(() => `the server sent a message ${tooLong}, it was dropped`);
+      return failTooLong(idOfUnreadableResponse(head, tail) ?? likelyRequest(head, request));
+    }
+    // Most of what is written to a standard output and is no message looks like none.
+    if (isStdout && !mayBeJson(text)) {
+      reportStray(inOnePiece(text), 'the message is not valid JSON');
+      return [];
     }
     const found = parseEach(text, findings);
     const [only] = found;
     // Almost always it is one message, and nothing is wrong with it.
-    if (found.length === 1 && only !== undefined && only.kind !== 'fault') return [only];
-    return found.flatMap((one) => (one.kind === 'fault' ? readFault(inOnePiece(text), one) : [one]));
+    if (found.length === 1 && only !== undefined && isSound(only)) return [only];
+    return found.flatMap((one) => {
+      if (one.kind === 'fault') return readFault(inOnePiece(text), one, request);
+      return isSound(one) ? [one] : failMalformed(inOnePiece(text), one);
+    });
   }
 
-  function readFault(text: Buffer, { reason, id, isResponse }: RpcFault): readonly RpcMessage[] {
+  /** What JSON-RPC would let pass but no client can read, or what is an answer in spite of its method. */
+  function failMalformed(text: Buffer, message: RpcMessage): readonly RpcMessage[] {
+    const id = message.kind === 'notification' ? undefined : requests.find(message.id);
+    // It is reported when it is not admitted.
+    if (id === undefined) return [message];
+    const isResponse = message.kind === 'response';
+    const reason = isResponse ? '"error" has no code and message' : 'a "method" beside a "result" or an "error"';
+    return failWith(text, message.json, id, reason);
+  }
+
+  /** @param id of the request that is failed. */
+  function failWith(text: Buffer, json: Json, id: RequestId, reason: string): readonly RpcMessage[] {
     reportStray(text, reason);
-    // A request of the server may have the id of one of ours, and a line of a log an id of its own.
-    const isProtocol = isResponse === true && (!isStdout || isMeantAsResponse(text));
-    const answered = isProtocol ? id : idOfUnreadableResponse(...edgesOf(text));
-    return failed(answered, `the server's answer cannot be read: ${reason}`, 'message_unreadable');
+    const data = { reason: 'message_unreadable' };
+    const error = errorInMalformed(json);
+    if (error !== undefined) return [newError({ id, data, ...error })];
+    const fail = (): readonly RpcMessage[] =>
+      failed(id, `the server's answer cannot be read: ${reason}`, 'message_unreadable');
+    if (onLate === undefined || json['jsonrpc'] === '2.0') return fail();
+    setTimeout(() => onLate(fail()), doubtMs).unref();
+    return [];
+  }
+
+  function isSound(message: RpcMessage | RpcFault): message is RpcMessage {
+    if (message.kind === 'response') return !message.failed || isErrorObject(message.json['error']);
+    // The outline is that of a message in which nothing is unusual.
+    if (message.kind !== 'request' || message.outline !== undefined) return message.kind !== 'fault';
+    const isAnswer = Object.hasOwn(message.json, 'result') || Object.hasOwn(message.json, 'error');
+    return !isAnswer || requests.find(message.id) === undefined;
+  }
+
+  function readFault(text: Buffer, { reason, id, json }: RpcFault, request?: RequestId): readonly RpcMessage[] {
+    if (json !== undefined && isMeantAsResponse(json, isStdout)) {
+      const answered = (id === undefined ? undefined : requests.find(id)) ?? request;
+      if (answered !== undefined) return failWith(text, json, answered, reason);
+    }
+    reportStray(text, reason);
+    const words = `the server's answer cannot be read: ${reason}`;
+    return json === undefined ? failed(idOfUnreadableResponse(...edgesOf(text)), words, 'message_unreadable') : [];
   }
 
   return {
+    sent: requests.sent,
     read,
     overlong,
     readLast(text) {
@@ -86,18 +194,36 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
       if (messages.length < found.length) reportStray(inOnePiece(text), 'it is not complete');
       return messages;
     },
+    admit(response) {
+      const known = requests.answered(response);
+      if (known === undefined) {
+        report(() => {
+          const id = excerpt(jsonOfId(response.id), shownIdLength);
+          const text = beginningOf(inOnePiece(response.bytes));
+          return `the server answered a request that it was not sent (id ${id}), the answer was dropped: ${text}`;
+        });
+      }
+      return known;
+    },
   };
 }
 
-/** On a standard output, only what has all the marks of JSON-RPC 2.0 is more than noise. */
-function isMeantAsResponse(text: Buffer): boolean {
-  return text.includes('"2.0"') && (text.includes('"result"') || text.includes('"error"'));
+type Json = Readonly<Record<string, unknown>>;
+
+function beginningOf(text: Buffer): string {
+  return excerpt(text.toString('utf8', 0, shownLength), shownLength);
+}
+
+/** Whether the first byte that is not white space opens an object or an array. */
+function mayBeJson(text: Bytes): boolean {
+  const [first] = piecesOf(text);
+  for (const byte of first ?? []) {
+    if (byte === openBrace || byte === openBracket) return true;
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
+  }
+  return true;
 }
 
 function edgesOf(text: Buffer): [head: Buffer, tail: Buffer] {
   return [text.subarray(0, edgeBytes), text.subarray(-edgeBytes)];
-}
-
-function failed(id: RequestId | undefined, message: string, reason: string): readonly RpcMessage[] {
-  return id === undefined ? [] : [newError({ id, code: rpcCode.internalError, message, data: { reason } })];
 }

@@ -6,6 +6,7 @@ import type { RpcMessage } from '../../mcp/json-rpc.ts';
 import { createTextReader, type TextReader } from '../../mcp/json/text-reader.ts';
 import type { ServerCommand } from './command-line.ts';
 import { createLineSplitter } from '../../process/line-splitter.ts';
+import { readInSlices, type SlicedReading } from '../../process/read-in-slices.ts';
 import { createMessageIntake } from './message-intake.ts';
 import { defaultMaxMessageBytes } from './message-limit.ts';
 import { endProcessTree } from '../../process/process-tree.ts';
@@ -64,11 +65,18 @@ export interface StdioUpstreamOptions {
 /** Starts a process and speaks MCP over its standard input and output (MCP 2025-11-25, stdio transport). */
 export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   const { command, watchdog, onWarning, maxMessageBytes = defaultMaxMessageBytes } = options;
-  const intake = createMessageIntake({ maxMessageBytes, onWarning, isStdout: true });
+  const intake = createMessageIntake({
+    maxMessageBytes,
+    onWarning,
+    isStdout: true,
+    onLate: (messages) => deliver(messages),
+  });
   const unread = createUnreadBytes(options.maxUnreadBytes);
   let child: ResultPromise<ReturnType<typeof execaOptions>> | undefined;
   let closing: Promise<void> | undefined;
-  let begun = false;
+  let reading: SlicedReading | undefined;
+  let errorReading: SlicedReading | undefined;
+  let events: UpstreamEvents | undefined;
   let ended = false;
   let input: Input[] = [];
   /** How many messages were sent in this turn of the event loop, and in how many turns before there was one alone. */
@@ -76,8 +84,16 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
   let turnsOfOne = minTurnsOfOne;
   const outputRead = createDeferred<void>();
 
-  function start(events: UpstreamEvents): void {
-    begun = true;
+  function deliver(messages: readonly RpcMessage[]): void {
+    for (const message of messages) {
+      if (ended) return;
+      const admitted = message.kind === 'response' ? intake.admit(message) : message;
+      if (admitted !== undefined) events?.onMessage(admitted);
+    }
+  }
+
+  function start(given: UpstreamEvents): void {
+    events = given;
     const stderr = createStderrTail(options.onStderr);
     /** Of a line that is not complete yet. */
     let reader: TextReader | undefined;
@@ -90,17 +106,15 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
       onLine(line) {
         const findings = reader?.end();
         reader = undefined;
-        deliver(intake.read(line, findings));
+        deliver(findings === undefined ? intake.read(line) : intake.read(line, { findings }));
       },
-      onOverlong: (line) => deliver(intake.overlong(line)),
+      onOverlong: (line, isOver) => deliver(intake.overlong(line, isOver)),
     });
-
-    function deliver(messages: readonly RpcMessage[]): void {
-      for (const message of messages) if (!ended) events.onMessage(message);
-    }
 
     function finish(reason: Omit<UpstreamEnd, 'stderr'>): void {
       if (ended) return;
+      reading?.finish();
+      errorReading?.finish();
       const rest = output.flush();
       // What the server did not finish to write: the calls that wait for it are told of its end.
       if (rest !== undefined) deliver(intake.readLast(rest));
@@ -108,7 +122,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
       outputRead.resolve();
       unread.end();
       stderr.end();
-      events.onClose({ ...reason, stderr: stderr.text() });
+      given.onClose({ ...reason, stderr: stderr.text() });
     }
 
     const file = command.kind === 'argv' ? command.file : command.line;
@@ -133,8 +147,8 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
       return;
     }
     watchdog.guard(started.pid);
-    started.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-    started.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    reading = readInSlices(started.stdout, output.push);
+    errorReading = readInSlices(started.stderr, stderr.push);
     // A server that has closed its output can answer nothing any more.
     started.stdout.once('end', () => void close());
     // A server that is gone or has closed its input; its exit tells the rest.
@@ -191,7 +205,7 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     if (child === undefined || pid === undefined) return;
     const { exitCode, signalCode, stdin, stdout, stderr } = child;
     // A paused output would keep the server from writing its last words, and so from ending.
-    stdout.resume();
+    reading?.resume();
     const hasExited = exitCode !== null || signalCode !== null;
     const exited = hasExited ? undefined : new Promise((resolve) => child?.once('exit', resolve));
     await endProcessTree({
@@ -212,12 +226,14 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
 
   return {
     start,
-    send({ bytes }) {
-      if (ended || !begun) return false;
+    send(message) {
+      const { bytes } = message;
+      if (ended || events === undefined) return false;
       // It did not start, which `onClose` is about to tell, with the reason.
       if (child?.pid === undefined) return true;
       const release = child.stdin.writable ? unread.add(bytes.length + 1) : false;
       if (release === false) return false;
+      intake.sent(message);
       input.push({ bytes, release });
       if (++sentInTurn === 1) {
         setImmediate(endTurn);
@@ -228,8 +244,8 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     },
     isWritable: unread.isWritable,
     whenWritable: unread.whenWritable,
-    pause: () => void child?.stdout.pause(),
-    resume: () => void child?.stdout.resume(),
+    pause: () => reading?.pause(),
+    resume: () => reading?.resume(),
     close,
   };
 }

@@ -1,3 +1,4 @@
+import { PieceCollector } from '../../bytes.ts';
 import { readStrings, startOfString } from './string-reader.ts';
 
 const quote = 0x22;
@@ -31,7 +32,7 @@ export interface Abridger {
 }
 
 export function createAbridger(): Abridger {
-  const kept: Buffer[] = [];
+  const kept = new PieceCollector();
   /** Of the string that is being read, what stands in earlier pieces, with its quote. */
   let pending: Buffer[] = [];
   let pendingBytes = 0;
@@ -63,9 +64,10 @@ export function createAbridger(): Abridger {
         isInString = false;
         at = end + 1;
         if (pendingBytes + at - start < minStringBytes) {
-          kept.push(...pending);
+          for (const earlier of pending) kept.push(earlier);
         } else {
-          kept.push(piece.subarray(rest, start), placeholder);
+          kept.push(piece.subarray(rest, start));
+          kept.push(placeholder);
           rest = at;
           hasCut = true;
         }
@@ -83,6 +85,6 @@ export function createAbridger(): Abridger {
       }
       return true;
     },
-    end: () => (isInString || !hasCut ? undefined : Buffer.concat(kept)),
+    end: () => (isInString || !hasCut ? undefined : kept.takeWhole()),
   };
 }

@@ -169,8 +169,8 @@ function isBlankOrSeparator(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09 || byte === comma || byte === colon;
 }
 
-/** Index behind the value that starts at `start`. */
-function endOfValue(bytes: Buffer, start: number): number {
+/** Index behind the value that starts at `start`; `start` itself where none does. */
+export function endOfValue(bytes: Buffer, start: number): number {
   const first = bytes[start];
   if (first === quote) return endOfString(bytes, start);
   if (first === openBrace || first === openBracket) return endOfContainer(bytes, start);

@@ -267,7 +267,7 @@ describe('the answer', () => {
     const world = sharedWorld();
     const a = await world.join(everything);
     world.server().say(written('{"jsonrpc":"2.0","id":9007199254740993,"method":"sampling/createMessage"}'));
-    a.upstream.send(response(9007199254740992, {}));
+    a.upstream.send(written('{"jsonrpc":"2.0","id":9007199254740993,"result":{}}'));
     expect(world.sent()).toEqual(['{"jsonrpc":"2.0","id":9007199254740993,"result":{}}']);
   });
 

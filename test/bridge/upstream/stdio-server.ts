@@ -5,6 +5,7 @@ import { createStdioUpstream, type StdioUpstreamOptions } from '../../../src/bri
 import type { Upstream, UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import { createDeferred } from '../../../src/deferred.ts';
 import { parseMessage, type RequestId, type RpcMessage } from '../../../src/mcp/json-rpc.ts';
+import { newRequest } from '../../../src/mcp/new-message.ts';
 import { eventually, within } from '../../harness/eventually.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { cleanEnvironment, fixture } from '../../harness/program.ts';
@@ -26,7 +27,10 @@ export interface StdioServer {
   readonly stderrLine: (pattern: RegExp) => Promise<string>;
 }
 
-export type StdioServerOptions = Partial<Omit<StdioUpstreamOptions, 'command'>>;
+export interface StdioServerOptions extends Partial<Omit<StdioUpstreamOptions, 'command'>> {
+  /** Requests that are sent at once: whatever a server answers to others is dropped. */
+  readonly asked?: readonly RequestId[];
+}
 
 export function nodeCommand(script: string): ServerCommand {
   return { kind: 'argv', file: process.execPath, args: ['-e', script] };
@@ -37,7 +41,8 @@ export function fixtureCommand(name: string, ...args: string[]): ServerCommand {
   return { kind: 'argv', file, args: rest };
 }
 
-export function startStdio(command: ServerCommand, options: StdioServerOptions = {}): StdioServer {
+export function startStdio(command: ServerCommand, given: StdioServerOptions = {}): StdioServer {
+  const { asked = [], ...options } = given;
   const messages: RpcMessage[] = [];
   const stderr: string[] = [];
   const warnings: string[] = [];
@@ -74,6 +79,7 @@ export function startStdio(command: ServerCommand, options: StdioServerOptions =
       announced.resolve(end);
     },
   });
+  for (const id of asked) upstream.send(newRequest(id, 'ping'));
 
   function find<T>(what: string, look: () => T | undefined): Promise<T> {
     return eventually(() => {

@@ -99,9 +99,10 @@ describe('a large message', () => {
     });
   });
 
-  test('as a batch is written anew with its long strings', () => {
+  test('as a batch keeps its long strings', () => {
     const batch = parseMessages(Buffer.from(`[{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":"${long}"}}]`));
-    expect(batch).toMatchObject({ kind: 'batch', messages: [{ json: { params: { a: long } } }] });
+    const bytes = batch.kind === 'batch' ? batch.messages[0]?.bytes.toString() : undefined;
+    expect(bytes).toBe(`{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":"${long}"}}`);
   });
 
   test.each([

@@ -1,117 +1,181 @@
-import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { isUtf8 } from 'node:buffer';
 
+import { PieceCollector } from '../../../bytes.ts';
 import { edgeBytes, type OverlongLine } from '../../../process/line-splitter.ts';
+
+/** One event, as the server sent it. */
+export interface ServerSentEvent {
+  readonly id?: string | undefined;
+  /** Its name, where it has one. */
+  readonly event?: string | undefined;
+  readonly data: Buffer;
+}
 
 export interface EventStreamReaderOptions {
   /** Longest event in bytes; a longer one is not kept. */
   readonly maxBytes: number;
-  readonly onEvent: (event: EventSourceMessage) => void;
+  readonly onEvent: (event: ServerSentEvent) => void;
   /** The server says how long to wait before the next connection, in milliseconds. */
   readonly onRetry: (retryMs: number) => void;
-  /** An event was too long; `head` begins with its data. Told when it has come to its end. */
-  readonly onOverlong: (event: OverlongLine) => void;
+  /**
+   * Told of an event when it has become too long, and again when it is over, which may be never. `head` and `tail` are
+   * those of its data.
+   */
+  readonly onOverlong: (event: OverlongLine, isOver: boolean) => void;
 }
 
 export interface EventStreamReader {
   push(chunk: Buffer): void;
-  /** The stream is over: an event that is not complete is dropped (WHATWG HTML §9.2.6). */
-  end(): void;
 }
 
-const blankLine = '\n\n';
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+const colon = 0x3a;
+const blank = 0x20;
+const byteOrderMark: Buffer = Buffer.from('\uFEFF');
+const nothing: Buffer = Buffer.alloc(0);
+const lineBreak: Buffer = Buffer.from('\n');
+
+/** The longest field that matters, with its colon and the blank behind it. */
+const longestField = 'retry: '.length;
 
 /**
- * Reads server-sent events (WHATWG HTML §9.2) from bytes, however they are cut. The parser gives up on an event that is
- * too long; this goes on behind it, so that one huge message costs no other.
+ * Reads server-sent events (WHATWG HTML §9.2) from bytes, however they are cut, and keeps of an event no more than its
+ * bytes, however many lines it has.
  */
 export function createEventStreamReader(options: EventStreamReaderOptions): EventStreamReader {
-  const { maxBytes, onEvent, onRetry, onOverlong } = options;
-  // Takes the byte order mark off, and puts together characters that are cut between two chunks.
-  const decoder = new TextDecoder();
-  /** The beginning of the event that is under way, to tell whose answer it is when it turns out to be too long. */
-  let head = '';
-  let events = 0;
-  let overflown = false;
-  let skipping: { size: number; head: string; tail: string } | undefined;
+  return new Reader(options);
+}
+
+class Reader implements EventStreamReader {
+  readonly #options: EventStreamReaderOptions;
+  /** Of a byte order mark, which may be cut; undefined once it is known whether there is one. */
+  #start: Buffer | undefined = nothing;
   /** The last line break was a carriage return; a line feed that follows belongs to it. */
-  let endedWithReturn = false;
+  #endedWithReturn = false;
+  /** The beginning of a line, as long as its field is not known. */
+  #begin: Buffer = nothing;
+  #field: string | undefined;
+  /** The value of a line that is no data. */
+  #value = new PieceCollector();
+  #data = new PieceCollector();
+  #hasData = false;
+  #id: string | undefined;
+  #event: string | undefined;
+  #overlong: { size: number; head: Buffer; tail: Buffer } | undefined;
 
-  const parser = createParser({
-    // It counts UTF-16 units, of which there are never more than bytes.
-    maxBufferSize: maxBytes,
-    onEvent(event) {
-      events++;
-      onEvent(event);
-    },
-    onRetry,
-    onError({ type }) {
-      overflown ||= type === 'max-buffer-size-exceeded';
-    },
-  });
-
-  function feed(text: string, size: number): void {
-    const before = events;
-    parser.feed(text);
-    head = events === before ? firstOf(head + text.slice(0, 2 * edgeBytes)) : firstOf(afterLastEvent(text));
-    if (!overflown) return;
-    overflown = false;
-    skipping = { size: maxBytes + size, head, tail: text.slice(-edgeBytes) };
+  constructor(options: EventStreamReaderOptions) {
+    this.#options = options;
   }
 
-  function skip(text: string, size: number): void {
-    if (skipping === undefined) return;
-    const { tail } = skipping;
-    // A blank line may be cut in the middle.
-    const carry = tail.slice(1 - blankLine.length);
-    const found = (carry + text).indexOf(blankLine);
-    if (found === -1) {
-      skipping = { ...skipping, size: skipping.size + size, tail: (tail + text).slice(-edgeBytes) };
+  push(given: Buffer): void {
+    const chunk = this.#start === undefined ? given : this.#withoutMark(this.#start, given);
+    if (chunk.length === 0) return;
+    let start = this.#endedWithReturn && chunk[0] === lineFeed ? 1 : 0;
+    this.#endedWithReturn = false;
+    let feed = chunk.indexOf(lineFeed, start);
+    let carriage = chunk.indexOf(carriageReturn, start);
+    while (feed !== -1 || carriage !== -1) {
+      const isFeed = carriage === -1 || (feed !== -1 && feed < carriage);
+      const end = isFeed ? feed : carriage;
+      this.#take(chunk.subarray(start, end), true);
+      start = end + 1;
+      if (!isFeed && chunk[start] === lineFeed) start++;
+      else if (!isFeed && start === chunk.length) this.#endedWithReturn = true;
+      if (feed !== -1 && feed < start) feed = chunk.indexOf(lineFeed, start);
+      if (carriage !== -1 && carriage < start) carriage = chunk.indexOf(carriageReturn, start);
+    }
+    if (start < chunk.length) this.#take(chunk.subarray(start), false);
+  }
+
+  #withoutMark(before: Buffer, chunk: Buffer): Buffer {
+    const start = Buffer.concat([before, chunk]);
+    const length = Math.min(start.length, byteOrderMark.length);
+    if (!start.subarray(0, length).equals(byteOrderMark.subarray(0, length))) {
+      this.#start = undefined;
+      return start;
+    }
+    this.#start = length < byteOrderMark.length ? start : undefined;
+    return start.subarray(length);
+  }
+
+  /** @param isEnd the line ends with this part of it. */
+  #take(part: Buffer, isEnd: boolean): void {
+    if (this.#field !== undefined) {
+      this.#add(this.#field, part);
+    } else {
+      const begin = this.#begin.length === 0 ? part : Buffer.concat([this.#begin, part]);
+      if (begin.length === 0 && isEnd) {
+        this.#endEvent();
+        return;
+      }
+      if (begin.length < longestField && !isEnd) {
+        this.#begin = begin;
+        return;
+      }
+      this.#beginLine(begin);
+    }
+    if (isEnd) this.#endLine();
+  }
+
+  #beginLine(begin: Buffer): void {
+    const end = begin.subarray(0, longestField).indexOf(colon);
+    const nameEnd = end === -1 ? begin.length : end;
+    const field = nameEnd < longestField ? begin.toString('latin1', 0, nameEnd) : '';
+    this.#field = field;
+    if (field === 'data') {
+      if (this.#hasData) this.#add(field, lineBreak);
+      this.#hasData = true;
+    }
+    const valueStart = begin[nameEnd + 1] === blank ? nameEnd + 2 : nameEnd + 1;
+    if (valueStart < begin.length) this.#add(field, begin.subarray(valueStart));
+  }
+
+  #add(field: string, part: Buffer): void {
+    const overlong = this.#overlong;
+    if (overlong !== undefined) {
+      overlong.size += part.length;
+      if (field === 'data') overlong.tail = lastBytes(overlong.tail, part);
       return;
     }
-    const end = found + blankLine.length - carry.length;
-    const last = (tail + text.slice(0, Math.max(0, found - carry.length))).slice(-edgeBytes);
-    finishSkipping({ ...skipping, tail: last });
-    parser.reset();
-    head = '';
-    if (end < text.length) feed(text.slice(end), size);
+    if (field === 'data') this.#data.push(part);
+    else if (field === 'event' || field === 'id' || field === 'retry') this.#value.push(part);
+    const size = this.#data.length + this.#value.length;
+    if (size <= this.#options.maxBytes) return;
+    const data = this.#data.takeWhole();
+    this.#value.take();
+    // Copied, so that the rest is let go.
+    const head = Buffer.from(data.subarray(0, edgeBytes));
+    this.#overlong = { size, head, tail: Buffer.from(data.subarray(-edgeBytes)) };
+    this.#options.onOverlong({ ...this.#overlong }, false);
   }
 
-  function finishSkipping(event: { size: number; head: string; tail: string }): void {
-    skipping = undefined;
-    const data = /^data: ?([^\n]*)/m.exec(event.head)?.[1] ?? '';
-    onOverlong({ size: event.size, head: Buffer.from(data), tail: Buffer.from(event.tail.trimEnd()) });
+  #endLine(): void {
+    const field = this.#field;
+    this.#field = undefined;
+    this.#begin = nothing;
+    if (field === 'data') return;
+    const value = this.#value.takeWhole().toString();
+    if (field === 'event') this.#event = value === '' ? undefined : value;
+    else if (field === 'id' && !value.includes('\0')) this.#id = value;
+    else if (field === 'retry' && /^\d+$/.test(value)) this.#options.onRetry(Number(value));
   }
 
-  /** Every kind of line break becomes the one that the parser reads fastest, and without waiting for more. */
-  function withLineFeeds(text: string): string {
-    const whole = endedWithReturn && text.startsWith('\n') ? text.slice(1) : text;
-    endedWithReturn = text.endsWith('\r');
-    return whole.includes('\r') ? whole.replaceAll(/\r\n?/g, '\n') : whole;
+  #endEvent(): void {
+    const overlong = this.#overlong;
+    const event = { id: this.#id, event: this.#event };
+    const hasData = this.#hasData;
+    const data = this.#data.takeWhole();
+    this.#overlong = undefined;
+    this.#hasData = false;
+    this.#id = undefined;
+    this.#event = undefined;
+    if (overlong !== undefined) this.#options.onOverlong(overlong, true);
+    else if (hasData) this.#options.onEvent({ ...event, data: isUtf8(data) ? data : Buffer.from(data.toString()) });
   }
-
-  function take(text: string, size: number): void {
-    if (text === '') return;
-    if (skipping === undefined) feed(text, size);
-    else skip(text, size);
-  }
-
-  return {
-    push(chunk) {
-      const text = decoder.decode(chunk, { stream: true });
-      if (text !== '') take(withLineFeeds(text), chunk.length);
-    },
-    end() {
-      if (skipping !== undefined) finishSkipping(skipping);
-    },
-  };
 }
 
-function firstOf(text: string): string {
-  return text.slice(0, 2 * edgeBytes);
-}
-
-/** What has come of the event after the last complete one. */
-function afterLastEvent(text: string): string {
-  const at = text.lastIndexOf(blankLine);
-  return at === -1 ? text : text.slice(at + blankLine.length);
+/** Copied, so that the rest of the part is let go. */
+function lastBytes(before: Buffer, part: Buffer): Buffer {
+  return Buffer.concat([before, part.subarray(-edgeBytes)]).subarray(-edgeBytes);
 }

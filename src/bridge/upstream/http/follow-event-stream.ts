@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
 import { codingsOf } from '../../../mcp/headers.ts';
-import type { RpcMessage } from '../../../mcp/json-rpc.ts';
+import type { RequestId, RpcMessage } from '../../../mcp/json-rpc.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import { createEventStreamReader } from './event-stream-reader.ts';
 import type { MessageIntake } from '../message-intake.ts';
@@ -26,6 +26,8 @@ export interface FollowOptions {
   readonly streams: PausableStreams;
   readonly intake: MessageIntake;
   readonly maxMessageBytes: number;
+  /** The request whose answer is to come on this stream, and on no other. */
+  readonly request?: RequestId;
   /** Kept up to date. */
   readonly cursor: StreamCursor;
   readonly onMessage: (message: RpcMessage) => void;
@@ -46,7 +48,7 @@ export interface StreamEnd {
 
 /** Reads the messages of an event stream until its connection is over. */
 export function followEventStream(options: FollowOptions): void {
-  const { response, streams, intake, maxMessageBytes, cursor, onMessage, onOtherEvent, onEnd } = options;
+  const { response, streams, intake, maxMessageBytes, request, cursor, onMessage, onOtherEvent, onEnd } = options;
   let hadMessages = false;
   let hadOverlong = false;
 
@@ -62,21 +64,20 @@ export function followEventStream(options: FollowOptions): void {
         cursor.lastEventId = usableEventId.test(id) ? id : undefined;
         hadOverlong = false;
       }
-      if (event !== 'message') onOtherEvent?.(event, data);
-      else deliver(intake.read(Buffer.from(data)));
+      if (event !== 'message') onOtherEvent?.(event, data.toString());
+      else deliver(intake.read(data, { request }));
     },
     onRetry(retryMs) {
       cursor.retryMs = Math.min(retryMs, maxRetryMs);
     },
-    onOverlong(event) {
+    onOverlong(event, isOver) {
       hadOverlong = true;
-      deliver(intake.overlong(event));
+      deliver(intake.overlong(event, isOver, request));
     },
   });
-  streams.add(response);
-  response.on('data', (chunk: Buffer) => reader.push(chunk));
+  const reading = streams.read(response, (piece) => reader.push(piece));
   response.once('close', () => {
-    reader.end();
+    reading.finish();
     onEnd({ isClean: response.complete, hadMessages, hadOverlong });
   });
 }

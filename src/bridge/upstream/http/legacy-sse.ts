@@ -109,8 +109,10 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
     }
   }
 
-  function receive(message: RpcMessage): void {
+  function receive(given: RpcMessage): void {
     if (ended) return;
+    const message = given.kind === 'response' ? intake.admit(given) : given;
+    if (message === undefined) return;
     if (message.kind === 'response') {
       unanswered.delete(message.id);
       const { message: first } = handshake ?? {};
@@ -233,6 +235,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
       if (ended || events === undefined) return false;
       const release = unread.add(message.bytes.length);
       if (release === false) return false;
+      intake.sent(message);
       waiting.push({ message, order: sent++, release, untaken: false });
       goOn();
       return true;

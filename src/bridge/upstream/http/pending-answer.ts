@@ -97,7 +97,7 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
     } else if (body === 'cut off') {
       fail('the connection broke in the middle of the server’s answer', 'upstream_stream_lost');
     } else {
-      for (const message of intake.read(body)) onMessage(message);
+      for (const message of intake.read(body, { request: id })) onMessage(message);
       if (isAwaited) fail('the server’s answer cannot be read: it is not that of the request', 'message_unreadable');
       else finish();
     }
@@ -105,7 +105,8 @@ export function createPendingAnswer(options: PendingAnswerOptions): PendingAnswe
 
   function follow(from: IncomingMessage): void {
     response = from;
-    followEventStream({ response: from, streams, intake, maxMessageBytes, cursor, onMessage, onEnd: resume });
+    const reading = { streams, intake, maxMessageBytes, cursor, onMessage };
+    followEventStream({ ...reading, response: from, request: id, onEnd: resume });
   }
 
   /** Goes on with a stream that ended before the answer had come. */

@@ -146,11 +146,14 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     return answer;
   }
 
-  function receive(message: RpcMessage, origin?: RequestId): void {
+  function receive(given: RpcMessage, origin?: RequestId): void {
     if (phase === 'ended') return;
+    // Answered before: a server that resumes a stream may say more than it should.
+    if (given.kind === 'response' && given.id === origin && !answers.has(origin)) return;
+    const message = given.kind === 'response' ? intake.admit(given) : given;
+    if (message === undefined) return;
     if (message.kind === 'response') {
       const answer = answers.get(message.id);
-      // Answered before, or never asked: a server that resumes a stream may say more than it should.
       if (answer === undefined) return;
       answers.delete(message.id);
       answer.release();
@@ -364,10 +367,12 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     send(message) {
       if (phase === 'ended' || events === undefined) return false;
       const cancelled = cancelledBy(message);
+      if (cancelled !== undefined) intake.sent(message);
       // What the server has not heard of, it need not be told to give up.
       if (cancelled !== undefined && (line.withdraw(cancelled) || callOffRetry(cancelled))) return true;
       const release = unread.add(message.bytes.length);
       if (release === false) return false;
+      if (message.kind === 'request') intake.sent(message);
       const isOpening = phase === 'new' && isInitialize(message);
       const posting: SessionPosting = { message, order: sent++, release, isOpening, tries: 0, untaken: false };
       // The server may ask something, such as ping, before it goes on with the handshake.

@@ -6,7 +6,7 @@ interface Seen {
   id?: string;
   event?: string;
   retry?: number;
-  overlong?: { size: number; head: string; tail: string };
+  overlong?: { isOver: boolean; size: number; head: string; tail: string };
 }
 
 function read(chunks: (string | Buffer)[], maxBytes = 1000): Seen[] {
@@ -14,13 +14,16 @@ function read(chunks: (string | Buffer)[], maxBytes = 1000): Seen[] {
   const reader = createEventStreamReader({
     maxBytes,
     onEvent: ({ data, id, event }) =>
-      seen.push({ data, ...(id === undefined ? {} : { id }), ...(event === undefined ? {} : { event }) }),
+      seen.push({
+        data: data.toString(),
+        ...(id === undefined ? {} : { id }),
+        ...(event === undefined ? {} : { event }),
+      }),
     onRetry: (retry) => seen.push({ retry }),
-    onOverlong: ({ size, head, tail }) =>
-      seen.push({ overlong: { size, head: head.toString(), tail: tail.toString() } }),
+    onOverlong: ({ size, head, tail }, isOver) =>
+      seen.push({ overlong: { isOver, size, head: head.toString(), tail: tail.toString() } }),
   });
   for (const chunk of chunks) reader.push(Buffer.from(chunk));
-  reader.end();
   return seen;
 }
 
@@ -56,7 +59,7 @@ test.each(['\n\n', '\r\r', '\n\r', '\r\n\r'])('an event is told as soon as it is
   const seen: string[] = [];
   const reader = createEventStreamReader({
     maxBytes: 1000,
-    onEvent: ({ data }) => seen.push(data),
+    onEvent: ({ data }) => seen.push(data.toString()),
     onRetry() {},
     onOverlong() {},
   });
@@ -79,8 +82,10 @@ describe('an event that is too long', () => {
   test.each(['\n\n', '\r\n\r\n', '\r\r'])('is skipped, and what follows is read (%j)', (end) => {
     const text = `data: a${end}event: message${end.slice(0, end.length / 2)}data: ${json(5000)}${end}data: b${end}`;
     for (const size of [1, 3, 100, 1024, 4000]) {
-      const [first, overlong, last, ...rest] = read(inPieces(text, size));
+      const [first, begin, overlong, last, ...rest] = read(inPieces(text, size));
       expect([first, last, rest]).toEqual([{ data: 'a' }, { data: 'b' }, []]);
+      expect([begin?.overlong?.isOver, overlong?.overlong?.isOver]).toEqual([false, true]);
+      expect(begin?.overlong?.head).toBe(overlong?.overlong?.head);
       expect(overlong?.overlong?.head).toMatch(/^\{"jsonrpc":"2\.0","result":\{"x":"x+$/);
       expect(overlong?.overlong?.tail).toMatch(/^x+"\},"id":7\}$/);
       expect(overlong?.overlong?.size).toBeGreaterThan(1000);
@@ -89,15 +94,46 @@ describe('an event that is too long', () => {
 
   test('of many lines is skipped as well', () => {
     const text = `${'data: 123456789\n'.repeat(500)}\ndata: b\n\n`;
-    expect(read(inPieces(text, 50)).slice(1)).toEqual([{ data: 'b' }]);
+    expect(read(inPieces(text, 50)).slice(2)).toEqual([{ data: 'b' }]);
   });
 
-  test('at the end of the stream is told', () => {
-    expect(read(inPieces(`data: ${'x'.repeat(5000)}`, 100))).toMatchObject([{ overlong: {} }]);
+  test('and never ends is told of as soon as it is too long', () => {
+    const whole = `data: ${json(5000)}`;
+    expect(read(inPieces(whole.slice(0, 1006), 100))).toEqual([]);
+    expect(read(inPieces(whole.slice(0, 1007), 100))).toMatchObject([{ overlong: { isOver: false, size: 1001 } }]);
+    expect(read(inPieces(`id: ${'x'.repeat(5000)}`, 100))).toMatchObject([{ overlong: { isOver: false } }]);
   });
 
   test('may be followed by another one', () => {
     const text = `data: ${json(3000)}\n\ndata: ${json(4000)}\n\ndata: b\n\n`;
-    expect(read(inPieces(text, 512))).toMatchObject([{ overlong: {} }, { overlong: {} }, { data: 'b' }]);
+    expect(read(inPieces(text, 512))).toMatchObject([
+      ...[false, true, false, true].map((isOver) => ({ overlong: { isOver } })),
+      { data: 'b' },
+    ]);
   });
+});
+
+test.each([
+  ['many short lines', 'data:\n', 'data: a\n'],
+  ['many short pieces', 'x', 'data: '],
+])('an event of %s takes no more memory than its bytes', (_what, repeated, begin) => {
+  const size = 4 * 1024 * 1024;
+  const seen: number[] = [];
+  const reader = createEventStreamReader({
+    maxBytes: size,
+    onEvent: ({ data }) => seen.push(data.length),
+    onRetry() {},
+    onOverlong() {},
+  });
+  reader.push(Buffer.from(begin));
+  const count = size / repeated.length / 2;
+  const before = process.memoryUsage();
+  // Each piece is cut from one of 64 KiB, as Node's are.
+  if (repeated.length > 1) for (let n = 0; n < count; n += 1024) reader.push(Buffer.from(repeated.repeat(1024)));
+  else for (let n = 0; n < count / 16; n++) reader.push(Buffer.alloc(1024, repeated).subarray(0, 16));
+  const after = process.memoryUsage();
+  const grown = after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers;
+  reader.push(Buffer.from('\n\n'));
+  expect(seen).toHaveLength(1);
+  expect(grown).toBeLessThan(24 * 1024 * 1024);
 });
