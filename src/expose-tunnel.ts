@@ -1,6 +1,7 @@
 import { systemClock } from './clock.ts';
 import type { Watchdog } from './process/watchdog.ts';
 import { createProvider, type TunnelSettings } from './tunnel/create-provider.ts';
+import { ExposeError } from './errors.ts';
 import { createHostOverrides } from './tunnel/host-overrides.ts';
 import { defaultTunnelOrder, type TunnelKind } from './tunnel-kinds.ts';
 import { impersonal } from './tunnel/impersonal.ts';
@@ -23,7 +24,10 @@ export interface TunnelChoices {
   readonly name?: string | undefined;
   /** Addresses that `tunnel: 'lan'` listens on. Default: all of this machine's that a network can reach. */
   readonly lanAddresses?: readonly string[] | undefined;
-  /** What the world calls the tunnel, where its provider does not say it, or is to call it, where it can be asked to. */
+  /**
+   * What the world calls the tunnel, where its provider does not say it, or is to call it, where it can be asked to. With
+   * `none`, what it calls a proxy in front of the local listener; a path there is one that the proxy takes away.
+   */
   readonly publicUrl?: string | undefined;
   /** With `ssh` and the services over it: the server, `[user@]host[:port]`. */
   readonly ssh?: string | undefined;
@@ -44,20 +48,23 @@ const sshServiceLimitMs = 6000;
 const firstLimitMs = 16_000;
 
 export interface TunnelPlan {
-  /** One that was asked for, or several of which one will do. */
+  /** One that was asked for, or several of which one will do; none where it is a proxy that somebody else runs. */
   readonly kinds: readonly TunnelKind[];
   readonly isAuto: boolean;
   /** @returns undefined when `auto` has found none. */
-  open(options: Omit<OpenTunnelOptions, 'provider' | 'machine' | 'mustWork'>): Promise<OpenTunnel | undefined>;
+  open(
+    options: Omit<OpenTunnelOptions, 'provider' | 'machine' | 'mustWork' | 'settleMs'>,
+  ): Promise<OpenTunnel | undefined>;
 }
 
 /**
  * Decides which tunnels come into question, and opens none yet.
+ * @param tunnel `none` only with a `publicUrl`.
  * @throws ExposeError `usage` for choices that do not go together.
  */
 export async function planTunnel(
   choices: TunnelChoices,
-  tunnel: Exclude<TunnelChoice, 'none'>,
+  tunnel: TunnelChoice,
   { watchdog, onAttempt }: { readonly watchdog: Watchdog; readonly onAttempt: (attempt: Attempt) => void },
 ): Promise<TunnelPlan> {
   const { relayUrl, tunnelOrder = defaultTunnelOrder } = choices;
@@ -67,7 +74,17 @@ export async function planTunnel(
     clock: systemClock,
     overrides: createHostOverrides(choices.resolve),
   };
-  const settings: TunnelSettings = { ...choices, machine, agent: `mcp-expose/${version}` };
+  const publicUrl = choices.publicUrl === undefined ? undefined : readPublicUrl(choices.publicUrl, tunnel);
+  if (tunnel === 'none') {
+    const { createFrontProvider } = await import('./tunnel/providers/front.ts');
+    const provider = createFrontProvider(publicUrl ?? '');
+    return {
+      kinds: [],
+      isAuto: false,
+      open: (options) => openTunnel({ ...options, provider, machine, mustWork: false, settleMs: 0 }),
+    };
+  }
+  const settings: TunnelSettings = { ...choices, publicUrl, machine, agent: `mcp-expose/${version}` };
   if (tunnel !== 'auto' || relayUrl !== undefined) {
     const kind = tunnel === 'auto' ? 'relay' : tunnel;
     const provider = await createProvider(kind, settings);
@@ -90,6 +107,20 @@ export async function planTunnel(
       });
     },
   };
+}
+
+/** A base URL: without a slash at its end, and without the path of the endpoint, with which it may have been copied. */
+function readPublicUrl(written: string, tunnel: TunnelChoice): string {
+  const { protocol, username, password, origin, pathname, search, hash } = URL.canParse(written)
+    ? new URL(written)
+    : new URL('about:blank');
+  const path = pathname.replace(/\/+$/, '');
+  const isBase = /^https?:$/.test(protocol) && username + password + search + hash === '';
+  if (!isBase || (tunnel !== 'none' && path !== '')) {
+    const what = tunnel === 'none' ? 'a URL such as' : 'a URL without a path, such as';
+    throw new ExposeError('usage', `--public-url takes ${what} https://mcp.example.com`);
+  }
+  return origin + path.replace(/\/mcp$/, '');
 }
 
 const sshServices: ReadonlySet<TunnelKind> = new Set(['localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish', 'ssh']);

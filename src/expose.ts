@@ -1,3 +1,5 @@
+import { networkInterfaces } from 'node:os';
+
 import { createGuard } from './auth/guard.ts';
 import { createHostList, type HostList } from './auth/hosts.ts';
 import { createOriginMatcher } from './auth/origins.ts';
@@ -19,9 +21,10 @@ import { createPulse } from './http/pulse.ts';
 import { mcpPath, readinessPath } from './http/route.ts';
 import { clientOpening } from './servers/client-opening.ts';
 import { limitsOf } from './tunnel/capabilities.ts';
+import { lanAddresses } from './tunnel/lan-addresses.ts';
 import type { Attempt } from './tunnel/open-first.ts';
 import type { OpenTunnel, WayIn } from './tunnel/open-tunnel.ts';
-import type { TunnelStatus } from './tunnel/provider.ts';
+import type { RequestHandler, TunnelListener, TunnelStatus } from './tunnel/provider.ts';
 import { readServerSources } from './servers/server-sources.ts';
 
 /** What its answer takes beside that, on its way through the tunnel, in milliseconds. */
@@ -47,10 +50,10 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const sources = await readServerSources({ ...options, onWarning: warn });
   const bind = await resolveBindAddress(options.host ?? '127.0.0.1');
   const watchdog = createWatchdog();
-  const plan = await choosePlan(guardedChoices(options, warn), watchdog, (attempt) =>
-    onEvent({ type: 'attempt', ...attempt }),
-  );
-  checkExposure(options, bind, plan);
+  const choices = guardedChoices(options, warn);
+  const hasFront = choices.tunnel === 'none' && choices.publicUrl !== undefined;
+  const plan = await choosePlan(choices, watchdog, (attempt) => onEvent({ type: 'attempt', ...attempt }));
+  checkExposure(options, bind, plan, hasFront);
   const token = await chooseToken(options, warn);
 
   // Each part that has begun puts its end here; they run in reverse order.
@@ -111,7 +114,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         guard: createGuard({
           hosts,
           token,
-          hopHeader: way === undefined ? undefined : (way.capabilities.clientAddressHeader ?? null),
+          // Clients on this machine connect to the local listener themselves, whether others come through a proxy or not.
+          hopHeader: hosts === localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null),
         }),
         cors,
         directory,
@@ -120,15 +124,34 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       });
 
     // Before any process is started: a port in use must leave none behind.
-    const listener = await listen(bind.address, options.port ?? 0, handlerFor(localHosts), { onWarning: warn });
+    const local: { handler: RequestHandler } = { handler: handlerFor(localHosts) };
+    const listener = await listen(
+      bind.address,
+      options.port ?? 0,
+      // A look through a proxy in front has to see what comes back.
+      hasFront ? (request, response) => local.handler(request, response) : local.handler,
+      { onWarning: warn },
+    );
     endings.push(() => listener.close());
-    const ownUrls = listenerUrls(bind, listener.port);
-    localHosts.setUrls([...ownUrls, ...domainUrls(options.domain, listener.port)]);
+    const own = listenerUrls(bind, listener.port, lanAddresses(networkInterfaces()));
+    const setLocalUrls = (publicUrls: readonly string[]): void =>
+      localHosts.setUrls([...own.all, ...domainUrls(options.domain), ...publicUrls]);
+    setLocalUrls([]);
     if (!bind.isLoopback) {
-      warn(
-        `others can connect at ${ownUrls.slice(bind.isWildcard ? 1 : 0).join(' ')}; this is not encrypted, whoever is on the network can read the token`,
-      );
+      const where = own.others.length === 0 ? `port ${listener.port}` : own.others.join(' ');
+      warn(`others can connect at ${where}; this is not encrypted, whoever is on the network can read the token`);
     }
+    /** In place of a listener of its own, for a proxy in front: when it is closed, its name is not ours any more. */
+    const serveFront = async (handler: RequestHandler): Promise<TunnelListener> => {
+      local.handler = handler;
+      return {
+        port: listener.port,
+        async close() {
+          local.handler = handlerFor(localHosts);
+          setLocalUrls([]);
+        },
+      };
+    };
 
     const what = sources.current().size === 1 ? 'the server' : `${sources.current().size} servers`;
     const and = plan.kinds.length === 0 ? '' : `, opening the tunnel (${plan.isAuto ? 'auto' : plan.kinds.join(' ')})`;
@@ -161,9 +184,11 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 
     async function openTunnel(opening: AbortSignal): Promise<OpenTunnel | undefined> {
       const opened = await plan.open({
-        createHandler: (way) => handlerFor(tunnelHosts, way),
-        listen: (handler) =>
-          listen('127.0.0.1', options.tunnelPort ?? 0, handler, { portOption: '--tunnel-port', onWarning: warn }),
+        createHandler: (way) => handlerFor(hasFront ? localHosts : tunnelHosts, way),
+        listen: hasFront
+          ? serveFront
+          : (handler) =>
+              listen('127.0.0.1', options.tunnelPort ?? 0, handler, { portOption: '--tunnel-port', onWarning: warn }),
         localPort: listener.port,
         token,
         opening: () => {
@@ -174,7 +199,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         openingTimeoutMs: (options.startTimeoutMs ?? defaultStartTimeoutMs) + startMarginMs,
         readinessPath,
         signal: opening,
-        onUrls: tunnelHosts.setUrls,
+        onUrls: hasFront ? setLocalUrls : tunnelHosts.setUrls,
         onStatus: tunnelChanged,
         onWarning: warn,
       });
@@ -190,7 +215,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     }
 
     const publicUrl = (): string | null => (tunnel === undefined ? null : urlBelow(tunnel.publicUrls[0] ?? ''));
-    const localUrl = (): string => urlBelow(ownUrls[0] ?? '');
+    const localUrl = (): string => urlBelow(own.local);
     endings.push(
       sources.follow(async (next) => {
         if (!(await servers.set(next, new AbortController().signal))) return;
@@ -229,9 +254,11 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   }
 }
 
-/** A proxy may have the name on its own port, or on ours. */
-function domainUrls(domain: string | undefined, port: number): string[] {
-  return domain === undefined ? [] : [`https://${domain}`, `http://${domain}`, `http://${domain}:${port}`];
+/** A proxy may have the name on any port, with or without TLS. */
+function domainUrls(domain: string | undefined): string[] {
+  if (domain === undefined) return [];
+  if (!URL.canParse(`https://${domain}`)) throw new ExposeError('usage', `--domain ${domain} is not a host name`);
+  return [`https://${domain}`, `http://${domain}`];
 }
 
 /** Undefined where everybody is let in. */
@@ -257,7 +284,8 @@ async function choosePlan(
   watchdog: Watchdog,
   onAttempt: (attempt: Attempt) => void,
 ): Promise<TunnelPlan> {
-  if (choices.tunnel === 'none') return { kinds: [], isAuto: false, open: async () => undefined };
+  if (choices.tunnel === 'none' && choices.publicUrl === undefined)
+    return { kinds: [], isAuto: false, open: async () => undefined };
   const { planTunnel } = await import('./expose-tunnel.ts');
   return await planTunnel(choices, choices.tunnel ?? 'auto', { watchdog, onAttempt });
 }
@@ -280,19 +308,21 @@ function guardedChoices(options: ExposeOptions, warn: (message: string) => void)
   const { token, allowUnauthenticatedPublic = false, tunnel = 'auto', relayUrl } = options;
   if (token !== false || allowUnauthenticatedPublic || tunnel !== 'auto' || relayUrl !== undefined) return options;
   warn('no tunnel is looked for: without a token, everybody could use the server');
-  return { ...options, tunnel: 'none' };
+  return { ...options, tunnel: 'none', publicUrl: undefined };
 }
 
 /** The same for what was asked for. */
-function checkExposure(options: ExposeOptions, bind: BindAddress, { kinds }: TunnelPlan): void {
+function checkExposure(options: ExposeOptions, bind: BindAddress, { kinds }: TunnelPlan, hasFront: boolean): void {
   if (options.token !== false || options.allowUnauthenticatedPublic === true) return;
-  if (bind.isLoopback && kinds.length === 0 && options.domain === undefined) return;
+  if (bind.isLoopback && kinds.length === 0 && options.domain === undefined && !hasFront) return;
   const where =
     kinds.length > 0
       ? `the tunnel (${kinds.join(' ')}) can be reached by others`
-      : options.domain === undefined
-        ? `${options.host} can be reached from other machines`
-        : `--domain ${options.domain} is for others to come in`;
+      : hasFront
+        ? 'a proxy that --public-url names lets others in'
+        : options.domain === undefined
+          ? `${options.host} can be reached from other machines`
+          : `--domain ${options.domain} is for others to come in`;
   throw new ExposeError('unauthenticated_public', `refused to expose the server without a token: ${where}`, {
     hints: ['leave --no-auth away, or add --allow-unauthenticated-public if everybody may use the server'],
   });

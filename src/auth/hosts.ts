@@ -82,10 +82,12 @@ function hostsOf(urls: readonly URL[]): Map<string, HostMatch> {
   return hosts;
 }
 
-/** By whichever port it came in. Whether the connection was encrypted only a proxy in front knows, so both schemes will do. */
+/**
+ * Whether the page came from the host, and the port, that it calls. Whether that was encrypted only a proxy in front knows, so
+ * both schemes will do.
+ */
 function isSameOrigin(origin: string, host: string | undefined): boolean {
   const [, scheme, authority] = /^(https?):\/\/([^/]+)$/.exec(origin.toLowerCase()) ?? [];
-  return (
-    authority !== undefined && authority === host?.toLowerCase().replace(scheme === 'https' ? /:443$/ : /:80$/, '')
-  );
+  const defaultPort = scheme === 'https' ? /:443$/ : /:80$/;
+  return authority !== undefined && authority.replace(defaultPort, '') === host?.toLowerCase().replace(defaultPort, '');
 }

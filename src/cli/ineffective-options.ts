@@ -38,7 +38,7 @@ export function refuseIneffectiveOptions(command: Command): void {
 }
 
 function refuseIneffectiveTunnelOptions(command: Command, isGiven: (attribute: keyof ExposeFlags) => boolean): void {
-  const { tunnel, relay, tunnelOrder } = command.opts<ExposeFlags>();
+  const { tunnel, relay, tunnelOrder, publicUrl } = command.opts<ExposeFlags>();
   const isAuto = tunnel === 'auto' && relay === undefined;
   const used = tunnel === 'auto' && relay !== undefined ? 'relay' : tunnel;
   // With --tunnel relay the missing relay is an error of its own.
@@ -52,7 +52,9 @@ function refuseIneffectiveTunnelOptions(command: Command, isGiven: (attribute: k
   const tried: readonly TunnelChoice[] = isAuto ? (tunnelOrder ?? []) : [];
   for (const { attribute, option, kinds, why, hint } of tunnelOptions) {
     const isTried = sshOptions.has(attribute) && tried.some((kind) => kind === 'ssh' || kind === 'sish');
-    if (!isGiven(attribute) || kinds.includes(used) || isTried) continue;
+    // There is a public URL to look through.
+    const isLookedThrough = attribute === 'resolve' && publicUrl !== undefined;
+    if (!isGiven(attribute) || kinds.includes(used) || isTried || isLookedThrough) continue;
     throw ineffective(option, why ?? `with ${tunnelText(command)}`, hint);
   }
 }
@@ -92,7 +94,7 @@ const tunnelOptions: readonly {
   {
     attribute: 'publicUrl',
     option: '--public-url',
-    kinds: ['cloudflared', 'ngrok', 'tailscale', 'tailscale-serve', ...sshKinds],
+    kinds: ['none', 'cloudflared', 'ngrok', 'tailscale', 'tailscale-serve', ...sshKinds],
     hint: 'the provider says what the URL is; leave --public-url away',
   },
   ...(['ssh', 'sshKey', 'sshRemote'] as const).map((attribute) => ({

@@ -5,7 +5,6 @@ import { defaultTunnelOrder, type TunnelKind } from '../tunnel-kinds.ts';
 import { version } from '../version.ts';
 import { repeat } from './environment-twins.ts';
 import {
-  parseBaseUrl,
   parseCount,
   parseDomain,
   parseDuration,
@@ -239,8 +238,8 @@ export function createProgram(actions: ProgramActions): Command {
     .addOption(
       new Option(
         '--public-url <url>',
-        'what the world calls the tunnel; with ngrok and tailscale, the URL to ask for',
-      ).argParser(parseBaseUrl),
+        'what the world calls the tunnel, or with --tunnel none the proxy in front; with ngrok and tailscale, the URL to ask for',
+      ).argParser(parseUrl),
     )
     .option('--ssh <[user@]host[:port]>', 'with --tunnel ssh and the services over it, the server to use')
     .option('--ssh-key <file>', 'the private key to show to it')

@@ -77,12 +77,14 @@ export function parseHttpUrl(value: string): string {
   return value;
 }
 
-/** A host name in lower case, without a port. */
+/** A host name, or an address, in lower case, with a port where it has one: a proxy may have it on any. */
 export function parseDomain(value: string): string {
-  const domain = value.toLowerCase().replace(/\.$/, '');
-  const isName = domain.length <= 253 && /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}$/.test(domain);
-  if (!isName) throw new InvalidArgumentError('it takes a host name such as mcp.example.com, without scheme and port');
-  return domain;
+  const [, name = '', port = ''] = /^(.*?)\.?(:\d{1,5})?$/.exec(value.toLowerCase()) ?? [];
+  const isName = name.length <= 253 && /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}$/.test(name);
+  if ((!isName && !/^\[[\da-f:.]+\]$/.test(name)) || !URL.canParse(`http://${name}${port}`)) {
+    throw new InvalidArgumentError('it takes a host name such as mcp.example.com, without a scheme and a path');
+  }
+  return name + port;
 }
 
 /**
@@ -155,14 +157,6 @@ export function parseTunnelOrder(value: string): readonly TunnelKind[] {
     if (kind === undefined) throw new InvalidArgumentError(`it is made of ${triable.join(', ')}`);
     return kind;
   });
-}
-
-/** An http(s) URL without anything behind its host; the slash at its end goes. */
-export function parseBaseUrl(value: string): string {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const isBase = url !== undefined && url.href === `${url.origin}/` && /^https?:$/.test(url.protocol);
-  if (!isBase) throw new InvalidArgumentError('it takes a URL without a path, such as https://mcp.example.com');
-  return url.origin;
 }
 
 /** `[bind:]port`, as the last part of ssh's -R. */

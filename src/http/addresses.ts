@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns';
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 
@@ -24,6 +24,8 @@ export interface BindAddress {
   readonly isLoopback: boolean;
   /** Every address of the machine. */
   readonly isWildcard: boolean;
+  /** The name that was resolved, in lower case; undefined where an address was given. */
+  readonly name?: string;
 }
 
 /**
@@ -46,21 +48,69 @@ export async function resolveBindAddress(host: string): Promise<BindAddress> {
   }
   const { address } = found;
   const family = found.family === 6 ? 'ipv6' : 'ipv4';
-  return { address, isLoopback: loopback.check(address, family), isWildcard: wildcard.check(address, family) };
+  const name = nameIn(host);
+  return {
+    address,
+    isLoopback: loopback.check(address, family),
+    isWildcard: wildcard.check(address, family),
+    ...(name === undefined ? {} : { name }),
+  };
 }
 
-/** The URLs under which a listener on this address is reached. */
-export function listenerUrls({ address, isWildcard }: BindAddress, port: number): string[] {
-  if (!isWildcard) return [`http://${inUrl(address)}:${port}`];
-  const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  // A link-local address needs a zone, which no URL carries.
-  const addresses = own.map((entry) => entry.address).filter((candidate) => !candidate.startsWith('fe80:'));
-  // The machine's name may also be known with .local (mDNS).
+/** The ways to a listener. */
+export interface ListenerUrls {
+  /** From this machine. */
+  readonly local: string;
+  /** From other machines, each of them; none where only this machine can connect. */
+  readonly others: readonly string[];
+  /** For every name and address under which this machine may be called there, beside `localhost` and its like. */
+  readonly all: readonly string[];
+}
+
+/**
+ * @param reachable addresses of this machine at which others on the network can reach it.
+ */
+export function listenerUrls(bind: BindAddress, port: number, reachable: readonly string[]): ListenerUrls {
+  const { address, isLoopback, isWildcard, name } = bind;
+  const urlOf = (host: string): string => `http://${inUrl(host)}:${port}`;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  const own = mapped ?? address;
+  // An IPv6 socket takes IPv4 as well, unless it is bound to an address that stands for one of IPv4.
+  const others = isWildcard
+    ? reachable.filter((candidate) => !isIPv4(own) || isIPv4(candidate))
+    : isLoopback
+      ? []
+      : [own];
+  const names = isLoopback ? [] : namesOfMachine();
+  const hosts = [...(isWildcard ? addressesOfMachine() : [own]), ...names, ...(name === undefined ? [] : [name])];
+  return {
+    local: urlOf(isWildcard ? '127.0.0.1' : own),
+    others: others.map(urlOf),
+    // No Host header has a zone (RFC 9110 §7.2, RFC 3986 §3.2.2).
+    all: hosts.map((host) => urlOf(host.replace(/%.*/, ''))),
+  };
+}
+
+/** Undefined for an address, in whatever spelling: `0x0` is one, too. */
+function nameIn(host: string): string | undefined {
+  const name = host.toLowerCase();
+  const isName = hostNameSyntax.test(name) && isIP(name) === 0 && URL.canParse(`http://${name}`);
+  return isName && new URL(`http://${name}`).hostname === name ? name : undefined;
+}
+
+function addressesOfMachine(): string[] {
+  return Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address));
+}
+
+/** Its name may also be known with .local (mDNS). Whether others can resolve it cannot be told from here. */
+function namesOfMachine(): string[] {
   const name = hostname().toLowerCase();
-  const names = [name, `${name}.local`].filter((candidate) => /^[a-z0-9.-]+$/.test(candidate));
-  return [...new Set(['127.0.0.1', ...addresses, ...names])].map((candidate) => `http://${inUrl(candidate)}:${port}`);
+  return [name, `${name}.local`].filter((candidate) => hostNameSyntax.test(candidate));
 }
 
-function inUrl(address: string): string {
-  return isIPv6(address) ? `[${address}]` : address;
+const hostNameSyntax = /^[a-z0-9.-]+$/;
+
+/** An IPv6 address in brackets, and its zone, where it has one, as RFC 6874 writes it. */
+function inUrl(host: string): string {
+  return isIPv6(host) ? `[${host.replace('%', '%25')}]` : host;
 }

@@ -17,7 +17,7 @@ import { createSelfProbe, type Opening } from './self-probe/self-probe.ts';
 import { watchTunnel } from './self-probe/watch-tunnel.ts';
 
 /** How long a URL that is new may take until it works, in milliseconds. */
-const settleMs = 8000;
+const defaultSettleMs = 8000;
 
 /** What is known of the way by which requests come in, for whoever answers them. */
 export interface WayIn {
@@ -42,6 +42,8 @@ export interface OpenTunnelOptions {
   readonly readinessPath: string;
   /** There is another provider to try: one whose URL does not work is an error, rather than a warning. */
   readonly mustWork: boolean;
+  /** How long it may take until its URL works, in milliseconds; 0 for one that is not new. Default 8 s. */
+  readonly settleMs?: number;
   readonly signal: AbortSignal;
   /** The URLs by which requests will come in, before the first can, and whenever they change. */
   readonly onUrls: (publicUrls: readonly string[]) => void;
@@ -107,7 +109,7 @@ const anywhere = new URL('https://tunnel.example');
 export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel> {
   const { provider, machine, createHandler, listen, localPort, mustWork, signal, onUrls, onStatus, onWarning } =
     options;
-  const { token, opening, openingTimeoutMs, readinessPath } = options;
+  const { token, opening, openingTimeoutMs, readinessPath, settleMs = defaultSettleMs } = options;
   const { capabilities } = provider;
   let { getStreams } = capabilities;
   const doorbell = createDoorbell(createHandler({ capabilities, hasGetStreams: () => getStreams }));

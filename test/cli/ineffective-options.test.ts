@@ -30,6 +30,7 @@ describe('an option that the others leave without effect is refused', () => {
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', '--tunnel', 'none']],
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', ...relay]],
     ['--public-url has no effect with --tunnel auto', ['--public-url', 'https://a.example']],
+    ['--public-url has no effect with --tunnel lan', ['--public-url', 'https://a.example', '--tunnel', 'lan']],
     ['--ssh has no effect without --tunnel ssh or a service over it', ['--ssh', 'me@host']],
     ['--ssh has no effect without --tunnel ssh or a service over it', ['--ssh', 'x', '--tunnel-order', 'ngrok']],
     ['--ssh-key has no effect without --tunnel ssh or a service over it', ['--ssh-key', 'x', '--tunnel', 'ngrok']],
@@ -75,6 +76,7 @@ describe('an option that the others leave without effect is refused', () => {
     [['--tunnel-order', 'ssh,ngrok', '--ssh', 'me@host', '--ssh-key', 'k']],
     [['--tunnel', 'zrok', '--name', 'files', '--tunnel-port', '1', '--resolve', 'a:1:127.0.0.1']],
     [['--lan-address', '10.0.0.7'], { MCP_EXPOSE_TUNNEL: 'lan' }],
+    [['--tunnel', 'none', '--public-url', 'https://a.example', '--resolve', 'a.example:443:127.0.0.1']],
     // It fails for the missing relay, with words that fit better.
     [['--tunnel', 'relay', '--name', 'files']],
     // A profile for all runs.

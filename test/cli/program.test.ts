@@ -192,7 +192,7 @@ describe('a command line', () => {
     [['--tunnel-order', 'ngrok,,pinggy'], /it is made of/],
     [['--tunnel-order', 'relay'], /it is made of/],
     [['--tunnel-order', 'ngrok,tunnelmole'], /tunnelmole cannot carry MCP/],
-    [['--public-url', 'https://x.example/path'], /it takes a URL without a path/],
+    [['--public-url', 'x.example'], /it takes a URL such as/],
     [['--ssh-remote', 'here'], /it takes a port, or an address and a port/],
     [['surplus'], /too many arguments/],
     [['relay', 'surplus'], /too many arguments/],

@@ -241,6 +241,11 @@ describe('a domain', () => {
     ['mcp.example.com', 'mcp.example.com'],
     ['MCP.Example.com.', 'mcp.example.com'],
     ['box', 'box'],
+    ['MCP.example:8443', 'mcp.example:8443'],
+    ['mcp.example.:443', 'mcp.example:443'],
+    ['192.0.2.7:80', '192.0.2.7:80'],
+    ['[FD00::7]', '[fd00::7]'],
+    ['[fd00::7]:8443', '[fd00::7]:8443'],
     ['xn--mgbh0fb.example', 'xn--mgbh0fb.example'],
   ])('%s', (value, domain) => {
     expect(parseDomain(value)).toBe(domain);
@@ -251,14 +256,22 @@ describe('a domain', () => {
     '.',
     'a..b',
     'https://mcp.example',
-    'mcp.example:443',
+    'mcp.example:',
+    'mcp.example:x',
+    'mcp.example:99999',
     'mcp.example/x',
+    'user@mcp.example',
+    '[fd00::7',
+    '[x]',
+    'fd00::7',
     '-a.example',
     'a b',
     '*.example',
     'a'.repeat(64),
   ])('%j is none', (value) => {
-    expect(refusal(parseDomain, value)).toBe('it takes a host name such as mcp.example.com, without scheme and port');
+    expect(refusal(parseDomain, value)).toBe(
+      'it takes a host name such as mcp.example.com, without a scheme and a path',
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { ExposeError } from '../../src/errors.ts';
 import { listenerUrls, resolveBindAddress } from '../../src/http/addresses.ts';
@@ -52,20 +52,61 @@ describe('what an address is', () => {
 });
 
 describe('the URLs of a listener', () => {
-  test('are one for one address', () => {
-    expect(listenerUrls({ address: '127.0.0.1', isLoopback: true, isWildcard: false }, 7801)).toEqual([
-      'http://127.0.0.1:7801',
-    ]);
-    expect(listenerUrls({ address: '::1', isLoopback: true, isWildcard: false }, 80)).toEqual(['http://[::1]:80']);
+  const reachable = ['192.0.2.7', '10.0.0.7', '2001:db8::7'];
+  const urlsAt = async (host: string, port = 7801) => listenerUrls(await resolveBindAddress(host), port, reachable);
+
+  test.each([
+    ['127.0.0.1', 'http://127.0.0.1:7801'],
+    ['localhost', 'http://127.0.0.1:7801'],
+    ['::1', 'http://[::1]:7801'],
+    ['::ffff:127.0.0.1', 'http://127.0.0.1:7801'],
+  ])('%s can be reached from here alone', async (host, local) => {
+    const urls = await urlsAt(host);
+    expect([urls.local, urls.others]).toEqual([local, []]);
+    expect(urls.all).toContain(local);
   });
 
-  test('are one for each address of the machine when it listens on all, the loopback first', () => {
-    const urls = listenerUrls({ address: '0.0.0.0', isLoopback: false, isWildcard: true }, 7801);
-    expect(urls[0]).toBe('http://127.0.0.1:7801');
+  test.each([
+    ['192.0.2.1', 'http://192.0.2.1:7801'],
+    ['2001:db8::1', 'http://[2001:db8::1]:7801'],
+    ['::ffff:192.0.2.1', 'http://192.0.2.1:7801'],
+  ])('%s can be reached from elsewhere, too', async (host, url) => {
+    const urls = await urlsAt(host);
+    expect([urls.local, urls.others]).toEqual([url, [url]]);
+  });
+
+  const ipv4 = ['http://192.0.2.7:80', 'http://10.0.0.7:80'];
+  test.each([
+    ['0.0.0.0', ipv4],
+    ['0', ipv4],
+    ['::ffff:0.0.0.0', ipv4],
+    ['::', [...ipv4, 'http://[2001:db8::7]:80']],
+  ])('%s: those that others can use, of each family that is listened to, and never loopback', async (host, others) => {
+    const urls = await urlsAt(host, 80);
+    expect([urls.local, urls.others]).toEqual(['http://127.0.0.1:80', others]);
+  });
+
+  test('all are those of every name and address by which this machine may be called there', async () => {
+    const { all } = await urlsAt('0.0.0.0');
     const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-    for (const { address, family } of own.filter((entry) => !entry.address.startsWith('fe80:'))) {
-      expect(urls).toContain(`http://${family === 'IPv6' ? `[${address}]` : address}:7801`);
+    for (const { address, family } of own) {
+      expect(all).toContain(`http://${family === 'IPv6' ? `[${address}]` : address}:7801`);
     }
-    expect(urls.every((url) => URL.canParse(url))).toBe(true);
+    const name = hostname().toLowerCase();
+    expect(all).toEqual(expect.arrayContaining([`http://${name}:7801`, `http://${name}.local:7801`]));
+    expect(all.every((url) => URL.canParse(url))).toBe(true);
+  });
+
+  test('the name that was given for an address is one of them', async () => {
+    expect((await urlsAt('LOCALHOST')).all).toContain('http://localhost:7801');
+    expect((await urlsAt('127.0.0.1')).all).toEqual(['http://127.0.0.1:7801']);
+  });
+
+  test('a zone stands in a URL as RFC 6874 writes it, and in no Host header', () => {
+    const bind = { address: 'fe80::7%eth0', isLoopback: false, isWildcard: false };
+    const { local, all } = listenerUrls(bind, 7801, []);
+    expect(local).toBe('http://[fe80::7%25eth0]:7801');
+    expect(all).toContain('http://[fe80::7]:7801');
+    expect(all.every((url) => URL.canParse(url))).toBe(true);
   });
 });

@@ -1,8 +1,8 @@
-import { isIP } from 'node:net';
-import type { NetworkInterfaceInfo } from 'node:os';
+import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ExposeError } from '../../errors.ts';
 import { capabilities } from '../capabilities.ts';
+import { lanAddresses } from '../lan-addresses.ts';
 import { createIdentity } from '../link/identity.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 import type { Relay, RelayOptions } from '../relay/relay.ts';
@@ -37,7 +37,12 @@ async function openLan(
   tunnelOptions: TunnelOptions,
 ): Promise<Tunnel> {
   tunnelOptions.signal.throwIfAborted();
-  const addresses = options.addresses ?? lanAddresses(networkInterfaces());
+  const reachable = lanAddresses(networkInterfaces());
+  // Those that stand for every address are no address that others could call.
+  const addresses =
+    options.addresses?.flatMap((address) =>
+      address === '::' ? reachable : address === '0.0.0.0' ? reachable.filter(isIPv4) : [address],
+    ) ?? reachable;
   if (addresses.length === 0) {
     throw new ExposeError('tunnel_unavailable', 'this machine has no network address that others could use', {
       hints: ['connect it to a network, or use --tunnel none'],
@@ -83,21 +88,4 @@ async function startRelay(options: Omit<RelayOptions, 'port'>, ports: readonly n
     }
     throw error;
   }
-}
-
-/**
- * The addresses at which others on the network can reach this machine: IPv4 first, then global and unique local IPv6.
- * Link-local IPv6 needs a zone that differs on each machine, so no URL can hold it.
- */
-export function lanAddresses(interfaces: ReturnType<typeof networkInterfaces>): string[] {
-  const entries: NetworkInterfaceInfo[] = Object.values(interfaces).flatMap((list) => list ?? []);
-  const usable = entries.filter((entry) => !entry.internal && !isLinkLocal(entry.address));
-  const addresses = [4, 6].flatMap((version) =>
-    usable.map((entry) => entry.address).filter((address) => isIP(address) === version),
-  );
-  return [...new Set(addresses)];
-}
-
-function isLinkLocal(address: string): boolean {
-  return address.startsWith('169.254.') || /^fe[89ab]/i.test(address);
 }

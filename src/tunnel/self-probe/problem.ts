@@ -55,22 +55,30 @@ export function isSlowing({ kind }: Problem): boolean {
 }
 
 /** One line for a person: what is wrong, and what to do about it. */
-export function wordsFor(problem: Problem, url: string, { interstitial }: Pick<Capabilities, 'interstitial'>): string {
+export function wordsFor(
+  problem: Problem,
+  url: string,
+  { name, interstitial }: Pick<Capabilities, 'interstitial'> & { readonly name?: string },
+): string {
   const { host } = new URL(url);
+  const isFront = name === 'none';
+  const otherwise = isFront ? 'check the proxy in front' : 'take another --tunnel';
   switch (problem.kind) {
     case 'no_dns':
-      return `${host} has no address yet: a new name can take a minute; if it lasts, check your resolver, or take another --tunnel`;
+      return `${host} has no address yet: a new name can take a minute; if it lasts, check your resolver, or ${otherwise}`;
     case 'unreachable':
       return `${url} cannot be reached from here (${problem.reason}): check the network; where a router does not let you call your own public address, others may reach it all the same`;
     case 'tls_error':
       return `the certificate of ${host} is not trusted (${problem.reason}): clients will refuse it, too; for an authority of your own, set NODE_EXTRA_CA_CERTS`;
     case 'tunnel_dead':
-      return `${host} answers with ${problem.status}, the tunnel has nobody at this end: if it lasts, start again, or take another --tunnel`;
+      return isFront
+        ? `${host} answers with ${problem.status}: the proxy in front does not reach this mcp-expose; let it lead to the local URL, with a fixed --port`
+        : `${host} answers with ${problem.status}, the tunnel has nobody at this end: if it lasts, start again, or take another --tunnel`;
     case 'throttled':
-      return `${host} takes no more requests for now (429): wait a little, or take another --tunnel`;
+      return `${host} takes no more requests for now (429): wait a little, or ${otherwise}`;
     case 'interstitial':
       return interstitial === undefined || !problem.canBeSkipped
-        ? `a page for people stands in front of ${host}: MCP clients cannot click through it; take another --tunnel`
+        ? `a page for people stands in front of ${host}: MCP clients cannot click through it; ${otherwise}`
         : `a page for people stands in front of ${host}: clients have to send the header ${interstitial.header}: ${interstitial.value}`;
     case 'wrong_service':
       return `what answers at ${url} (${problem.status}) is not this mcp-expose: check --public-url, and where the name leads; do not send the token there`;
@@ -79,11 +87,11 @@ export function wordsFor(problem: Problem, url: string, { interstitial }: Pick<C
     case 'guard_missing':
       return `${url} lets in who brings no token (${problem.status}): something on the way adds a credential, take that away`;
     case 'token_lost':
-      return `the Authorization header does not get through ${host}: something on the way takes it out; let it pass, or take another --tunnel`;
+      return `the Authorization header does not get through ${host}: something on the way takes it out; let it pass, or ${otherwise}`;
     case 'upstream_dead':
       return `the way through ${host} works, but the server behind it does not: ${problem.reason}`;
     case 'post_buffered':
-      return `${host} holds event streams back until they end: progress and questions of the server come late; take another --tunnel`;
+      return `${host} holds event streams back until they end: progress and questions of the server come late; ${otherwise}`;
     default:
       return `${host} holds back streams that answer a GET: clients are told that there is none (405), what the server says of its own accord waits for their next call`;
   }

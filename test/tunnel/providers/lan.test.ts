@@ -1,18 +1,15 @@
 import { once } from 'node:events';
-import type { NetworkInterfaceInfo } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { createIdentity } from '../../../src/tunnel/link/identity.ts';
-import { createLanProvider, lanAddresses } from '../../../src/tunnel/providers/lan.ts';
+import { lanAddresses } from '../../../src/tunnel/lan-addresses.ts';
+import { createLanProvider } from '../../../src/tunnel/providers/lan.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { TunnelTarget } from '../../../src/tunnel/provider.ts';
 import { ask, echo, inTurn, noListener, overHttp2, portOf } from '../world.ts';
 
 const options = { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined };
-function entry(address: string, internal = false): NetworkInterfaceInfo {
-  const common = { address, internal, netmask: '', mac: '', cidr: null };
-  return address.includes(':') ? { ...common, family: 'IPv6', scopeid: 0 } : { ...common, family: 'IPv4' };
-}
 
 const addresses = ['127.0.0.2', '127.0.0.3'];
 
@@ -94,12 +91,19 @@ test('it says that the path is not encrypted', () => {
   expect(createLanProvider().notice).toContain('token');
 });
 
-test('which addresses: IPv4 first, global and unique local IPv6, neither internal nor link-local', () => {
-  expect(
-    lanAddresses({
-      lo: [entry('127.0.0.1', true), entry('::1', true)],
-      eth0: [entry('fe80::1'), entry('fd00::5'), entry('2001:db8::5'), entry('192.168.1.5')],
-      wlan0: [entry('10.0.0.7'), entry('169.254.3.4'), entry('192.168.1.5')],
-    }),
-  ).toEqual(['192.168.1.5', '10.0.0.7', 'fd00::5', '2001:db8::5']);
+const reachable = lanAddresses(networkInterfaces());
+const ipv4 = reachable.filter((address) => !address.includes(':'));
+
+test.each([
+  ['0.0.0.0', ipv4],
+  ['::', reachable],
+])('%s stands for every address that others can use', async (address, expected) => {
+  const { target, close } = await localListener();
+  const tunnel = await createLanProvider({ addresses: [address] })
+    .open(target, options)
+    .catch(() => undefined);
+  const hosts = (tunnel?.publicUrls ?? []).map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  expect(hosts).toEqual(expected);
+  await tunnel?.close();
+  close();
 });

@@ -58,3 +58,11 @@ test('a dead tunnel is not said to be dialled anew: not each can be', () => {
 test('a page that no header is known for cannot be passed', () => {
   expect(wordsFor({ kind: 'interstitial', canBeSkipped: true }, url, {})).toContain('take another --tunnel');
 });
+
+test('in front of which somebody else’s proxy is, no other tunnel is recommended', () => {
+  const said = problems.map(([problem]) => wordsFor(problem, url, { name: 'none' }));
+  expect(said.filter((words) => words.includes('--tunnel'))).toEqual([]);
+  expect(said.join('\n')).toContain(
+    'x.example:8443 answers with 530: the proxy in front does not reach this mcp-expose',
+  );
+});
