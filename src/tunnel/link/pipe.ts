@@ -31,6 +31,7 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
   let waitingWrite: ((error: Error) => void) | undefined;
   let socketError: Error | undefined;
   let brokenReason: string | undefined;
+  let isReadOnDue = false;
 
   const breakOff = (reason: string): void => {
     if (brokenReason !== undefined) return;
@@ -50,6 +51,21 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
       const objection = objectTo(frame);
       if (objection !== undefined) breakOff(objection);
     });
+
+  /**
+   * node:http2 pauses while it writes. With a reset that waits for the end of each write, which is what a flood of requests
+   * that are dropped looks like on a busy machine, it begins the next write first and never goes on reading.
+   */
+  const readOn = (): void => {
+    isReadOnDue = false;
+    if (whenDrained === undefined && pipe.isPaused()) pipe.resume();
+  };
+  const written = (callback: (error?: Error) => void): void => {
+    callback();
+    if (isReadOnDue) return;
+    isReadOnDue = true;
+    setImmediate(readOn);
+  };
 
   const send = (messages: readonly Buffer[], from: number, callback: (error?: Error) => void): void => {
     waitingWrite = undefined;
@@ -75,7 +91,7 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
         next?.();
       });
     }
-    callback();
+    written(callback);
   };
 
   const duplex = new Duplex({

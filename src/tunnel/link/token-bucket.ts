@@ -20,12 +20,10 @@ export function createTokenBucket({ burst, perSecond, clock = systemClock }: Tok
   let filledAt = clock.now();
   return {
     take(amount) {
-      if (tokens < amount) {
-        const now = clock.now();
-        // The wall clock may be set back.
-        tokens = Math.min(burst, tokens + (Math.max(0, now - filledAt) * perSecond) / 1000);
-        filledAt = now;
-      }
+      const now = clock.now();
+      // The wall clock may be set back.
+      tokens = Math.min(burst, tokens + (Math.max(0, now - filledAt) * perSecond) / 1000);
+      filledAt = now;
       if (tokens < amount) return false;
       tokens -= amount;
       return true;

@@ -50,6 +50,18 @@ test('bytes arrive in order and end with the end', async () => {
   await eventually(() => writer.destroyed && reader.destroyed, 'both pipes to be gone');
 });
 
+test('a reader that pauses while it writes, as node:http2 does, reads on when that is written', async () => {
+  const received: string[] = [];
+  const pipe = pipeOver(near).on('data', (chunk: Buffer) => received.push(chunk.toString()));
+  const peer = pipeOver(far).resume();
+  pipe.pause();
+  peer.write('from the peer');
+  await eventually(() => pipe.readableLength > 0, 'the bytes to wait');
+  pipe.write('from here');
+  await eventually(() => received.length === 1, 'the bytes to be read');
+  expect(received).toEqual(['from the peer']);
+});
+
 test('no message is larger than 64 KiB, and small writes travel together', async () => {
   const sizes: number[] = [];
   far.on('message', (data: Buffer) => sizes.push(data.length));

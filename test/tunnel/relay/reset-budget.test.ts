@@ -16,6 +16,25 @@ test('900 at once, then 30 a second, in order', () => {
   expect(clock.pending).toBe(0);
 });
 
+test('900 at once after an idle minute, too', () => {
+  const clock = createFakeClock();
+  const budget = createResetBudget(clock);
+  const done: number[] = [];
+  clock.advance(60_000);
+  for (let index = 0; index < 2000; index += 1) budget.spend(() => done.push(index) > 0);
+  expect(done).toHaveLength(900);
+  budget.close();
+});
+
+test('what there is nothing left to reset of costs nothing', () => {
+  const clock = createFakeClock();
+  const budget = createResetBudget(clock);
+  let done = 0;
+  for (let index = 0; index < 5000; index += 1) budget.spend(() => (done += 1) > 4000);
+  expect(done).toBe(4900);
+  budget.close();
+});
+
 test('close forgets what waits and leaves no timer', () => {
   const clock = createFakeClock();
   const budget = createResetBudget(clock);
