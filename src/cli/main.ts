@@ -7,6 +7,7 @@ import { applyEnvironmentTwins, isTwinOn, secretOptions } from './environment-tw
 import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from './ineffective-options.ts';
 import { redactValue, refuseMisplacedWords, type CommandLine } from './misplaced-words.ts';
 import { createOutput, type Output } from './output.ts';
+import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
 
@@ -18,9 +19,14 @@ export interface CommandContext {
   readonly ending: AbortSignal;
   /** Resolves then. */
   untilEnding(): Promise<void>;
-  /** Called by the second one, just before the process ends: the last chance to take others along. */
+  /** Called by the second one: nothing is waited for any more. */
+  onHurry: () => void;
+  /** Called just before the process ends without having ended its work: the last chance to take others along. */
   onForcedExit: () => void;
 }
+
+/** How long the end may take after a second signal, in milliseconds: for words to those who wait. */
+const hurriedEndMs = 1000;
 
 /** Runs the command line and ends the process with its exit code. @param argv what follows the program's name. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -34,6 +40,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     ...(own.includes('--json') || isTwinOn('MCP_EXPOSE_JSON', process.env) ? { json: true } : {}),
   });
   let endedBy: NodeJS.Signals | undefined;
+  let isHurried = false;
+  outliveTerminal();
 
   async function run(command: Command, action: (context: CommandContext) => Promise<void>): Promise<void> {
     applyEnvironmentTwins(command, process.env);
@@ -48,6 +56,7 @@ export async function main(argv: readonly string[]): Promise<void> {
           if (ending.signal.aborted) resolve();
           ending.signal.addEventListener('abort', () => resolve());
         }),
+      onHurry() {},
       onForcedExit() {},
     };
     // As when the terminal is closed.
@@ -58,13 +67,29 @@ export async function main(argv: readonly string[]): Promise<void> {
     ending.signal.addEventListener('abort', stopWatching);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (endedBy !== undefined) {
-          context.onForcedExit();
-          process.exit(exitCodeOf(signal));
+        if (endedBy === undefined) {
+          endedBy = signal;
+          ending.abort(new ExposeError('internal', `ended by ${signal}`));
+        } else if (signal === 'SIGHUP') {
+          // The shell and the system both tell that the terminal was closed. Nobody is there who could be impatient.
+        } else if (isHurried) {
+          forceExit(signal);
+        } else {
+          hurry(signal);
         }
-        endedBy = signal;
-        ending.abort(new ExposeError('internal', `ended by ${signal}`));
       });
+    }
+    function hurry(signal: NodeJS.Signals): void {
+      isHurried = true;
+      endedBy = signal;
+      output.note('ending at once, clients that wait are told that the server is shutting down');
+      context.onHurry();
+      setTimeout(() => forceExit(signal), hurriedEndMs).unref();
+    }
+    function forceExit(signal: NodeJS.Signals): void {
+      context.onForcedExit();
+      output.event({ event: 'closed', reason: signal, exitCode: exitCodeOf(signal) });
+      process.exit(exitCodeOf(signal));
     }
     for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
       process.on(event, (error: unknown) => {

@@ -1,8 +1,10 @@
 // mcp-expose on a terminal: `script` of util-linux gives it one. What a person sees is everything on that terminal.
 import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { within } from './eventually.ts';
+import { eventually, within } from './eventually.ts';
 import { atEnd } from './lifetime.ts';
 import { descendants, killIfAlive, processesWithMark } from './processes.ts';
 import { bin, cleanEnvironment, projectRoot, temporaryDirectory } from './program.ts';
@@ -16,6 +18,11 @@ export interface Terminal {
   waitFor(pattern: RegExp, withinMs?: number): Promise<RegExpMatchArray>;
   /** Types on the keyboard; '\u0003' is Ctrl+C. */
   type(keys: string): void;
+  /**
+   * Closes the terminal under it, and sends what a shell would send, which hears of that first. Resolves with the exit
+   * code of mcp-expose as the shell sees it.
+   */
+  hangUp(...signals: readonly NodeJS.Signals[]): Promise<number>;
   exited: Promise<number>;
 }
 
@@ -25,8 +32,10 @@ const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
 export function startOnTerminal(args: string[], env: Record<string, string> = {}): Terminal {
   const mark = randomUUID();
   const home = temporaryDirectory();
-  // stty: the summary may be wide, and a real terminal has a size.
-  const command = `stty cols 200 rows 50; exec ${[process.execPath, bin, ...args].map(quote).join(' ')}`;
+  const status = path.join(home, 'status');
+  // stty: the summary may be wide, and a real terminal has a size. The shell stays, to tell how mcp-expose ended.
+  const run = [process.execPath, bin, ...args].map(quote).join(' ');
+  const command = `stty cols 200 rows 50; trap : INT HUP; ${run}; code=$?; echo $code >${quote(status)}; exit $code`;
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: projectRoot,
     env: { ...cleanEnvironment(home), TERM: 'xterm-256color', SHELL: '/bin/sh', TEST_RUN_MARK: mark, ...env },
@@ -67,6 +76,17 @@ export function startOnTerminal(args: string[], env: Record<string, string> = {}
       return within(withinMs, `${String(pattern)} on the terminal; it shows:\n${screen()}`, found);
     },
     type: (keys) => void child.stdin.write(keys),
+    async hangUp(...signals) {
+      const program = processesWithMark(mark).find(({ command }) => command[1] === bin);
+      child.kill('SIGKILL');
+      await exited;
+      for (const signal of signals) killIfAlive(program?.pid ?? 0, signal);
+      return eventually(() => {
+        const code = existsSync(status) ? readFileSync(status, 'utf8') : '';
+        if (!code.endsWith('\n')) throw new Error('mcp-expose has not ended');
+        return Number(code);
+      }, 15_000);
+    },
     exited,
   };
 }
