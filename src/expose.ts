@@ -5,7 +5,7 @@ import { createHostList, type HostList } from './auth/hosts.ts';
 import { createOriginMatcher } from './auth/origins.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from './auth/token.ts';
 import { createWatchdog, type Watchdog } from './process/watchdog.ts';
-import { settledWithin } from './deferred.ts';
+import { createDeferred, settledWithin } from './deferred.ts';
 import type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './expose-options.ts';
 import type { TunnelChoices, TunnelPlan } from './expose-tunnel.ts';
 import { ExposeError, messageOfServer } from './errors.ts';
@@ -32,6 +32,9 @@ const startMarginMs = 10_000;
 
 /** How long `close` waits for requests that are under way. */
 const defaultDrainMs = 10_000;
+
+/** How long clients that still wait after that may take to be told that it is over, in milliseconds. */
+const tellMs = 250;
 
 export type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './expose-options.ts';
 export type { ServerReport } from './servers/exposed-servers.ts';
@@ -214,6 +217,9 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       onEvent({ type: 'tunnel', state, publicUrl, ...(reason === undefined ? {} : { reason }) });
     }
 
+    let drained: Promise<void> | undefined;
+    /** Resolved by who does not want to wait for calls that are under way. */
+    const hurry = createDeferred<void>();
     const publicUrl = (): string | null => (tunnel === undefined ? null : urlBelow(tunnel.publicUrls[0] ?? ''));
     const localUrl = (): string => urlBelow(own.local);
     endings.push(
@@ -243,7 +249,12 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       },
       async close({ drainMs = defaultDrainMs } = {}) {
         listener.stop();
-        await settledWithin(servers.drain(), drainMs);
+        drained ??= servers.drain();
+        if (drainMs <= 0) hurry.resolve();
+        await settledWithin(Promise.race([drained, hurry.promise]), drainMs);
+        // Before the ways in end, by which clients that still wait are told.
+        void servers.close();
+        await settledWithin(drained, tellMs);
         await end();
       },
       kill: () => watchdog.killAll(),

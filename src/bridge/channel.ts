@@ -59,8 +59,8 @@ export interface Channel {
   lostListener(): void;
   /** An ask has not reached the client, and never will: the server is told. */
   giveUp(ask: RpcRequest): void;
-  /** Ends the upstream; calls that are still in flight fail. */
-  close(): Promise<void>;
+  /** Ends the upstream; calls that are still in flight fail: the session was ended, unless another failure is given. */
+  close(failure?: CallFailure): Promise<void>;
 }
 
 /** A request of the server that the client has not answered, and the way that it went. */
@@ -330,8 +330,8 @@ export function createChannel({ upstream, general, onClose }: ChannelOptions): C
       }
     },
     giveUp,
-    close() {
-      failAll(sessionEnded);
+    close(failure = sessionEnded) {
+      failAll(failure);
       return upstream.close();
     },
   };

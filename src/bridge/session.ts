@@ -32,8 +32,8 @@ export interface Session {
   listen(stream: ListeningStream): void;
   /** Calls back when the session is over, for whatever reason; at once when it is. */
   whenOver(callback: () => void): void;
-  /** Ends the session and its upstream; resolves when nothing of it is left. */
-  close(): Promise<void>;
+  /** Ends the session and its upstream; resolves when nothing of it is left. @param failure as in `Channel`. */
+  close(failure?: CallFailure): Promise<void>;
 }
 
 export interface SessionOptions {
@@ -54,6 +54,7 @@ export interface SessionOptions {
 export function createSession(options: SessionOptions): Session {
   const { id, callerId, upstream, startTimeoutMs, onOpen, onEnd, onWarning } = options;
   let revision: string | undefined;
+  let isClosing = false;
   let ended = false;
   const onOver: (() => void)[] = [];
 
@@ -67,7 +68,7 @@ export function createSession(options: SessionOptions): Session {
     upstream,
     general,
     onClose({ reason }) {
-      if (!ended && revision !== undefined) onWarning(`${reason}; the session that used it is over`);
+      if (!isClosing && !ended && revision !== undefined) onWarning(`${reason}; the session that used it is over`);
       end();
     },
   });
@@ -82,9 +83,12 @@ export function createSession(options: SessionOptions): Session {
     onEnd();
   }
 
-  function close(): Promise<void> {
+  function close(failure?: CallFailure): Promise<void> {
+    isClosing = true;
+    // Calls are told before their streams end.
+    const closed = channel.close(failure);
     end();
-    return channel.close();
+    return closed;
   }
 
   function open(initialize: RpcRequest, call: Call): void {

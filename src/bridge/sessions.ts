@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 import { systemClock, type Clock } from '../clock.ts';
-import type { RpcRequest } from '../mcp/json-rpc.ts';
-import type { Call } from './call.ts';
+import { rpcCode, type RpcRequest } from '../mcp/json-rpc.ts';
+import type { Call, CallFailure } from './call.ts';
 import { createSession, type Session } from './session.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -48,7 +48,7 @@ export interface Sessions {
   count(): number;
   /** The open session of this id, if it belongs to this caller. */
   find(id: string, callerId: string): Session | undefined;
-  /** Ends all sessions; resolves when nothing of them is left. */
+  /** Ends all sessions and tells clients that wait; resolves when nothing of them is left. */
   close(): Promise<void>;
 }
 
@@ -156,11 +156,17 @@ export function createSessions(options: SessionsOptions): Sessions {
     async close() {
       closed = true;
       stopLooking();
-      for (const session of living) void session.close();
+      for (const session of living) void session.close(shuttingDown);
       await Promise.all(endings);
     },
   };
 }
+
+const shuttingDown: CallFailure = {
+  code: rpcCode.internalError,
+  message: 'the server is shutting down',
+  data: { reason: 'shutting_down' },
+};
 
 /** A response that was under way when the connection broke is the hardest to get again. */
 function useOf(session: Session): number {

@@ -20,6 +20,7 @@ export async function runExpose(flags: ExposeFlags, context: CommandContext): Pr
   }).catch((error: unknown) => {
     throw withCorrection(error, context);
   });
+  context.onHurry = () => void exposed.close({ drainMs: 0 });
   context.onForcedExit = exposed.kill;
   output.endProgress();
   showReady(output, exposed, { tokenOrigin: token.origin, startedInMs: performance.now() - startedAt });

@@ -83,11 +83,14 @@ function reportText({ description, error }: ServerReport): string {
   return `${[name, ownVersion].join(' ').trim()} · ${countOf(tools, 'tool')}`;
 }
 
-/** In short what there is: `13 tools`, or `2 servers, 15 tools`. */
+/** In short what there is: `13 tools`, `2 servers, 15 tools`, or `1 of 2 servers, 13 tools` where one does not work. */
 export function whatIsExposed(servers: readonly ServerReport[]): string {
+  const working = servers.filter(({ error }) => error === undefined).length;
   const tools = servers.reduce((sum, { description }) => sum + (description?.tools ?? 0), 0);
   const counted = countOf(tools, 'tool');
-  return servers.length === 1 ? counted : `${countOf(servers.length, 'server')}, ${counted}`;
+  if (servers.length === 1) return counted;
+  const all = countOf(servers.length, 'server');
+  return `${working === servers.length ? all : `${working} of ${all}`}, ${counted}`;
 }
 
 /** The settings that most clients understand (Cursor, Claude Code, Windsurf and others). */
@@ -103,7 +106,9 @@ function clientConfig(
   const headers = Object.keys(all).length === 0 ? {} : { headers: all };
   // Nobody should paste the token where another answers.
   const base = tunnel?.isTrusted === false ? localUrl : (publicUrl ?? localUrl);
-  const entries = servers.map(({ name, path }): [string, object] => [
+  // What could not be started would be of no use to a client.
+  const working = servers.filter(({ error }) => error === undefined);
+  const entries = working.map(({ name, path }): [string, object] => [
     name.replaceAll(/[^\w.-]+/g, '-') || 'server',
     { type: 'http', url: servers.length === 1 ? base : `${base}${path}`, ...headers },
   ]);

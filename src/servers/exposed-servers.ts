@@ -46,7 +46,7 @@ export interface ExposedServers {
   isAlone(): boolean;
   /** Takes no more requests; resolves when none is waiting for its response. */
   drain(): Promise<void>;
-  /** Ends all of them; resolves when nothing of them is left. */
+  /** Ends all of them and tells clients that wait; resolves when nothing of them is left. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -63,6 +63,7 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
   let queue: Promise<unknown> = Promise.resolve();
   const endings = new Set<Promise<void>>();
   let closed = false;
+  let allEnded: Promise<void> | undefined;
   const closing = new AbortController();
 
   function end(server: ExposedServer): Promise<void> {
@@ -140,6 +141,12 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
     return true;
   }
 
+  async function endAll(): Promise<void> {
+    await queue;
+    for (const { server } of entries.values()) if (server !== undefined) void end(server);
+    await Promise.all(endings);
+  }
+
   const pathOf = (name: string): string => (entries.size === 1 ? mcpPath : `/${name}${mcpPath}`);
 
   return {
@@ -165,12 +172,11 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
     async drain() {
       await Promise.all([...entries.values()].map(async ({ server }) => server?.drain()));
     },
-    async close() {
+    close() {
       closed = true;
       closing.abort(new ExposeError('internal', 'mcp-expose is ending'));
-      await queue;
-      for (const { server } of entries.values()) if (server !== undefined) void end(server);
-      await Promise.all(endings);
+      allEnded ??= endAll();
+      return allEnded;
     },
   };
 }

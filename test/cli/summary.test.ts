@@ -193,18 +193,24 @@ describe('several servers', () => {
     expect(shown).toMatch(/Public: +https:\/\/k3v9\.relay\.example$/m);
   });
 
-  test('have an entry each in the block to paste', () => {
-    expect(config(summary({ ...several, token: null }))).toEqual({
+  test('have an entry each in the block to paste, but for those that do not work', () => {
+    const fetching = report('fetch', { path: '/fetch/mcp' });
+    expect(config(summary({ ...several, servers: [...servers, fetching], token: null }))).toEqual({
       mcpServers: {
         files: { type: 'http', url: 'https://k3v9.relay.example/files/mcp' },
-        'git-2': { type: 'http', url: 'https://k3v9.relay.example/git-2/mcp' },
+        fetch: { type: 'http', url: 'https://k3v9.relay.example/fetch/mcp' },
       },
+    });
+    expect(config(summary({ ...several, token: null }))).toEqual({
+      mcpServers: { files: { type: 'http', url: 'https://k3v9.relay.example/files/mcp' } },
     });
   });
 
-  test('are counted', () => {
-    expect(whatIsExposed(servers)).toBe('2 servers, 13 tools');
-    expect(whatIsExposed(servers.slice(0, 1))).toBe('13 tools');
+  test('are counted, and how many of them work', () => {
+    const [works, broken] = [servers.slice(0, 1), servers.slice(1)];
+    expect(whatIsExposed([...works, ...works])).toBe('2 servers, 26 tools');
+    expect(whatIsExposed([...works, ...broken, ...works, ...broken])).toBe('2 of 4 servers, 26 tools');
+    expect(whatIsExposed(works)).toBe('13 tools');
   });
 });
 

@@ -18,7 +18,9 @@ import {
   processesWithMark,
 } from '../harness/processes.ts';
 import { bin, fixture } from '../harness/program.ts';
+import { send } from '../harness/raw-http.ts';
 import { openSession, type RawSession } from '../harness/raw-mcp.ts';
+import { connectWith } from '../harness/sdk-clients.ts';
 import { settledChildren } from '../harness/settled-children.ts';
 
 /** Two sessions, so that there are children that serve somebody; returns all processes that belong to the run. */
@@ -138,6 +140,68 @@ test('the first Ctrl+C lets a call finish that is in progress', async () => {
   const ended = exposed.stop('SIGINT');
   expect(textOf(await call.next(({ id }) => id === 1))).toBe('waited 500 ms');
   expect(await ended).toBe(130);
+});
+
+/** A call that goes on for longer than anybody waits, and what it is answered with. */
+async function endlessCall(session: RawSession, progressToken?: number) {
+  const meta = progressToken === undefined ? {} : { _meta: { progressToken } };
+  const call = await session.post({
+    jsonrpc: '2.0',
+    id: 7,
+    method: 'tools/call',
+    params: { name: 'wait', arguments: { ms: 60_000 }, ...meta },
+  });
+  return call.next(({ id }) => id === 7);
+}
+
+describe.each<[string, (args: string[]) => Promise<Exposed>]>([
+  ['here', (args) => startExpose({ server: fixture('slow'), args })],
+  ['behind a relay', async (args) => startBehindRelay(await startRelay(), { server: fixture('slow'), args })],
+])('a second Ctrl+C, %s,', (_where, start) => {
+  test.each(['session', 'shared'])(
+    'tells clients that wait that it is over, with --isolation %s',
+    async (isolation) => {
+      const exposed = await start(['--isolation', isolation]);
+      const session = await openSession(exposed.url, exposed.token);
+      const other = await openSession(exposed.url, exposed.token);
+      const old = await connectWith['v1 over HTTP+SSE'](exposed.url, exposed.token);
+      const answers = [endlessCall(session), endlessCall(other, 1)];
+      const oldAnswer = old.call('wait', { ms: 60_000 }).catch((error: unknown) => String(error));
+      // All of them have begun.
+      await eventually(async () => {
+        const lists = await Promise.all([
+          ...[session, other].map(async (each) => textOf(await each.call(8, 'tools/call', { name: 'waiting' }))),
+          old.call('waiting'),
+        ]);
+        const count = isolation === 'shared' ? 3 : 1;
+        expect(lists.map((list) => parseJson<unknown[]>(list).length)).toEqual([count, count, count]);
+      });
+      killIfAlive(exposed.pid, 'SIGINT');
+      // Two at once would be one to the system.
+      const health = new URL('/healthz', exposed.localUrl).href;
+      await eventually(() => expect(send(health)).rejects.toThrow('ECONNREFUSED'));
+      const ended = exposed.stop('SIGINT');
+      const told = { code: -32603, message: 'the server is shutting down', data: { reason: 'shutting_down' } };
+      expect((await Promise.all(answers)).map(({ error }) => error)).toEqual([told, told]);
+      expect(await oldAnswer).toContain('the server is shutting down');
+      expect(await ended).toBe(130);
+      const lastLine = exposed.stderr().trimEnd().split('\n').at(-1);
+      expect(lastLine).toBe('mcp-expose: ending at once, clients that wait are told that the server is shutting down');
+      expectNothingLeft(exposed);
+    },
+  );
+});
+
+test('a relay that ends tells clients that wait for an answer', async () => {
+  const relay = await startRelay();
+  const exposed = await startBehindRelay(relay, { server: fixture('slow') });
+  const session = await openSession(exposed.url, exposed.token);
+  const answer = session.post({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'wait', arguments: {} } });
+  await eventually(async () => expect((await session.call(8, 'tools/list')).result).toBeDefined());
+  expect(await relay.stop('SIGINT')).toBe(130);
+  const { status, messages } = await answer;
+  expect(status).toBe(502);
+  expect(messages).toMatchObject([{ error: { code: -32052 } }]);
 });
 
 test('Ctrl+C while the server is still starting ends both', async () => {

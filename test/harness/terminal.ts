@@ -77,7 +77,7 @@ export function startOnTerminal(args: string[], env: Record<string, string> = {}
     },
     type: (keys) => void child.stdin.write(keys),
     async hangUp(...signals) {
-      const program = processesWithMark(mark).find(({ command }) => command[1] === bin);
+      const program = processesWithMark(mark).find((info) => info.command[1] === bin);
       child.kill('SIGKILL');
       await exited;
       for (const signal of signals) killIfAlive(program?.pid ?? 0, signal);

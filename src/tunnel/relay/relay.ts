@@ -25,6 +25,9 @@ export type { RelayEvent } from './admission.ts';
 /** How long open requests may go on when the relay is closed, in milliseconds. */
 const closeGraceMs = 500;
 
+/** How long their clients may then take to be told that they are over, in milliseconds. */
+const tellMs = 250;
+
 export interface RelayOptions {
   /** Address to listen on. */
   readonly host?: string;
@@ -264,9 +267,12 @@ async function closeRelay(servers: readonly Server[], admission: ReturnType<type
       }),
   );
   for (const agent of admission.agents) agent.goaway();
-  const timer = setTimeout(() => {
-    for (const server of servers) server.closeAllConnections();
+  let timer = setTimeout(() => {
+    // First, so that clients that wait for an agent are told that it is gone.
     for (const agent of admission.agents) agent.close(1001, 'the relay is stopping');
+    timer = setTimeout(() => {
+      for (const server of servers) server.closeAllConnections();
+    }, tellMs);
   }, closeGraceMs);
   // Without open requests there is nothing to wait for.
   await Promise.all(stopped);
