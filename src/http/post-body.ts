@@ -33,6 +33,11 @@ export function readPost(
     refuse(request, response, { status: 415, message, headers });
     return;
   }
+  // Chunked on top of something else (RFC 9112 §6.1): node:http takes off the chunks and leaves the rest as it came.
+  if (/,\s*chunked$/i.test(request.headers['transfer-encoding'] ?? '')) {
+    refuse(request, response, { status: 501, message: 'the only transfer coding that is served is chunked' });
+    return;
+  }
   if (!isJson(request.headers['content-type'])) {
     refuse(request, response, { status: 415, message: 'the Content-Type must be application/json' });
     return;

@@ -164,6 +164,12 @@ describe.each(ways)('%s', (way) => {
     expect((await post(list, [...session.headers, ['Content-Encoding', 'identity']])).status).toBe(200);
   });
 
+  test('a transfer coding that is none of ours → 501', async () => {
+    const headers: [string, string][] = [...session.headers, ['Transfer-Encoding', 'gzip, chunked']];
+    expect((await post(gzipSync(list), headers)).status).toBe(501);
+    expect((await post(list)).status).toBe(200);
+  });
+
   test.each(['application/json; charset=utf-8', 'APPLICATION/JSON'])(
     'POST with Content-Type: %s → 200',
     async (type) => {
