@@ -128,7 +128,9 @@ function readWhole(request: HttpRequest, limits: ReadLimits, onBody: (body: Body
   };
   request.on('data', onData);
   // Each comes once, and behind an error comes the end of the connection; `once` would only cost more.
-  // The end of an HTTP/2 connection looks like that of the body.
-  request.on('end', () => finish(size < announced ? 'cut off' : gather(chunks.take(), size)));
+  // A stream of HTTP/2 that was reset, or lost with its connection, ends as if its body had come.
+  request.on('end', () => {
+    finish(size < announced || request.aborted === true ? 'cut off' : gather(chunks.take(), size));
+  });
   request.on('close', () => finish('cut off'));
 }

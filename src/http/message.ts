@@ -11,6 +11,8 @@ export interface HttpRequest extends Readable {
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
   readonly complete: boolean;
+  /** The client has gone, or the stream was reset, before it was answered. */
+  readonly aborted?: boolean;
   readonly socket: Socket;
   /** HTTP/2 only. */
   readonly stream?: { close(code: number): void };

@@ -119,6 +119,8 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
   const reset = (stream: ClientHttp2Stream): void => {
     resets.spend(() => {
       const isOpen = !stream.closed;
+      // node:http2 ends the stream before it resets it, and half a body would look whole to the agent.
+      stream.end = () => stream;
       if (isOpen) stream.close(constants.NGHTTP2_CANCEL);
       stream.resume();
       return isOpen;
