@@ -25,6 +25,8 @@ const rules: Readonly<Record<string, Rule>> = {
   clock: { values: [] },
   backoff: { values: ['clock'] },
   'tunnel-kinds': { values: [] },
+  // What both HTTP/1.1 servers have in common: the local listener and the public side of a relay.
+  http1: { values: [] },
   process: { values: ['deferred', 'bytes'] },
   mcp: { values: ['bytes'] },
   policy: { values: ['mcp', 'errors'] },
@@ -49,10 +51,11 @@ const rules: Readonly<Record<string, Rule>> = {
       'backoff',
       'process',
       'tunnel-kinds',
+      'http1',
     ],
     packages: ['ws', '@ngrok/ngrok'],
   },
-  http: { values: ['mcp', 'errors', 'listening', 'bytes'], types: ['auth', 'policy', 'bridge', 'inspect'] },
+  http: { values: ['mcp', 'errors', 'listening', 'bytes', 'http1'], types: ['auth', 'policy', 'bridge', 'inspect'] },
   servers: {
     values: [
       'errors',

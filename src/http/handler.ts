@@ -4,13 +4,15 @@ import { rpcCode } from '../mcp/json-rpc.ts';
 import type { Cors } from './cors.ts';
 import type { Directory, ServedServer } from './directory.ts';
 import { answerJson, refuse } from './json-answer.ts';
-import { createOneAtATime } from './one-at-a-time.ts';
 import { sessionHeader } from '../mcp/headers.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
 import { answerReadiness } from './readiness.ts';
 import { routeOf, type EndpointRoute, type RootRoute, type Route } from './route.ts';
 
 const healthy: Buffer = Buffer.from('{"status":"ok"}');
+
+/** Beside Host and Authorization: two of these are read differently by different parsers. */
+const onlyOnce = ['origin', 'content-type'] as const;
 
 export interface HandlerOptions {
   readonly guard: Guard;
@@ -44,6 +46,11 @@ export function createHandler({
     const found = routeOf(request.url ?? '/');
     const route = found.kind === 'root' ? rootRoute(request, found, directory) : found;
     const isLook = request.method === 'GET' || request.method === 'HEAD';
+    const repeated = onlyOnce.find((name) => valuesOf(request, name).length > 1);
+    if (repeated !== undefined) {
+      refuse(request, response, { status: 400, message: `more than one ${repeated} header` });
+      return;
+    }
     if (cors.apply(request, response)) return;
     if (isLook && route.kind === 'health') {
       answerJson(response, 200, healthy);
@@ -114,11 +121,7 @@ export function createHandler({
     return undefined;
   }
 
-  const serveInTurn = createOneAtATime(serve);
-  return (request, response) => {
-    if (request.httpVersionMajor > 1) serve(request, response);
-    else serveInTurn(request, response);
-  };
+  return serve;
 }
 
 function sourceOf(request: HttpRequest): Source {

@@ -4,7 +4,9 @@ import http2 from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable, type Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { refuse } from '../../src/http/json-answer.ts';
 import type { HttpRequest, HttpResponse } from '../../src/http/message.ts';
+import { createHttp1Server, formatResponse } from '../../src/http1/server.ts';
 import { within } from '../harness/eventually.ts';
 import { atEnd } from '../harness/lifetime.ts';
 import { parseJson } from '../harness/parse-json.ts';
@@ -58,7 +60,11 @@ export async function startWeb(protocol: Protocol, handler: Handler): Promise<We
 }
 
 async function startHttp1(handler: Handler): Promise<Web> {
-  const server = http.createServer(handler);
+  const server = createHttp1Server({
+    onRequest: handler,
+    refuse,
+    rawResponse: ({ status, message }) => formatResponse(status, Buffer.from(message)),
+  });
   const port = await listening(server);
   atEnd('test', () => {
     server.closeAllConnections();

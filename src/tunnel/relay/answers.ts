@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { endConnection, formatResponse } from '../../http1/server.ts';
 import { protocolVersion, versionsHeader } from '../link/protocol.ts';
 
 /**
@@ -51,23 +51,14 @@ export function sendJson(
   response.end(body);
 }
 
+/** An answer as bytes, for a connection that ends with it. */
+export function rawAnswer(answer: Answer): Buffer {
+  return formatResponse(answer.status, answerBody(answer), answerHeaders(answer));
+}
+
 /** Sends an answer on a socket whose request node:http did not turn into a response object, and ends it. */
 export function sendRawAnswer(socket: Duplex, answer: Answer): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const body = answerBody(answer);
-  const head = [
-    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Error'}`,
-    'Content-Type: application/json',
-    `Content-Length: ${body.length}`,
-    'Cache-Control: no-store',
-    'Connection: close',
-    ...[...answerHeaders(answer)].map(([name, value]) => `${name}: ${value}`),
-  ];
-  socket.once('error', () => socket.destroy());
-  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]), () => socket.destroy());
+  endConnection(socket, rawAnswer(answer));
 }
 
 /** versionsHeader tells an agent that it met a relay, and which one. */

@@ -165,31 +165,20 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
         sendAnswer(response, unknownAnswer(route.what));
     }
   };
-  const route = (request: IncomingMessage): Route | undefined => {
-    const target = request.url ?? '';
-    return target.startsWith('/') ? routeRequest(request.headers.host ?? '', target, routeOptions) : undefined;
-  };
+  const route = (request: IncomingMessage): Route =>
+    routeRequest(request.headers.host ?? '', request.url ?? '/', routeOptions);
   /** Whether the host is one of a name, which no agent can prove that it dialled the relay under. */
   const isShare = ({ headers: { host = '' } }: IncomingMessage): boolean =>
     labelBelow(host.replace(/:\d*$/, '').toLowerCase(), domain) !== undefined;
   const handlers = {
     onRequest(request: IncomingMessage, response: ServerResponse): void {
-      const where = route(request);
-      if (where === undefined) {
-        sendAnswer(response, {
-          status: 400,
-          code: relayErrorCodes.badRequest,
-          message: 'the request target must be a path',
-        });
-        return;
-      }
       // Whatever a client or an agent says, it fails this one request and never the relay.
-      answer(where, request, response).catch(() => {
+      answer(route(request), request, response).catch(() => {
         failAnswer(response, 'this relay could not forward the request');
       });
     },
     onWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-      if (route(request)?.kind === 'tunnel' && !isShare(request)) admission.upgrade(request, socket, head);
+      if (route(request).kind === 'tunnel' && !isShare(request)) admission.upgrade(request, socket, head);
       else if (isAgentRequest(request)) sendRawAnswer(socket, misplacedAnswer(ownUrl()));
       else return false;
       return true;

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { createOneAtATime } from '../../src/http/one-at-a-time.ts';
+import { createHttp1Server, formatResponse } from '../../src/http1/server.ts';
 import { within } from '../harness/eventually.ts';
 import { atEnd } from '../harness/lifetime.ts';
-import { readToEnd } from './web.ts';
+import { readToEnd } from '../http/web.ts';
 
 interface Served {
   readonly path: string;
@@ -17,14 +17,16 @@ async function world(): Promise<{ socket: Socket; next: () => Promise<Served>; s
   const served: string[] = [];
   const arrived: Served[] = [];
   let onArrival: (() => void) | undefined;
-  const server = createServer(
-    createOneAtATime((request: IncomingMessage, response: ServerResponse) => {
+  const server = createHttp1Server({
+    onRequest(request, response) {
       const path = request.url ?? '';
       served.push(path);
       arrived.push({ path, response });
       onArrival?.();
-    }),
-  );
+    },
+    refuse: (_request, response, { status }) => response.writeHead(status).end(),
+    rawResponse: ({ status, message }) => formatResponse(status, Buffer.from(message)),
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -71,9 +73,12 @@ test('those that wait on a connection that ends are not handled', async () => {
   expect(served).toEqual(['/1']);
 });
 
-test('a connection on which more than sixteen wait is ended', async () => {
-  const { socket, served } = await world();
-  socket.write(get('/x').repeat(18));
-  expect(await within(15_000, 'the end', readToEnd(socket))).toBe('');
-  expect(served).toEqual(['/x']);
+test('behind an answer that ends the connection nothing is handled', async () => {
+  const { socket, next, served } = await world();
+  const ended = readToEnd(socket);
+  socket.write(get('/1') + get('/2'));
+  const { response } = await next();
+  response.writeHead(200, { connection: 'close' }).end('one');
+  expect(await ended).toMatch(/one/);
+  expect(served).toEqual(['/1']);
 });

@@ -1,0 +1,165 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+/** Requests that may wait on one connection, besides the one that is being answered. */
+const maxWaiting = 16;
+
+/** Requests that are ignored behind the last one that is answered; after that the connection is cut. */
+const maxIgnored = 1000;
+
+/** How long a client may take to read its last answer and close the connection, in milliseconds. */
+const lingerMs = 2000;
+
+/** Why the server itself refuses a request, before anybody else has seen it. */
+export interface Refusal {
+  readonly status: number;
+  readonly message: string;
+}
+
+export interface QueueHandlers {
+  onRequest(request: IncomingMessage, response: ServerResponse): void;
+  /** Answers a request that the server refuses. */
+  refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void;
+  /** A whole HTTP/1.1 response, with `Connection: close`, for bytes that did not become a request. */
+  rawResponse(refusal: Refusal): Buffer;
+}
+
+/** The requests of one connection. */
+interface Line {
+  /** The request that was begun last. */
+  request: IncomingMessage | undefined;
+  response: ServerResponse | undefined;
+  /** That request has not been answered yet. */
+  isBusy: boolean;
+  readonly waiting: (readonly [IncomingMessage, ServerResponse, Refusal | undefined])[];
+  /** Takes no further requests: the connection ends with the last answer. */
+  isClosed: boolean;
+  ignored: number;
+  /** The last answer, for bytes behind all requests that are no request. */
+  ending: Refusal | undefined;
+}
+
+/** Of all servers: a socket belongs to one, and the class of its requests has to know whether one is pending. */
+const lines = new WeakMap<Duplex, Line>();
+
+/** Whether every request of this connection has been answered, and it takes further ones. */
+export function isIdle(socket: Duplex): boolean {
+  const line = lines.get(socket);
+  return line === undefined || !(line.isBusy || line.isClosed);
+}
+
+export interface RequestQueue {
+  /**
+   * Handles a request when every earlier one of its connection has been answered.
+   * @param isLast what follows on the connection is ignored, and it ends with this answer.
+   */
+  add(request: IncomingMessage, response: ServerResponse, refusal: Refusal | undefined, isLast: boolean): void;
+  /** The connection cannot go on: answers what is pending, then sends the refusal and ends it. */
+  fail(socket: Duplex, refusal: Refusal): void;
+}
+
+/**
+ * Handles the requests that were pipelined on one HTTP/1.1 connection (RFC 9112 §9.3.2) one after the other, and not at all
+ * where the connection ends before. node:http hands them over all at once, and a response that waits for its turn there has
+ * no connection yet: it is told neither that a client is slow nor that it has gone. What the server itself refuses waits
+ * in the same queue, so that it cannot be taken for the answer to an earlier request.
+ */
+export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHandlers): RequestQueue {
+  function begin(line: Line, request: IncomingMessage, response: ServerResponse, refusal: Refusal | undefined): void {
+    const { socket } = request;
+    line.isBusy = true;
+    line.request = request;
+    line.response = response;
+    response.on('close', () => next(line, socket));
+    if (line.isClosed && line.waiting.length === 0 && line.ending === undefined) {
+      response.shouldKeepAlive = false;
+      // node:http would close the socket at once, while the client is still sending what will be ignored.
+      socket.destroySoon = () => endConnection(socket);
+    }
+    if (refusal === undefined) {
+      onRequest(request, response);
+    } else {
+      response.on('error', ignore);
+      refuse(request, response, refusal);
+    }
+  }
+
+  function next(line: Line, socket: Socket): void {
+    line.isBusy = false;
+    // The answer may have ended the connection: a request behind it must not be executed, since nobody would be answered.
+    if (!socket.writable) return;
+    const waiting = line.waiting.shift();
+    if (waiting !== undefined) begin(line, ...waiting);
+    else if (line.ending !== undefined) endConnection(socket, rawResponse(line.ending));
+  }
+
+  return {
+    add(request, response, refusal, isLast) {
+      const { socket } = request;
+      const line = lineOf(socket);
+      if (line.isClosed) {
+        line.ignored += 1;
+        if (line.ignored > maxIgnored) socket.destroy();
+        return;
+      }
+      if (line.waiting.length === maxWaiting) {
+        line.isClosed = true;
+        return;
+      }
+      line.isClosed = isLast;
+      if (line.isBusy) line.waiting.push([request, response, refusal]);
+      else begin(line, request, response, refusal);
+    },
+    fail(socket, refusal) {
+      const line = lineOf(socket);
+      if (line.ending !== undefined) return;
+      const newest = line.waiting.at(-1)?.[0] ?? line.request;
+      const isBodyBroken = newest?.complete === false;
+      if (line.isClosed && !isBodyBroken) return;
+      line.isClosed = true;
+      line.ending = refusal;
+      if (!isBodyBroken || line.waiting.pop() !== undefined) {
+        if (!line.isBusy) endConnection(socket, rawResponse(refusal));
+      } else if (line.isBusy && line.response?.headersSent === false) {
+        // The refusal is the answer to the request whose body is broken.
+        endConnection(socket, rawResponse(refusal));
+      } else {
+        endConnection(socket);
+      }
+    },
+  };
+}
+
+function lineOf(socket: Duplex): Line {
+  let line = lines.get(socket);
+  // Once for each connection: to set and to delete it would cost every call.
+  if (line === undefined) {
+    line = {
+      request: undefined,
+      response: undefined,
+      isBusy: false,
+      waiting: [],
+      isClosed: false,
+      ignored: 0,
+      ending: undefined,
+    };
+    lines.set(socket, line);
+  }
+  return line;
+}
+
+/**
+ * Sends the last bytes and ends a connection. What the client still sends is read and dropped meanwhile: a socket that is
+ * closed with unread bytes is reset, and the answer lost with it (RFC 9112 §9.6).
+ */
+export function endConnection(socket: Duplex, bytes?: Buffer): void {
+  if (!socket.writable) return;
+  socket.on('error', ignore);
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(timer));
+  socket.resume();
+  socket.end(bytes);
+}
+
+function ignore(): void {}
