@@ -12,26 +12,19 @@ interface Process extends Stray {
   readonly group: number;
 }
 
+/** By the number of their parent; undefined unless a look of this turn of the event loop is still good. */
+let children: ReadonlyMap<number, readonly Process[]> | undefined;
+
 /**
  * The processes below `leader` that are not in its group, which a signal to the group would miss. Linux only, where
  * /proc tells; elsewhere there are none. Has to be asked while their parents live: an orphan's parent is lost.
  */
 export function straysOf(leader: number): Stray[] {
   if (process.platform !== 'linux') return [];
-  let entries: string[];
-  try {
-    entries = readdirSync('/proc');
-  } catch {
-    // Not mounted, as in some containers.
-    return [];
-  }
-  const children = new Map<number, Process[]>();
-  for (const entry of entries) {
-    const found = /^\d+$/.test(entry) ? readProcess(Number(entry)) : undefined;
-    if (found === undefined) continue;
-    const siblings = children.get(found.parent);
-    if (siblings === undefined) children.set(found.parent, [found]);
-    else siblings.push(found);
+  if (children === undefined) {
+    // Many servers that end together share one look, which reads a file for each process of the machine.
+    children = readChildren();
+    setImmediate(() => (children = undefined));
   }
   const below: Process[] = [];
   const parents = [leader];
@@ -42,6 +35,24 @@ export function straysOf(leader: number): Stray[] {
     }
   }
   return below.filter(({ group }) => group !== leader);
+}
+
+function readChildren(): Map<number, Process[]> {
+  const found = new Map<number, Process[]>();
+  let entries: string[] = [];
+  try {
+    entries = readdirSync('/proc');
+  } catch {
+    // Not mounted, as in some containers.
+  }
+  for (const entry of entries) {
+    const child = /^\d+$/.test(entry) ? readProcess(Number(entry)) : undefined;
+    if (child === undefined) continue;
+    const siblings = found.get(child.parent);
+    if (siblings === undefined) found.set(child.parent, [child]);
+    else siblings.push(child);
+  }
+  return found;
 }
 
 /** Sends a signal to a stray, unless it has ended. Returns false when it has. */
