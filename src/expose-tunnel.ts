@@ -65,7 +65,16 @@ export interface TunnelPlan {
 export async function planTunnel(
   choices: TunnelChoices,
   tunnel: TunnelChoice,
-  { watchdog, onAttempt }: { readonly watchdog: Watchdog; readonly onAttempt: (attempt: Attempt) => void },
+  {
+    watchdog,
+    share,
+    onAttempt,
+  }: {
+    readonly watchdog: Watchdog;
+    /** What is shared; a relay's name for it belongs to that. */
+    readonly share: string;
+    readonly onAttempt: (attempt: Attempt) => void;
+  },
 ): Promise<TunnelPlan> {
   const { relayUrl, tunnelOrder = defaultTunnelOrder } = choices;
   const machine: Machine = {
@@ -84,7 +93,7 @@ export async function planTunnel(
       open: (options) => openTunnel({ ...options, provider, machine, mustWork: false, settleMs: 0 }),
     };
   }
-  const settings: TunnelSettings = { ...choices, publicUrl, machine, agent: `mcp-expose/${version}` };
+  const settings: TunnelSettings = { ...choices, publicUrl, machine, share, agent: `mcp-expose/${version}` };
   if (tunnel !== 'auto' || relayUrl !== undefined) {
     const kind = tunnel === 'auto' ? 'relay' : tunnel;
     const provider = await createProvider(kind, settings);

@@ -26,6 +26,7 @@ import type { Attempt } from './tunnel/open-first.ts';
 import type { OpenTunnel, WayIn } from './tunnel/open-tunnel.ts';
 import type { RequestHandler, TunnelListener, TunnelStatus } from './tunnel/provider.ts';
 import { readServerSources } from './servers/server-sources.ts';
+import { shareIdentity } from './servers/share-identity.ts';
 
 /** What its answer takes beside that, on its way through the tunnel, in milliseconds. */
 const startMarginMs = 10_000;
@@ -55,7 +56,11 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const watchdog = createWatchdog();
   const choices = guardedChoices(options, warn);
   const hasFront = choices.tunnel === 'none' && choices.publicUrl !== undefined;
-  const plan = await choosePlan(choices, watchdog, (attempt) => onEvent({ type: 'attempt', ...attempt }));
+  const plan = await choosePlan(choices, {
+    watchdog,
+    share: shareIdentity(options),
+    onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
+  });
   checkExposure(options, bind, plan, hasFront);
   const token = await chooseToken(options, warn);
 
@@ -292,13 +297,12 @@ async function chooseToken(options: ExposeOptions, warn: (message: string) => vo
 /** Imports only what the choice needs. */
 async function choosePlan(
   choices: TunnelChoices,
-  watchdog: Watchdog,
-  onAttempt: (attempt: Attempt) => void,
+  context: { readonly watchdog: Watchdog; readonly share: string; readonly onAttempt: (attempt: Attempt) => void },
 ): Promise<TunnelPlan> {
   if (choices.tunnel === 'none' && choices.publicUrl === undefined)
     return { kinds: [], isAuto: false, open: async () => undefined };
   const { planTunnel } = await import('./expose-tunnel.ts');
-  return await planTunnel(choices, choices.tunnel ?? 'auto', { watchdog, onAttempt });
+  return await planTunnel(choices, choices.tunnel ?? 'auto', context);
 }
 
 function reportOf(tunnel: OpenTunnel): TunnelReport {

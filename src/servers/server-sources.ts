@@ -155,7 +155,8 @@ function isFolder(folder: string): boolean {
   }
 }
 
-function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {
+/** The command that starts the server, from one line or from its words. */
+export function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {
   if (typeof stdio === 'string') return parseCommandLine(stdio);
   const [file, ...args] = stdio;
   return { kind: 'argv', file, args };

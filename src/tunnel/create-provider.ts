@@ -9,6 +9,8 @@ export interface TunnelSettings {
   /** Name and version of this program. */
   readonly agent: string;
   readonly relayUrl?: string | undefined;
+  /** What is shared, as `shareIdentity` gives it. */
+  readonly share?: string | undefined;
   /** The name to ask the provider for. */
   readonly name?: string | undefined;
   readonly lanAddresses?: readonly string[] | undefined;
@@ -26,14 +28,14 @@ export interface TunnelSettings {
  * @throws ExposeError `usage` for settings that it cannot work with.
  */
 export async function createProvider(kind: TunnelKind, settings: TunnelSettings): Promise<TunnelProvider> {
-  const { machine, agent, relayUrl, name, lanAddresses, publicUrl } = settings;
+  const { machine, agent, relayUrl, share, name, lanAddresses, publicUrl } = settings;
   switch (kind) {
     case 'relay': {
       if (relayUrl === undefined) {
         throw new ExposeError('usage', 'no relay is named', { hints: ['name it with --relay https://relay.example'] });
       }
       const { createRelayProvider } = await import('./providers/relay.ts');
-      return createRelayProvider({ relayUrl, agent, ...(name === undefined ? {} : { name }) });
+      return createRelayProvider({ relayUrl, agent, share, ...(name === undefined ? {} : { name }) });
     }
     case 'lan': {
       const { createLanProvider } = await import('./providers/lan.ts');

@@ -53,6 +53,21 @@ test('the public URL is the same after a restart of mcp-expose by the same user,
   expect(other.publicUrl).not.toBe(first.publicUrl);
 });
 
+test('what is shared decides the URL, not the order of starting; the same twice at once works under two', async () => {
+  const relay = await startRelay();
+  const home = temporaryDirectory();
+  const start = (name: string) => startBehindRelay(relay, { server: fixture(name), home });
+  const [files, docs] = [await start('echo'), await start('slow')];
+  await Promise.all([files.stop(), docs.stop()]);
+  const again = [await start('slow'), await start('echo'), await start('echo')];
+  expect(again.slice(0, 2).map(({ publicUrl }) => publicUrl)).toEqual([docs.publicUrl, files.publicUrl]);
+  expect(new Set(again.map(({ publicUrl }) => publicUrl)).size).toBe(3);
+  for (const { url, token } of again) {
+    // oxlint-disable-next-line no-await-in-loop -- the machine is not alone
+    expect(await openSession(url, token)).toHaveProperty('id');
+  }
+});
+
 test('a wished name is in the URL; a name that is taken by another key is refused with exit code 4', async () => {
   const relay = await startRelay();
   const exposed = await startBehindRelay(relay, { server: fixture('echo'), args: ['--name', 'my-files'] });

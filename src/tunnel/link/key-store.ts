@@ -1,5 +1,6 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { ExposeError, messageOf } from '../../errors.ts';
 import { configFolder, fileStem, makeFolder } from '../config-folder.ts';
 import type { Identity } from './identity.ts';
@@ -7,8 +8,11 @@ import { createIdentity } from './identity.ts';
 import type { SlotLock } from './slot-lock.ts';
 import { takeLock } from './slot-lock.ts';
 
-/** Processes of one user towards one relay that get a lasting key each; the next ones get one for the run. */
+/** Processes of one user that share the same at one relay and get a lasting key each; the next ones get one for the run. */
 const maxSlots = 100;
+const slots: readonly number[] = Array.from({ length: maxSlots }, (_, index) => index + 1);
+/** Of the digest of what is shared, in hexadecimal digits: nobody has two shares whose 128 bits are the same. */
+const shareDigestLength = 32;
 
 export interface KeySlot {
   readonly identity: Identity;
@@ -21,7 +25,12 @@ export interface KeySlot {
 export interface KeyStoreOptions {
   /** `host[:port]` of the relay, as in `URL.host`. */
   readonly relayHost: string;
-  /** The name that the relay will be asked for; it has a key of its own, whichever order shares are started in. */
+  /**
+   * What is shared, so that it has the same key whatever else is shared. Only its digest is kept: it may hold secrets. Left
+   * out, keys go by the order of starting.
+   */
+  readonly share?: string | undefined;
+  /** The name that the relay will be asked for; it has a key of its own, whatever is shared under it. */
   readonly name?: string;
   /** Told when the key cannot be kept, so that the URL will be another one next time. */
   readonly onWarning: (message: string) => void;
@@ -32,34 +41,65 @@ export interface KeyStoreOptions {
 }
 
 /**
- * The agent's key for one relay, from the user's configuration folder. Each process holds one slot (`<relay>.1`,
- * `<relay>.2`, …) under a lock, so two processes never take each other's name over, and the first one always gets the
- * same URL. A wished name has one slot, `<relay>.name-<name>`. Makes the folder (0700) and the key (0600) as needed;
- * falls back to a key in memory with a warning.
+ * The agent's key for one relay, from the user's configuration folder. It belongs to what is shared: the file
+ * `<relay>.share-<digest>.1`, or `.2` and so on for processes that share the same at the same time, each under a lock, so that
+ * none takes the other's name over. A wished name has one of its own, `<relay>.name-<name>`. Makes the folder (0700) and
+ * the key (0600) as needed; falls back to a key in memory with a warning.
  * Throws ExposeError `tunnel_unavailable` for a key file that is damaged or that others can read, or a wished name that
  * another process of this user has.
  */
 export function openKeySlot(options: KeyStoreOptions): KeySlot {
+  const { relayHost, share, name, isAlive, onWarning } = options;
   const folder = join(configFolder(options.env ?? process.env), 'keys');
-  let reason = `${maxSlots} processes use this relay already`;
+  let reason = `${maxSlots} processes share the same at this relay already`;
   try {
     makeFolder(folder);
-    if (options.name !== undefined) return openNamedSlot(folder, options.name, options);
-    for (let slot = 1; slot <= maxSlots; slot += 1) {
-      const stem = join(folder, `${fileStem(options.relayHost)}.${slot}`);
-      const lock = takeLock(`${stem}.lock`, options.isAlive);
-      if (lock !== undefined) return openSlot(`${stem}.key`, lock);
+    // Not by `join`, for which a host of dots would be another folder.
+    const relay = `${folder}${sep}${fileStem(relayHost)}`;
+    if (name !== undefined) return openNamedSlot(`${relay}.name-${name}`, name, isAlive);
+    const series = share === undefined ? relay : `${relay}.share-${digestOf(share)}`;
+    for (const slot of slots) {
+      const path = `${series}.${slot}.key`;
+      const lock = takeLock(`${series}.${slot}.lock`, isAlive);
+      if (lock === undefined) continue;
+      return openSlot(path, lock, () => {
+        if (share !== undefined) adoptOldKey(relay, path, isAlive);
+      });
     }
   } catch (error) {
     if (error instanceof ExposeError) throw error;
     reason = messageOf(error);
   }
-  options.onWarning(`the key of this tunnel cannot be kept, its URL will change with every start (${reason})`);
+  onWarning(`the key of this tunnel cannot be kept, its URL will change with every start (${reason})`);
   return { identity: createIdentity(), isStable: false, close() {} };
 }
 
-function openNamedSlot(folder: string, name: string, { relayHost, isAlive }: KeyStoreOptions): KeySlot {
-  const stem = join(folder, `${fileStem(relayHost)}.name-${name}`);
+function digestOf(share: string): string {
+  return createHash('sha256').update(share).digest('hex').slice(0, shareDigestLength);
+}
+
+/**
+ * Keys used to be given out in the order of starting, as `<relay>.1`, `<relay>.2` and so on: each goes to the first share
+ * that has no key yet, so that URLs of that time live on.
+ */
+function adoptOldKey(relay: string, path: string, isAlive: KeyStoreOptions['isAlive']): void {
+  for (const slot of slots) {
+    const old = `${relay}.${slot}`;
+    if (!existsSync(`${old}.key`)) continue;
+    const lock = takeLock(`${old}.lock`, isAlive);
+    // Another share is adopting it, or a version of that time is using it.
+    if (lock === undefined) continue;
+    try {
+      if (readKey(`${old}.key`) === undefined) continue;
+      renameSync(`${old}.key`, path);
+      return;
+    } finally {
+      lock.release();
+    }
+  }
+}
+
+function openNamedSlot(stem: string, name: string, isAlive: KeyStoreOptions['isAlive']): KeySlot {
   const lock = takeLock(`${stem}.lock`, isAlive);
   if (lock !== undefined) return openSlot(`${stem}.key`, lock);
   throw new ExposeError('tunnel_unavailable', `the name ${name} is in use by another share of yours`, {
@@ -67,8 +107,9 @@ function openNamedSlot(folder: string, name: string, { relayHost, isAlive }: Key
   });
 }
 
-function openSlot(path: string, lock: SlotLock): KeySlot {
+function openSlot(path: string, lock: SlotLock, beforeMaking: () => void = () => {}): KeySlot {
   try {
+    if (!existsSync(path)) beforeMaking();
     const identity = readKey(path) ?? writeKey(path);
     return {
       identity,

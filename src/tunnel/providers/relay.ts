@@ -28,11 +28,13 @@ const noticesPerSecond = 0.1;
 export interface RelayProviderOptions {
   /** http(s): or ws(s): URL of the relay; a path prefix is kept. */
   readonly relayUrl: string;
+  /** What is shared; the key belongs to it. */
+  readonly share?: string | undefined;
   /** Wished name; without it the name that belongs to the key. */
   readonly name?: string;
   /** Name and version of this program for the relay's log; `mcp-expose` by default. */
   readonly agent?: string;
-  /** A fixed key instead of the one kept for this user and relay. */
+  /** A fixed key instead of the one kept for this user, relay and share. */
   readonly keys?: Identity;
   /** Told once the key is known, before the relay is dialled: its name and whether it lasts beyond this process. */
   readonly onKey?: (key: { readonly name: string; readonly isStable: boolean }) => void;
@@ -86,6 +88,7 @@ async function openTunnel(
     options.keys === undefined
       ? openKeySlot({
           relayHost: endpoint.host,
+          share: options.share,
           env,
           onWarning,
           ...(options.name === undefined ? {} : { name: options.name }),

@@ -53,14 +53,6 @@ export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::' || address === '';
 }
 
-/** The addresses of this machine that others can dial, of those that a wildcard means; not the link-local ones, which need a zone. */
-export function ownAddresses(wildcard: string): string[] {
-  const own = expandWildcard(wildcard).filter(
-    (address) => !isLoopbackAddress(address) && !/^(?:169\.254\.|fe[89ab])/i.test(address),
-  );
-  return [...new Set(own)].filter((address) => wildcard !== '0.0.0.0' || isIP(address) === 4);
-}
-
 function expandWildcard(address: string): string[] {
   if (!isWildcard(address)) return [address];
   return Object.values(networkInterfaces())

@@ -1,9 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { createDeferred } from '../../deferred.ts';
 import { ExposeError } from '../../errors.ts';
 import { watchOpenFiles } from '../../listening.ts';
 import { redactUrl } from '../../redact.ts';
+import { lanAddresses } from '../lan-addresses.ts';
 import { deriveName } from '../link/identity.ts';
 import { maxMessageBytes } from '../link/limits.ts';
 import { protocolVersion } from '../link/protocol.ts';
@@ -12,7 +15,7 @@ import { createAdmission } from './admission.ts';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './answers.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
-import { bracket, isWildcard, knownHosts, ownAddresses } from './known-hosts.ts';
+import { bracket, isWildcard, knownHosts } from './known-hosts.ts';
 import { listenOn } from './listen.ts';
 import { openNameFile, type NameFile } from './name-file.ts';
 import { createPublicServer } from './public-server.ts';
@@ -240,7 +243,8 @@ function misplacedAnswer(relayUrl: string | undefined): Answer {
 }
 
 function withoutPublicUrl(wildcard: string, port: number): string {
-  const others = ownAddresses(wildcard).map((address) => `http://${bracket(address)}:${port}`);
+  const own = lanAddresses(networkInterfaces()).filter((address) => wildcard !== '0.0.0.0' || isIP(address) === 4);
+  const others = own.map((address) => `http://${bracket(address)}:${port}`);
   return `without --public-url, agents get URLs under the address that they dial, and nobody else can use those under 127.0.0.1; others reach this relay at ${others.join(', ') || 'no address of this machine'}`;
 }
 

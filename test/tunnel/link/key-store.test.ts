@@ -10,7 +10,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createIdentity } from '../../../src/tunnel/link/identity.ts';
 import { openKeySlot } from '../../../src/tunnel/link/key-store.ts';
 import { temporaryFolder } from '../world.ts';
 
@@ -26,7 +27,7 @@ afterEach(() => {
   folder.remove();
 });
 
-function open(options: { relayHost?: string; name?: string; isAlive?: (pid: number) => boolean } = {}) {
+function open(options: { relayHost?: string; share?: string; name?: string; isAlive?: (pid: number) => boolean } = {}) {
   return openKeySlot({
     relayHost: 'relay.example:8443',
     env: { XDG_CONFIG_HOME: folder.path },
@@ -173,4 +174,64 @@ test('a folder that cannot be made on any account is noticed at once', () => {
     onWarning: (warning) => warnings.push(warning),
   });
   expect([slot.isStable, warnings.length]).toEqual([false, 1]);
+});
+
+test('the key belongs to what is shared, in whichever order shares are started', () => {
+  const first = ['one', 'other'].map((share) => open({ share }));
+  for (const slot of first) slot.close();
+  const again = ['other', 'one'].map((share) => open({ share }));
+  for (const slot of again) slot.close();
+  expect(again.map(({ identity }) => identity.name)).toEqual(first.map(({ identity }) => identity.name).toReversed());
+});
+
+test('the same share twice at once has two keys, and both are kept', () => {
+  const names = [1, 2].map(() => {
+    const both = [open({ share: 'one' }), open({ share: 'one' })];
+    for (const slot of both) slot.close();
+    return both.map(({ identity, isStable }) => isStable && identity.name);
+  });
+  expect(names[0]).toEqual(names[1]);
+  expect(new Set(names[0]).size).toBe(2);
+});
+
+test('what is shared shows in no name of a file; its digest is frozen, another one would give it another URL', () => {
+  open({ share: 'npx server --password=secret' }).close();
+  expect(readdirSync(keys)).toEqual(['relay.example%3A8443.share-cd27b9ea908a2507b300384a0d6c4c5d.1.key']);
+});
+
+const oldFile = (slot: number, extension = 'key') => join(keys, `relay.example%3A8443.${slot}.${extension}`);
+const nameOf = (share: string, isAlive: (pid: number) => boolean = () => false): string => {
+  const slot = open({ share, isAlive });
+  slot.close();
+  return slot.identity.name;
+};
+
+describe('keys that were given out in the order of starting', () => {
+  const older = [createIdentity(), createIdentity()];
+  const [first, second] = older.map(({ name }) => name);
+  beforeEach(() => {
+    mkdirSync(keys, { recursive: true });
+    for (const [index, identity] of older.entries()) {
+      writeFileSync(oldFile(index + 1), identity.exportPem(), { mode: 0o600 });
+    }
+  });
+
+  test('go to the first shares that come, and stay theirs', () => {
+    expect([nameOf('one'), nameOf('other')]).toEqual([first, second]);
+    expect([first, second]).not.toContain(nameOf('third'));
+    expect([nameOf('other'), nameOf('one')]).toEqual([second, first]);
+    expect(readdirSync(keys).filter((file) => !file.includes('.share-'))).toEqual([]);
+  });
+
+  test('are left to who is using them', () => {
+    writeFileSync(oldFile(1, 'lock'), '4194000\n');
+    expect(nameOf('one', (pid) => pid === 4_194_000)).toBe(second);
+    expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
+  });
+
+  test('are refused when they are damaged', () => {
+    writeFileSync(oldFile(1), 'garbage');
+    expect(() => open({ share: 'one' })).toThrow(`the tunnel key ${oldFile(1)} is damaged`);
+    expect(readdirSync(keys).some((name) => name.endsWith('.lock'))).toBe(false);
+  });
 });
