@@ -42,9 +42,12 @@ export function listenError({ who, host, port, portOption }: ListenTarget, cause
   }
 }
 
+/** So long after a connection it is looked whether another one could be accepted, in milliseconds. */
+const lookDelayMs = 20;
+
 /**
- * Tells when connections cannot be accepted any more since too many files are open. The system then closes them without
- * a word to us (libuv), so it is found out with each connection whether another file can be opened, which takes 10 µs.
+ * Tells when connections cannot be accepted any more since too many files are open. libuv then closes them without a word
+ * to us, so after connections have come it is tried whether another file can be opened.
  */
 export function watchOpenFiles(server: Server, onWarning: (message: string) => void): void {
   let toldAt = Number.NEGATIVE_INFINITY;
@@ -53,12 +56,17 @@ export function watchOpenFiles(server: Server, onWarning: (message: string) => v
     toldAt = performance.now();
     onWarning(`too many open files: further connections are refused; ${openFilesHint}`);
   };
-  server.on('connection', () => {
+  let looking: NodeJS.Timeout | undefined;
+  const look = (): void => {
+    looking = undefined;
     try {
       closeSync(openSync(devNull, 'r'));
     } catch (error) {
       if (isOutOfFiles(error)) tell();
     }
+  };
+  server.on('connection', () => {
+    looking ??= setTimeout(look, lookDelayMs).unref();
   });
   // Without a listener, an error of a single connection would end the process.
   server.on('error', (error) =>

@@ -1,0 +1,121 @@
+// What an agent may send to a relay: control messages and HTTP/2 frames, whole, broken and mixed.
+import { once } from 'node:events';
+import { get } from 'node:http';
+import { WebSocket } from 'ws';
+import { createIdentity } from '../../../src/tunnel/link/identity.ts';
+import { parseJson } from '../../harness/parse-json.ts';
+import type { Random } from '../../harness/random.ts';
+import { frame, frameTypes, headersFrame, numbersFrame, pushFrame } from '../../tunnel/hostile-agent.ts';
+import { bytesOf, mutant, type Vocabulary } from './mutation.ts';
+
+/** A connection on which nothing comes is given up after this time, in milliseconds. */
+const quietMs = 40;
+
+const status = (code: string): [string, string] => [':status', code];
+const types: [string, string] = ['content-type', 'application/json'];
+const ping = 6;
+const windowUpdate = 8;
+const continuation = 9;
+
+/** For the streams that the relay opens first. */
+const frames: Vocabulary = {
+  samples: [
+    frame(frameTypes.settings, 0, 0),
+    frame(frameTypes.settings, 1, 0),
+    frame(ping, 0, 0, Buffer.alloc(8)),
+    numbersFrame(windowUpdate, 0, [1000]),
+    numbersFrame(frameTypes.goaway, 0, [1, 0]),
+    ...[1, 3].flatMap((id) => [
+      headersFrame(id, [status('200'), types]),
+      headersFrame(id, [status('204')], true),
+      headersFrame(id, [status('103'), ['link', '<x>']]),
+      headersFrame(id, [status('200'), ['content-length', '5'], ['set-cookie', 'a=b']]),
+      Buffer.concat([headersFrame(id, [status('200'), types]), frame(frameTypes.data, 1, id, Buffer.from('{}'))]),
+      frame(frameTypes.data, 0, id, Buffer.alloc(300, 'x')),
+      frame(continuation, 4, id, Buffer.from([0x88])),
+      numbersFrame(frameTypes.rstStream, id, [8]),
+      numbersFrame(windowUpdate, id, [1]),
+      pushFrame(id, 2, [status('200')]),
+    ]),
+  ],
+  words: [
+    Buffer.from([0x82, 0x86, 0x84, 0xbe]),
+    Buffer.from([0x40, 1, 0x61, 1, 0x62]),
+    Buffer.from([0x3f, 0xe1, 0x1f]),
+    Buffer.from([0x7f, 0xff, 0xff, 0xff]),
+    Buffer.alloc(4),
+    ...bytesOf('\0\0', '\xff\xff\xff', 'transfer-encoding', 'connection', ':path', '\r\n'),
+  ],
+};
+
+const controls: Vocabulary = {
+  samples: bytesOf(
+    '{"type":"hello","versions":["mcp-expose.v1"],"agent":"fuzz/1","publicKey":"AAAA","want":{"name":"files"}}',
+    '{"type":"proof","signature":"AAAA"}',
+    '{"type":"ack","received":12}',
+    '{"type":"cancel","stream":1}',
+    '{"type":"goaway"}',
+    '{"type":"notice","kind":"x","message":"y"}',
+  ),
+  words: bytesOf('"type":"hello",', '"__proto__":{}', 'null', '1e400', '\\u0000', '[]', '{', '"', 'a'.repeat(20_000)),
+};
+
+export interface AgentInputs {
+  readonly relayUrl: string;
+  /** The address that it comes from. */
+  readonly from: string;
+  readonly count: number;
+}
+
+/** One connection: a quarter of them never get through the handshake, the others answer two requests with what they like. */
+export async function sendAgentInputs(random: Random, { relayUrl, from, count }: AgentInputs): Promise<void> {
+  const isAgent = random.below(4) !== 0;
+  const inputs = Array.from({ length: count }, (_none, at) => {
+    const isControl = !isAgent || random.below(5) === 0;
+    const bytes = mutant(random, isControl ? controls : frames);
+    return { bytes, isBinary: !isControl || (at > 0 && random.below(8) === 0) };
+  });
+  const socket = new WebSocket(`${relayUrl.replace('http', 'ws')}/_mcp-expose/v1/tunnel`, ['mcp-expose.v1'], {
+    localAddress: from,
+  });
+  socket.on('error', () => {});
+  const closed = once(socket, 'close');
+  const isOpen = await Promise.race([once(socket, 'open').then(() => true), closed.then(() => false)]).catch(
+    () => false,
+  );
+  const name = isOpen && isAgent ? await shakeHands(socket, new URL(relayUrl).host, closed) : undefined;
+  // Two requests, so that there are streams to answer on.
+  const requests =
+    name === undefined ? [] : [1, 2].map(() => get(`${relayUrl}/${name}/mcp`, { localAddress: from, agent: false }));
+  for (const request of requests)
+    request.on('error', () => {}).on('response', (response) => response.on('error', () => {}).resume());
+  if (name !== undefined) await Promise.race([once(socket, 'message'), closed]);
+  if (name !== undefined && socket.readyState === WebSocket.OPEN) socket.send(frame(frameTypes.settings, 0, 0));
+  for (const { bytes, isBinary } of inputs) {
+    if (socket.readyState === WebSocket.OPEN) socket.send(bytes, { binary: isBinary });
+  }
+  const quiet = setTimeout(() => socket.terminate(), quietMs);
+  await closed;
+  clearTimeout(quiet);
+  for (const request of requests) request.destroy();
+}
+
+/** As an agent should; the name of the new one, or undefined where the relay would not have it. */
+async function shakeHands(socket: WebSocket, relayHost: string, closed: Promise<unknown>): Promise<string | undefined> {
+  const identity = createIdentity();
+  const { publicKey } = identity;
+  const hello = JSON.stringify({ type: 'hello', versions: ['mcp-expose.v1'], agent: 'fuzz', publicKey, want: {} });
+  const welcomed = new Promise<string>((resolve) => {
+    socket.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) return;
+      const message = parseJson<{ type: string; nonce?: string; name?: string }>(data.toString());
+      if (message.type === 'challenge') {
+        const nonce = Buffer.from(message.nonce ?? '', 'base64url');
+        const signature = identity.sign({ relayHost, nonce, hello: Buffer.from(hello) });
+        socket.send(JSON.stringify({ type: 'proof', signature }));
+      } else if (message.type === 'welcome') resolve(message.name ?? '');
+    });
+  });
+  socket.send(hello);
+  return Promise.race([welcomed, closed.then(() => undefined)]);
+}
