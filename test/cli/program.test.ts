@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { helpOf, read } from './command-line.ts';
+import { helpOf, quietProgram, read } from './command-line.ts';
 
 describe('the help', () => {
   test('begins with examples, then says how to call it, then lists the options', async () => {
@@ -201,4 +201,14 @@ describe('a command line', () => {
   ])('%j is refused', async (argv, message) => {
     await expect(read(argv)).rejects.toThrow(message);
   });
+});
+
+test.each([[['-h']], [['relay', '-h']]])('%j shows the help, as --help does', async (argv) => {
+  let printed = '';
+  const program = quietProgram(() => {});
+  for (const command of [program, ...program.commands]) {
+    command.configureOutput({ writeOut: (text) => void (printed += text), getOutHelpWidth: () => 120 });
+  }
+  await expect(program.parseAsync(argv, { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
+  expect(printed).toBe(await helpOf(...argv.slice(0, -1)));
 });
