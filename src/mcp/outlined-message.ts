@@ -5,12 +5,18 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** A message of which no more than the outline has been read. It is parsed when somebody looks into it. */
 export function outlinedMessage(bytes: Buffer, outline: Outline): RpcMessage {
-  const { id, method, failed } = outline;
+  const { id, method } = outline;
   if (method !== undefined) {
     return id === undefined
       ? new OutlinedNotification(bytes, outline, method)
       : new OutlinedRequest(bytes, outline, id, method);
   }
+  return outlinedResponse(bytes, outline);
+}
+
+/** As `outlinedMessage`, of what is known to be a response. */
+export function outlinedResponse(bytes: Buffer, outline: Outline): RpcResponse {
+  const { id, failed } = outline;
   if (id === undefined) throw new Error('the outline is that of no message');
   return new OutlinedResponse(bytes, outline, id, failed);
 }

@@ -172,3 +172,28 @@ test('an answer to a cancelled request is none that was not asked for', async ()
   // The first one was legitimate.
   expect(exposed.stderr().match(/that it was not sent/g)).toHaveLength(1);
 });
+
+describe.each([
+  ['lines that are no JSON', 'flood', 'x'],
+  ['lines that begin as JSON', 'flood', '{"jsonrpc":"2.0","id":'],
+  ['notifications', 'flood', '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'],
+  ['lines on its standard error', 'flood-stderr', 'x'],
+])('a server that never stops to write %s', (_what, tool, text) => {
+  test('leaves time for the others, and is reported in few words', async () => {
+    const exposed = await startExpose({ server: fixture('raw-answers') });
+    const [noisy, quiet] = [
+      await openSession(exposed.url, exposed.token),
+      await openSession(exposed.url, exposed.token),
+    ];
+    void noisy.post(callOf('5', text, tool)).catch(() => {});
+    await exposed.waitForStderr(/got tools\/call/);
+    const began = performance.now();
+    for (let id = 10; id < 40; id++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, as a person works
+      await raw(quiet, '{"jsonrpc":"2.0","id":ID,"result":{}}', 'raw', String(id));
+    }
+    // Each call took seconds while the others were kept out; 30 of them take some 3 s on a busy machine.
+    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(exposed.stderr().match(/mcp-expose: warning/g)?.length ?? 0).toBeLessThan(30);
+  });
+});

@@ -275,6 +275,25 @@ describe('nesting', () => {
   });
 });
 
+test.each([
+  ['a result', '{"jsonrpc":"2.0","id":1,"result":{"a":[', ']}}', 'response'],
+  [
+    'a result beside a long string',
+    `{"jsonrpc":"2.0","id":1,"result":{"s":"${'x'.repeat(20_000)}","a":[`,
+    ']}}',
+    'response',
+  ],
+  ['a batch', '[', ']', 'fault'],
+])('%s of many small values is read without making values of them', (_what, begin, end, kind) => {
+  const text = Buffer.from(`${begin}${'{},'.repeat(500_000)}{}${end}`);
+  const parseJson = vi.spyOn(JSON, 'parse');
+  for (const bytes of [text, { pieces: [text.subarray(0, 9), text.subarray(9)], length: text.length }]) {
+    expect(parseEach(bytes).map((found) => found.kind)).toEqual([kind]);
+  }
+  expect(parseJson).not.toHaveBeenCalled();
+  parseJson.mockRestore();
+});
+
 describe('the bytes travel on as they came', () => {
   test('without a line break they are the same buffer', () => {
     const raw = Buffer.from('{"jsonrpc":"2.0", "id":1,\t"method":"m","params":{"n":1.0e+2,"s":"\\n\\u00e9é"}}');

@@ -1,3 +1,4 @@
+import { piecesOf } from '../../bytes.ts';
 import { memberOf, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 
 /** Elicitations and tasks whose client is remembered; beyond it the oldest is forgotten. */
@@ -8,6 +9,9 @@ const maxNameLength = 1024;
 
 /** An error that tells the client to visit addresses first (MCP 2025-11-25, elicitation, URL mode). */
 const urlElicitationRequired = -32042;
+
+/** A result without it names no task, and need not be looked into. */
+const taskName: Buffer = Buffer.from('"task"');
 
 const relatedTask = 'io.modelcontextprotocol/related-task';
 
@@ -40,11 +44,13 @@ export function createSharedBelongings<Owner>(): SharedBelongings<Owner> {
   }
 
   return {
-    remember({ kind, json }, owner) {
-      if (kind === 'request') {
-        add('elicitation', memberOf(json['params'], 'elicitationId'), owner);
+    remember(message, owner) {
+      if (message.kind === 'request') {
+        add('elicitation', memberOf(message.json['params'], 'elicitationId'), owner);
         return;
       }
+      if (!message.failed && !piecesOf(message.bytes).some((piece) => piece.includes(taskName))) return;
+      const { json } = message;
       add('task', memberOf(memberOf(json['result'], 'task'), 'taskId'), owner);
       const { error } = json;
       if (memberOf(error, 'code') !== urlElicitationRequired) return;

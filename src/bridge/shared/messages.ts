@@ -6,6 +6,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
+import { outlinedResponse } from '../../mcp/outlined-message.ts';
 import { pathTree, replaceSpans, survey, type PathTree, type Span } from '../../mcp/json/splice.ts';
 
 /** The members by which a message is told apart; each kind of message is searched for all of them. */
@@ -98,6 +99,9 @@ export function rewriteCancellation(message: RpcNotification, places: Places, re
 /** @param written the id as the other side wrote it: `1.0` or `"\u0041"` are to come back as they were. */
 export function rewriteResponse(response: RpcResponse, id: RequestId, written: string): RpcResponse {
   const bytes = replaceOne(response.bytes, responseId, written);
+  const { outline } = response;
+  // Still without a look into it, which may cost a hundred times its bytes.
+  if (outline !== undefined) return outlinedResponse(bytes, { ...outline, id });
   return { ...response, id, json: { ...response.json, id }, bytes };
 }
 

@@ -34,8 +34,8 @@ const shownIdLength = 40;
  */
 const doubtMs = 100;
 
-const openBrace = 0x7b;
-const openBracket = 0x5b;
+const openers: ReadonlySet<number | undefined> = new Set([0x7b, 0x5b]);
+const closers: ReadonlySet<number | undefined> = new Set([0x7d, 0x5d]);
 
 const nothing: Buffer = Buffer.alloc(0);
 
@@ -128,12 +128,8 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
       report(() => `the server sent a message ${tooLong}, it was dropped`);
       return failTooLong(idOfUnreadableResponse(head, tail) ?? likelyRequest(head, request));
     }
-    // Most of what is written to a standard output and is no message looks like none.
-    if (isStdout && !mayBeJson(text)) {
-      reportStray(inOnePiece(text), 'the message is not valid JSON');
-      return [];
-    }
-    const found = parseEach(text, findings);
+    // Most of what is written to a standard output and is no message looks like none, and costs no parser's exception.
+    const found = isStdout && !mayBeJson(text) ? [notJson] : parseEach(text, findings);
     const [only] = found;
     // Almost always it is one message, and nothing is wrong with it.
     if (found.length === 1 && only !== undefined && isSound(only)) return [only];
@@ -214,14 +210,20 @@ function beginningOf(text: Buffer): string {
   return excerpt(text.toString('utf8', 0, shownLength), shownLength);
 }
 
-/** Whether the first byte that is not white space opens an object or an array. */
+const notJson: RpcFault = { kind: 'fault', code: rpcCode.parseError, reason: 'the message is not valid JSON' };
+
+const whiteSpace: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0d]);
+
+/** Whether the first byte that is not white space opens an object or an array, and the last one closes one. */
 function mayBeJson(text: Bytes): boolean {
-  const [first] = piecesOf(text);
-  for (const byte of first ?? []) {
-    if (byte === openBrace || byte === openBracket) return true;
-    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
-  }
-  return true;
+  const pieces = piecesOf(text);
+  const begin = pieces[0] ?? nothing;
+  const end = pieces.at(-1) ?? nothing;
+  let first = 0;
+  while (whiteSpace.has(begin[first])) first++;
+  let last = end.length - 1;
+  while (whiteSpace.has(end[last])) last--;
+  return openers.has(begin[first]) && closers.has(end[last]);
 }
 
 function edgesOf(text: Buffer): [head: Buffer, tail: Buffer] {
