@@ -121,7 +121,7 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
     return failed(id, `the server's answer is ${tooLong}`, 'message_too_large');
   }
 
-  function read(text: Bytes, { findings, request }: TextOrigin = {}): readonly RpcMessage[] {
+  function read(text: Bytes, { findings, request }: TextOrigin = unknownOrigin): readonly RpcMessage[] {
     if (text.length === 0) return [];
     if (text.length > maxMessageBytes) {
       const [head, tail] = edgesOf(inOnePiece(text));
@@ -204,6 +204,8 @@ export function createMessageIntake(options: MessageIntakeOptions): MessageIntak
   };
 }
 
+const unknownOrigin: TextOrigin = {};
+
 type Json = Readonly<Record<string, unknown>>;
 
 function beginningOf(text: Buffer): string {
@@ -216,6 +218,7 @@ const whiteSpace: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0d]);
 
 /** Whether the first byte that is not white space opens an object or an array, and the last one closes one. */
 function mayBeJson(text: Bytes): boolean {
+  if (Buffer.isBuffer(text) && openers.has(text[0]) && closers.has(text[text.length - 1])) return true;
   const pieces = piecesOf(text);
   const begin = pieces[0] ?? nothing;
   const end = pieces.at(-1) ?? nothing;

@@ -57,6 +57,7 @@ export function createOpenRequests(): OpenRequests {
       return id;
     },
     answered(response) {
+      if (open.delete(response.id)) return response;
       const id = find(response.id);
       if (id === undefined) return undefined;
       if (!open.delete(id)) cancelled.delete(id);
