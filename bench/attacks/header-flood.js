@@ -18,7 +18,6 @@ const burst = Buffer.concat(Array.from({ length: count }, () => interim));
 /** @type {import('ws').WebSocket | undefined} */
 let socket;
 let isJoining = false;
-let names = 0;
 
 await runAttack({
   perSecond,
@@ -34,13 +33,12 @@ await runAttack({
 /** @param {import('./attack.js').Attack} attack */
 async function join(attack) {
   isJoining = true;
-  const name = `flood-${process.pid}-${(names += 1)}`;
-  const joined = await joinAsStranger(attack.url, { name, origin: attack.origin });
+  const joined = await joinAsStranger(attack.url, { origin: attack.origin });
   attack.count(joined.answer);
   if (joined.answer === 'welcome') {
     joined.socket.send(frame(types.settings, 0, 0));
     // An accomplice opens the stream.
-    get(`${attack.url}/${name}`, (response) => response.resume()).on('error', () => attack.count('lost'));
+    get(`${attack.url}/${joined.name}`, (response) => response.resume()).on('error', () => attack.count('lost'));
     await pause(100);
     joined.socket.send(entry);
     socket = joined.socket;

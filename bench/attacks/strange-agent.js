@@ -22,28 +22,29 @@ export function dial(relayUrl, origin) {
  * Dials with a new key and goes through the handshake.
  * @param {string} relayUrl
  * @param {{ name?: string, origin?: string | undefined }} [options]
- * @returns {Promise<{ socket: WebSocket, answer: string }>} the type of the relay's last message, or `closed`
+ * @returns {Promise<{ socket: WebSocket, answer: string, name: string }>} the type of the relay's last message, or `closed`,
+ * and the name that it gave
  */
-export async function joinAsStranger(relayUrl, { name, origin } = {}) {
+export async function joinAsStranger(relayUrl, { name: wish, origin } = {}) {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const { x } = publicKey.export({ format: 'jwk' });
-  const want = name === undefined ? {} : { name };
+  const want = wish === undefined ? {} : { name: wish };
   const hello = JSON.stringify({ type: 'hello', versions: [protocol], agent: 'stranger', publicKey: x, want });
   const socket = dial(relayUrl, origin);
   socket.once('open', () => socket.send(hello));
-  const answer = await new Promise((resolve) => {
-    socket.once('close', () => resolve('closed'));
+  const [answer, name] = await new Promise((resolve) => {
+    socket.once('close', () => resolve(['closed', '']));
     socket.on('message', (data, isBinary) => {
       if (isBinary || !Buffer.isBuffer(data)) return;
-      const { type, nonce } = JSON.parse(data.toString());
-      if (type !== 'challenge') return resolve(String(type));
+      const { type, nonce, name: given } = JSON.parse(data.toString());
+      if (type !== 'challenge') return resolve([String(type), String(given)]);
       const digest = createHash('sha256').update(hello).digest();
       const payload = [Buffer.from(`${protocol}\0${new URL(relayUrl).host}`), Buffer.from(nonce, 'base64url'), digest];
       const signature = sign(null, Buffer.concat(payload), privateKey).toString('base64url');
       socket.send(JSON.stringify({ type: 'proof', signature }));
     });
   });
-  return { socket, answer };
+  return { socket, answer, name };
 }
 
 /**

@@ -12,6 +12,7 @@ import { createAgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './answers.ts';
 import { claimOrigin, unnamedOrigin } from './claim-origin.ts';
 import { isLoopbackAddress } from './known-hosts.ts';
+import { createOriginRate } from './origin-rate.ts';
 import { OriginShares } from './origin-shares.ts';
 import type { Registry } from './registry.ts';
 import { nameObjection } from './reserved-names.ts';
@@ -21,6 +22,13 @@ import { nameObjection } from './reserved-names.ts';
  * oldest of the origin that has most: a handshake takes a moment, so the oldest is hardly an honest one.
  */
 const maxPending = 256;
+/**
+ * Handshakes that one origin may begin: as many at once as come back through one address when a relay starts anew, then so
+ * many a second. Each costs a millisecond of CPU. Not for origins that the honest may share with anybody: behind a proxy that
+ * names no client, and on this machine.
+ */
+const handshakeBurst = 300;
+const handshakesPerSecond = 20;
 /** When an agent that found the relay full may come back, in milliseconds. */
 const fullRetryMs = 10_000;
 /** When an agent of a draining relay may come back, in milliseconds: the time of a restart. */
@@ -78,6 +86,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   /** Ends of the handshakes that are under way. */
   const pending = new OriginShares<() => void>();
   const agents = new Set<AgentSession>();
+  const mayBegin = createOriginRate({ burst: handshakeBurst, perSecond: handshakesPerSecond });
   let isDraining = false;
   let isUnnamedTold = false;
 
@@ -90,12 +99,14 @@ export function createAdmission(options: AdmissionOptions): Admission {
     options.onEvent({ type: 'warning', message });
   };
 
-  const greet = (socket: WebSocket, request: IncomingMessage): void => {
+  const originOf = ({ socket, headers }: IncomingMessage): string =>
+    claimOrigin(socket.remoteAddress ?? '', headers['x-forwarded-for'], options.hasProxy());
+
+  const greet = (socket: WebSocket, request: IncomingMessage, origin: string): void => {
     const address = request.socket.remoteAddress ?? '';
     // Behind a proxy on this machine every peer looks local, so a forwarded connection never counts as such.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
     const hosts = options.knownHosts(isLoopbackAddress(address) && !isForwarded);
-    const origin = claimOrigin(address, request.headers['x-forwarded-for'], options.hasProxy());
     if (origin === unnamedOrigin) tellOfUnnamed();
     const nonce = randomBytes(32);
     let hello: { readonly message: Hello; readonly bytes: Buffer } | undefined;
@@ -244,6 +255,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
         sendRawAnswer(socket, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: 1 });
         return;
       }
+      const origin = originOf(request);
+      if (origin !== unnamedOrigin && !isLoopbackAddress(origin) && !mayBegin(origin)) {
+        const message = 'too many agents of your network have connected in a short time';
+        sendRawAnswer(socket, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: 5 });
+        return;
+      }
       const offered = (request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/);
       if (!offered.includes(protocolVersion)) {
         const message = `this relay speaks ${protocolVersion}`;
@@ -251,7 +268,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         return;
       }
       options.webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
-        greet(webSocket, request);
+        greet(webSocket, request, origin);
       });
     },
     close() {

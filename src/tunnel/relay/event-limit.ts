@@ -1,16 +1,13 @@
 import type { Clock } from '../../clock.ts';
 import { systemClock } from '../../clock.ts';
 import { createDropCount } from '../link/drop-count.ts';
-import type { TokenBucket } from '../link/token-bucket.ts';
-import { createTokenBucket } from '../link/token-bucket.ts';
 import type { RelayEvent } from './admission.ts';
 import { claimOrigin } from './claim-origin.ts';
+import { createOriginRate } from './origin-rate.ts';
 
 /** Events of one origin: as many as agents that come back through one proxy after a restart, then what a day's log can hold. */
 const burst = 1_000;
 const perSecond = 2;
-/** Origins that are told apart; more than come within the minutes in which a bucket fills. */
-const maxOrigins = 10_000;
 
 export interface LimitedEvents {
   readonly onEvent: (event: RelayEvent) => void;
@@ -26,18 +23,11 @@ export function limitEvents(
   onDropped: (count: number) => void,
   clock: Clock = systemClock,
 ): LimitedEvents {
-  const buckets = new Map<string, TokenBucket>();
+  const originMayPass = createOriginRate({ burst, perSecond, clock });
   const shownAgents = new Set<string>();
   const dropped = createDropCount(onDropped, clock);
 
-  const mayPass = (address: string): boolean => {
-    const origin = claimOrigin(address, undefined);
-    const bucket = buckets.get(origin) ?? createTokenBucket({ burst, perSecond, clock });
-    const [oldest] = buckets.keys();
-    if (buckets.size >= maxOrigins && !buckets.has(origin) && oldest !== undefined) buckets.delete(oldest);
-    buckets.set(origin, bucket);
-    return bucket.take(1);
-  };
+  const mayPass = (address: string): boolean => originMayPass(claimOrigin(address, undefined));
 
   const isShown = (event: RelayEvent): boolean => {
     switch (event.type) {

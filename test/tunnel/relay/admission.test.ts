@@ -289,3 +289,22 @@ test('one handshake too many displaces the oldest one of the address that has mo
   await closed;
   expect([honest.readyState, first?.readyState]).toEqual([honest.OPEN, honest.OPEN]);
 });
+
+const upgradeFrom = (address: string) =>
+  askRaw(
+    world.relay.port,
+    `GET /_mcp-expose/v1/tunnel HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mcp-expose.v1\r\n\r\n`,
+    /\r\n\r\n/,
+  );
+
+test('whoever connects again and again is told to wait, and nobody else', async () => {
+  const answers = await inTurn(
+    Array.from({ length: 400 }, () => '2001:db8:1:2::1'),
+    upgradeFrom,
+  );
+  expect(answers[0]).toMatch(/^HTTP\/1\.1 101 /);
+  const refused = answers.filter((answer) => answer.startsWith('HTTP/1.1 503 '));
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]).toMatch(/retry-after: 5/i);
+  expect(await upgradeFrom('2001:db8:1:3::1')).toMatch(/^HTTP\/1\.1 101 /);
+});
