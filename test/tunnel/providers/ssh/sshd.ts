@@ -94,6 +94,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     'PermitRootLogin yes',
     'MaxStartups 100',
     'LogLevel VERBOSE',
+    // A shell that sshd starts reads the .bashrc of its home: what a user has there takes time, and may leave a lock when it is killed.
+    `SetEnv HOME=${folder}`,
     `ForceCommand ${command.map((word) => `'${word}'`).join(' ')}`,
   ];
   const configFile = path.join(folder, 'sshd_config');
