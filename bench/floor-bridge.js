@@ -1,7 +1,9 @@
 // The floor: the least that Node can do between HTTP and a stdio server. One shared child, no checks, no sessions, no
 // credential, no limits; an answer is JSON, or an event stream when progress comes before it.
-// Run as `node bench/floor-bridge.js <server.js>`; prints `{"port":…}` once it listens.
+// Run as `node bench/floor-bridge.js <server.js> [--describe-first]`; prints `{"port":…}` once it listens. With the option,
+// it first starts the server to ask what it is and what tools it has, and waits until that process has ended.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 
 const newline = 0x0a;
@@ -19,7 +21,10 @@ const shortBytes = 4096;
  */
 const waiting = Array.from({ length: 1024 });
 
-const child = spawn(process.execPath, [process.argv[2] ?? ''], { stdio: ['pipe', 'pipe', 'inherit'] });
+const [script = '', option] = process.argv.slice(2);
+if (option === '--describe-first') await describe();
+
+const child = startServer();
 child.once('exit', () => process.exit());
 
 /** @type {Buffer[]} the parts of a line that is not complete yet */
@@ -50,6 +55,23 @@ server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   if (typeof address === 'object') console.log(JSON.stringify({ port: address?.port }));
 });
+
+function startServer() {
+  return spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+}
+
+async function describe() {
+  const described = startServer();
+  const exited = once(described, 'exit');
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'floor', version: '0' } };
+  described.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })}\n`);
+  await once(described.stdout, 'data');
+  described.stdin.write('{"jsonrpc":"2.0","method":"notifications/initialized"}\n');
+  described.stdin.write('{"jsonrpc":"2.0","id":2,"method":"tools/list"}\n');
+  await once(described.stdout, 'data');
+  described.stdin.end();
+  await exited;
+}
 
 /** @param {Buffer} line */
 function answer(line) {

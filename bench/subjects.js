@@ -33,6 +33,7 @@ export const idleChild = ['/bin/sh', pathOf('idle-child.sh')];
  * @property {Server} [server] the trivial child unless another is given
  * @property {boolean} [collectable] whether garbage will have to be collected
  * @property {readonly string[]} [options] of our own command line; the others have their defaults
+ * @property {boolean} [describesFirst] whether the floor first starts the server to ask what it is, as ours does
  */
 
 /**
@@ -44,8 +45,9 @@ export const idleChild = ['/bin/sh', pathOf('idle-child.sh')];
 /** @type {Subject} */
 export const floor = {
   name: 'floor',
-  async start({ server: [, script] = trivialChild, collectable } = {}) {
-    const { ready, ...running } = await startNode([pathOf('floor-bridge.js'), script], { collectable });
+  async start({ server: [, script] = trivialChild, collectable, describesFirst = false } = {}) {
+    const args = [pathOf('floor-bridge.js'), script, ...(describesFirst ? ['--describe-first'] : [])];
+    const { ready, ...running } = await startNode(args, { collectable });
     return { ...running, hostname: '127.0.0.1', port: String(ready['port']), path: '/mcp', token: placeholderToken };
   },
 };
