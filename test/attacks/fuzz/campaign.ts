@@ -19,6 +19,9 @@ const maxMs = Number(seconds ?? 60) * 1000;
 /** For the runner, which has to wait longer than that. */
 export const campaignTimeoutMs: number = maxMs + 60_000;
 
+/** Calls of the client beside it, also where a busy machine has sent all inputs before they are answered. */
+const minCalls = 4;
+
 /** How much the program may hold more than before, in bytes: its caches, and garbage that is not collected yet. */
 const maxMoreResident = 256 * 1024 * 1024;
 
@@ -77,7 +80,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Harm> {
   const sizes = programs.map(({ pid }, at) => residentOf(pid) - (residentBefore[at] ?? 0));
   return {
     ended: programs.flatMap(({ process: { exitCode, signalCode } }) => exitCode ?? signalCode ?? []),
-    failures: calls > 3 ? failures : [...failures, `only ${calls} calls were answered`],
+    failures,
     outgrown: sizes.filter((size) => size > maxMoreResident),
   };
 }
@@ -90,7 +93,7 @@ async function callAllTheTime(
   const failures: string[] = [];
   let calls = 0;
   let session: RawSession | undefined;
-  while (!isOver() && failures.length < 3) {
+  while (failures.length < 3 && (calls < minCalls || !isOver())) {
     const text = `call ${calls} of the client beside it`;
     try {
       session ??= await openSession(url, token); // oxlint-disable-line no-await-in-loop -- one after the other is the point
