@@ -51,9 +51,13 @@ describe('what an agent breaks', () => {
   });
 
   test('an agent that never answers the close frame is cut off, and its clients do not wait for that', async () => {
-    const agent = await hostileAgent(world.relay.url, () => [frame(frameTypes.data, 0, 0, Buffer.from('x'))]);
+    let stopReading = (): void => undefined;
+    const agent = await hostileAgent(world.relay.url, () => {
+      stopReading();
+      return [frame(frameTypes.data, 0, 0, Buffer.from('x'))];
+    });
+    stopReading = () => agent.socket.pause();
     agent.socket.close = () => undefined;
-    agent.socket.once('message', () => agent.socket.pause());
     const reply = await ask(agent.url);
     expect(reply.status).toBe(502);
     await eventually(() => world.events.some(({ type }) => type === 'agent_disconnected'), 'the agent to be gone');
