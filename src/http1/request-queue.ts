@@ -8,8 +8,8 @@ const maxWaiting = 16;
 /** Requests that are ignored behind the last one that is answered; after that the connection is cut. */
 const maxIgnored = 1000;
 
-/** How long a client may take to read its last answer and close the connection, in milliseconds. */
-const lingerMs = 2000;
+/** How long a client may go on sending, and take to read its last answer and close the connection, in milliseconds. */
+const lingerMs = 5000;
 
 /** Why the server itself refuses a request, before anybody else has seen it. */
 export interface Refusal {
@@ -72,11 +72,7 @@ export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHand
     line.request = request;
     line.response = response;
     response.on('close', () => next(line, socket));
-    if (line.isClosed && line.waiting.length === 0 && line.ending === undefined) {
-      response.shouldKeepAlive = false;
-      // node:http would close the socket at once, while the client is still sending what will be ignored.
-      socket.destroySoon = () => endConnection(socket);
-    }
+    if (line.isClosed && line.waiting.length === 0 && line.ending === undefined) response.shouldKeepAlive = false;
     if (refusal === undefined) {
       onRequest(request, response);
     } else {
@@ -98,7 +94,7 @@ export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHand
     add(request, response, refusal, isLast) {
       const { socket } = request;
       const line = lineOf(socket);
-      if (line.isClosed) {
+      if (line.isClosed || !socket.writable) {
         line.ignored += 1;
         if (line.ignored > maxIgnored) socket.destroy();
         return;

@@ -68,6 +68,10 @@ export function createHttp1Server({ onWebSocket, ...handlers }: Http1ServerOptio
     queue.add(request, response, refusal, request.asksForUpgrade === true);
   }
 
+  // With it node:http ends a connection behind its last answer, which may come while the client is still sending.
+  server.on('connection', (socket) => {
+    socket.destroySoon = () => endConnection(socket);
+  });
   server.on('request', (request, response) => add(request, response));
   server.on('checkExpectation', (request, response) => {
     add(request, response, { status: 417, message: 'the only expectation that is known here is 100-continue' });
