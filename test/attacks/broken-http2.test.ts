@@ -51,9 +51,9 @@ describe('what an agent breaks', () => {
   });
 
   test('an agent that never answers the close frame is cut off, and its clients do not wait for that', async () => {
-    let stopReading = (): void => undefined;
+    let stopReading: (() => void) | undefined;
     const agent = await hostileAgent(world.relay.url, () => {
-      stopReading();
+      stopReading?.();
       return [frame(frameTypes.data, 0, 0, Buffer.from('x'))];
     });
     stopReading = () => agent.socket.pause();
