@@ -51,12 +51,10 @@ describe('what an agent breaks', () => {
   });
 
   test('an agent that never answers the close frame is cut off, and its clients do not wait for that', async () => {
-    let stopReading: (() => void) | undefined;
-    const agent = await hostileAgent(world.relay.url, () => {
-      stopReading?.();
+    const agent: Awaited<ReturnType<typeof hostileAgent>> = await hostileAgent(world.relay.url, () => {
+      agent.socket.pause();
       return [frame(frameTypes.data, 0, 0, Buffer.from('x'))];
     });
-    stopReading = () => agent.socket.pause();
     agent.socket.close = () => undefined;
     const reply = await ask(agent.url);
     expect(reply.status).toBe(502);
