@@ -58,9 +58,9 @@ export async function startNode(args, { port, collectable = false } = {}) {
   const end = () => {
     ended ??= (async () => {
       child.kill('SIGTERM');
-      const impatience = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
+      const startTimeout = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
       await exited;
-      clearTimeout(impatience);
+      clearTimeout(startTimeout);
       endings.delete(end);
     })();
     return ended;
@@ -75,7 +75,7 @@ export async function startNode(args, { port, collectable = false } = {}) {
   }
 
   /** @type {NodeJS.Timeout | undefined} */
-  let impatience;
+  let startTimeout;
   try {
     const ready = await new Promise((resolve, reject) => {
       // Goes on reading after the first line, so that the process never waits for us.
@@ -85,14 +85,14 @@ export async function startNode(args, { port, collectable = false } = {}) {
       else void untilListening(port, () => child.exitCode === null).then(() => resolve({}));
       const fail = (/** @type {string} */ what) => reject(new Error(`node ${args.join(' ')} ${what}\n${stderr}`));
       void exited.then(() => fail('ended before it was ready'));
-      impatience = setTimeout(() => fail(`was not ready within ${readyTimeoutMs} ms`), readyTimeoutMs);
+      startTimeout = setTimeout(() => fail(`was not ready within ${readyTimeoutMs} ms`), readyTimeoutMs);
     });
     return { pid, startedAt, ready, collectGarbage, end };
   } catch (error) {
     await end();
     throw error;
   } finally {
-    clearTimeout(impatience);
+    clearTimeout(startTimeout);
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { rolldown } from 'rolldown';
 
-const files = ['dist/bridge/upstream/execa.js', 'dist/cli/commander.js'];
+const files = ['dist/platform/process/execa.js', 'dist/cli/commander.js'];
 const licencesFile = 'dist/third-party-licences.txt';
 
 /** Bundles the file in its place, and tells the modules that are in it. @param {string} file */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ExposeError, isOutOfFiles, messageOf, messageOfServer, openFilesHint, type ErrorCode } from '../src/errors.ts';
 import { rpcCode } from '../src/mcp/json-rpc.ts';
-import { relayErrorCodes } from '../src/tunnel/relay/answers.ts';
+import { relayErrorCodes } from '../src/tunnel/relay/server/error-responses.ts';
 import { projectRoot } from './harness/program.ts';
 
 const read = (...file: string[]): string => readFileSync(path.join(projectRoot, ...file), 'utf8');
@@ -103,7 +103,7 @@ test.each([
 
 describe('what a client is told stands in docs/errors.md', () => {
   const told = read('docs', 'errors.md').split('# What a client is told')[1] ?? '';
-  const folders = ['auth', 'bridge', 'http', 'mcp', 'servers'];
+  const folders = ['auth', 'bridge', 'http', 'mcp', 'expose/servers'];
   const sources = folders
     .flatMap((folder) =>
       readdirSync(path.join(projectRoot, 'src', folder), { recursive: true, encoding: 'utf8' }).map((file) =>
@@ -139,11 +139,11 @@ describe('what a client is told stands in docs/errors.md', () => {
 /** age's voice: lower case, no full stop. */
 describe('messages in the sources', () => {
   const sources = [
-    'src/expose.ts',
+    'src/expose/expose.ts',
     'src/auth/token.ts',
     'src/http/listener.ts',
     'src/http/addresses.ts',
-    'src/bridge/describe.ts',
+    'src/bridge/describe-server.ts',
   ];
 
   test.each(sources)('of %s begin in lower case and end without a full stop', (file) => {

@@ -17,89 +17,22 @@ interface Rule {
 const rules: Readonly<Record<string, Rule>> = {
   errors: { values: [] },
   version: { values: [] },
-  deferred: { values: [] },
-  bytes: { values: [] },
-  sanitize: { values: [] },
-  redact: { values: [] },
-  listening: { values: ['errors'] },
-  clock: { values: [] },
-  backoff: { values: ['clock'] },
-  'tunnel-kinds': { values: [] },
-  // What both HTTP/1.1 servers have in common: the local listener and the public side of a relay.
-  http1: { values: [] },
-  process: { values: ['deferred', 'bytes'] },
-  mcp: { values: ['bytes'] },
-  policy: { values: ['mcp', 'errors'] },
-  inspect: { values: ['mcp', 'errors'] },
-  auth: { values: ['errors', 'redact'] },
-  config: { values: ['errors'], packages: ['jsonc-parser'] },
-  bridge: {
-    values: ['mcp', 'errors', 'bytes', 'deferred', 'sanitize', 'redact', 'clock', 'backoff', 'process'],
-    packageTypes: ['execa'],
-  },
+  platform: { values: ['errors'] },
   // Re-exports execa and nothing else, so that it can be loaded when it is needed.
-  'bridge/upstream/execa': { values: [], packages: ['execa'] },
-  tunnel: {
-    values: [
-      'errors',
-      'listening',
-      'bytes',
-      'deferred',
-      'sanitize',
-      'redact',
-      'clock',
-      'backoff',
-      'process',
-      'tunnel-kinds',
-      'http1',
-    ],
-    packages: ['ws', '@ngrok/ngrok'],
-  },
-  http: { values: ['mcp', 'errors', 'listening', 'bytes', 'http1'], types: ['auth', 'policy', 'bridge', 'inspect'] },
-  servers: {
-    values: [
-      'errors',
-      'redact',
-      'version',
-      'clock',
-      'deferred',
-      'process',
-      'mcp',
-      'policy',
-      'inspect',
-      'config',
-      'bridge',
-      'http',
-    ],
-  },
-  // Types of what follows, and nothing that runs.
-  'expose-options': { values: [], types: ['expose-tunnel', 'http', 'servers', 'tunnel'] },
-  'expose-tunnel': { values: ['errors', 'version', 'clock', 'process', 'tunnel', 'tunnel-kinds'] },
+  'platform/process/execa': { values: [], packages: ['execa'] },
+  mcp: { values: ['platform', 'errors'] },
+  policy: { values: ['mcp', 'platform', 'errors'] },
+  inspect: { values: ['mcp', 'platform', 'errors'] },
+  auth: { values: ['platform', 'errors'] },
+  bridge: { values: ['mcp', 'platform', 'errors'], packageTypes: ['execa'] },
+  tunnel: { values: ['platform', 'errors'], packages: ['ws', '@ngrok/ngrok'] },
+  http: { values: ['mcp', 'platform', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },
   expose: {
-    values: [
-      'expose-options',
-      'expose-tunnel',
-      'process',
-      'errors',
-      'version',
-      'deferred',
-      'mcp',
-      'policy',
-      'inspect',
-      'auth',
-      'bridge',
-      'tunnel',
-      'http',
-      'servers',
-    ],
+    values: ['mcp', 'policy', 'inspect', 'auth', 'bridge', 'tunnel', 'http', 'platform', 'errors', 'version'],
+    packages: ['jsonc-parser'],
   },
-  index: {
-    values: ['errors', 'version', 'bridge', 'servers', 'expose'],
-  },
-  cli: {
-    values: ['expose', 'errors', 'version', 'sanitize', 'redact', 'tunnel-kinds', 'tunnel/relay', 'tunnel/link'],
-    packages: ['ora'],
-  },
+  index: { values: ['expose', 'bridge', 'errors'] },
+  cli: { values: ['expose', 'errors', 'version', 'platform/text', 'tunnel/relay'], packages: ['ora'] },
   // The same for commander, so that it is loaded from one file.
   'cli/commander': { values: [], packages: ['commander'] },
 };
@@ -190,6 +123,26 @@ function problemsIn(file: string, source: string): string[] {
   return problems;
 }
 
+/** The files of one circle of imports, in order; undefined where there is none. */
+function circleIn(imports: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const walk = (file: string, way: readonly string[]): string[] | undefined => {
+    if (way.includes(file)) return way.slice(way.indexOf(file));
+    if (done.has(file)) return undefined;
+    for (const imported of imports.get(file) ?? []) {
+      const circle = walk(imported, [...way, file]);
+      if (circle !== undefined) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of imports.keys()) {
+    const circle = walk(file, []);
+    if (circle !== undefined) return circle;
+  }
+  return undefined;
+}
+
 const root = path.join(projectRoot, 'src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
@@ -198,6 +151,19 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
 describe('every file keeps to the rules', () => {
   test.each(files)('%s', (file) => {
     expect(problemsIn(file, readFileSync(path.join(root, file), 'utf8'))).toEqual([]);
+  });
+
+  test('no circle of files, types included', () => {
+    const imports = new Map(
+      files.map((file) => [
+        file,
+        importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8')))
+          .filter(({ from }) => from.startsWith('.'))
+          .map(({ from }) => path.posix.join(path.posix.dirname(file), from)),
+      ]),
+    );
+    expect(circleIn(imports)).toBeUndefined();
+    expect(circleIn(new Map([...imports, ['errors.ts', ['index.ts']]]))).toContain('errors.ts');
   });
 
   test('there are files of every layer, so that none was overlooked', () => {
@@ -210,8 +176,7 @@ describe('every file keeps to the rules', () => {
       'bridge',
       'tunnel',
       'http',
-      'config',
-      'servers',
+      'platform',
       'expose',
       'index',
       'cli',
@@ -221,40 +186,41 @@ describe('every file keeps to the rules', () => {
   });
 
   test('imports are found where there are some', () => {
-    const imported = ['expose.ts', 'servers/connector.ts', 'tunnel/create-provider.ts'].flatMap((file) =>
+    const imported = ['expose/expose.ts', 'expose/servers/upstream-factory.ts', 'tunnel/create-provider.ts'].flatMap((file) =>
       importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
     );
-    expect(imported).toContainEqual({ from: './auth/guard.ts', typeOnly: false });
+    expect(imported).toContainEqual({ from: '../auth/guard.ts', typeOnly: false });
     expect(imported).toContainEqual({ from: './providers/relay.ts', typeOnly: false });
-    expect(imported).toContainEqual({ from: '../bridge/upstream/upstream.ts', typeOnly: true });
-    expect(imported).toContainEqual({ from: '../bridge/upstream/execa.ts', typeOnly: false });
+    expect(imported).toContainEqual({ from: '../../bridge/upstream/upstream.ts', typeOnly: true });
+    expect(imported).toContainEqual({ from: '../../platform/process/execa.ts', typeOnly: false });
   });
 });
 
 describe('a file that does not would be caught', () => {
   test.each([
-    ['mcp/x.ts', "import { ExposeError } from '../errors.ts';", 'mcp may not import errors'],
+    ['mcp/x.ts', "import { createSessions } from '../bridge/session/sessions.ts';", 'mcp may not import bridge/session'],
+    ['platform/net/x.ts', "import { parseMessage } from '../../mcp/json-rpc.ts';", 'platform may not import mcp'],
     ['auth/x.ts', "import type { RpcMessage } from '../mcp/json-rpc.ts';", 'auth may not import mcp'],
     ['bridge/upstream/x.ts', "import { listen } from '../../http/listener.ts';", 'bridge may not import http'],
     ['tunnel/relay/x.ts', "import {\n  parseMessage,\n} from '../../mcp/json-rpc.ts';", 'tunnel may not import mcp'],
-    ['http/x.ts', "import { createSessions } from '../bridge/sessions.ts';", 'http may import only types of bridge'],
+    ['http/x.ts', "import { createSessions } from '../bridge/describe-server.ts';", 'http may import only types of bridge'],
     [
       'http/x.ts',
-      "import { type Call, createChannel } from '../bridge/channel.ts';",
+      "import { type PendingRequest, createChannel } from '../bridge/channel.ts';",
       'http may import only types of bridge',
     ],
     ['http/x.ts', "export { createGuard } from '../auth/guard.ts';", 'http may import only types of auth'],
     ['http/x.ts', "const g = await import('../auth/guard.ts');", 'http may import only types of auth'],
     ['bridge/x.ts', "import '../cli/output.ts';", 'bridge may not import cli'],
     ['errors.ts', "import { version } from './version.ts';", 'errors may not import version'],
-    ['expose.ts', "import { createOutput } from './cli/output.ts';", 'expose may not import cli'],
+    ['expose/x.ts', "import { createOutput } from '../cli/output.ts';", 'expose may not import cli'],
     ['cli/x.ts', "import { createGuard } from '../auth/guard.ts';", 'cli may not import auth'],
-    ['cli/x.ts', "import { dial } from '../tunnel/agent/dial.ts';", 'cli may not import tunnel/agent'],
+    ['cli/x.ts', "import { openTunnel } from '../tunnel/open-tunnel.ts';", 'cli may not import tunnel'],
     ['http/x.ts', "import express from 'express';", 'http may not import express'],
     ['bridge/x.ts', "import { execa } from 'execa';", 'bridge may not import execa'],
-    ['expose.ts', "import { execa } from 'execa';", 'expose may not import execa'],
+    ['expose/x.ts', "import { execa } from 'execa';", 'expose may not import execa'],
     ['cli/x.ts', "import { Command } from 'commander';", 'cli may not import commander'],
-    ['bridge/upstream/execa.ts', "import { memberOf } from '../../mcp/json-rpc.ts';", 'bridge may not import mcp'],
+    ['platform/process/execa.ts', "import { memberOf } from '../../mcp/json-rpc.ts';", 'platform may not import mcp'],
     ['mcp/x.ts', "import { z } from 'zod';", 'mcp may not import zod'],
     ['mcp/x.ts', 'const m = await import(name);', 'mcp may not import a computed name (name)'],
     ['mcp/x.ts', "import { a } from './a.js';", './a.js does not name its file'],
@@ -270,12 +236,12 @@ describe('a file that does not would be caught', () => {
   });
 
   test.each([
-    ['http/x.ts', "import type { Call } from '../bridge/call.ts';"],
-    ['http/x.ts', "import { type Call, type Outlet } from '../bridge/call.ts';"],
+    ['http/x.ts', "import type { PendingRequest } from '../bridge/pending-request.ts';"],
+    ['http/x.ts', "import { type PendingRequest, type MessageSink } from '../bridge/pending-request.ts';"],
     ['bridge/x.ts', "import type { ResultPromise } from 'execa';\nlet e: typeof import('execa').execa;"],
     ['bridge/upstream/x.ts', "import { memberOf } from '../../mcp/json-rpc.ts';\nimport { a } from '../session.ts';"],
     ['mcp/x.ts', "// import { x } from '../cli/main.ts'; console.log\n/* process.exit(1) */ const u = 'https://x';"],
-    ['cli/x.ts', "import { createRelay } from '../tunnel/relay/relay.ts';\nconsole.log(1); process.exit(0);"],
+    ['cli/x.ts', "import { createRelay } from '../tunnel/relay/server/relay.ts';\nconsole.log(1); process.exit(0);"],
     ['mcp/x.ts', "import { isUtf8 } from 'node:buffer';"],
     ['mcp/x.ts', 'const a = 1;\n'.repeat(400)],
   ])('and one that does is let pass: %s', (file, source) => {

@@ -131,7 +131,7 @@ describe('installed elsewhere', () => {
   });
 
   test('nothing but its documented entry can be imported', async () => {
-    const script = `import('mcp-expose/dist/expose.js').then(() => console.log('imported'), ({ code }) => console.log(code));`;
+    const script = `import('mcp-expose/dist/expose/expose.js').then(() => console.log('imported'), ({ code }) => console.log(code));`;
     const { stdout } = await run(process.execPath, ['-e', script], { cwd: project, timeout: 60_000 });
     expect(stdout.trim()).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { tunnelsTable, withTable } from '../scripts/tunnels-table.js';
 import { capabilities, type Capabilities } from '../src/tunnel/capabilities.ts';
-import { defaultTunnelOrder, tunnelKinds } from '../src/tunnel-kinds.ts';
+import { defaultTunnelOrder, tunnelKinds } from '../src/tunnel/kinds.ts';
 
 const page = readFileSync(new URL('../docs/tunnels.md', import.meta.url), 'utf8');
 const ways: readonly Capabilities[] = Object.values(capabilities);

@@ -3,7 +3,7 @@ import { constants, open, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 
 import { ExposeError, messageOf } from '../errors.ts';
-import { looksLikeToken, shellQuote } from '../redact.ts';
+import { looksLikeToken, shellQuote } from '../platform/text/redact.ts';
 
 /** Secret scanners and people recognise our tokens by it. */
 export const tokenPrefix = 'mcpx_';

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type Command, type Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import { shellQuote } from '../redact.ts';
+import { shellQuote } from '../platform/text/redact.ts';
 import { redactValue } from './misplaced-words.ts';
 
 const prefix = 'MCP_EXPOSE_';

@@ -1,6 +1,6 @@
 import { ExposeError, messageOfServer } from '../errors.ts';
-import { expose, type Exposed, type ExposeEvent, type ExposeOptions, type ServerReport } from '../expose.ts';
-import type { CommandContext } from './main.ts';
+import { expose, type Exposed, type ExposeEvent, type ExposeOptions, type ServerReport } from '../expose/expose.ts';
+import type { CommandContext } from './context.ts';
 import { unquotedCommandHints } from './misplaced-words.ts';
 import type { Output } from './output.ts';
 import type { ExposeFlags } from './program.ts';

@@ -1,8 +1,8 @@
 import type { Command, Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import type { TunnelChoice } from '../expose.ts';
-import { tunnelKinds } from '../tunnel-kinds.ts';
+import type { TunnelChoice } from '../expose/expose.ts';
+import { tunnelKinds } from '../expose/options.ts';
 import { twinOf } from './environment-twins.ts';
 import { writtenOptions } from './misplaced-words.ts';
 import type { ExposeFlags } from './program.ts';

@@ -5,25 +5,12 @@ import { CommanderError, type Command } from './commander.ts';
 import { ExposeError } from '../errors.ts';
 import { applyEnvironmentTwins, isTwinOn, secretOptions } from './environment-twins.ts';
 import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from './ineffective-options.ts';
-import { redactValue, refuseMisplacedWords, type CommandLine } from './misplaced-words.ts';
+import { redactValue, refuseMisplacedWords } from './misplaced-words.ts';
+import type { CommandContext } from './context.ts';
 import { createOutput, type Output } from './output.ts';
 import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
-
-/** What a command gets beside its options. */
-export interface CommandContext {
-  readonly output: Output;
-  readonly commandLine: CommandLine;
-  /** Aborted by the first signal that asks us to end. */
-  readonly ending: AbortSignal;
-  /** Resolves then. */
-  untilEnding(): Promise<void>;
-  /** Called by the second one: nothing is waited for any more. */
-  onHurry: () => void;
-  /** Called just before the process ends without having ended its work: the last chance to take others along. */
-  onForcedExit: () => void;
-}
 
 /** How long the end may take after a second signal, in milliseconds: for words to those who wait. */
 const hurriedEndMs = 1000;

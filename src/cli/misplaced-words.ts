@@ -1,7 +1,7 @@
 import { Option, type Command } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import { redactCommand, redactUrl, redactWord, redactWords, shellQuote } from '../redact.ts';
+import { redactCommand, redactUrl, redactWord, redactWords, shellQuote } from '../platform/text/redact.ts';
 
 /** An option as it was given: `['--port', '1']` or `['--port=1']`. */
 interface GivenOption {

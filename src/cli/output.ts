@@ -14,7 +14,7 @@
 import { styleText } from 'node:util';
 
 import { ExposeError, isOutOfFiles } from '../errors.ts';
-import { sanitize } from '../sanitize.ts';
+import { sanitize } from '../platform/text/sanitize.ts';
 import { createLineWriter } from './line-writer.ts';
 
 /** A spinner, as far as it is used here. */

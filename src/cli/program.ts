@@ -1,7 +1,7 @@
 import { Command, Option } from './commander.ts';
 
-import type { TunnelChoice } from '../expose.ts';
-import { defaultTunnelOrder, type TunnelKind } from '../tunnel-kinds.ts';
+import type { TunnelChoice } from '../expose/expose.ts';
+import { defaultTunnelOrder, type TunnelKind } from '../expose/options.ts';
 import { version } from '../version.ts';
 import { repeat } from './environment-twins.ts';
 import {

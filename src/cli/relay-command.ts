@@ -1,6 +1,6 @@
-import { limitEvents } from '../tunnel/relay/event-limit.ts';
-import { createRelay, type RelayEvent } from '../tunnel/relay/relay.ts';
-import type { CommandContext } from './main.ts';
+import { limitEvents } from '../tunnel/relay/server/event-limit.ts';
+import { createRelay, type RelayEvent } from '../tunnel/relay/server/relay.ts';
+import type { CommandContext } from './context.ts';
 import type { Output } from './output.ts';
 import type { RelayFlags } from './program.ts';
 

@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import { redactWord } from '../redact.ts';
-import type { TunnelChoice } from '../expose.ts';
-import { tunnelKinds, type TunnelKind } from '../tunnel-kinds.ts';
+import { redactWord } from '../platform/text/redact.ts';
+import type { TunnelChoice } from '../expose/expose.ts';
+import { tunnelKinds, type TunnelKind } from '../expose/options.ts';
 
 /** Parsers of option values. Each throws commander's InvalidArgumentError, which becomes a usage error. */
 

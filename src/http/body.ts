@@ -1,4 +1,4 @@
-import { gather, PieceCollector, type Bytes } from '../bytes.ts';
+import { gather, PieceCollector, type Bytes } from '../platform/bytes.ts';
 import type { HttpRequest } from './message.ts';
 
 /** Largest body of a request, in bytes. */

@@ -1,4 +1,4 @@
-import { answerEmpty } from './json-answer.ts';
+import { answerEmpty } from './responses/json-response.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 
 /** Request headers of MCP's Streamable HTTP transport that a browser asks for (2025-11-25). */

@@ -3,7 +3,7 @@ import type { Admitted, Guard } from '../auth/guard.ts';
 import { rpcCode } from '../mcp/json-rpc.ts';
 import type { Cors } from './cors.ts';
 import type { Directory, ServedServer } from './directory.ts';
-import { answerJson, refuse } from './json-answer.ts';
+import { answerJson, refuse } from './responses/json-response.ts';
 import { sessionHeader } from '../mcp/headers.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
 import { answerReadiness } from './readiness.ts';
@@ -45,14 +45,14 @@ export function createHandler({
     request.on('error', ignore);
     const found = routeOf(request.url ?? '/');
     const route = found.kind === 'root' ? rootRoute(request, found, directory) : found;
-    const isLook = request.method === 'GET' || request.method === 'HEAD';
+    const checksStalls = request.method === 'GET' || request.method === 'HEAD';
     const repeated = onlyOnce.find((name) => valuesOf(request, name).length > 1);
     if (repeated !== undefined) {
       refuse(request, response, { status: 400, message: `more than one ${repeated} header` });
       return;
     }
     if (cors.apply(request, response)) return;
-    if (isLook && route.kind === 'health') {
+    if (checksStalls && route.kind === 'health') {
       answerJson(response, 200, healthy);
       return;
     }
@@ -73,7 +73,7 @@ export function createHandler({
       authorization: valuesOf(request, 'authorization'),
       source: reportsClients ? sourceOf(request) : undefined,
     });
-    const isReadiness = isLook && route.kind === 'endpoint' && route.endpoint === 'readiness';
+    const isReadiness = checksStalls && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
       const { status, reason, challenge, data } = admission.denial;
       // Of a single server, not even whether there is one of that name.

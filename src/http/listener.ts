@@ -1,10 +1,10 @@
 import type { RequestListener } from 'node:http';
 
 import { ExposeError } from '../errors.ts';
-import { createHttp1Server, formatResponse } from '../http1/server.ts';
-import { listenError, watchOpenFiles } from '../listening.ts';
+import { createHttp1Server, formatResponse } from '../platform/http1/server.ts';
+import { listenError, watchOpenFiles } from '../platform/net/listening.ts';
 import { errorResponse, rpcCode } from '../mcp/json-rpc.ts';
-import { refuse } from './json-answer.ts';
+import { refuse } from './responses/json-response.ts';
 
 export interface Listener {
   readonly port: number;

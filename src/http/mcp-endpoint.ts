@@ -1,25 +1,25 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import type { Caller } from '../auth/guard.ts';
-import type { Session } from '../bridge/session.ts';
-import type { Sessions } from '../bridge/sessions.ts';
+import type { Session } from '../bridge/session/session.ts';
+import type { Sessions } from '../bridge/session/sessions.ts';
 import { classify } from '../mcp/classify.ts';
 import { accepts, answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../mcp/headers.ts';
 import { rpcCode, type RpcBatch, type RequestId, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { batchRevision, legacyRevisions, primingRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
-import { createBatchReply } from './batch-reply.ts';
+import { createBatchResponse } from './responses/batch-response.ts';
 import type { BodyReader } from './body.ts';
-import { createEventStore, type EventStore } from './event-store.ts';
-import { createEventStream, type EventStream } from './event-stream.ts';
-import { answerEmpty, refuse } from './json-answer.ts';
-import { createLiveList, type Live } from './live-list.ts';
+import { createEventStore, type EventStore } from './responses/event-store.ts';
+import { createEventStream, type EventStream } from './responses/event-stream.ts';
+import { answerEmpty, refuse } from './responses/json-response.ts';
+import { createActiveResponses, type ActiveResponse } from './responses/active-responses.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
-import type { MessageStream } from './message-stream.ts';
+import type { MessageStream } from './responses/message-stream.ts';
 import { readPost, refuseDraining, refuseMessage, refuseSession } from './post-body.ts';
-import type { Pulse } from './pulse.ts';
-import { createReply, type AnswerBegin, type Reply, type ReplyOptions } from './reply.ts';
-import { createSessionStreams, type SessionStreams } from './session-streams.ts';
+import type { KeepAliveTimer } from './responses/keep-alive-timer.ts';
+import { createPostResponse, type AnswerBegin, type PostResponse, type PostResponseOptions } from './responses/post-response.ts';
+import { createSessionStreams, type SessionStreams } from './responses/session-streams.ts';
 
 /** What clients are told to wait before they come back for the rest of a stream, in milliseconds. */
 const defaultRetryMs = 1000;
@@ -39,7 +39,7 @@ export interface McpEndpointOptions {
   readonly sessions: Sessions;
   /** Reads the bodies of requests; several endpoints share one. */
   readonly bodies: BodyReader;
-  readonly pulse: Pulse;
+  readonly keepAliveTimer: KeepAliveTimer;
   /** Called after each request. Leave it out where nobody watches: it costs on every call. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
   /** Where sent events are kept; several endpoints can share one. Default: a store of its own. */
@@ -60,19 +60,19 @@ export interface McpEndpoint {
 
 /** The Streamable HTTP transport for sessions (MCP 2025-03-26 to 2025-11-25, "Streamable HTTP"). */
 export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
-  const { sessions, bodies, onRequest, pulse, eventStore = createEventStore() } = options;
+  const { sessions, bodies, onRequest, keepAliveTimer, eventStore = createEventStore() } = options;
   const { retryMs = defaultRetryMs, graceMs = defaultGraceMs } = options;
   /** Answers that requests wait for. */
-  const replies = createLiveList<Live>();
+  const replies = createActiveResponses<ActiveResponse>();
   /** Connections of clients that listen. */
   const listening = new Set<EventStream>();
   const streams = new WeakMap<Session, SessionStreams>();
   let draining = false;
   let onDrained: (() => void) | undefined;
 
-  const stopKeepingAlive = pulse.onBeat((isLook) => {
-    for (const reply of replies) reply.keepAlive(isLook);
-    for (const connection of listening) connection.keepAlive(isLook);
+  const stopKeepingAlive = keepAliveTimer.onBeat((checksStalls) => {
+    for (const reply of replies) reply.keepAlive(checksStalls);
+    for (const connection of listening) connection.keepAlive(checksStalls);
   });
   const isDraining = (): boolean => draining;
 
@@ -159,7 +159,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       return;
     }
     const stream = form === 'json' ? undefined : streamsOf(session).openReply();
-    const reply = createBatchReply({ response, stream, requests, onDone: () => over(reply) });
+    const reply = createBatchResponse({ response, stream, requests, onDone: () => over(reply) });
     replies.add(reply);
     for (const message of messages) {
       if (message.kind !== 'request') {
@@ -171,7 +171,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     }
   }
 
-  function over(reply: Live): void {
+  function over(reply: ActiveResponse): void {
     replies.remove(reply);
     if (replies.size === 0) onDrained?.();
   }
@@ -201,9 +201,9 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     response: HttpResponse,
     { id, method }: RpcRequest,
     { address }: Caller,
-    more: Pick<ReplyOptions, 'form' | 'headersAt' | 'openStream'>,
-  ): Reply {
-    const reply = createReply({ response, id, ...more, onDone: reporting(method, address) });
+    more: Pick<PostResponseOptions, 'form' | 'headersAt' | 'openStream'>,
+  ): PostResponse {
+    const reply = createPostResponse({ response, id, ...more, onDone: reporting(method, address) });
     replies.add(reply);
     return reply;
   }
@@ -302,7 +302,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   function resumeReply(response: HttpResponse, stream: MessageStream, after: number): void {
     const connection = createEventStream(response);
     stream.connect(connection, after);
-    const reply: Live = { place: -1, keepAlive: connection.keepAlive };
+    const reply: ActiveResponse = { place: -1, keepAlive: connection.keepAlive };
     replies.add(reply);
     connection.whenClosed(() => over(reply));
   }
@@ -311,8 +311,8 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     const known = streams.get(session);
     if (known !== undefined) return known;
     const canPrime = session.revision !== undefined && session.revision >= primingRevision;
-    const shelf = eventStore.openShelf();
-    const opened = createSessionStreams({ shelf, retryMs: canPrime ? retryMs : undefined, graceMs });
+    const buffer = eventStore.openBuffer();
+    const opened = createSessionStreams({ buffer, retryMs: canPrime ? retryMs : undefined, graceMs });
     streams.set(session, opened);
     session.whenOver(opened.close);
     return opened;

@@ -1,10 +1,10 @@
-import type { Refusal } from '../bridge/channel.ts';
-import type { Session } from '../bridge/session.ts';
+import type { Refusal } from '../bridge/session/channel.ts';
+import type { Session } from '../bridge/session/session.ts';
 import { codingsOf, isJson } from '../mcp/headers.ts';
 import { parseMessages, type RequestId, type RpcBatch, type RpcMessage } from '../mcp/json-rpc.ts';
 import { createTextReader, type TextReader } from '../mcp/json/text-reader.ts';
 import type { BodyReader } from './body.ts';
-import { refuse } from './json-answer.ts';
+import { refuse } from './responses/json-response.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';
 
 /** What a client waits before it tries again to open a session, in seconds. */

@@ -1,5 +1,5 @@
 import type { Readiness, ServedServer } from './directory.ts';
-import { answerJson } from './json-answer.ts';
+import { answerJson } from './responses/json-response.ts';
 import type { HttpResponse } from './message.ts';
 
 /**

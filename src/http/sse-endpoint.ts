@@ -1,22 +1,22 @@
 import { randomBytes } from 'node:crypto';
 
 import type { Caller } from '../auth/guard.ts';
-import type { Call } from '../bridge/call.ts';
-import type { Session } from '../bridge/session.ts';
-import type { Sessions } from '../bridge/sessions.ts';
+import type { PendingRequest } from '../bridge/session/pending-request.ts';
+import type { Session } from '../bridge/session/session.ts';
+import type { Sessions } from '../bridge/session/sessions.ts';
 import { classify } from '../mcp/classify.ts';
 import { accepts, revisionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint, eventStreamType } from '../mcp/sse.ts';
 import type { BodyReader } from './body.ts';
-import { createEventStream, type EventStream } from './event-stream.ts';
-import { refuse } from './json-answer.ts';
+import { createEventStream, type EventStream } from './responses/event-stream.ts';
+import { refuse } from './responses/json-response.ts';
 import type { RequestReport } from './mcp-endpoint.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
-import { createMessageStream, type MessageStream } from './message-stream.ts';
+import { createMessageStream, type MessageStream } from './responses/message-stream.ts';
 import { readPost, refuseDraining, refuseMessage, refuseSession } from './post-body.ts';
-import type { Pulse } from './pulse.ts';
-import { createStreamCall } from './stream-call.ts';
+import type { KeepAliveTimer } from './responses/keep-alive-timer.ts';
+import { createStreamCall } from './responses/call-stream.ts';
 
 /** 128 bits, so that the id cannot be guessed: whoever has it (and the credential) can write into the connection. */
 const idBytes = 16;
@@ -30,7 +30,7 @@ export interface SseEndpointOptions {
   readonly sessions: Sessions;
   /** Reads the bodies of requests; several endpoints share one. */
   readonly bodies: BodyReader;
-  readonly pulse: Pulse;
+  readonly keepAliveTimer: KeepAliveTimer;
   /** How long a connection may be open without `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
   /** As in `McpEndpointOptions`. */
@@ -59,7 +59,7 @@ interface Connection {
   readonly stream: MessageStream;
   session: Session | undefined;
   /** Ends it when no session is opened. */
-  impatience: NodeJS.Timeout;
+  startTimeout: NodeJS.Timeout;
 }
 
 /**
@@ -67,7 +67,7 @@ interface Connection {
  * come on one stream, and the session ends with it.
  */
 export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
-  const { sessions, bodies, startTimeoutMs, onRequest, pulse, maxWaiting = defaultMaxWaiting } = options;
+  const { sessions, bodies, startTimeoutMs, onRequest, keepAliveTimer, maxWaiting = defaultMaxWaiting } = options;
   const connections = new Map<string, Connection>();
   /** Those without a session, the oldest first. */
   const waiting = new Set<Connection>();
@@ -76,8 +76,8 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
   let onDrained: (() => void) | undefined;
   const isDraining = (): boolean => draining;
 
-  const stopKeepingAlive = pulse.onBeat((isLook) => {
-    for (const { events } of connections.values()) events.keepAlive(isLook);
+  const stopKeepingAlive = keepAliveTimer.onBeat((checksStalls) => {
+    for (const { events } of connections.values()) events.keepAlive(checksStalls);
   });
 
   function connect(request: HttpRequest, response: HttpResponse, caller: Caller): void {
@@ -91,7 +91,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       events,
       stream,
       session: undefined,
-      impatience: setTimeout(() => events.end(), startTimeoutMs).unref(),
+      startTimeout: setTimeout(() => events.end(), startTimeoutMs).unref(),
     };
     connections.set(id, connection);
     waiting.add(connection);
@@ -105,7 +105,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     events.whenClosed(() => {
       connections.delete(id);
       waiting.delete(connection);
-      clearTimeout(connection.impatience);
+      clearTimeout(connection.startTimeout);
       void connection.session?.close();
     });
   }
@@ -155,7 +155,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
 
   function open(request: HttpRequest, response: HttpResponse, connection: Connection, initialize: RpcRequest): void {
     const { stream, events } = connection;
-    clearTimeout(connection.impatience);
+    clearTimeout(connection.startTimeout);
     let isAnswered = false;
     const call = createCall(connection, initialize, () => {
       isAnswered = true;
@@ -171,8 +171,8 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     /** The client may try once more. */
     function giveUp(): void {
       connection.session = undefined;
-      clearTimeout(connection.impatience);
-      connection.impatience = setTimeout(() => events.end(), startTimeoutMs).unref();
+      clearTimeout(connection.startTimeout);
+      connection.startTimeout = setTimeout(() => events.end(), startTimeoutMs).unref();
     }
     const session = sessions.open(connection.callerId, initialize, call);
     if (session === undefined) {
@@ -184,7 +184,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     if (!isAnswered) connection.session = session;
   }
 
-  function createCall({ stream, address }: Connection, { id, method }: RpcRequest, onOver: () => void): Call {
+  function createCall({ stream, address }: Connection, { id, method }: RpcRequest, onOver: () => void): PendingRequest {
     const startedAt = onRequest === undefined ? 0 : performance.now();
     calls++;
     return createStreamCall({

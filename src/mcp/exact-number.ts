@@ -1,6 +1,6 @@
-import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
-import type { RequestId } from './json-rpc.ts';
-import { spanOf } from './json/splice.ts';
+import { inOnePiece, piecesOf, type Bytes } from '../platform/bytes.ts';
+import type { RequestId } from './rpc-message.ts';
+import { spanOf } from './json/locate-members.ts';
 
 /** Begins an id that is a number kept as text; no string of a message is taken as an id when it begins so. */
 const mark = '\u0000';

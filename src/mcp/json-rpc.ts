@@ -1,13 +1,13 @@
-import { inOnePiece, piecesOf, type Bytes } from '../bytes.ts';
+import { inOnePiece, piecesOf, type Bytes } from '../platform/bytes.ts';
 import { exactValue, jsonOfId } from './exact-number.ts';
 import { exceedsDepth } from './json/depth.ts';
 import { elementsOf, isArray } from './json/elements.ts';
-import { outlineOf, type Outline } from './outline.ts';
-import { outlinedMessage } from './outlined-message.ts';
+import { envelopeOf } from './envelope.ts';
+import { lazyMessage } from './lazy-message.ts';
 import { readText, type TextFindings } from './json/text-reader.ts';
+import type { RequestId, RpcMessage, RpcNotification, RpcRequest } from './rpc-message.ts';
 
-/** A JSON-RPC 2.0 id as MCP narrows it: never null. One that JavaScript would write otherwise is kept as text (`exactValue`). */
-export type RequestId = string | number;
+export type { RequestId, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './rpc-message.ts';
 
 /** JSON-RPC error codes that mcp-expose itself puts on the wire. */
 export const rpcCode = {
@@ -34,37 +34,6 @@ export const progressTokenPath = ['params', 'progressToken'] as const;
 /** Deepest nesting of arrays and objects that is accepted. Common recursive parsers give up at about 1000 levels. */
 export const maxJsonDepth = 512;
 
-interface ParsedMessage {
-  /** The message as it arrived. Contains no line break, so it can become a line or an SSE `data` field as it is. */
-  readonly bytes: Bytes;
-  /**
-   * The same, parsed. Read it, never change it: what travels on is `bytes`. In a large message, strings of 4 KiB and more
-   * are null here.
-   */
-  readonly json: Readonly<Record<string, unknown>>;
-  /** What is known without `json`, which is parsed only when it is read where there is one of these. */
-  readonly outline?: Outline;
-}
-
-export interface RpcRequest extends ParsedMessage {
-  readonly kind: 'request';
-  readonly id: RequestId;
-  readonly method: string;
-}
-
-export interface RpcNotification extends ParsedMessage {
-  readonly kind: 'notification';
-  readonly method: string;
-}
-
-export interface RpcResponse extends ParsedMessage {
-  readonly kind: 'response';
-  readonly id: RequestId;
-  readonly failed: boolean;
-}
-
-export type RpcMessage = RpcRequest | RpcNotification | RpcResponse;
-
 export interface RpcFault {
   readonly kind: 'fault';
   readonly code: number;
@@ -82,7 +51,7 @@ export interface RpcBatch {
 }
 
 /** Up to here the outline is looked for first; of longer ones, what is left without their long strings is mostly short. */
-const maxOutlinedBytes = 16 * 1024;
+const maxEnvelopeBytes = 16 * 1024;
 
 /** What is left of a message is parsed up to this size, in bytes: many small values take a hundred times their bytes. */
 const maxParsedBytes: number = 64 * 1024;
@@ -120,22 +89,20 @@ interface JsonArray {
 }
 
 function parse(raw: Bytes, findings = readText(raw)): RpcMessage | JsonArray | RpcFault {
-  const { isUtf8, abridged } = findings;
+  const { isUtf8, elided } = findings;
   if (!isUtf8) return fault(rpcCode.parseError, 'the message is not valid UTF-8');
-  if (Buffer.isBuffer(raw) && raw.length <= maxOutlinedBytes) return parseOutline(raw) ?? parseText(raw, raw);
+  if (Buffer.isBuffer(raw) && raw.length <= maxEnvelopeBytes) return parseEnvelope(raw) ?? parseText(raw, raw);
   const message =
-    abridged === undefined || abridged.length > maxParsedBytes || isArray(abridged)
-      ? undefined
-      : parseText(raw, abridged);
+    elided === undefined || elided.length > maxParsedBytes || isArray(elided) ? undefined : parseText(raw, elided);
   // A fault may be that of the cut.
   if (message !== undefined && message.kind !== 'fault') return message;
   const whole = inOnePiece(raw);
-  return parseOutline(whole) ?? parseText(whole, whole);
+  return parseEnvelope(whole) ?? parseText(whole, whole);
 }
 
-function parseOutline(text: Buffer): RpcMessage | undefined {
-  const outline = outlineOf(text);
-  return outline === undefined ? undefined : outlinedMessage(text, outline);
+function parseEnvelope(text: Buffer): RpcMessage | undefined {
+  const envelope = envelopeOf(text);
+  return envelope === undefined ? undefined : lazyMessage(text, envelope);
 }
 
 /** @param text the message, or what is left of it without the contents of its long strings. */
@@ -247,7 +214,7 @@ export function errorResponse({ id, code, message, data }: RpcErrorOptions): Buf
 
 /** `params._meta` of a message. */
 export function metaOf(message: RpcRequest | RpcNotification): unknown {
-  return message.outline?.mayHaveMeta === false ? undefined : memberOf(message.json['params'], '_meta');
+  return message.envelope?.mayHaveMeta === false ? undefined : memberOf(message.json['params'], '_meta');
 }
 
 /** `params._meta.progressToken`, by which the progress of a request is told. */
@@ -258,8 +225,8 @@ export function requestTokenOf(request: RpcRequest): RequestId | undefined {
 
 /** `params.progressToken` of a notification. */
 export function progressTokenOf(message: RpcNotification): RequestId | undefined {
-  const { outline } = message;
-  if (outline !== undefined) return outline.progressToken;
+  const { envelope } = message;
+  if (envelope !== undefined) return envelope.progressToken;
   const token = memberOf(message.json['params'], 'progressToken');
   return token === undefined ? undefined : exactValue(token, message.bytes, progressTokenPath);
 }

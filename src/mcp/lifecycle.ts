@@ -1,6 +1,6 @@
 import { exactValue } from './exact-number.ts';
 import { memberOf, parseMessage, type RequestId, type RpcMessage, type RpcRequest } from './json-rpc.ts';
-import { replaceSpans, spanOf } from './json/splice.ts';
+import { replaceSpans, spanOf } from './json/locate-members.ts';
 import { legacyRevisions, preferredRevision } from './revisions.ts';
 
 export const cancelledIdPath = ['params', 'requestId'] as const;

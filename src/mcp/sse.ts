@@ -1,4 +1,4 @@
-import { piecesOf, type Bytes, type ByteText } from '../bytes.ts';
+import { piecesOf, type Bytes, type ByteText } from '../platform/bytes.ts';
 
 /** Media type of a server-sent event stream (WHATWG HTML §9.2). */
 export const eventStreamType = 'text/event-stream';

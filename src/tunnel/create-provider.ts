@@ -1,11 +1,11 @@
 import { ExposeError } from '../errors.ts';
-import type { TunnelKind } from '../tunnel-kinds.ts';
-import type { Machine } from './machine.ts';
+import type { TunnelKind } from './kinds.ts';
+import type { HostEnvironment } from './host-environment.ts';
 import type { TunnelProvider } from './provider.ts';
 
 /** What the user has said of the tunnel; each provider takes what concerns it. */
 export interface TunnelSettings {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** Name and version of this program. */
   readonly agent: string;
   readonly relayUrl?: string | undefined;
@@ -28,7 +28,7 @@ export interface TunnelSettings {
  * @throws ExposeError `usage` for settings that it cannot work with.
  */
 export async function createProvider(kind: TunnelKind, settings: TunnelSettings): Promise<TunnelProvider> {
-  const { machine, agent, relayUrl, share, name, lanAddresses, publicUrl } = settings;
+  const { environment, agent, relayUrl, share, name, lanAddresses, publicUrl } = settings;
   switch (kind) {
     case 'relay': {
       if (relayUrl === undefined) {
@@ -43,34 +43,34 @@ export async function createProvider(kind: TunnelKind, settings: TunnelSettings)
     }
     case 'cloudflared': {
       const { createCloudflaredProvider } = await import('./providers/cloudflared/cloudflared.ts');
-      return createCloudflaredProvider({ machine, publicUrl });
+      return createCloudflaredProvider({ environment, publicUrl });
     }
     case 'ngrok': {
       const { createNgrokProvider } = await import('./providers/ngrok/ngrok.ts');
-      return createNgrokProvider({ machine, publicUrl });
+      return createNgrokProvider({ environment, publicUrl });
     }
     case 'tailscale':
     case 'tailscale-serve': {
       const { createTailscaleProvider } = await import('./providers/tailscale/tailscale.ts');
-      return createTailscaleProvider({ machine, publicUrl, reach: kind === 'tailscale' ? 'internet' : 'tailnet' });
+      return createTailscaleProvider({ environment, publicUrl, reach: kind === 'tailscale' ? 'internet' : 'tailnet' });
     }
     case 'devtunnel': {
       const { createDevtunnelProvider } = await import('./providers/devtunnel/devtunnel.ts');
-      return createDevtunnelProvider({ machine, name });
+      return createDevtunnelProvider({ environment, name });
     }
     case 'zrok': {
       const { createZrokProvider } = await import('./providers/zrok/zrok.ts');
-      return createZrokProvider({ machine, name });
+      return createZrokProvider({ environment, name });
     }
     case 'localtunnel': {
       const { createLocaltunnelProvider } = await import('./providers/localtunnel/localtunnel.ts');
-      return createLocaltunnelProvider({ machine, name });
+      return createLocaltunnelProvider({ environment, name });
     }
     default: {
       const { createSshProvider } = await import('./providers/ssh/ssh.ts');
       const { ssh, sshKey, sshRemote } = settings;
       return createSshProvider({
-        machine,
+        environment,
         service: kind,
         destination: ssh,
         keyFile: sshKey,

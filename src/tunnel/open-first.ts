@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import { ExposeError, messageOf } from '../errors.ts';
 import type { TunnelProvider } from './provider.ts';
 
@@ -51,7 +51,7 @@ export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Prom
     const leftMs = Math.min(ownLimitMs, deadline - clock.now());
     if (leftMs <= 0) return skip(`the ${limitMs / 1000} s for all of them were over`);
     const limit = new AbortController();
-    const callOff = clock.after(leftMs, () => limit.abort(tooSlow(leftMs)));
+    const cancel = clock.after(leftMs, () => limit.abort(tooSlow(leftMs)));
     const until = AbortSignal.any([signal, limit.signal]);
     try {
       const provider = await create();
@@ -66,7 +66,7 @@ export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Prom
       onAttempt({ provider: name, outcome: 'failed', reason: messageOf(error) });
       return undefined;
     } finally {
-      callOff();
+      cancel();
     }
   }
 

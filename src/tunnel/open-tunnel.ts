@@ -1,7 +1,7 @@
 import { ExposeError } from '../errors.ts';
 import { maxSilenceMs, type Capabilities } from './capabilities.ts';
-import { proxyFor } from './http-proxy.ts';
-import type { Machine } from './machine.ts';
+import { proxyFor } from '../platform/net/http-proxy.ts';
+import type { HostEnvironment } from './host-environment.ts';
 import type {
   RequestHandler,
   Tunnel,
@@ -11,10 +11,10 @@ import type {
   TunnelStatus,
   TunnelTarget,
 } from './provider.ts';
-import { createDoorbell } from './self-probe/doorbell.ts';
-import { isBlocking, wordsFor } from './self-probe/problem.ts';
-import { createSelfProbe, type Opening } from './self-probe/self-probe.ts';
-import { watchTunnel } from './self-probe/watch-tunnel.ts';
+import { createProbeMarker } from './probe/probe-marker.ts';
+import { isBlocking, wordsFor } from './probe/problem.ts';
+import { createSelfProbe, type Opening } from './probe/self-probe.ts';
+import { watchTunnel } from './probe/watch-tunnel.ts';
 
 /** How long a URL that is new may take until it works, in milliseconds. */
 const defaultSettleMs = 8000;
@@ -28,7 +28,7 @@ export interface WayIn {
 
 export interface OpenTunnelOptions {
   readonly provider: TunnelProvider;
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   readonly createHandler: (way: WayIn) => RequestHandler;
   /** Listens on a port of 127.0.0.1 for this tunnel alone. */
   readonly listen: (handler: RequestHandler) => Promise<TunnelListener>;
@@ -81,7 +81,7 @@ export interface OpenTunnel {
 /** Where the way out is a proxy that this provider does not take, its own error would not say so. */
 async function openProvider(
   provider: TunnelProvider,
-  { env }: Machine,
+  { env }: HostEnvironment,
   target: TunnelTarget,
   options: TunnelOptions,
 ): Promise<Tunnel> {
@@ -107,21 +107,21 @@ const anywhere = new URL('https://tunnel.example');
  * `tunnel_unreachable` where it cannot be used.
  */
 export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel> {
-  const { provider, machine, createHandler, listen, localPort, mustWork, signal, onUrls, onStatus, onWarning } =
+  const { provider, environment, createHandler, listen, localPort, mustWork, signal, onUrls, onStatus, onWarning } =
     options;
   const { token, opening, openingTimeoutMs, readinessPath, settleMs = defaultSettleMs } = options;
   const { capabilities } = provider;
   let { getStreams } = capabilities;
-  const doorbell = createDoorbell(createHandler({ capabilities, hasGetStreams: () => getStreams }));
-  const target = { handler: doorbell.handler, localPort, listen: () => listen(doorbell.handler) };
+  const marker = createProbeMarker(createHandler({ capabilities, hasGetStreams: () => getStreams }));
+  const target = { handler: marker.handler, localPort, listen: () => listen(marker.handler) };
 
   /** Before `open` has resolved there is none, but it may tell of its status at once. */
   const opened: { tunnel?: Tunnel; isUp: boolean } = { isUp: true };
   const publicUrl = (): string => opened.tunnel?.publicUrls[0] ?? '';
   const watch = watchTunnel({
     probe: createSelfProbe({
-      machine,
-      doorbell,
+      environment,
+      marker,
       capabilities,
       token,
       opening,
@@ -129,8 +129,8 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
       ...(openingTimeoutMs === undefined ? {} : { openingTimeoutMs }),
     }),
     capabilities,
-    clock: machine.clock,
-    overrides: machine.overrides,
+    clock: environment.clock,
+    overrides: environment.overrides,
     settleMs,
     publicUrl,
     redial: (reason) => opened.tunnel?.redial?.(reason),
@@ -145,7 +145,7 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
   async function close(): Promise<void> {
     await Promise.all([watch.close(), opened.tunnel?.close()]);
   }
-  const tunnel = await openProvider(provider, machine, target, {
+  const tunnel = await openProvider(provider, environment, target, {
     signal,
     onWarning,
     onStatus(status) {

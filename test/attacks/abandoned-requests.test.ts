@@ -6,8 +6,8 @@ import { startBehindRelay, startRelay } from '../harness/expose.ts';
 import { fixture } from '../harness/program.ts';
 import { clientHeaders, initializeRequest } from '../harness/raw-mcp.ts';
 import { send } from '../harness/raw-http.ts';
-import type { AgentHandler, World } from '../tunnel/world.ts';
-import { ask, eventually, inTurn, startWorld, within } from '../tunnel/world.ts';
+import type { AgentHandler, World } from '../tunnel/relay/world.ts';
+import { ask, eventually, inTurn, startWorld, within } from '../tunnel/relay/world.ts';
 
 let world: World;
 beforeEach(async () => {

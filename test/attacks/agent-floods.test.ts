@@ -1,8 +1,8 @@
 // Agents that make the relay work: each is sent away, and no other agent's clients notice.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { frame, frameTypes, headerBlock, headersFrame, hostileAgent } from '../tunnel/hostile-agent.ts';
-import type { World } from '../tunnel/world.ts';
-import { ask, echo, eventually, inTurn, startWorld, within } from '../tunnel/world.ts';
+import { frame, frameTypes, headerBlock, headersFrame, hostileAgent } from '../tunnel/relay/hostile-agent.ts';
+import type { World } from '../tunnel/relay/world.ts';
+import { ask, echo, eventually, inTurn, startWorld, within } from '../tunnel/relay/world.ts';
 
 let world: World;
 beforeEach(async () => {

@@ -1,9 +1,9 @@
 // Agents and relays whose HTTP/2 breaks: whoever waits learns it at once, and the agent dials anew.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fakeRelay } from '../tunnel/fake-relay.ts';
-import { frame, frameTypes, headersFrame, hostileAgent, numbersFrame } from '../tunnel/hostile-agent.ts';
-import type { World } from '../tunnel/world.ts';
-import { ask, echo, eventually, fieldsOf, startWorld, within } from '../tunnel/world.ts';
+import { fakeRelay } from '../tunnel/relay/fake-relay.ts';
+import { frame, frameTypes, headersFrame, hostileAgent, numbersFrame } from '../tunnel/relay/hostile-agent.ts';
+import type { World } from '../tunnel/relay/world.ts';
+import { ask, echo, eventually, fieldsOf, startWorld, within } from '../tunnel/relay/world.ts';
 
 let world: World;
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { listen } from '../../src/http/listener.ts';
 import type { Handler } from '../http/web.ts';
 import { eventually, within } from '../harness/eventually.ts';
 import { atEnd } from '../harness/lifetime.ts';
-import { overHttp2, startWorld } from '../tunnel/world.ts';
+import { overHttp2, startWorld } from '../tunnel/relay/world.ts';
 
 export const places = ['relay', 'listener'] as const;
 export type Place = (typeof places)[number];

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFakeClock } from '../harness/fake-clock.ts';
-import { fakeRelay } from '../tunnel/fake-relay.ts';
-import type { World } from '../tunnel/world.ts';
-import { echo, eventually, startWorld, within } from '../tunnel/world.ts';
+import { fakeRelay } from '../tunnel/relay/fake-relay.ts';
+import type { World } from '../tunnel/relay/world.ts';
+import { echo, eventually, startWorld, within } from '../tunnel/relay/world.ts';
 
 let world: World;
 beforeEach(async () => {

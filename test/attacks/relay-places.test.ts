@@ -49,9 +49,9 @@ test.each<[string, string, string[]]>([
     const attacker = await startAttack(attack, relay.url, args);
     const working = work(there, attackMs);
     const comes = await startBehindRelay(relay, { server: fixture('echo') });
-    const rival = launchExpose({ server: fixture('echo'), args: ['--relay', relay.url, '--name', 'away'] });
-    expect(await rival.exited).toBe(4);
-    expect(rival.stderr()).toContain('the name away belongs to another key');
+    const duplicateKey = launchExpose({ server: fixture('echo'), args: ['--relay', relay.url, '--name', 'away'] });
+    expect(await duplicateKey.exited).toBe(4);
+    expect(duplicateKey.stderr()).toContain('the name away belongs to another key');
     const back = await named(relay, 'away', home);
     expect(back.publicUrl).toBe(away.publicUrl);
     const calls = await Promise.all([working, work(comes, 500), work(back, 500)]);

@@ -1,7 +1,7 @@
 // Upgrades that nobody serves, at every position on a connection.
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
-import { ask } from '../tunnel/world.ts';
+import { ask } from '../tunnel/relay/world.ts';
 import { answersOf, createSlow, head, openClient, places, startEdge } from './edge.ts';
 
 const h2c = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA'];

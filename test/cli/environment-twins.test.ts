@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { isTwinOn, twinOf } from '../../src/cli/environment-twins.ts';
 import { ExposeError } from '../../src/errors.ts';
-import { shellQuote } from '../../src/redact.ts';
+import { shellQuote } from '../../src/platform/text/redact.ts';
 import { read } from './command-line.ts';
 
 test.each([

@@ -71,7 +71,7 @@ describe.each(['session', 'shared'])('with --isolation %s', (isolation) => {
       isolation,
     );
     const session = await openSession(exposed.url, exposed.token);
-    const general = await session.listen();
+    const standalone = await session.listen();
     for (const id of [10, 20, 30]) {
       // oxlint-disable-next-line no-await-in-loop -- each cancelled call is followed by one that is not
       const waiting: Reply = await session.post(toolCall(id, 'wait', {}, 'cancelled'));
@@ -98,7 +98,7 @@ describe.each(['session', 'shared'])('with --isolation %s', (isolation) => {
         expect(messages.slice(0, 3).map(({ params }) => params?.['progressToken'])).toEqual([label, label, label]);
       }
     }
-    expect(general.messages).toEqual([]);
+    expect(standalone.messages).toEqual([]);
   });
 });
 
@@ -109,13 +109,13 @@ test('log messages of one session reach no other, on whatever transport it liste
     openSession(exposed.url, exposed.token),
     openLegacySession(exposed.url, exposed.token),
   ]);
-  const [own, general] = await Promise.all([speaks.listen(), hears.listen()]);
+  const [own, standalone] = await Promise.all([speaks.listen(), hears.listen()]);
   await (
     await speaks.post(toolCall(3, 'change', { label: 'private', after: true }))
   ).ended;
   await own.next(({ method }) => method === 'notifications/message');
   await Promise.all([hears.call(4, 'ping'), overhears.call(4, 'ping')]);
-  expect(general.messages).toEqual([]);
+  expect(standalone.messages).toEqual([]);
   expect(overhears.messages.map(({ id }) => id)).toEqual([1, 4]);
 });
 

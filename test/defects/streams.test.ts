@@ -95,10 +95,10 @@ describe('notifications that nobody knows', () => {
   test('reach the client, whether or not a call is under way', async () => {
     const exposed = await start(announcing);
     const session = await openSession(exposed.url, exposed.token);
-    const general = await session.listen();
+    const standalone = await session.listen();
     const call = await session.post(announce);
-    await general.next(({ method }) => method === 'notifications/x-future/after');
-    expect(known([...(await call.ended), ...general.messages])).toEqual(expected);
+    await standalone.next(({ method }) => method === 'notifications/x-future/after');
+    expect(known([...(await call.ended), ...standalone.messages])).toEqual(expected);
   });
 
   test('reach the client of the older transport', async () => {

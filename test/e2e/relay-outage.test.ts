@@ -72,12 +72,12 @@ test('a wished name is in the URL; a name that is taken by another key is refuse
   const relay = await startRelay();
   const exposed = await startBehindRelay(relay, { server: fixture('echo'), args: ['--name', 'my-files'] });
   expect(exposed.publicUrl).toBe(`${relay.url}/my-files/mcp`);
-  const rival = launchExpose({
+  const duplicateKey = launchExpose({
     server: fixture('echo'),
     args: ['--tunnel', 'relay', '--relay', relay.url, '--name', 'my-files'],
   });
-  expect(await rival.exited).toBe(4);
-  expect(rival.stderr()).toMatch(/my-files.*taken|taken.*my-files/);
+  expect(await duplicateKey.exited).toBe(4);
+  expect(duplicateKey.stderr()).toMatch(/my-files.*taken|taken.*my-files/);
   expect(await openSession(exposed.url, exposed.token)).toHaveProperty('id');
 });
 

@@ -10,9 +10,9 @@ const server = fixture('echo');
 const args = ['--name', 'files'];
 
 async function strangerIsRefused(relay: Relay): Promise<string> {
-  const rival = launchExpose({ server, args: ['--tunnel', 'relay', '--relay', relay.url, ...args] });
-  expect(await rival.exited).toBe(4);
-  return rival.stderr();
+  const duplicateKey = launchExpose({ server, args: ['--tunnel', 'relay', '--relay', relay.url, ...args] });
+  expect(await duplicateKey.exited).toBe(4);
+  return duplicateKey.stderr();
 }
 
 test.each(['SIGKILL', 'SIGTERM'] as const)('after %s no stranger gets it, and its owner does', async (signal) => {

@@ -24,7 +24,7 @@ interface World {
 async function machineWith(options: BinaryWorldOptions): Promise<World> {
   const world = await createBinaryWorld(options);
   const front = await startPublicFront(names, world.edgePort);
-  const { PATH = '' } = world.machine.env;
+  const { PATH = '' } = world.environment.env;
   return {
     world,
     front,

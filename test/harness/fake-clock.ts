@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 
 export interface FakeClock extends Clock {
   /** Moves time on, running what becomes due, in order. */

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { piecesOf } from '../../src/bytes.ts';
+import { piecesOf } from '../../src/platform/bytes.ts';
 import { createBodyReader, type Body, type BodyReader } from '../../src/http/body.ts';
 import type { HttpRequest } from '../../src/http/message.ts';
 import { gate } from '../harness/gate.ts';

@@ -2,7 +2,7 @@
 import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createOriginMatcher } from '../../src/auth/origins.ts';
-import { createSessions } from '../../src/bridge/sessions.ts';
+import { createSessions } from '../../src/bridge/session/sessions.ts';
 import { createBodyReader } from '../../src/http/body.ts';
 import { createCors } from '../../src/http/cors.ts';
 import { createDirectory } from '../../src/http/directory.ts';
@@ -13,7 +13,7 @@ import {
   type McpEndpointOptions,
   type RequestReport,
 } from '../../src/http/mcp-endpoint.ts';
-import { createPulse } from '../../src/http/pulse.ts';
+import { createKeepAliveTimer } from '../../src/http/responses/keep-alive-timer.ts';
 import { createSseEndpoint, type SseEndpoint, type SseEndpointOptions } from '../../src/http/sse-endpoint.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { createFakeUpstream, type FakeUpstream } from '../bridge/fake-upstream.ts';
@@ -83,9 +83,16 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   });
   const onRequest = (report: RequestReport): unknown => reports.push(report);
   const bodies = createBodyReader({ maxBytes: maxBodyBytes });
-  const pulse = createPulse();
-  const mcp = createMcpEndpoint({ sessions, bodies, pulse, onRequest, ...options.resumption });
-  const sse = createSseEndpoint({ sessions, bodies, pulse, startTimeoutMs: 60_000, onRequest, ...options.sse });
+  const keepAliveTimer = createKeepAliveTimer();
+  const mcp = createMcpEndpoint({ sessions, bodies, keepAliveTimer, onRequest, ...options.resumption });
+  const sse = createSseEndpoint({
+    sessions,
+    bodies,
+    keepAliveTimer,
+    startTimeoutMs: 60_000,
+    onRequest,
+    ...options.sse,
+  });
   const allowsOrigin = createOriginMatcher(allowOrigins);
   const hosts = createHostList({ allowsOrigin });
   const { hopHeader, hasGetStreams } = options;
@@ -103,7 +110,7 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   atEnd('test', async () => {
     mcp.close();
     sse.close();
-    pulse.close();
+    keepAliveTimer.close();
     await sessions.close();
   });
 

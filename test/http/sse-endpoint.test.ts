@@ -1,6 +1,6 @@
 // The older transport (MCP 2024-11-05, "HTTP with SSE").
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createDeferred } from '../../src/deferred.ts';
+import { createDeferred } from '../../src/platform/deferred.ts';
 import { agreement, failedResponse, initialize, notification, request, response } from '../bridge/messages.ts';
 import type { FakeUpstream } from '../bridge/fake-upstream.ts';
 import { eventually, within } from '../harness/eventually.ts';

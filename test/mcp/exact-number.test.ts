@@ -3,7 +3,7 @@ import { exactValue, isKeptAsText, jsonOfId, wholeNumberOf } from '../../src/mcp
 import { parseMessage, progressTokenOf, requestTokenOf, type RequestId } from '../../src/mcp/json-rpc.ts';
 import { cancelledBy } from '../../src/mcp/lifecycle.ts';
 import { newError, newRequest, newResult } from '../../src/mcp/new-message.ts';
-import { withId } from '../../src/mcp/readdress.ts';
+import { withId } from '../../src/mcp/rewrite-id.ts';
 
 const odd = [
   '9007199254740993',

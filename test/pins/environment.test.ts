@@ -1,6 +1,6 @@
 // The variables that a server gets without being asked. A new name here is a decision about somebody's secrets.
 import { expect, test } from 'vitest';
-import { childEnvironment } from '../../src/process/environment.ts';
+import { childEnvironment } from '../../src/platform/process/environment.ts';
 
 const everyName = [
   'HOME',

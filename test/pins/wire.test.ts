@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { generateToken, tokenPrefix, weakTokenLength } from '../../src/auth/token.ts';
-import { defaultMaxSessions } from '../../src/bridge/sessions.ts';
+import { defaultMaxSessions } from '../../src/bridge/session/sessions.ts';
 import { defaultMaxMessageBytes } from '../../src/bridge/upstream/message-limit.ts';
-import { defaultMaxUnreadBytes } from '../../src/bridge/upstream/unread-bytes.ts';
+import { defaultWriteWindowBytes } from '../../src/bridge/upstream/stdio/write-window.ts';
 import { ExposeError } from '../../src/errors.ts';
-import { defaultStartTimeoutMs } from '../../src/servers/exposed-server.ts';
+import { defaultStartTimeoutMs } from '../../src/expose/servers/exposed-server.ts';
 import { defaultMaxBodyBytes } from '../../src/http/body.ts';
 import { mcpPath } from '../../src/http/route.ts';
 import { revisionHeader, sessionHeader } from '../../src/mcp/headers.ts';
@@ -86,13 +86,13 @@ test('limits', () => {
     defaultMaxBodyBytes,
     defaultMaxSessions,
     defaultMaxMessageBytes,
-    defaultMaxUnreadBytes,
+    defaultWriteWindowBytes,
   }).toEqual({
     maxJsonDepth: 512,
     defaultMaxBodyBytes: 16_777_216,
     defaultMaxSessions: 32,
     defaultMaxMessageBytes: 67_108_864,
-    defaultMaxUnreadBytes: 67_108_864,
+    defaultWriteWindowBytes: 67_108_864,
   });
   expect(defaultStartTimeoutMs).toBe(60_000);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { capabilities, limitsOf, maxSilenceMs, trustNotice, type Capabilities } from '../../src/tunnel/capabilities.ts';
-import { tunnelKinds } from '../../src/tunnel-kinds.ts';
+import { tunnelKinds } from '../../src/tunnel/kinds.ts';
 
 const rows: readonly Capabilities[] = Object.values(capabilities);
 const mebibyte = 1024 * 1024;

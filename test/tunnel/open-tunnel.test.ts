@@ -1,16 +1,16 @@
 import { createServer, type RequestListener } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { systemClock, type Clock } from '../../src/clock.ts';
+import { systemClock, type Clock } from '../../src/platform/clock.ts';
 import { ExposeError } from '../../src/errors.ts';
 import { capabilities, type Capabilities } from '../../src/tunnel/capabilities.ts';
-import { createHostOverrides } from '../../src/tunnel/host-overrides.ts';
+import { createHostOverrides } from '../../src/platform/net/host-overrides.ts';
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions, type WayIn } from '../../src/tunnel/open-tunnel.ts';
 import type { RequestHandler, TunnelOptions, TunnelProvider } from '../../src/tunnel/provider.ts';
 import { eventually, within } from '../harness/eventually.ts';
 import { createFakeClock } from '../harness/fake-clock.ts';
 import { atEnd } from '../harness/lifetime.ts';
 import { listenOnLoopback } from '../harness/loopback-server.ts';
-import { startFront, type Front } from './self-probe/world.ts';
+import { startFront, type Front } from './probe/world.ts';
 
 const token = 'mcpx_of-these-tests';
 
@@ -65,7 +65,7 @@ function open(options: Options = {}): World {
   };
   const opened = openTunnel({
     provider,
-    machine: {
+    environment: {
       env,
       watchdog: { guard() {}, release() {} },
       clock: options.clock ?? systemClock,

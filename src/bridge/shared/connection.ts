@@ -1,19 +1,19 @@
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
-import { createSharedBooks, type SharedRoad } from './books.ts';
+import { createSharedState, type SharedContext } from './shared-state.ts';
 import { createSharedInbound } from './inbound.ts';
 import { restoreRequest } from './messages.ts';
-import { createMember, type Member } from './member.ts';
+import { createClientSession, type ClientSession } from './client-session.ts';
 import { createSharedOutbound } from './outbound.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
 /** What a member has of a connection once it has joined. */
-export type MemberLink = Omit<Upstream, 'start'>;
+export type ClientSessionLink = Omit<Upstream, 'start'>;
 
 export interface SharedConnection {
   /** Starts the upstream. Called once, when the first member has joined. */
   start(): void;
-  join(events: UpstreamEvents): MemberLink;
+  join(events: UpstreamEvents): ClientSessionLink;
   /** Ends the upstream, and so everybody's. */
   close(): Promise<void>;
 }
@@ -21,7 +21,7 @@ export interface SharedConnection {
 export interface SharedConnectionOptions {
   readonly upstream: Upstream;
   readonly clock: Clock;
-  readonly warnOnce: SharedRoad['warnOnce'];
+  readonly warnOnce: SharedContext['warnOnce'];
   /** Nobody may join any more: the upstream has ended, or is of no use. It has yet to be closed. */
   readonly onEnd: () => void;
 }
@@ -29,24 +29,24 @@ export interface SharedConnectionOptions {
 /** One connection to a server from its start to its end, and the members that share it. */
 export function createSharedConnection(options: SharedConnectionOptions): SharedConnection {
   const { upstream, clock, warnOnce, onEnd } = options;
-  const books = createSharedBooks(clock);
-  const road: SharedRoad = { books, warnOnce, send: (message) => upstream.send(message) };
-  const outbound = createSharedOutbound(road);
-  const receive = createSharedInbound(road, outbound.openNext);
-  const { members } = books;
+  const state = createSharedState(clock);
+  const context: SharedContext = { state, warnOnce, send: (message) => upstream.send(message) };
+  const outbound = createSharedOutbound(context);
+  const receive = createSharedInbound(context, outbound.openNext);
+  const { members } = state;
   /** Those that do not read and for whom no more can wait. */
-  const full = new Set<Member>();
+  const full = new Set<ClientSession>();
 
-  function drained(member: Member): void {
-    if (full.delete(member) && full.size === 0) upstream.resume();
+  function drained(session: ClientSession): void {
+    if (full.delete(session) && full.size === 0) upstream.resume();
   }
 
   /** What will be sent again is still in flight for its member; everything else the server has forgotten. */
   function lose(end: UpstreamEnd): void {
     const surviving = new Set<number>();
-    const untaken = new Map<Member, RpcMessage[]>();
+    const untaken = new Map<ClientSession, RpcMessage[]>();
     for (const message of end.untaken ?? []) {
-      const call = message.kind === 'request' ? books.ids.find(message.id) : undefined;
+      const call = message.kind === 'request' ? state.ids.find(message.id) : undefined;
       // An upstream heals only once both sides have agreed, so an `initialize` cannot be among them.
       if (message.kind !== 'request' || call === undefined || call.method === 'initialize') continue;
       surviving.add(call.id);
@@ -55,11 +55,11 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
       own.push(restoreRequest(message, call.clientId, call.token?.value));
       untaken.set(call.owner, own);
     }
-    books.ids.forget(surviving);
-    books.asks.clear();
-    books.belongings.clear();
-    books.handshake.abandon();
-    for (const member of members) member.lose({ ...end, untaken: untaken.get(member) ?? [] });
+    state.ids.forget(surviving);
+    state.serverRequests.clear();
+    state.taskOwners.clear();
+    state.handshake.abandon();
+    for (const session of members) session.lose({ ...end, untaken: untaken.get(session) ?? [] });
   }
 
   return {
@@ -73,33 +73,33 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
           members.clear();
           // What may be sent again holds messages of all members, and none of them can send it.
           const { untaken: _untaken, ...reason } = end;
-          for (const member of bereft) member.end(reason);
+          for (const session of bereft) session.end(reason);
         },
       }),
     join(events) {
-      const member = createMember({
+      const session = createClientSession({
         events,
         onDropped: () => warnOnce('reading', 'a client does not read: notifications for it are dropped'),
         onFull() {
-          full.add(member);
+          full.add(session);
           if (full.size === 1) upstream.pause();
         },
-        onDrained: () => drained(member),
+        onDrained: () => drained(session),
       });
-      members.add(member);
+      members.add(session);
       return {
-        send: (message) => members.has(member) && outbound.send(member, message),
+        send: (message) => members.has(session) && outbound.send(session, message),
         isWritable: upstream.isWritable,
         whenWritable: upstream.whenWritable,
-        pause: member.pause,
-        resume: member.resume,
+        pause: session.pause,
+        resume: session.resume,
         async close() {
-          if (!members.delete(member)) return;
-          outbound.release(member);
-          member.close(left);
-          drained(member);
+          if (!members.delete(session)) return;
+          outbound.release(session);
+          session.close(left);
+          drained(session);
           // A server that has not come to terms with anybody may be stuck: the next client gets a new one.
-          if (members.size === 0 && !books.handshake.isAgreed()) onEnd();
+          if (members.size === 0 && !state.handshake.isAgreed()) onEnd();
         },
       };
     },

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { RequestId } from '../../mcp/json-rpc.ts';
 import { maxUnansweredCancelled } from '../bounds.ts';
 

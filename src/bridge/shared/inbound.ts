@@ -10,10 +10,10 @@ import {
 } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newError, newResult } from '../../mcp/new-message.ts';
-import { refuseAsk } from '../refuse-ask.ts';
-import { canBeAsked } from './asks.ts';
-import type { SharedRoad } from './books.ts';
-import type { Member } from './member.ts';
+import { rejectServerRequest } from '../reject-server-request.ts';
+import { canBeAsked } from './server-requests.ts';
+import type { SharedContext } from './shared-state.ts';
+import type { ClientSession } from './client-session.ts';
 import { rewriteProgress, rewriteResponse } from './messages.ts';
 
 /** Notifications that concern everybody, whatever the server was doing when it sent them. */
@@ -21,7 +21,7 @@ const forEverybody = /list_changed$/;
 
 /** Whom a message concerns: a member, and the call of it that it came with where that is known. */
 interface Addressee {
-  readonly member: Member;
+  readonly session: ClientSession;
   readonly callId?: RequestId;
 }
 
@@ -31,17 +31,17 @@ interface Addressee {
  * @param onRefused called when the server has not agreed with a member: another one may have more luck.
  */
 export function createSharedInbound(
-  { books, send, warnOnce }: SharedRoad,
+  { state, send, warnOnce }: SharedContext,
   onRefused: () => void,
 ): (message: RpcMessage, origin?: RequestId) => void {
-  const { members, ids, asks, belongings, handshake, levels, subscriptions } = books;
+  const { members, ids, serverRequests, taskOwners, handshake, levels, subscriptions } = state;
 
   function receiveResponse(response: RpcResponse): void {
     const call = ids.settle(response.id, response.failed);
     if (call === undefined) {
       warnOnce('response', `the server answered a request that it was not sent (id ${shown(response.id)}): dropped`);
     } else if (call.owner !== undefined) {
-      belongings.remember(response, call.owner);
+      taskOwners.remember(response, call.owner);
       call.owner.deliver(rewriteResponse(response, call.clientId, call.writtenId));
     } else if (call.method === 'initialize') {
       for (const { owner, response: outcome } of handshake.settle(response)) {
@@ -52,29 +52,32 @@ export function createSharedInbound(
     }
   }
 
-  function receiveAsk(ask: RpcRequest, origin: RequestId | undefined): void {
-    if (ask.method === 'ping') {
-      send(newResult(ask.id, {}));
+  function receiveServerRequest(serverRequest: RpcRequest, origin: RequestId | undefined): void {
+    if (serverRequest.method === 'ping') {
+      send(newResult(serverRequest.id, {}));
       return;
     }
-    const addressee = addresseeOf(ask, origin) ?? onlyMemberFor();
+    const addressee = addresseeOf(serverRequest, origin) ?? onlySessionFor();
     if (typeof addressee === 'string') {
       if (addressee === 'ambiguous_client') {
-        warnOnce('ask', `the server asks (${ask.method}), but not whom of the clients that share it: refused`);
+        warnOnce(
+          'ask',
+          `the server asks (${serverRequest.method}), but not whom of the clients that share it: refused`,
+        );
       }
-      send(refuseAsk(ask.id, addressee));
+      send(rejectServerRequest(serverRequest.id, addressee));
       return;
     }
-    const { member, callId } = addressee;
-    if (!canBeAsked(member.capabilities, ask.method)) {
-      const message = `the client does not support ${ask.method}`;
-      send(newError({ id: ask.id, code: rpcCode.methodNotFound, message }));
+    const { session, callId } = addressee;
+    if (!canBeAsked(session.capabilities, serverRequest.method)) {
+      const message = `the client does not support ${serverRequest.method}`;
+      send(newError({ id: serverRequest.id, code: rpcCode.methodNotFound, message }));
       return;
     }
-    const givenUp = asks.open(ask, member);
-    if (givenUp !== undefined) send(refuseAsk(givenUp, 'too_many_asks'));
-    belongings.remember(ask, member);
-    member.deliver(ask, callId);
+    const givenUp = serverRequests.open(serverRequest, session);
+    if (givenUp !== undefined) send(rejectServerRequest(givenUp, 'too_many_asks'));
+    taskOwners.remember(serverRequest, session);
+    session.deliver(serverRequest, callId);
   }
 
   function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
@@ -84,24 +87,24 @@ export function createSharedInbound(
       if (call?.owner === undefined || call.token === undefined) return;
       call.owner.deliver(rewriteProgress(message, call.token.value, call.token.written), call.clientId);
     } else if (method === 'notifications/cancelled') {
-      asks.close(cancelledBy(message))?.deliver(message);
+      serverRequests.close(cancelledBy(message))?.deliver(message);
     } else if (method === 'notifications/resources/updated') {
       const uri = memberOf(message.json['params'], 'uri');
-      for (const member of typeof uri === 'string' ? subscriptions.concerned(uri) : []) member.deliver(message);
+      for (const session of typeof uri === 'string' ? subscriptions.concerned(uri) : []) session.deliver(message);
     } else {
       const addressee = forEverybody.test(method) ? undefined : addresseeOf(message, origin);
       if (addressee === undefined) {
-        for (const member of members) inform(member, message);
+        for (const session of members) inform(session, message);
       } else if (typeof addressee !== 'string') {
-        inform(addressee.member, message, addressee.callId);
+        inform(addressee.session, message, addressee.callId);
       }
     }
   }
 
-  function inform(member: Member, message: RpcNotification, callId?: RequestId): void {
-    if (!member.ready) return;
+  function inform(session: ClientSession, message: RpcNotification, callId?: RequestId): void {
+    if (!session.ready) return;
     const isLog = message.method === 'notifications/message';
-    if (!isLog || levels.passes(member, memberOf(message.json['params'], 'level'))) member.deliver(message, callId);
+    if (!isLog || levels.passes(session, memberOf(message.json['params'], 'level'))) session.deliver(message, callId);
   }
 
   /** Undefined where nothing in the message, nor the way on which it came, tells. */
@@ -113,22 +116,22 @@ export function createSharedInbound(
     // The handshake is everybody's.
     if (origin !== undefined && call?.method !== 'initialize') {
       return call?.owner !== undefined && members.has(call.owner)
-        ? { member: call.owner, callId: call.clientId }
+        ? { session: call.owner, callId: call.clientId }
         : 'client_gone';
     }
-    const { named, owner } = belongings.ownerOf(message);
-    if (named) return owner === undefined ? 'client_gone' : { member: owner };
+    const { named, owner } = taskOwners.ownerOf(message);
+    if (named) return owner === undefined ? 'client_gone' : { session: owner };
     return undefined;
   }
 
   /** The member that an ask without a mark must be for, because nobody else has given the server a reason to ask. */
-  function onlyMemberFor(): Addressee | 'client_gone' | 'ambiguous_client' {
+  function onlySessionFor(): Addressee | 'client_gone' | 'ambiguous_client' {
     const active = ids.active();
     const candidates = active.size === 0 ? members : active;
     const [only] = candidates;
     if (only === undefined) return 'client_gone';
     if (candidates.size > 1) return 'ambiguous_client';
-    return members.has(only) ? { member: only } : 'client_gone';
+    return members.has(only) ? { session: only } : 'client_gone';
   }
 
   return (message, origin) => {
@@ -137,7 +140,7 @@ export function createSharedInbound(
         receiveResponse(message);
         return;
       case 'request':
-        receiveAsk(message, origin);
+        receiveServerRequest(message, origin);
         return;
       case 'notification':
         receiveNotification(message, origin);

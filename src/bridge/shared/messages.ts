@@ -1,4 +1,4 @@
-import { inOnePiece, type Bytes } from '../../bytes.ts';
+import { inOnePiece, type Bytes } from '../../platform/bytes.ts';
 import {
   memberOf,
   type RequestId,
@@ -6,8 +6,8 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
-import { outlinedResponse } from '../../mcp/outlined-message.ts';
-import { pathTree, replaceSpans, survey, type PathTree, type Span } from '../../mcp/json/splice.ts';
+import { lazyResponse } from '../../mcp/lazy-message.ts';
+import { pathTree, replaceSpans, locateMembers, type PathTree, type Span } from '../../mcp/json/locate-members.ts';
 
 /** The members by which a message is told apart; each kind of message is searched for all of them. */
 const framing = {
@@ -50,8 +50,9 @@ export type Places = ReadonlyMap<string, Span>;
  */
 export function placesIn(message: RpcRequest | RpcNotification | RpcResponse): Places | string {
   const tree = message.kind === 'response' ? plain : (trees.get(message.method) ?? call);
-  const { spans, rival } = survey(message.bytes, tree);
-  if (rival !== undefined) return `the member ${JSON.stringify(rival)} stands there twice or in another spelling`;
+  const { spans, duplicateKey } = locateMembers(message.bytes, tree);
+  if (duplicateKey !== undefined)
+    return `the member ${JSON.stringify(duplicateKey)} stands there twice or in another spelling`;
   if (message.kind !== 'response' && (spans.has('result') || spans.has('error'))) {
     return 'the message has a "method", and "result" or "error" beside it';
   }
@@ -76,9 +77,9 @@ export function rewriteRequest(request: RpcRequest, places: Places, changes: Req
   const { id, progressToken: token, level } = changes;
   let params = request.json['params'];
   if (token !== undefined) {
-    params = withMember(params, '_meta', withMember(memberOf(params, '_meta'), 'progressToken', token));
+    params = withSession(params, '_meta', withSession(memberOf(params, '_meta'), 'progressToken', token));
   }
-  if (level !== undefined) params = withMember(params, 'level', level);
+  if (level !== undefined) params = withSession(params, 'level', level);
   const json = { ...request.json, id, ...(params === undefined ? {} : { params }) };
   return { ...request, id, json, bytes: rewrite(request.bytes, places, { ...changes }) };
 }
@@ -92,30 +93,30 @@ export function restoreRequest(request: RpcRequest, id: RequestId, token: Reques
 
 /** The cancellation of a request that has another id at the server. */
 export function rewriteCancellation(message: RpcNotification, places: Places, requestId: RequestId): RpcNotification {
-  const json = { ...message.json, params: withMember(message.json['params'], 'requestId', requestId) };
+  const json = { ...message.json, params: withSession(message.json['params'], 'requestId', requestId) };
   return { ...message, json, bytes: rewrite(message.bytes, places, { requestId }) };
 }
 
 /** @param written the id as the other side wrote it: `1.0` or `"\u0041"` are to come back as they were. */
 export function rewriteResponse(response: RpcResponse, id: RequestId, written: string): RpcResponse {
   const bytes = replaceOne(response.bytes, responseId, written);
-  const { outline } = response;
+  const { envelope } = response;
   // Still without a look into it, which may cost a hundred times its bytes.
-  if (outline !== undefined) return outlinedResponse(bytes, { ...outline, id });
+  if (envelope !== undefined) return lazyResponse(bytes, { ...envelope, id });
   return { ...response, id, json: { ...response.json, id }, bytes };
 }
 
 /** @param written the token as the client wrote it. */
 export function rewriteProgress(message: RpcNotification, token: RequestId, written: string): RpcNotification {
   const bytes = replaceOne(message.bytes, progressToken, written);
-  const params = withMember(message.json['params'], 'progressToken', token);
+  const params = withSession(message.json['params'], 'progressToken', token);
   return { ...message, json: { ...message.json, params }, bytes };
 }
 
 /** The result of `initialize` with another revision in it. */
 export function rewriteRevision(response: RpcResponse, revision: string): RpcResponse {
   const bytes = replaceOne(response.bytes, agreedRevision, JSON.stringify(revision));
-  const result = withMember(response.json['result'], 'protocolVersion', revision);
+  const result = withSession(response.json['result'], 'protocolVersion', revision);
   return { ...response, json: { ...response.json, result }, bytes };
 }
 
@@ -130,12 +131,12 @@ function rewrite(bytes: Bytes, places: Places, changes: Readonly<Record<string, 
 
 function replaceOne(text: Bytes, tree: PathTree, written: string): Buffer {
   const bytes = inOnePiece(text);
-  const place = survey(bytes, tree).spans.get('place');
+  const place = locateMembers(bytes, tree).spans.get('place');
   return place === undefined ? bytes : replaceSpans(bytes, [[place, Buffer.from(written)]]);
 }
 
 /** A copy of an object with one member changed; what was no object becomes one. */
-function withMember(value: unknown, name: string, member: unknown): Record<string, unknown> {
+function withSession(value: unknown, name: string, session: unknown): Record<string, unknown> {
   const members = typeof value === 'object' && value !== null ? value : {};
-  return { ...members, [name]: member };
+  return { ...members, [name]: session };
 }

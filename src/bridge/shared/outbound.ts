@@ -12,17 +12,17 @@ import {
 } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newError, newNotification, newRequest, newResult } from '../../mcp/new-message.ts';
-import { refuseAsk } from '../refuse-ask.ts';
-import type { SharedRoad } from './books.ts';
-import type { Member } from './member.ts';
+import { rejectServerRequest } from '../reject-server-request.ts';
+import type { SharedContext } from './shared-state.ts';
+import type { ClientSession } from './client-session.ts';
 import { placesIn, rewriteCancellation, rewriteRequest, writtenAt, type Places } from './messages.ts';
 import { maxSubscriptions } from './subscriptions.ts';
 
 export interface SharedOutbound {
   /** A member says something. Returns false when the server does not take it. */
-  send(member: Member, message: RpcMessage): boolean;
+  send(session: ClientSession, message: RpcMessage): boolean;
   /** A member has gone: what the server does or keeps for it alone is ended. */
-  release(member: Member): void;
+  release(session: ClientSession): void;
   /** The server has refused an `initialize`: that of the next who waits is sent. */
   openNext(): void;
 }
@@ -39,10 +39,15 @@ interface CallOptions {
  * The way from the members to the server: ids and progress tokens become ones that are unique among all members, and
  * what concerns the whole connection is sent for all of them together.
  */
-export function createSharedOutbound({ books, send }: SharedRoad): SharedOutbound {
-  const { ids, asks, belongings, handshake, levels, subscriptions } = books;
+export function createSharedOutbound({ state, send }: SharedContext): SharedOutbound {
+  const { ids, serverRequests, taskOwners, handshake, levels, subscriptions } = state;
 
-  function call(member: Member | undefined, request: RpcRequest, places: Places, options: CallOptions = {}): boolean {
+  function call(
+    session: ClientSession | undefined,
+    request: RpcRequest,
+    places: Places,
+    options: CallOptions = {},
+  ): boolean {
     const { level, onOutcome } = options;
     const id = ids.next();
     const tokenPlace = places.get('progressToken');
@@ -51,7 +56,7 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
       value !== undefined && tokenPlace !== undefined ? { value, written: writtenAt(request, tokenPlace) } : undefined;
     ids.open({
       id,
-      owner: member,
+      owner: session,
       method: request.method,
       clientId: request.id,
       writtenId: writtenId(request, places),
@@ -75,9 +80,9 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     if (!send(newRequest(id, method, params))) ids.settle(id, true);
   }
 
-  function initialize(member: Member, request: RpcRequest, places: Places): boolean {
-    member.capabilities = memberOf(request.json['params'], 'capabilities');
-    const outcome = handshake.open({ owner: member, request, writtenId: writtenId(request, places) });
+  function initialize(session: ClientSession, request: RpcRequest, places: Places): boolean {
+    session.capabilities = memberOf(request.json['params'], 'capabilities');
+    const outcome = handshake.open({ owner: session, request, writtenId: writtenId(request, places) });
     if (outcome === 'first') {
       if (call(undefined, request, places)) return true;
       handshake.settle(notTaken(request.id));
@@ -85,8 +90,8 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     }
     if (outcome !== undefined) {
       queueMicrotask(() => {
-        member.ready = true;
-        member.deliver(outcome);
+        session.ready = true;
+        session.deliver(outcome);
       });
     }
     return true;
@@ -101,110 +106,111 @@ export function createSharedOutbound({ books, send }: SharedRoad): SharedOutboun
     }
   }
 
-  function setLevel(member: Member, request: RpcRequest, places: Places): boolean {
-    const change = levels.ask(member, memberOf(request.json['params'], 'level'));
-    if (change === 'unknown') return call(member, request, places);
-    if (change !== undefined) return call(member, request, places, { level: change.level, onOutcome: change.settle });
-    answer(member, newResult(request.id, {}));
+  function setLevel(session: ClientSession, request: RpcRequest, places: Places): boolean {
+    const change = levels.ask(session, memberOf(request.json['params'], 'level'));
+    if (change === 'unknown') return call(session, request, places);
+    if (change !== undefined) return call(session, request, places, { level: change.level, onOutcome: change.settle });
+    answer(session, newResult(request.id, {}));
     return true;
   }
 
-  function subscribe(member: Member, request: RpcRequest, places: Places): boolean {
+  function subscribe(session: ClientSession, request: RpcRequest, places: Places): boolean {
     const uri = memberOf(request.json['params'], 'uri');
-    if (typeof uri !== 'string') return call(member, request, places);
-    const subscribing = subscriptions.subscribe(member, uri);
+    if (typeof uri !== 'string') return call(session, request, places);
+    const subscribing = subscriptions.subscribe(session, uri);
     if (subscribing === 'full') {
       const message = `this client has ${maxSubscriptions} subscriptions, the most that it may have`;
-      answer(member, newError({ id: request.id, code: rpcCode.internalError, message }));
+      answer(session, newError({ id: request.id, code: rpcCode.internalError, message }));
     } else if (subscribing === undefined) {
-      answer(member, newResult(request.id, {}));
+      answer(session, newResult(request.id, {}));
     } else {
-      return call(member, request, places, { onOutcome: subscribing.settle });
+      return call(session, request, places, { onOutcome: subscribing.settle });
     }
     return true;
   }
 
-  function unsubscribe(member: Member, request: RpcRequest, places: Places): boolean {
+  function unsubscribe(session: ClientSession, request: RpcRequest, places: Places): boolean {
     const uri = memberOf(request.json['params'], 'uri');
-    if (typeof uri !== 'string' || subscriptions.unsubscribe(member, uri)) return call(member, request, places);
-    answer(member, newResult(request.id, {}));
+    if (typeof uri !== 'string' || subscriptions.unsubscribe(session, uri)) return call(session, request, places);
+    answer(session, newResult(request.id, {}));
     return true;
   }
 
-  function sendRequest(member: Member, request: RpcRequest): boolean {
+  function sendRequest(session: ClientSession, request: RpcRequest): boolean {
     const places = placesIn(request);
     if (typeof places === 'string') {
-      answer(member, newError({ id: request.id, code: rpcCode.invalidRequest, message: places }));
+      answer(session, newError({ id: request.id, code: rpcCode.invalidRequest, message: places }));
       return true;
     }
     switch (request.method) {
       case 'initialize':
-        return initialize(member, request, places);
+        return initialize(session, request, places);
       case 'logging/setLevel':
-        return setLevel(member, request, places);
+        return setLevel(session, request, places);
       case 'resources/subscribe':
-        return subscribe(member, request, places);
+        return subscribe(session, request, places);
       case 'resources/unsubscribe':
-        return unsubscribe(member, request, places);
+        return unsubscribe(session, request, places);
       default:
-        return call(member, request, places);
+        return call(session, request, places);
     }
   }
 
   /** One that is not for the server counts as sent. */
-  function sendNotification(member: Member, message: RpcNotification): boolean {
+  function sendNotification(session: ClientSession, message: RpcNotification): boolean {
     const places = placesIn(message);
     if (typeof places === 'string') return true;
     const begins = message.method === 'notifications/initialized';
     if (begins && !handshake.wantsInitialized()) return true;
-    if (message.method === 'notifications/progress' && !asks.isWatched(progressTokenOf(message), member)) return true;
+    if (message.method === 'notifications/progress' && !serverRequests.isWatched(progressTokenOf(message), session))
+      return true;
     if (message.method !== 'notifications/cancelled') {
-      ids.touch(member);
+      ids.touch(session);
       const taken = send(message);
       if (taken && begins) handshake.initialized();
       return taken;
     }
     const id = cancelledBy(message);
-    const cancelled = id === undefined ? undefined : ids.cancel(member, id);
+    const cancelled = id === undefined ? undefined : ids.cancel(session, id);
     return cancelled === undefined || send(rewriteCancellation(message, places, cancelled.id));
   }
 
   /** The answer to an ask that was put to another member, or to nobody, goes nowhere. */
-  function sendAnswer(member: Member, response: RpcResponse): boolean {
+  function sendAnswer(session: ClientSession, response: RpcResponse): boolean {
     const places = placesIn(response);
-    const forwarded = asks.answer(response, member);
+    const forwarded = serverRequests.answer(response, session);
     if (forwarded === undefined) return true;
-    ids.touch(member);
+    ids.touch(session);
     const taken = send(typeof places === 'string' ? unreadable(response.id, places) : forwarded);
     // One that is not taken may be given again.
-    if (taken) asks.settle(response);
+    if (taken) serverRequests.settle(response);
     return taken;
   }
 
   return {
-    send(member, message) {
-      if (message.kind === 'request') return sendRequest(member, message);
-      if (message.kind === 'notification') return sendNotification(member, message);
-      return sendAnswer(member, message);
+    send(session, message) {
+      if (message.kind === 'request') return sendRequest(session, message);
+      if (message.kind === 'notification') return sendNotification(session, message);
+      return sendAnswer(session, message);
     },
     openNext,
-    release(member) {
-      for (const { id } of ids.release(member)) {
+    release(session) {
+      for (const { id } of ids.release(session)) {
         send(newNotification('notifications/cancelled', { requestId: id, reason: 'the client has gone' }));
       }
-      for (const uri of subscriptions.release(member)) callForAll('resources/unsubscribe', { uri });
-      const change = levels.release(member);
+      for (const uri of subscriptions.release(session)) callForAll('resources/unsubscribe', { uri });
+      const change = levels.release(session);
       if (change !== undefined) callForAll('logging/setLevel', { level: change.level }, change.settle);
-      for (const id of asks.release(member)) send(refuseAsk(id, 'client_gone'));
-      belongings.release(member);
-      handshake.release(member);
+      for (const id of serverRequests.release(session)) send(rejectServerRequest(id, 'client_gone'));
+      taskOwners.release(session);
+      handshake.release(session);
     },
   };
 }
 
 /** Later, as a server's answer would come: who asks may not be ready for it before `send` returns. */
-function answer(member: Member, response: RpcResponse): void {
-  queueMicrotask(() => member.deliver(response));
+function answer(session: ClientSession, response: RpcResponse): void {
+  queueMicrotask(() => session.deliver(response));
 }
 
 function writtenId(request: RpcRequest, places: Places): string {

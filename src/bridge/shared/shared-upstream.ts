@@ -1,5 +1,5 @@
-import { systemClock, type Clock } from '../../clock.ts';
-import { createSharedConnection, type MemberLink, type SharedConnection } from './connection.ts';
+import { systemClock, type Clock } from '../../platform/clock.ts';
+import { createSharedConnection, type ClientSessionLink, type SharedConnection } from './connection.ts';
 import type { Upstream, UpstreamEnd } from '../upstream/upstream.ts';
 
 export interface SharedUpstreamOptions {
@@ -59,7 +59,7 @@ export function createSharedUpstream(options: SharedUpstreamOptions): SharedUpst
 
   return {
     attach() {
-      let link: MemberLink | undefined;
+      let link: ClientSessionLink | undefined;
       return {
         start(events) {
           if (closed) {

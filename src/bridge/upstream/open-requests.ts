@@ -1,7 +1,7 @@
 import { isKeptAsText, wholeNumberOf } from '../../mcp/exact-number.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
-import { withId } from '../../mcp/readdress.ts';
+import { withId } from '../../mcp/rewrite-id.ts';
 import { maxUnansweredCancelled } from '../bounds.ts';
 
 /** What a server has been asked and has not answered. */

@@ -1,4 +1,4 @@
-import { endOfValue } from './splice.ts';
+import { endOfValue } from './locate-members.ts';
 
 const comma = 0x2c;
 const openBracket = 0x5b;

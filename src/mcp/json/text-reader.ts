@@ -1,17 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 
-import { piecesOf, type Bytes } from '../../bytes.ts';
-import { createAbridger, type Abridger } from './abridge.ts';
+import { piecesOf, type Bytes } from '../../platform/bytes.ts';
+import { createLongStringElider, type LongStringElider } from './elide-long-strings.ts';
 import { createUtf8Check } from './utf8.ts';
 
 /** Up to here, to cut a text costs about what it saves, in bytes. */
-const minAbridgedBytes = 16 * 1024;
+const minElidedBytes = 16 * 1024;
 
 /** What is known of a JSON text before it is parsed. */
 export interface TextFindings {
   readonly isUtf8: boolean;
   /** What a parser needs of it (see abridge.ts), where that is much less than all. */
-  readonly abridged?: Buffer | undefined;
+  readonly elided?: Buffer | undefined;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface TextReader {
 
 export function createTextReader(): TextReader {
   const check = createUtf8Check();
-  let abridger: Abridger | undefined = createAbridger();
+  let elider: LongStringElider | undefined = createLongStringElider();
   let length = 0;
   let isText = true;
   return {
@@ -34,19 +34,19 @@ export function createTextReader(): TextReader {
       length += piece.length;
       isText &&= check.push(piece);
       // What it has kept is let go with it.
-      if (!isText || abridger?.push(piece) === false) abridger = undefined;
+      if (!isText || elider?.push(piece) === false) elider = undefined;
     },
     end: () => ({
       isUtf8: isText && check.isComplete(),
       // Of a short one all is parsed, in however many pieces it came.
-      abridged: length >= minAbridgedBytes ? abridger?.end() : undefined,
+      elided: length >= minElidedBytes ? elider?.end() : undefined,
     }),
   };
 }
 
 /** Looks through a text that is here. */
 export function readText(text: Bytes): TextFindings {
-  if (Buffer.isBuffer(text) && text.length < minAbridgedBytes) return { isUtf8: isUtf8(text) };
+  if (Buffer.isBuffer(text) && text.length < minElidedBytes) return { isUtf8: isUtf8(text) };
   const reader = createTextReader();
   for (const piece of piecesOf(text)) reader.push(piece);
   return reader.end();

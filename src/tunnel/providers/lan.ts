@@ -2,11 +2,11 @@ import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ExposeError } from '../../errors.ts';
 import { capabilities } from '../capabilities.ts';
-import { lanAddresses } from '../lan-addresses.ts';
-import { createIdentity } from '../link/identity.ts';
+import { lanAddresses } from '../../platform/net/lan-addresses.ts';
+import { createIdentity } from '../relay/protocol/identity.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
-import type { Relay, RelayOptions } from '../relay/relay.ts';
-import { createRelay } from '../relay/relay.ts';
+import type { Relay, RelayOptions } from '../relay/server/relay.ts';
+import { createRelay } from '../relay/server/relay.ts';
 import { createRelayProvider } from './relay.ts';
 
 export interface LanProviderOptions {

@@ -1,21 +1,21 @@
 import { ExposeError } from '../../errors.ts';
-import { redactUrl } from '../../redact.ts';
-import type { ConnectOptions } from '../agent/connection.ts';
-import { connectOnce } from '../agent/connection.ts';
-import { isLoopback } from '../http-proxy.ts';
-import { createStreamServer } from '../agent/stream-server.ts';
-import { superviseConnection } from '../agent/supervisor.ts';
-import { createBackoff } from '../../backoff.ts';
-import type { Clock } from '../../clock.ts';
-import { systemClock } from '../../clock.ts';
+import { redactUrl } from '../../platform/text/redact.ts';
+import type { ConnectOptions } from '../relay/agent/connection.ts';
+import { connectOnce } from '../relay/agent/connection.ts';
+import { isLoopback } from '../../platform/net/http-proxy.ts';
+import { createStreamServer } from '../relay/agent/stream-server.ts';
+import { superviseConnection } from '../relay/agent/supervisor.ts';
+import { createBackoff } from '../../platform/backoff.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { capabilities } from '../capabilities.ts';
-import { createDropCount } from '../link/drop-count.ts';
-import type { Identity } from '../link/identity.ts';
-import type { KeySlot } from '../link/key-store.ts';
-import { openKeySlot } from '../link/key-store.ts';
-import { isValidName } from '../link/names.ts';
-import { tunnelPath } from '../link/protocol.ts';
-import { createTokenBucket } from '../link/token-bucket.ts';
+import { createDropCount } from '../relay/protocol/drop-count.ts';
+import type { Identity } from '../relay/protocol/identity.ts';
+import type { KeySlot } from '../relay/agent/key-store.ts';
+import { openKeySlot } from '../relay/agent/key-store.ts';
+import { isValidName } from '../relay/protocol/names.ts';
+import { tunnelPath } from '../relay/protocol/protocol.ts';
+import { createTokenBucket } from '../../platform/token-bucket.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 
 /** Time for one attempt from the first packet to the welcome, in milliseconds: name lookup, proxy, TLS and handshake. */

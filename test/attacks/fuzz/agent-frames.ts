@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { WebSocket } from 'ws';
-import { createIdentity } from '../../../src/tunnel/link/identity.ts';
+import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import { parseJson } from '../../harness/parse-json.ts';
 import type { Random } from '../../harness/random.ts';
-import { frame, frameTypes, headersFrame, numbersFrame, pushFrame } from '../../tunnel/hostile-agent.ts';
+import { frame, frameTypes, headersFrame, numbersFrame, pushFrame } from '../../tunnel/relay/hostile-agent.ts';
 import { bytesOf, mutant, type Vocabulary } from './mutation.ts';
 
 /** A connection on which nothing comes is given up after this time, in milliseconds. */

@@ -103,11 +103,11 @@ export async function createFuzzingServer(): Promise<FuzzingServer> {
 function callFuzz(url: string, headers: [string, string][], key: number): Promise<void> {
   return new Promise((resolve) => {
     const call = request(url, { method: 'POST', headers: Object.fromEntries(headers), agent: false });
-    const impatience = setTimeout(() => call.destroy(), callMs);
+    const startTimeout = setTimeout(() => call.destroy(), callMs);
     call.on('response', (response) => response.on('error', () => {}).resume());
     call.on('error', () => {});
     call.on('close', () => {
-      clearTimeout(impatience);
+      clearTimeout(startTimeout);
       resolve();
     });
     const params = { name: 'fuzz', arguments: { key }, _meta: { progressToken: key } };

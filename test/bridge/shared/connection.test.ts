@@ -1,8 +1,8 @@
 // The life of a server that several sessions share.
 import { describe, expect, test } from 'vitest';
-import { createChannel } from '../../../src/bridge/channel.ts';
+import { createChannel } from '../../../src/bridge/session/channel.ts';
 import { createSharedUpstream } from '../../../src/bridge/shared/shared-upstream.ts';
-import { createFakeCall, createFakeOutlet } from '../fake-outlet.ts';
+import { createFakeCall, createFakeSink } from '../session/fake-sink.ts';
 import { createFakeUpstream } from '../fake-upstream.ts';
 import { initialize, notification, request, response, watchedRequest, whole } from '../messages.ts';
 import { answered, idIn, opening, sharedWorld, written } from './world.ts';
@@ -170,9 +170,9 @@ describe('the shared upstream', () => {
 
 test('a channel works over it as over an upstream of its own', async () => {
   const world = sharedWorld();
-  const general = createFakeOutlet();
+  const standalone = createFakeSink();
   const upstream = world.shared.attach();
-  const channel = createChannel({ upstream, general, onClose() {} });
+  const channel = createChannel({ upstream, standalone, onClose() {} });
   channel.start();
   const [start, call] = [createFakeCall(), createFakeCall()];
   channel.request(initialize, start);

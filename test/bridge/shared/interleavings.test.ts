@@ -46,7 +46,7 @@ interface Working {
 interface Tally {
   answers: number;
   progress: number;
-  asks: number;
+  serverRequests: number;
   refusedAsks: number;
 }
 
@@ -58,7 +58,7 @@ function ownerOf(mark: string | undefined): string | undefined {
 async function play(random: Random, knowsOrigin: boolean): Promise<Tally> {
   const { below, pick } = random;
   const world = sharedWorld();
-  const tally: Tally = { answers: 0, progress: 0, asks: 0, refusedAsks: 0 };
+  const tally: Tally = { answers: 0, progress: 0, serverRequests: 0, refusedAsks: 0 };
   const players: Player[] = [];
   const working = new Map<RequestId, Working>();
   const openAsks = new Map<RequestId, string>();
@@ -81,7 +81,7 @@ async function play(random: Random, knowsOrigin: boolean): Promise<Tally> {
     } else if (id !== undefined) {
       expect(ownerOf(params?.mark), `to ${player.name}`).toBe(player.name);
       player.asked.set(id, params?.mark ?? '');
-      tally.asks++;
+      tally.serverRequests++;
     }
   }
 
@@ -230,7 +230,7 @@ describe('sessions with equal ids and tokens in any order', () => {
     ['over a transport that tells what belongs to which call', true],
     ['over one that does not', false],
   ])('%s', async (_what, knowsOrigin) => {
-    const sum: Tally = { answers: 0, progress: 0, asks: 0, refusedAsks: 0 };
+    const sum: Tally = { answers: 0, progress: 0, serverRequests: 0, refusedAsks: 0 };
     for (let seed = 0; seed < 150; seed++) {
       // oxlint-disable-next-line no-await-in-loop -- the seed of a failure is to be clear
       const tally = await play(createRandom(seed), knowsOrigin).catch((cause: unknown) => {
@@ -238,13 +238,13 @@ describe('sessions with equal ids and tokens in any order', () => {
       });
       sum.answers += tally.answers;
       sum.progress += tally.progress;
-      sum.asks += tally.asks;
+      sum.serverRequests += tally.serverRequests;
       sum.refusedAsks += tally.refusedAsks;
     }
     // Otherwise little would have been tried.
     expect(sum.answers).toBeGreaterThan(1000);
     expect(sum.progress).toBeGreaterThan(200);
-    expect(sum.asks).toBeGreaterThan(100);
+    expect(sum.serverRequests).toBeGreaterThan(100);
     expect(sum.refusedAsks).toBeGreaterThan(200);
   });
 });

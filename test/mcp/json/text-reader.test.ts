@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
-import { gather } from '../../../src/bytes.ts';
+import { gather } from '../../../src/platform/bytes.ts';
 import { parseEach, parseMessages } from '../../../src/mcp/json-rpc.ts';
 import { createTextReader, readText } from '../../../src/mcp/json/text-reader.ts';
 import { createRandom } from '../../harness/random.ts';
@@ -27,7 +27,7 @@ describe('a text that is read as it comes', () => {
     const findings = readWhile(pieces);
     expect(findings).toEqual(readText(Buffer.from(call)));
     expect(findings).toMatchObject({ isUtf8: true });
-    expect(JSON.parse(findings.abridged?.toString() ?? '')).toMatchObject({
+    expect(JSON.parse(findings.elided?.toString() ?? '')).toMatchObject({
       id: 7,
       params: { arguments: { text: null } },
     });
@@ -84,7 +84,7 @@ test('texts of all sorts, however they are cut and whatever is wrong in them, ar
   const letters = ['a', '"', '\\', '\n', '\t', 'é', '€', '😀', '\u0001', '/', 'u', '0041', '{', ']', ':', ','];
   const word = (length: number): string =>
     Array.from({ length }, () => (below(5) === 0 ? pick(letters) : pick(['a', 'b', ' ']))).join('');
-  let abridged = 0;
+  let elided = 0;
   for (let round = 0; round < 300; round++) {
     const value = {
       list: Array.from({ length: below(5) }, () => [word(below(8)), below(1000), { inner: word(below(6000)) }]),
@@ -103,15 +103,15 @@ test('texts of all sorts, however they are cut and whatever is wrong in them, ar
     const shortened = JSON.stringify(value, (_name, member: unknown) =>
       typeof member === 'string' && Buffer.byteLength(JSON.stringify(member)) >= 4096 ? null : member,
     );
-    expect(JSON.parse(findings.abridged?.toString() ?? shortened)).toEqual(JSON.parse(shortened));
-    abridged += findings.abridged === undefined ? 0 : 1;
+    expect(JSON.parse(findings.elided?.toString() ?? shortened)).toEqual(JSON.parse(shortened));
+    elided += findings.elided === undefined ? 0 : 1;
 
     text[below(text.length)] = below(256);
     const ofBroken = readWhile(cut(text, 7001));
     expect(ofBroken.isUtf8).toBe(isUtf8(text));
     // What is left of it is JSON only where all of it is.
-    const isLeft = ofBroken.abridged !== undefined && parses(ofBroken.abridged.toString());
+    const isLeft = ofBroken.elided !== undefined && parses(ofBroken.elided.toString());
     expect([round, isLeft && !parses(text.toString())]).toEqual([round, false]);
   }
-  expect(abridged).toBeGreaterThan(50);
+  expect(elided).toBeGreaterThan(50);
 });

@@ -3,17 +3,17 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import path from 'node:path';
-import { systemClock, type Clock } from '../../../src/clock.ts';
+import { systemClock, type Clock } from '../../../src/platform/clock.ts';
 import { ExposeError } from '../../../src/errors.ts';
-import { createWatchdog } from '../../../src/process/watchdog.ts';
-import { createHostOverrides } from '../../../src/tunnel/host-overrides.ts';
-import type { Machine } from '../../../src/tunnel/machine.ts';
+import { createWatchdog } from '../../../src/platform/process/watchdog.ts';
+import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import type { HostEnvironment } from '../../../src/tunnel/host-environment.ts';
 import type { Tunnel, TunnelProvider, TunnelStatus, TunnelTarget } from '../../../src/tunnel/provider.ts';
 import { eventually, within } from '../../harness/eventually.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { isAlive, killIfAlive, processInfo, type ProcessInfo } from '../../harness/processes.ts';
 import { projectRoot, temporaryDirectory } from '../../harness/program.ts';
-import { fieldsOf } from '../world.ts';
+import { fieldsOf } from '../relay/world.ts';
 
 /** Bound for every wait, in milliseconds. */
 const patienceMs = 20_000;
@@ -51,7 +51,7 @@ export interface OpenTunnel {
 }
 
 export interface BinaryWorld {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** Empty, and HOME of the programs. */
   readonly home: string;
   /** Replaces the scenario, also for a program that runs and watches it. */
@@ -86,7 +86,7 @@ export async function createBinaryWorld(options: BinaryWorldOptions): Promise<Bi
     writeFileSync(path.join(bin, name), script, { mode: 0o755 });
   }
   const watchdog = createWatchdog();
-  const machine: Machine = {
+  const environment: HostEnvironment = {
     env: { PATH: `${bin}:/usr/bin:/bin`, HOME: home, ...options.env },
     watchdog,
     clock: options.clock ?? systemClock,
@@ -169,7 +169,7 @@ export async function createBinaryWorld(options: BinaryWorldOptions): Promise<Bi
   });
 
   return {
-    machine,
+    environment,
     home,
     setScenario,
     calls,

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { createIdentity } from '../../../src/tunnel/link/identity.ts';
-import { lanAddresses } from '../../../src/tunnel/lan-addresses.ts';
+import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
+import { lanAddresses } from '../../../src/platform/net/lan-addresses.ts';
 import { createLanProvider } from '../../../src/tunnel/providers/lan.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { TunnelTarget } from '../../../src/tunnel/provider.ts';
-import { ask, echo, inTurn, noListener, overHttp2, portOf } from '../world.ts';
+import { ask, echo, inTurn, noListener, overHttp2, portOf } from '../relay/world.ts';
 
 const options = { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined };
 
@@ -38,15 +38,15 @@ test('every address leads to the handler, at the root path and the port of the l
 
 test('when that port is taken on an address, another one is used on all', async () => {
   const { target, close } = await localListener();
-  const rival = createServer();
-  rival.listen(target.localPort, '127.0.0.3');
-  await once(rival, 'listening');
+  const duplicateKey = createServer();
+  duplicateKey.listen(target.localPort, '127.0.0.3');
+  await once(duplicateKey, 'listening');
   const tunnel = await createLanProvider({ addresses }).open(target, options);
   const ports = tunnel.publicUrls.map((url) => Number(new URL(url).port));
   expect(new Set(ports).size).toBe(1);
   expect(ports[0]).not.toBe(target.localPort);
   await tunnel.close();
-  rival.close();
+  duplicateKey.close();
   close();
 });
 
@@ -60,8 +60,8 @@ test('a port that was asked for is never silently another one', async () => {
 test('nobody else can join as an agent', async () => {
   const { target, close } = await localListener();
   const tunnel = await createLanProvider({ addresses }).open(target, options);
-  const rival = createRelayProvider({ relayUrl: tunnel.publicUrls[0] ?? '', keys: createIdentity(), env: {} });
-  await expect(rival.open(target, options)).rejects.toThrow('this relay serves one agent only (auth)');
+  const duplicateKey = createRelayProvider({ relayUrl: tunnel.publicUrls[0] ?? '', keys: createIdentity(), env: {} });
+  await expect(duplicateKey.open(target, options)).rejects.toThrow('this relay serves one agent only (auth)');
   expect((await ask(tunnel.publicUrls[0] ?? '')).status).toBe(200);
   await tunnel.close();
   close();

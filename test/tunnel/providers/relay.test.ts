@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import type { ExposeError } from '../../../src/errors.ts';
-import { createIdentity } from '../../../src/tunnel/link/identity.ts';
+import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import type { RelayProviderOptions } from '../../../src/tunnel/providers/relay.ts';
 import { createRelayProvider, tunnelEndpoint } from '../../../src/tunnel/providers/relay.ts';
-import { createRelay } from '../../../src/tunnel/relay/relay.ts';
-import type { World } from '../world.ts';
+import { createRelay } from '../../../src/tunnel/relay/server/relay.ts';
+import type { World } from '../relay/world.ts';
 import {
   ask,
   echo,
@@ -24,7 +24,7 @@ import {
   startWorld,
   temporaryFolder,
   within,
-} from '../world.ts';
+} from '../relay/world.ts';
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();

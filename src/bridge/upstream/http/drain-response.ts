@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import type { Clock } from '../../../clock.ts';
+import type { Clock } from '../../../platform/clock.ts';
 
 /** How long a response that nobody waits for may take, in milliseconds. */
 export const lingerMs = 5000;
@@ -11,10 +11,10 @@ const maxDrainedBytes: number = 64 * 1024;
 /** Reads a body that means nothing, so that its connection can be used again. One that does not end is cut off. */
 export function drainResponse(response: IncomingMessage, clock: Clock): void {
   let size = 0;
-  const callOff = clock.after(lingerMs, () => void response.destroy());
+  const cancel = clock.after(lingerMs, () => void response.destroy());
   response.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size > maxDrainedBytes) response.destroy();
   });
-  response.once('close', callOff);
+  response.once('close', cancel);
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
-import { PieceCollector } from '../../../bytes.ts';
-import { edgeBytes, type OverlongLine } from '../../../process/line-splitter.ts';
+import { PieceCollector } from '../../../platform/bytes.ts';
+import { edgeBytes, type OverlongLine } from '../../../platform/process/line-splitter.ts';
 
 /** One event, as the server sent it. */
 export interface ServerSentEvent {

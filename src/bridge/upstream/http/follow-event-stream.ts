@@ -4,7 +4,7 @@ import { codingsOf } from '../../../mcp/headers.ts';
 import type { RequestId, RpcMessage } from '../../../mcp/json-rpc.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import { createEventStreamReader } from './event-stream-reader.ts';
-import type { MessageIntake } from '../message-intake.ts';
+import type { MessageDecoder } from '../message-decoder.ts';
 import type { PausableStreams } from './pausable-streams.ts';
 
 /** Longest wait that a server can ask for, in milliseconds; beyond 2^31 a timer of Node's would fire at once. */
@@ -24,7 +24,7 @@ export interface StreamCursor {
 export interface FollowOptions {
   readonly response: IncomingMessage;
   readonly streams: PausableStreams;
-  readonly intake: MessageIntake;
+  readonly decoder: MessageDecoder;
   readonly maxMessageBytes: number;
   /** The request whose answer is to come on this stream, and on no other. */
   readonly request?: RequestId;
@@ -48,7 +48,7 @@ export interface StreamEnd {
 
 /** Reads the messages of an event stream until its connection is over. */
 export function followEventStream(options: FollowOptions): void {
-  const { response, streams, intake, maxMessageBytes, request, cursor, onMessage, onOtherEvent, onEnd } = options;
+  const { response, streams, decoder, maxMessageBytes, request, cursor, onMessage, onOtherEvent, onEnd } = options;
   let hadMessages = false;
   let hadOverlong = false;
 
@@ -65,14 +65,14 @@ export function followEventStream(options: FollowOptions): void {
         hadOverlong = false;
       }
       if (event !== 'message') onOtherEvent?.(event, data.toString());
-      else deliver(intake.read(data, { request }));
+      else deliver(decoder.read(data, { request }));
     },
     onRetry(retryMs) {
       cursor.retryMs = Math.min(retryMs, maxRetryMs);
     },
     onOverlong(event, isOver) {
       hadOverlong = true;
-      deliver(intake.overlong(event, isOver, request));
+      deliver(decoder.overlong(event, isOver, request));
     },
   });
   const reading = streams.read(response, (piece) => reader.push(piece));

@@ -2,11 +2,11 @@ import { Agent as PlainAgent, request as requestPlain, type ClientRequest, type 
 import { Agent as SecureAgent, request as requestSecure } from 'node:https';
 import type { Socket } from 'node:net';
 
-import { piecesOf, type Bytes } from '../../../bytes.ts';
-import type { Clock } from '../../../clock.ts';
-import { createDeferred, settledWithin } from '../../../deferred.ts';
+import { piecesOf, type Bytes } from '../../../platform/bytes.ts';
+import type { Clock } from '../../../platform/clock.ts';
+import { createDeferred, settledWithin } from '../../../platform/deferred.ts';
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
 import { failureWords } from './http-failure.ts';
 import { checkUpstreamHeaders } from './upstream-headers.ts';
 import { guardedLookup, refuseCredentialHost } from './upstream-url.ts';

@@ -1,5 +1,5 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
 
 /** Sentences for the system errors that users meet; others are shown as they are. */
 const networkErrors: ReadonlyMap<string, string> = new Map([

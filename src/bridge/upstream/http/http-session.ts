@@ -1,4 +1,4 @@
-import type { Bytes } from '../../../bytes.ts';
+import type { Bytes } from '../../../platform/bytes.ts';
 import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import type { HttpCall, HttpClient, HttpExchange, HttpResponse } from './http-client.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../clock.ts';
+import type { Clock } from '../../../platform/clock.ts';
 
 /** What the upstreams over HTTP have in common. */
 export interface HttpUpstreamOptions {

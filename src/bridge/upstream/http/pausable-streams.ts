@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import { readInSlices, type SlicedReading } from '../../../process/read-in-slices.ts';
+import { readInSlices, type SlicedReading } from '../../../platform/process/read-in-slices.ts';
 
 /** The responses that are being read, so that they can be held and let go together. */
 export interface PausableStreams {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import { PieceCollector } from '../../../bytes.ts';
+import { PieceCollector } from '../../../platform/bytes.ts';
 
 /** Reads a response whole, or stops as soon as it is larger than `maxBytes`; then it is destroyed. Never rejects. */
 export function readResponseBody(

@@ -1,13 +1,13 @@
-import { systemClock } from '../../../clock.ts';
-import { settledWithin } from '../../../deferred.ts';
+import { systemClock } from '../../../platform/clock.ts';
+import { settledWithin } from '../../../platform/deferred.ts';
 import { isJson } from '../../../mcp/headers.ts';
 import { memberOf, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
 import { cancelledBy, isInitialize, isInitialized } from '../../../mcp/lifecycle.ts';
 import { drainResponse } from './drain-response.ts';
 import { isCompressed, isEventStream } from './follow-event-stream.ts';
-import { openGeneralGetStream, type GeneralGetStream } from './general-get-stream.ts';
-import { errorIn, retryAfterOf, saysSessionLost } from './http-answer.ts';
-import { notMcp, openingFailure, statusWithExcerpt } from './http-answer-words.ts';
+import { openStandaloneStream, type StandaloneStream } from './standalone-stream.ts';
+import { errorIn, retryAfterOf, saysSessionLost } from './http-response.ts';
+import { notMcp, openingFailure, statusWithExcerpt } from './response-problems.ts';
 import { createHttpClient, type HttpExchange, type HttpFailure, type HttpResponse } from './http-client.ts';
 import { createHttpSession } from './http-session.ts';
 import {
@@ -16,14 +16,14 @@ import {
   maxErrorBodyBytes,
   type HttpUpstreamOptions,
 } from './http-upstream-options.ts';
-import { createMessageIntake } from '../message-intake.ts';
+import { createMessageDecoder } from '../message-decoder.ts';
 import { createPausableStreams } from './pausable-streams.ts';
-import { createPendingAnswer, type PendingAnswer } from './pending-answer.ts';
-import { nameOf, untakenOf } from './posting.ts';
-import { createPostingLine } from './posting-line.ts';
+import { createPendingResponse, type PendingResponse } from './pending-response.ts';
+import { nameOf, untakenOf } from './outgoing-post.ts';
+import { createPostQueue } from './post-queue.ts';
 import { readResponseBody } from './response-body.ts';
-import type { SessionPosting } from './session-posting.ts';
-import { createUnreadBytes } from '../unread-bytes.ts';
+import type { SessionPost } from './session-post.ts';
+import { createWriteWindow } from '../stdio/write-window.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import { checkUpstreamUrl } from './upstream-url.ts';
 
@@ -40,7 +40,7 @@ const retryStepMs = 200;
 const lostSessionMs = 2000;
 
 /** For how long the general stream is waited for before calls begin, in milliseconds; many servers answer only late. */
-const generalStreamMs = 250;
+const standaloneStreamMs = 250;
 
 /** How long the server may take to confirm the end of the session, in milliseconds. */
 const removalMs = 2000;
@@ -66,65 +66,65 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   const client = createHttpClient({ ...options, url, connectTimeoutMs, clock });
   const session = createHttpSession(client, url);
   const streams = createPausableStreams();
-  const unread = createUnreadBytes();
-  const intake = createMessageIntake({ maxMessageBytes, onWarning });
+  const unread = createWriteWindow();
+  const decoder = createMessageDecoder({ maxMessageBytes, onWarning });
   let events: UpstreamEvents | undefined;
   let phase: Phase = 'new';
   let openingId: RequestId | undefined;
   let sent = 0;
   let isTold = false;
-  let general: GeneralGetStream | undefined;
+  let standalone: StandaloneStream | undefined;
   let closing: Promise<void> | undefined;
   let stopLeaving: (() => void) | undefined;
-  const line = createPostingLine<SessionPosting>({
+  const line = createPostQueue<SessionPost>({
     isOpen: () => phase === 'new' || phase === 'open',
     hasRoomForRequest: () => answers.size < maxRequests,
     post,
   });
   /** What has no response yet, or none that counts. */
-  const underWay = new Set<SessionPosting>();
+  const underWay = new Set<SessionPost>();
   /** Of the requests that have no answer. */
-  const answers = new Map<RequestId, PendingAnswer>();
+  const answers = new Map<RequestId, PendingResponse>();
   /** The same, and those of which something is left to read. */
-  const openAnswers = new Set<PendingAnswer>();
+  const openAnswers = new Set<PendingResponse>();
 
-  function post(posting: SessionPosting): void {
-    const { message, isOpening } = posting;
+  function post(outgoing: SessionPost): void {
+    const { message, isOpening } = outgoing;
     if (isOpening && message.kind === 'request') {
       phase = 'opening';
       openingId = message.id;
-    } else if (isInitialized(message) && general === undefined && phase === 'open') {
+    } else if (isInitialized(message) && standalone === undefined && phase === 'open') {
       phase = 'confirming';
     }
-    if (message.kind === 'request') posting.answer ??= expectAnswer(posting, message.id);
-    underWay.add(posting);
-    posting.tries++;
+    if (message.kind === 'request') outgoing.answer ??= expectAnswer(outgoing, message.id);
+    underWay.add(outgoing);
+    outgoing.tries++;
     const hasLimit = isOpening || message.kind !== 'request';
-    posting.exchange = session.post(message.bytes, {
-      onSent: posting.release,
+    outgoing.exchange = session.post(message.bytes, {
+      onSent: outgoing.release,
       ...(hasLimit ? { headTimeoutMs: responseTimeoutMs } : {}),
     });
-    void followUp(posting, posting.exchange);
+    void followUp(outgoing, outgoing.exchange);
   }
 
-  async function followUp(posting: SessionPosting, { outcome }: HttpExchange): Promise<void> {
+  async function followUp(outgoing: SessionPost, { outcome }: HttpExchange): Promise<void> {
     const known = await outcome;
-    if (!isUnderWay(posting)) return;
-    if (known.kind === 'failed') notSent(posting, known);
-    else if (known.status >= 200 && known.status < 300) take(posting, known);
-    else await readRefusal(posting, known);
+    if (!isUnderWay(outgoing)) return;
+    if (known.kind === 'failed') notSent(outgoing, known);
+    else if (known.status >= 200 && known.status < 300) take(outgoing, known);
+    else await readRefusal(outgoing, known);
   }
 
-  function isUnderWay(posting: SessionPosting): boolean {
-    return phase !== 'ended' && underWay.has(posting);
+  function isUnderWay(outgoing: SessionPost): boolean {
+    return phase !== 'ended' && underWay.has(outgoing);
   }
 
-  function expectAnswer(posting: SessionPosting, id: RequestId): PendingAnswer {
-    const answer = createPendingAnswer({
+  function expectAnswer(outgoing: SessionPost, id: RequestId): PendingResponse {
+    const answer = createPendingResponse({
       id,
       session,
       streams,
-      intake,
+      decoder,
       maxMessageBytes,
       clock,
       onMessage: (message) => receive(message, id),
@@ -133,11 +133,11 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
         openAnswers.delete(answer);
         if (answers.get(id) === answer) answers.delete(id);
         // Nobody waits for the response to the POST, either.
-        if (phase !== 'leaving' && isUnderWay(posting)) {
-          settle(posting);
-          posting.exchange?.abort();
+        if (phase !== 'leaving' && isUnderWay(outgoing)) {
+          settle(outgoing);
+          outgoing.exchange?.abort();
         }
-        line.goOn();
+        line.drain();
       },
     });
     answers.get(id)?.abort();
@@ -150,7 +150,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     if (phase === 'ended') return;
     // Answered before: a server that resumes a stream may say more than it should.
     if (given.kind === 'response' && given.id === origin && !answers.has(origin)) return;
-    const message = given.kind === 'response' ? intake.admit(given) : given;
+    const message = given.kind === 'response' ? decoder.admit(given) : given;
     if (message === undefined) return;
     if (message.kind === 'response') {
       const answer = answers.get(message.id);
@@ -165,58 +165,58 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
       }
     }
     events?.onMessage(message, origin);
-    line.goOn();
+    line.drain();
   }
 
-  function notSent(posting: SessionPosting, { reason, unsent, final, advice }: HttpFailure): void {
-    if (posting.isOpening || final) {
-      posting.untaken = unsent || posting.isOpening;
+  function notSent(outgoing: SessionPost, { reason, unsent, final, advice }: HttpFailure): void {
+    if (outgoing.isOpening || final) {
+      outgoing.untaken = unsent || outgoing.isOpening;
       const code = final ? 'upstream_refused' : 'upstream_unreachable';
-      if (posting.isOpening || unsent) end({ code, reason: unreachable(reason), advice });
-      else drop(posting, unreachable(reason), 'upstream_http_error');
+      if (outgoing.isOpening || unsent) end({ code, reason: unreachable(reason), advice });
+      else drop(outgoing, unreachable(reason), 'upstream_http_error');
     } else if (!unsent) {
-      drop(posting, `the connection broke before the server had answered: ${reason}`, 'upstream_stream_lost');
+      drop(outgoing, `the connection broke before the server had answered: ${reason}`, 'upstream_stream_lost');
     } else if (phase === 'leaving') {
-      posting.untaken = true;
+      outgoing.untaken = true;
       leaveWhenReady();
-    } else if (posting.tries >= maxTries) {
+    } else if (outgoing.tries >= maxTries) {
       end({ code: 'upstream_unreachable', reason: unreachable(reason) });
     } else {
-      posting.untaken = true;
-      posting.callOffTimer = clock.after(posting.tries * retryStepMs, () => {
-        posting.untaken = false;
-        post(posting);
+      outgoing.untaken = true;
+      outgoing.cancelTimer = clock.after(outgoing.tries * retryStepMs, () => {
+        outgoing.untaken = false;
+        post(outgoing);
       });
     }
   }
 
   /** Takes back a request that waits for its next try. Returns false when none does. */
-  function callOffRetry(id: RequestId): boolean {
-    for (const posting of underWay) {
-      const { message, callOffTimer, untaken } = posting;
-      if (!untaken || callOffTimer === undefined || message.kind !== 'request' || message.id !== id) continue;
-      callOffTimer();
-      settle(posting);
-      posting.answer?.abort();
+  function cancelRetry(id: RequestId): boolean {
+    for (const outgoing of underWay) {
+      const { message, cancelTimer, untaken } = outgoing;
+      if (!untaken || cancelTimer === undefined || message.kind !== 'request' || message.id !== id) continue;
+      cancelTimer();
+      settle(outgoing);
+      outgoing.answer?.abort();
       return true;
     }
     return false;
   }
 
-  async function readRefusal(posting: SessionPosting, outcome: HttpResponse): Promise<void> {
+  async function readRefusal(outgoing: SessionPost, outcome: HttpResponse): Promise<void> {
     const { response } = outcome;
     const stopReading = clock.after(responseTimeoutMs, () => void response.destroy());
     const read = await readResponseBody(response, maxErrorBodyBytes);
     stopReading();
-    if (isUnderWay(posting)) refuse(posting, outcome, typeof read === 'string' ? Buffer.alloc(0) : read);
+    if (isUnderWay(outgoing)) refuse(outgoing, outcome, typeof read === 'string' ? Buffer.alloc(0) : read);
   }
 
-  function take(posting: SessionPosting, outcome: HttpResponse): void {
-    const { message } = posting;
+  function take(outgoing: SessionPost, outcome: HttpResponse): void {
+    const { message } = outgoing;
     const { response } = outcome;
-    if (posting.isOpening) {
+    if (outgoing.isOpening) {
       if ((!isJson(response.headers['content-type']) || isCompressed(response)) && !isEventStream(response)) {
-        posting.untaken = true;
+        outgoing.untaken = true;
         end(notMcp('--http', response));
         return;
       }
@@ -225,9 +225,9 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
         return;
       }
     }
-    settle(posting);
+    settle(outgoing);
     if (message.kind === 'request') {
-      posting.answer?.read(response);
+      outgoing.answer?.read(response);
     } else {
       // There should be no body, and a stream would never end.
       if (isEventStream(response)) response.destroy();
@@ -237,41 +237,36 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     leaveWhenReady();
   }
 
-  function refuse(posting: SessionPosting, { status, response }: HttpResponse, body: Buffer): void {
-    const { message } = posting;
+  function refuse(outgoing: SessionPost, { status, response }: HttpResponse, body: Buffer): void {
+    const { message } = outgoing;
     const id = message.kind === 'request' ? message.id : undefined;
     const own = id === undefined ? undefined : errorIn(body, id);
-    if (posting.isOpening && (own === undefined || openingStatuses.has(status))) {
-      posting.untaken = true;
+    if (outgoing.isOpening && (own === undefined || openingStatuses.has(status))) {
+      outgoing.untaken = true;
       end(openingFailure(status, '--http', response, retryAfterOf(response, clock.now())));
-    } else if (!posting.isOpening && session.id !== undefined && saysSessionLost(status, body, id)) {
-      posting.untaken = true;
+    } else if (!outgoing.isOpening && session.id !== undefined && saysSessionLost(status, body, id)) {
+      outgoing.untaken = true;
       lose();
     } else if (own !== undefined) {
-      settle(posting);
+      settle(outgoing);
       receive(own, own.id);
       leaveWhenReady();
     } else {
-      drop(posting, statusWithExcerpt(status, response, body), 'upstream_http_error', { status });
+      drop(outgoing, statusWithExcerpt(status, response, body), 'upstream_http_error', { status });
     }
   }
 
   /** The server has it, or never will. */
-  function settle(posting: SessionPosting): void {
-    underWay.delete(posting);
-    posting.release();
+  function settle(outgoing: SessionPost): void {
+    underWay.delete(outgoing);
+    outgoing.release();
   }
 
-  function drop(
-    posting: SessionPosting,
-    words: string,
-    reason: string,
-    data?: Readonly<Record<string, unknown>>,
-  ): void {
-    const { message } = posting;
-    settle(posting);
+  function drop(outgoing: SessionPost, words: string, reason: string, data?: Readonly<Record<string, unknown>>): void {
+    const { message } = outgoing;
+    settle(outgoing);
     if (message.kind === 'request') {
-      posting.answer?.fail(words, reason, data);
+      outgoing.answer?.fail(words, reason, data);
     } else {
       onWarning(`${nameOf(message)} did not reach the server: ${words}`);
       if (isInitialized(message)) void confirm(false);
@@ -283,29 +278,29 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   async function confirm(accepted: boolean): Promise<void> {
     if (phase !== 'confirming') return;
     if (accepted) {
-      general = openGeneralGetStream({
+      standalone = openStandaloneStream({
         session,
         streams,
-        intake,
+        decoder,
         maxMessageBytes,
         clock,
         onMessage: receive,
         onSessionLost: lose,
         onWarning,
       });
-      await settledWithin(general.answered, generalStreamMs);
+      await settledWithin(standalone.answered, standaloneStreamMs);
     }
     if (phase !== 'confirming') return;
     phase = 'open';
-    line.goOn();
+    line.drain();
   }
 
   /** The server no longer knows the session; what else was sent into it will be told so too. */
   function lose(): void {
     if (phase !== 'leaving' && phase !== 'ended') {
       phase = 'leaving';
-      general?.close();
-      for (const { callOffTimer } of underWay) callOffTimer?.();
+      standalone?.close();
+      for (const { cancelTimer } of underWay) cancelTimer?.();
       stopLeaving = clock.after(lostSessionMs, leave);
     }
     leaveWhenReady();
@@ -322,7 +317,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   function end(cause: Pick<UpstreamEnd, 'code' | 'reason' | 'advice' | 'retryAfterMs'>): void {
     if (phase === 'ended' || closing !== undefined) return;
     phase = 'leaving';
-    for (const posting of underWay) posting.untaken ||= posting.exchange?.isUnsent() === true;
+    for (const outgoing of underWay) outgoing.untaken ||= outgoing.exchange?.isUnsent() === true;
     for (const { untaken, answer } of underWay) if (untaken) answer?.abort();
     const words = `the connection broke before the server had answered: ${cause.reason}`;
     for (const answer of answers.values()) answer.fail(words, 'upstream_stream_lost');
@@ -342,8 +337,8 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   function stop(): void {
     phase = 'ended';
     stopLeaving?.();
-    general?.close();
-    for (const { callOffTimer } of underWay) callOffTimer?.();
+    standalone?.close();
+    for (const { cancelTimer } of underWay) cancelTimer?.();
     for (const answer of openAnswers) answer.abort();
     line.clear();
     unread.end();
@@ -367,20 +362,20 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     send(message) {
       if (phase === 'ended' || events === undefined) return false;
       const cancelled = cancelledBy(message);
-      if (cancelled !== undefined) intake.sent(message);
+      if (cancelled !== undefined) decoder.sent(message);
       // What the server has not heard of, it need not be told to give up.
-      if (cancelled !== undefined && (line.withdraw(cancelled) || callOffRetry(cancelled))) return true;
+      if (cancelled !== undefined && (line.withdraw(cancelled) || cancelRetry(cancelled))) return true;
       const release = unread.add(message.bytes.length);
       if (release === false) return false;
-      if (message.kind === 'request') intake.sent(message);
+      if (message.kind === 'request') decoder.sent(message);
       const isOpening = phase === 'new' && isInitialize(message);
-      const posting: SessionPosting = { message, order: sent++, release, isOpening, tries: 0, untaken: false };
+      const outgoing: SessionPost = { message, order: sent++, release, isOpening, tries: 0, untaken: false };
       // The server may ask something, such as ping, before it goes on with the handshake.
-      if (message.kind === 'response' && phase !== 'leaving') post(posting);
-      else line.add(posting);
+      if (message.kind === 'response' && phase !== 'leaving') post(outgoing);
+      else line.add(outgoing);
       // The server need not answer a cancelled request, nor end its stream; to close that is no cancellation by itself.
       if (cancelled !== undefined) answers.get(cancelled)?.release();
-      line.goOn();
+      line.drain();
       return true;
     },
     isWritable: unread.isWritable,

@@ -2,8 +2,8 @@ import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import { BlockList, type LookupFunction } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
-import { redactUrl } from '../../../redact.ts';
-import { isCredentialAddress, isIn } from './credential-addresses.ts';
+import { redactUrl } from '../../../platform/text/redact.ts';
+import { isCredentialAddress, isIn } from '../../../platform/net/credential-addresses.ts';
 
 const credentialNames: ReadonlySet<string> = new Set([
   'metadata',

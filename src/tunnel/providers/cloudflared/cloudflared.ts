@@ -1,14 +1,14 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import type { Finding } from '../../external/finding.ts';
-import { isInstalled } from '../../external/is-installed.ts';
-import { startProcessRun } from '../../external/process-run.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import type { Machine } from '../../machine.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import type { OutputEvent } from '../external/output-event.ts';
+import { isInstalled } from '../external/is-installed.ts';
+import { startProcessSession } from '../external/process-session.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { openConfiguration } from './configuration.ts';
-import { readCloudflaredLine, type CloudflaredFinding } from './log.ts';
+import { readCloudflaredLine, type CloudflaredOutputEvent } from './log.ts';
 import { watchMetrics } from './metrics.ts';
 
 /** Without a connection after so long, in milliseconds, UDP is taken to be blocked (cloudflared#1609). */
@@ -21,7 +21,7 @@ const maxQuicFailures = 2;
 const maxRefusals = 3;
 
 export interface CloudflaredOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** What the world calls a tunnel with a name, where its configuration does not say it. */
   readonly publicUrl?: string | undefined;
 }
@@ -37,13 +37,13 @@ interface Manner {
  * Cloudflare's tunnels through its program: a quick one, or with TUNNEL_TOKEN in the environment the one with a name that
  * the token is of. Flags and log of cloudflared 2022 to 2026; endpoints `/quicktunnel` and `/ready` of its metrics server.
  */
-export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOptions): TunnelProvider {
-  const token = machine.env['TUNNEL_TOKEN'] ?? '';
+export function createCloudflaredProvider({ environment, publicUrl }: CloudflaredOptions): TunnelProvider {
+  const token = environment.env['TUNNEL_TOKEN'] ?? '';
   const isNamed = token !== '';
   /** What has worked, or has turned out not to, is remembered for the next life. */
   let manner: Manner = { newFlags: true, protocol: 'auto' };
 
-  async function start(options: RunOptions): Promise<Run> {
+  async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop -- each try follows from what the last one taught
       const outcome = await attempt(options, manner);
@@ -53,16 +53,19 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
   }
 
   /** Resolves with another manner where that may have more luck. */
-  async function attempt(options: RunOptions, current: Manner): Promise<Run | { readonly manner: Manner }> {
-    const configuration = openConfiguration(machine.env);
+  async function attempt(
+    options: TunnelSessionOptions,
+    current: Manner,
+  ): Promise<TunnelSession | { readonly manner: Manner }> {
+    const configuration = openConfiguration(environment.env);
     const stop = new AbortController();
     let next: Manner | undefined;
     let quicFailures = 0;
     let refusals = 0;
     let isStarting = true;
-    const starting = startProcessRun({
+    const starting = startProcessSession({
       ...options,
-      machine,
+      environment,
       program: 'cloudflared',
       installHint: 'https://developers.cloudflare.com/tunnel/downloads/ tells how to install it',
       noUrlHints: isNamed ? ['say what the world calls the tunnel with --public-url'] : [],
@@ -74,11 +77,11 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
       ...(isNamed && publicUrl !== undefined ? { knownUrls: [publicUrl] } : {}),
       saysReady: true,
       read(line) {
-        const finding = readCloudflaredLine(line, options.port);
-        if (finding === undefined) return undefined;
+        const event = readCloudflaredLine(line, options.port);
+        if (event === undefined) return undefined;
         // Once it is up, cloudflared keeps itself connected, and only the rules of a tunnel with a name can change.
-        if (isStarting) return take(finding);
-        return isNamed && finding.kind === 'urls' ? ruleUrls(finding) : undefined;
+        if (isStarting) return take(event);
+        return isNamed && event.kind === 'urls' ? ruleUrls(event) : undefined;
       },
     });
 
@@ -93,13 +96,13 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
     }
 
     /** What the user says of a tunnel with a name stands. */
-    function ruleUrls(finding: Finding): Finding | undefined {
-      return isNamed && publicUrl !== undefined ? undefined : finding;
+    function ruleUrls(event: OutputEvent): OutputEvent | undefined {
+      return isNamed && publicUrl !== undefined ? undefined : event;
     }
 
     /** What of it is left for every tunnel to do. */
-    function take(finding: CloudflaredFinding): Finding | undefined {
-      switch (finding.kind) {
+    function take(event: CloudflaredOutputEvent): OutputEvent | undefined {
+      switch (event.kind) {
         case 'unknown flag':
           if (current.newFlags) tryAnother({ ...current, newFlags: false }, 'cloudflared does not know a flag');
           else starting.fail(tooOld());
@@ -110,35 +113,35 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
           return undefined;
         case 'unauthorized':
           refusals++;
-          if (isNamed && refusals >= maxRefusals) starting.fail(finding.error);
+          if (isNamed && refusals >= maxRefusals) starting.fail(event.error);
           return undefined;
         case 'metrics':
           void watchMetrics({
-            address: finding.address,
-            clock: machine.clock,
+            address: event.address,
+            clock: environment.clock,
             signal: AbortSignal.any([options.signal, stop.signal]),
-            onFinding: starting.take,
+            onEvent: starting.take,
           });
           return undefined;
         case 'urls':
-          return ruleUrls(finding);
+          return ruleUrls(event);
         default:
-          return finding;
+          return event;
       }
     }
 
-    const callOffFallback = machine.clock.after(quicTimeoutMs, fallBack);
+    const cancelFallback = environment.clock.after(quicTimeoutMs, fallBack);
     try {
-      const run = await starting.started;
-      void run.ended.then(() => configuration.close());
-      return run;
+      const session = await starting.started;
+      void session.ended.then(() => configuration.close());
+      return session;
     } catch (error) {
       configuration.close();
       if (next !== undefined && !options.signal.aborted) return { manner: next };
       throw error;
     } finally {
       isStarting = false;
-      callOffFallback();
+      cancelFallback();
       stop.abort();
     }
   }
@@ -148,9 +151,10 @@ export function createCloudflaredProvider({ machine, publicUrl }: CloudflaredOpt
   }
 
   return createExternalProvider({
-    machine,
+    environment,
     capabilities: isNamed ? capabilities.cloudflaredNamed : capabilities.cloudflared,
-    unusable: async () => ((await isInstalled(machine, 'cloudflared')) ? undefined : 'cloudflared is not installed'),
+    unusable: async () =>
+      (await isInstalled(environment, 'cloudflared')) ? undefined : 'cloudflared is not installed',
     start,
   });
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, makeFolder } from '../../config-folder.ts';
-import { makeRunFolder } from '../../external/run-folder.ts';
+import { makeTemporaryFolder } from '../external/temporary-folder.ts';
 
 /** A configuration of the user's would take the place of ours; one that is empty is complained of. */
 const text = '{}\n';
@@ -54,7 +54,7 @@ function contentOf(file: string): string | undefined {
 
 function openForThisRun(): CloudflaredConfiguration {
   try {
-    const folder = makeRunFolder('cloudflared');
+    const folder = makeTemporaryFolder('cloudflared');
     const file = path.join(folder.path, fileName);
     writeFileSync(file, text);
     return { file, close: folder.remove };

@@ -1,11 +1,11 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
-import { baseUrl, type Finding } from '../../external/finding.ts';
-import { isLoopback } from '../../http-proxy.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import { baseUrl, type OutputEvent } from '../external/output-event.ts';
+import { isLoopback } from '../../../platform/net/http-proxy.ts';
 
 /** What is to be done about cloudflared itself, beside what every tunnel's lines say. */
-export type CloudflaredFinding =
-  | Finding
+export type CloudflaredOutputEvent =
+  | OutputEvent
   /** A flag that this version does not know. */
   | { readonly kind: 'unknown flag' }
   /** Its connections over QUIC do not come about; HTTP/2 may get through where UDP does not. */
@@ -27,7 +27,7 @@ const maxShownLength = 160;
  * fields behind it may hold what strangers have sent.
  * @param port of 127.0.0.1 that the tunnel is to lead to.
  */
-export function readCloudflaredLine(line: string, port: number): CloudflaredFinding | undefined {
+export function readCloudflaredLine(line: string, port: number): CloudflaredOutputEvent | undefined {
   const entry = entryOf(line);
   const message = textOf(entry['message']);
   const url = quickUrlRow.exec(message)?.[1];
@@ -67,7 +67,7 @@ function readConfiguration(
   entry: Readonly<Record<string, unknown>>,
   message: string,
   port: number,
-): Finding | undefined {
+): OutputEvent | undefined {
   const written = entry['config'] ?? /config="((?:[^"\\]|\\.)*)"/.exec(message)?.[1]?.replaceAll(/\\(["\\])/g, '$1');
   const hosts = rulesIn(written).flatMap((rule) => {
     const { hostname, service } = rule;
@@ -97,7 +97,7 @@ function leadsTo(service: unknown, port: number): boolean {
   return isLoopback(url.hostname) && url.port === String(port);
 }
 
-function errorIn(detail: string): CloudflaredFinding | undefined {
+function errorIn(detail: string): CloudflaredOutputEvent | undefined {
   const said = excerpt(detail.trim(), maxShownLength);
   if (/^Provided tunnel token is not valid/i.test(detail)) {
     return { kind: 'failure', error: tokenRefused(said) };

@@ -1,6 +1,6 @@
-import { sleep, type Clock } from '../../../clock.ts';
-import { baseUrl, type Finding } from '../../external/finding.ts';
-import { getLocalJson } from '../../external/local-json.ts';
+import { sleep, type Clock } from '../../../platform/clock.ts';
+import { baseUrl, type OutputEvent } from '../external/output-event.ts';
+import { getLocalJson } from '../external/local-json.ts';
 
 /** Between two looks, in milliseconds. */
 const pollMs = 250;
@@ -11,14 +11,14 @@ export interface MetricsOptions {
   readonly clock: Clock;
   /** Ends the watch. */
   readonly signal: AbortSignal;
-  readonly onFinding: (finding: Finding) => void;
+  readonly onEvent: (event: OutputEvent) => void;
 }
 
 /**
  * Asks cloudflared's metrics server for the name of a quick tunnel (`/quicktunnel`) and whether it is connected (`/ready`),
  * which is told there more plainly than in the log, whose words change. Resolves when the watch has ended.
  */
-export async function watchMetrics({ address, clock, signal, onFinding }: MetricsOptions): Promise<void> {
+export async function watchMetrics({ address, clock, signal, onEvent }: MetricsOptions): Promise<void> {
   // Whatever stands in the log, only this machine is asked.
   if (!/^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address)) return;
 
@@ -30,8 +30,8 @@ export async function watchMetrics({ address, clock, signal, onFinding }: Metric
     if (signal.aborted) return;
     const hostname = quick?.body['hostname'];
     const url = typeof hostname === 'string' && hostname !== '' ? baseUrl(`https://${hostname}`) : undefined;
-    if (url !== undefined) onFinding({ kind: 'urls', urls: [url] });
-    if (ready?.status === 200 && Number(ready.body['readyConnections']) > 0) onFinding({ kind: 'ready' });
+    if (url !== undefined) onEvent({ kind: 'urls', urls: [url] });
+    if (ready?.status === 200 && Number(ready.body['readyConnections']) > 0) onEvent({ kind: 'ready' });
   }
 
   while (!signal.aborted) {

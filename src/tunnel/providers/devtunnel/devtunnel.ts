@@ -1,11 +1,11 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import { isInstalled } from '../../external/is-installed.ts';
-import { startProcessRun, type ProcessRunOptions } from '../../external/process-run.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import { outputOf } from '../../external/program-output.ts';
-import type { Machine } from '../../machine.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import { isInstalled } from '../external/is-installed.ts';
+import { startProcessSession, type ProcessSessionOptions } from '../external/process-session.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import { outputOf } from '../external/program-output.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { addPort, findNamedTunnel } from './named-tunnel.ts';
 import { readDevtunnelLine, saysNotLoggedIn } from './output.ts';
@@ -18,7 +18,7 @@ const installHint =
   'https://learn.microsoft.com/azure/developer/dev-tunnels/get-started tells how to install it; then run devtunnel user login';
 
 export interface DevtunnelOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** ID of a tunnel that the user has made; a new one for this time only unless given. */
   readonly name?: string | undefined;
 }
@@ -27,7 +27,7 @@ export interface DevtunnelOptions {
  * Microsoft's dev tunnels through their program. Commands: https://learn.microsoft.com/azure/developer/dev-tunnels/cli-commands.
  * @throws ExposeError `usage` for a name that cannot be one.
  */
-export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): TunnelProvider {
+export function createDevtunnelProvider({ environment, name }: DevtunnelOptions): TunnelProvider {
   if (name !== undefined && !/^[a-z0-9][a-z0-9-]{1,58}[a-z0-9](?:\.[a-z0-9]+)?$/.test(name)) {
     throw new ExposeError('usage', `${JSON.stringify(name)} is not the ID of a dev tunnel`, {
       hints: ['devtunnel list shows the IDs of yours'],
@@ -35,8 +35,8 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
   }
 
   async function unusable(signal: AbortSignal): Promise<string | undefined> {
-    if (!(await isInstalled(machine, 'devtunnel'))) return 'devtunnel is not installed';
-    const shown = await outputOf(machine, 'devtunnel', ['user', 'show'], {
+    if (!(await isInstalled(environment, 'devtunnel'))) return 'devtunnel is not installed';
+    const shown = await outputOf(environment, 'devtunnel', ['user', 'show'], {
       timeoutMs: loginTimeoutMs,
       signal,
     });
@@ -45,8 +45,8 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
     return shown.code !== 0 || saysNotLoggedIn(shown.stdout) ? 'devtunnel is not logged in' : undefined;
   }
 
-  async function start(options: RunOptions): Promise<Run> {
-    if (!(await isInstalled(machine, 'devtunnel'))) {
+  async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
+    if (!(await isInstalled(environment, 'devtunnel'))) {
       throw new ExposeError('tunnel_not_installed', 'devtunnel is not installed', { hints: [installHint] });
     }
     if (name !== undefined) return await hostNamed(options, name);
@@ -55,9 +55,9 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
 
   let isToldOfAccess = false;
 
-  async function hostNamed(options: RunOptions, id: string): Promise<Run> {
+  async function hostNamed(options: TunnelSessionOptions, id: string): Promise<TunnelSession> {
     const { port: listenerPort, signal, onWarning } = options;
-    const tunnel = await findNamedTunnel(machine, id, signal);
+    const tunnel = await findNamedTunnel(environment, id, signal);
     if (tunnel.isOpen === false && !isToldOfAccess) {
       isToldOfAccess = true;
       onWarning(
@@ -65,19 +65,19 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
       );
     }
     const port = tunnel.port ?? listenerPort;
-    if (tunnel.port === undefined) await addPort(machine, id, port, signal);
+    if (tunnel.port === undefined) await addPort(environment, id, port, signal);
     const bridge = port === listenerPort ? undefined : await createPortBridge(port, listenerPort);
     try {
-      const run = await host(options, ['host', id]);
-      const ended = run.ended.then(async (error) => {
+      const session = await host(options, ['host', id]);
+      const ended = session.ended.then(async (error) => {
         await bridge?.close();
         return error;
       });
       return {
-        publicUrls: run.publicUrls,
+        publicUrls: session.publicUrls,
         ended,
         async close() {
-          await run.close();
+          await session.close();
           await ended;
         },
       };
@@ -87,10 +87,10 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
     }
   }
 
-  async function host(options: RunOptions, args: ProcessRunOptions['args']): Promise<Run> {
-    return await startProcessRun({
+  async function host(options: TunnelSessionOptions, args: ProcessSessionOptions['args']): Promise<TunnelSession> {
+    return await startProcessSession({
       ...options,
-      machine,
+      environment,
       program: 'devtunnel',
       installHint,
       file: 'devtunnel',
@@ -100,5 +100,5 @@ export function createDevtunnelProvider({ machine, name }: DevtunnelOptions): Tu
     }).started;
   }
 
-  return createExternalProvider({ machine, capabilities: capabilities.devtunnel, unusable, start });
+  return createExternalProvider({ environment, capabilities: capabilities.devtunnel, unusable, start });
 }

@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
-import { outputOf, type LookupMachine, type ProgramOutput } from '../../external/program-output.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import { outputOf, type LookupEnvironment, type ProgramOutput } from '../external/program-output.ts';
 import { createHint, devtunnelErrorIn, saysNoSuchTunnel } from './output.ts';
 
 /** A tunnel that the user has made, as its service knows it. */
@@ -24,10 +24,14 @@ const maxShownLength = 200;
  * @throws ExposeError `tunnel_rejected` when its service says that there is no such tunnel or that nobody is logged in;
  * another one of `tunnel_*` when it could not be asked, which may be different the next time.
  */
-export async function findNamedTunnel(machine: LookupMachine, name: string, signal: AbortSignal): Promise<NamedTunnel> {
+export async function findNamedTunnel(
+  environment: LookupEnvironment,
+  name: string,
+  signal: AbortSignal,
+): Promise<NamedTunnel> {
   const [shown, access] = await Promise.all([
-    outputOf(machine, 'devtunnel', ['show', name, '--json'], { timeoutMs, signal }),
-    outputOf(machine, 'devtunnel', ['access', 'list', name, '--json'], { timeoutMs, signal }),
+    outputOf(environment, 'devtunnel', ['show', name, '--json'], { timeoutMs, signal }),
+    outputOf(environment, 'devtunnel', ['access', 'list', name, '--json'], { timeoutMs, signal }),
   ]);
   signal.throwIfAborted();
   const tunnel = jsonIn(shown);
@@ -57,9 +61,14 @@ function notShown(name: string, shown: ProgramOutput | undefined): ExposeError {
 }
 
 /** Gives a port to a tunnel that has none. @throws ExposeError `tunnel_unavailable` when that fails. */
-export async function addPort(machine: LookupMachine, name: string, port: number, signal: AbortSignal): Promise<void> {
+export async function addPort(
+  environment: LookupEnvironment,
+  name: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<void> {
   const args = ['port', 'create', name, '-p', String(port), '--protocol', 'http'];
-  const output = await outputOf(machine, 'devtunnel', args, { timeoutMs, signal });
+  const output = await outputOf(environment, 'devtunnel', args, { timeoutMs, signal });
   signal.throwIfAborted();
   if (output?.code !== 0) {
     throw new ExposeError('tunnel_unavailable', `devtunnel could not give the tunnel ${name} a port`, {

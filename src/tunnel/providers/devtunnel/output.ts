@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
-import { urlWithin, type LineReader } from '../../external/finding.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import { urlWithin, type LineReader } from '../external/output-event.ts';
 
 /** Where tunnels are: `<id>-<port>.<region>.devtunnels.ms`. */
 const hosts = ['devtunnels.ms'];

@@ -1,10 +1,10 @@
 import { ExposeError } from '../../../errors.ts';
-import { abortReason } from '../../abort.ts';
+import { abortReason } from '../../../platform/deadline.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import { isKnownHost } from '../../external/is-known-host.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import type { Machine } from '../../machine.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import { hostResolves } from '../external/host-resolves.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { portOf, requestTunnel, type Grant } from './request-tunnel.ts';
 import { createSocketPool, type SocketPool } from './socket-pool.ts';
@@ -13,7 +13,7 @@ import { createSocketPool, type SocketPool } from './socket-pool.ts';
 const namePattern = /^(?:[a-z0-9][a-z0-9-]{4,63}[a-z0-9]|[a-z0-9]{4,63})$/;
 
 export interface LocaltunnelOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   readonly name?: string | undefined;
   /** Base URL of the server. */
   readonly server?: string | undefined;
@@ -24,7 +24,7 @@ export interface LocaltunnelOptions {
  * @throws ExposeError `usage` for a name that it would not take.
  */
 export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelProvider {
-  const { machine, name } = options;
+  const { environment, name } = options;
   const server = new URL(options.server ?? 'https://localtunnel.me');
   if (name !== undefined && !namePattern.test(name)) {
     throw new ExposeError('usage', `localtunnel does not take ${JSON.stringify(name)} as a name`, {
@@ -33,14 +33,14 @@ export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelPr
   }
   let isRestart = false;
 
-  async function start({ port: localPort, signal }: RunOptions): Promise<Run> {
-    const grant = await requestTunnel({ server, name, machine, signal });
+  async function start({ port: localPort, signal }: TunnelSessionOptions): Promise<TunnelSession> {
+    const grant = await requestTunnel({ server, name, environment, signal });
     if (name !== undefined && grant.id !== name) throw taken(name, isRestart);
     const pool = createSocketPool({
-      ...whereTo(grant, server, machine),
+      ...whereTo(grant, server, environment),
       localPort,
       size: grant.sockets,
-      clock: machine.clock,
+      clock: environment.clock,
     });
     await untilOpen(pool, grant, server, signal);
     isRestart = true;
@@ -54,10 +54,10 @@ export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelPr
   }
 
   return createExternalProvider({
-    machine,
+    environment,
     capabilities: capabilities.localtunnel,
     async unusable(signal) {
-      const isKnown = await isKnownHost(machine, { host: server.hostname, port: portOf(server), signal });
+      const isKnown = await hostResolves(environment, { host: server.hostname, port: portOf(server), signal });
       return isKnown ? undefined : `${server.hostname} cannot be resolved`;
     },
     start,
@@ -68,7 +68,7 @@ export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelPr
 function whereTo(
   { port, address }: Grant,
   server: URL,
-  { overrides }: Machine,
+  { overrides }: HostEnvironment,
 ): Pick<Parameters<typeof createSocketPool>[0], 'host' | 'port' | 'lookup'> {
   const [given] = overrides.find(server.hostname, portOf(server)) ?? [];
   return { host: address ?? given ?? server.hostname, port, lookup: overrides.lookupFor(port) };

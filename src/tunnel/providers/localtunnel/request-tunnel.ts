@@ -1,13 +1,13 @@
 import { get as getOverHttp, type IncomingMessage } from 'node:http';
 import { get as getOverHttps } from 'node:https';
 
-import { createDeferred } from '../../../deferred.ts';
+import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError, messageOf } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
-import { abortAfter, abortReason } from '../../abort.ts';
-import { baseUrl } from '../../external/finding.ts';
-import type { Machine } from '../../machine.ts';
-import { networkErrorWords } from '../../network-errors.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import { createDeadline, abortReason } from '../../../platform/deadline.ts';
+import { baseUrl } from '../external/output-event.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
+import { networkErrorWords } from '../../../platform/net/network-errors.ts';
 
 /** How long the server may take to answer, in milliseconds. */
 const timeoutMs = 15_000;
@@ -34,7 +34,7 @@ export interface Grant {
 export interface TunnelRequest {
   readonly server: URL;
   readonly name: string | undefined;
-  readonly machine: Pick<Machine, 'overrides'>;
+  readonly environment: Pick<HostEnvironment, 'overrides'>;
   readonly signal: AbortSignal;
 }
 
@@ -42,12 +42,12 @@ export interface TunnelRequest {
  * Asks a localtunnel server for a tunnel: `GET /<name>`, or `GET /?new` for any name (localtunnel/server, server.js).
  * @throws ExposeError `tunnel_unreachable`, `tunnel_unavailable`, `tunnel_rejected`; the signal's reason.
  */
-export async function requestTunnel({ server, name, machine, signal }: TunnelRequest): Promise<Grant> {
+export async function requestTunnel({ server, name, environment, signal }: TunnelRequest): Promise<Grant> {
   const url = new URL(name === undefined ? '/?new' : `/${name}`, server);
-  const limit = abortAfter(timeoutMs, signal);
+  const limit = createDeadline(timeoutMs, signal);
   let answer: Answer;
   try {
-    answer = await getAnswer(url, machine, limit.signal);
+    answer = await getAnswer(url, environment, limit.signal);
   } catch (error) {
     if (signal.aborted) throw abortReason(signal);
     const why = limit.signal.aborted
@@ -58,7 +58,7 @@ export async function requestTunnel({ server, name, machine, signal }: TunnelReq
       cause: error,
     });
   } finally {
-    limit.callOff();
+    limit.cancel();
   }
   if (answer.status !== 200) throw refusal(server, answer);
   const grant = grantIn(answer.body, server);
@@ -73,7 +73,11 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-async function getAnswer(url: URL, { overrides }: Pick<Machine, 'overrides'>, signal: AbortSignal): Promise<Answer> {
+async function getAnswer(
+  url: URL,
+  { overrides }: Pick<HostEnvironment, 'overrides'>,
+  signal: AbortSignal,
+): Promise<Answer> {
   const { promise, resolve, reject } = createDeferred<Answer>();
   const isSecure = url.protocol === 'https:';
   const get = isSecure ? getOverHttps : getOverHttp;

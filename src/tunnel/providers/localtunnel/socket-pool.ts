@@ -1,10 +1,10 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 
-import { createBackoff } from '../../../backoff.ts';
-import type { Clock } from '../../../clock.ts';
-import { createDeferred } from '../../../deferred.ts';
+import { createBackoff } from '../../../platform/backoff.ts';
+import type { Clock } from '../../../platform/clock.ts';
+import { createDeferred } from '../../../platform/deferred.ts';
 import { messageOf } from '../../../errors.ts';
-import { networkErrorWords } from '../../network-errors.ts';
+import { networkErrorWords } from '../../../platform/net/network-errors.ts';
 
 /** How long it may take until the first socket is open, in milliseconds. */
 const startTimeoutMs = 10_000;
@@ -49,7 +49,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
   let online = 0;
   let lastError = 'the server closes every connection';
   let isOver = false;
-  let callOffDeath = clock.after(startTimeoutMs, die);
+  let cancelDeath = clock.after(startTimeoutMs, die);
 
   function track(socket: Socket): Socket {
     socket.on('error', (error) => {
@@ -75,7 +75,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
     remote.once('connect', () => {
       isConnected = true;
       online++;
-      callOffDeath();
+      cancelDeath();
       backoff.connected();
       resolveOpened('open');
     });
@@ -91,13 +91,13 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
     remote.once('close', () => {
       if (isConnected) online--;
       if (isOver) return;
-      if (isConnected && online === 0) callOffDeath = clock.after(offlineTimeoutMs, die);
+      if (isConnected && online === 0) cancelDeath = clock.after(offlineTimeoutMs, die);
       const next = isUsed ? createBackoff({ clock }) : backoff;
-      const callOff = clock.after(next.next(), () => {
-        waits.delete(callOff);
+      const cancel = clock.after(next.next(), () => {
+        waits.delete(cancel);
         fill(next);
       });
-      waits.add(callOff);
+      waits.add(cancel);
     });
   }
 
@@ -118,8 +118,8 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
   async function end(why: string): Promise<void> {
     if (!isOver) {
       isOver = true;
-      callOffDeath();
-      for (const callOff of waits) callOff();
+      cancelDeath();
+      for (const cancel of waits) cancel();
       for (const socket of sockets.keys()) socket.destroy();
     }
     await Promise.all(sockets.values());

@@ -1,9 +1,9 @@
-import { baseUrl, type Finding } from '../../external/finding.ts';
+import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { concernsRequests, errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 
 /** What is to be done about ngrok itself, beside what every tunnel's lines say. */
-export type NgrokFinding =
-  | Finding
+export type NgrokOutputEvent =
+  | OutputEvent
   /** Where its own API listens, `host:port`. */
   | { readonly kind: 'web service'; readonly address: string }
   | { readonly kind: 'connected' }
@@ -16,7 +16,7 @@ export type NgrokFinding =
  * ngrok goes on after the others.
  * @param port on 127.0.0.1 that the tunnel leads to.
  */
-export function readNgrokLine(line: string, port: number): NgrokFinding | undefined {
+export function readNgrokLine(line: string, port: number): NgrokOutputEvent | undefined {
   const entry = entryOf(line);
   const { lvl: level, msg: message = '', err: reason = '' } = entry;
   switch (message) {
@@ -41,7 +41,7 @@ export function readNgrokLine(line: string, port: number): NgrokFinding | undefi
 }
 
 /** The public URL of what leads to our port, from `GET /api/tunnels` (https://ngrok.com/docs/agent/api). */
-export function readTunnels(body: Readonly<Record<string, unknown>>, port: number): Finding | undefined {
+export function readTunnels(body: Readonly<Record<string, unknown>>, port: number): OutputEvent | undefined {
   const tunnels: unknown = body['tunnels'];
   for (const tunnel of Array.isArray(tunnels) ? tunnels.map(recordOf) : []) {
     const found = leadsTo(recordOf(tunnel['config'])['addr'], port) ? urls(tunnel['public_url']) : undefined;
@@ -51,7 +51,7 @@ export function readTunnels(body: Readonly<Record<string, unknown>>, port: numbe
 }
 
 /** Older versions have the same tunnel under http as well. */
-function urls(text: unknown): Finding | undefined {
+function urls(text: unknown): OutputEvent | undefined {
   const url = typeof text === 'string' ? baseUrl(text) : undefined;
   return url?.startsWith('https:') === true ? { kind: 'urls', urls: [url] } : undefined;
 }

@@ -1,15 +1,15 @@
-import { sleep } from '../../../clock.ts';
+import { sleep } from '../../../platform/clock.ts';
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import { isInstalled } from '../../external/is-installed.ts';
-import { getLocalJson } from '../../external/local-json.ts';
-import { startProcessRun, type StartingRun } from '../../external/process-run.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import type { Machine } from '../../machine.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import { isInstalled } from '../external/is-installed.ts';
+import { getLocalJson } from '../external/local-json.ts';
+import { startProcessSession, type StartingSession } from '../external/process-session.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
-import { readNgrokLine, readTunnels, type NgrokFinding } from './log.ts';
-import { loadNgrokSdk, startNgrokSdkRun, type NgrokSdk } from './sdk.ts';
+import { readNgrokLine, readTunnels, type NgrokOutputEvent } from './log.ts';
+import { loadNgrokSdk, startNgrokSdkSession, type NgrokSdk } from './sdk.ts';
 import { findNgrokToken } from './token.ts';
 
 /** Between two looks at its API, in milliseconds. */
@@ -21,7 +21,7 @@ const installHints = [
 const noToken = 'ngrok has no token: run ngrok config add-authtoken, or set NGROK_AUTHTOKEN';
 
 export interface NgrokOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** The URL to ask for: one of the account's domains. */
   readonly publicUrl?: string | undefined;
   /** Default: the package `@ngrok/ngrok`, where it is installed. */
@@ -32,44 +32,48 @@ export interface NgrokOptions {
  * A tunnel of ngrok's: through its agent where that is installed, else through its SDK, an optional peer dependency that is
  * loaded only then. Options of `ngrok http` and its environment: https://ngrok.com/docs/agent/cli and …/agent/config.
  */
-export function createNgrokProvider({ machine, publicUrl, loadSdk = loadNgrokSdk }: NgrokOptions): TunnelProvider {
+export function createNgrokProvider({ environment, publicUrl, loadSdk = loadNgrokSdk }: NgrokOptions): TunnelProvider {
   async function unusable(): Promise<string | undefined> {
-    const isThere = (await isInstalled(machine, 'ngrok')) || (await loadSdk()) !== undefined;
+    const isThere = (await isInstalled(environment, 'ngrok')) || (await loadSdk()) !== undefined;
     if (!isThere) return 'ngrok is not installed';
-    return (await findNgrokToken(machine)) === undefined ? noToken : undefined;
+    return (await findNgrokToken(environment)) === undefined ? noToken : undefined;
   }
 
-  async function start(options: RunOptions): Promise<Run> {
-    if (await isInstalled(machine, 'ngrok')) return await startAgent(options, machine, publicUrl);
+  async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
+    if (await isInstalled(environment, 'ngrok')) return await startAgent(options, environment, publicUrl);
     const sdk = await loadSdk();
     if (sdk === undefined) {
       throw new ExposeError('tunnel_not_installed', 'ngrok is not installed', { hints: installHints });
     }
-    const token = await findNgrokToken(machine);
+    const token = await findNgrokToken(environment);
     if (token === undefined) {
       throw new ExposeError('tunnel_rejected', 'ngrok has no token', {
         hints: ['run ngrok config add-authtoken, or set NGROK_AUTHTOKEN'],
       });
     }
-    return await startNgrokSdkRun({ ...options, sdk, clock: machine.clock, token, publicUrl });
+    return await startNgrokSdkSession({ ...options, sdk, clock: environment.clock, token, publicUrl });
   }
 
-  return createExternalProvider({ machine, capabilities: capabilities.ngrok, unusable, start });
+  return createExternalProvider({ environment, capabilities: capabilities.ngrok, unusable, start });
 }
 
-async function startAgent(options: RunOptions, machine: Machine, publicUrl: string | undefined): Promise<Run> {
+async function startAgent(
+  options: TunnelSessionOptions,
+  environment: HostEnvironment,
+  publicUrl: string | undefined,
+): Promise<TunnelSession> {
   const { port } = options;
   const stop = new AbortController();
   let isConnected: boolean | undefined;
   let isUp = false;
   const said = new Set<string>();
 
-  function take(finding: NgrokFinding | undefined): void {
-    switch (finding?.kind) {
+  function take(event: NgrokOutputEvent | undefined): void {
+    switch (event?.kind) {
       case undefined:
         return;
       case 'web service':
-        void watchTunnels({ address: finding.address, port, machine, signal: stop.signal, starting });
+        void watchTunnels({ address: event.address, port, environment, signal: stop.signal, starting });
         return;
       case 'connected':
         isConnected = true;
@@ -80,27 +84,27 @@ async function startAgent(options: RunOptions, machine: Machine, publicUrl: stri
         isConnected = false;
         options.onWarning(
           isUp
-            ? `ngrok has lost its connection and makes another one: ${finding.reason}`
-            : `ngrok does not reach its service and keeps trying: ${finding.reason}`,
+            ? `ngrok has lost its connection and makes another one: ${event.reason}`
+            : `ngrok does not reach its service and keeps trying: ${event.reason}`,
         );
         return;
       case 'warning':
         // Of single requests, which may be many.
-        if (said.has(finding.message)) return;
-        said.add(finding.message);
-        starting.take(finding);
+        if (said.has(event.message)) return;
+        said.add(event.message);
+        starting.take(event);
         return;
       case 'urls':
       case 'ready':
       case 'expiry':
       case 'failure':
-        starting.take(finding);
+        starting.take(event);
     }
   }
 
-  const starting: StartingRun = startProcessRun({
+  const starting: StartingSession = startProcessSession({
     ...options,
-    machine,
+    environment,
     program: 'ngrok',
     installHint: installHints[0],
     file: 'ngrok',
@@ -123,9 +127,9 @@ async function startAgent(options: RunOptions, machine: Machine, publicUrl: stri
     },
   });
   try {
-    const run = await starting.started;
+    const session = await starting.started;
     isUp = true;
-    return run;
+    return session;
   } finally {
     stop.abort();
   }
@@ -134,22 +138,22 @@ async function startAgent(options: RunOptions, machine: Machine, publicUrl: stri
 interface WatchTunnelsOptions {
   readonly address: string;
   readonly port: number;
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** Ends the watch. */
   readonly signal: AbortSignal;
-  readonly starting: StartingRun;
+  readonly starting: StartingSession;
 }
 
 /** Asks the agent's API for the URL, until it is known. */
-async function watchTunnels({ address, port, machine, signal, starting }: WatchTunnelsOptions): Promise<void> {
+async function watchTunnels({ address, port, environment, signal, starting }: WatchTunnelsOptions): Promise<void> {
   // Whatever stands in the log, only this machine is asked.
   if (!/^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address)) return;
   while (!signal.aborted) {
     // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
     const answer = await getLocalJson(`http://${address}/api/tunnels`, signal);
-    const finding = answer === undefined ? undefined : readTunnels(answer.body, port);
-    if (finding !== undefined && !signal.aborted) starting.take(finding);
+    const event = answer === undefined ? undefined : readTunnels(answer.body, port);
+    if (event !== undefined && !signal.aborted) starting.take(event);
     // oxlint-disable-next-line no-await-in-loop
-    await sleep(machine.clock, pollMs, signal);
+    await sleep(environment.clock, pollMs, signal);
   }
 }

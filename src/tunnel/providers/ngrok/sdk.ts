@@ -1,9 +1,9 @@
-import { createDeferred } from '../../../deferred.ts';
+import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError, messageOf } from '../../../errors.ts';
-import { abortReason } from '../../abort.ts';
-import { baseUrl } from '../../external/finding.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import type { Machine } from '../../machine.ts';
+import { abortReason } from '../../../platform/deadline.ts';
+import { baseUrl } from '../external/output-event.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import { errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 
 /** How long it may take until it has a URL, in milliseconds; it tries for ever by itself. */
@@ -38,15 +38,15 @@ export async function loadNgrokSdk(): Promise<NgrokSdk | undefined> {
   }
 }
 
-export interface NgrokSdkRunOptions extends RunOptions {
+export interface NgrokSdkSessionOptions extends TunnelSessionOptions {
   readonly sdk: NgrokSdk;
-  readonly clock: Machine['clock'];
+  readonly clock: HostEnvironment['clock'];
   readonly token: string;
   readonly publicUrl?: string | undefined;
 }
 
-/** A tunnel of ngrok's within this process. As `StartRun`. */
-export async function startNgrokSdkRun(options: NgrokSdkRunOptions): Promise<Run> {
+/** A tunnel of ngrok's within this process. As `StartTunnelSession`. */
+export async function startNgrokSdkSession(options: NgrokSdkSessionOptions): Promise<TunnelSession> {
   const { sdk, clock, token, port, publicUrl, signal, onWarning } = options;
   const { promise: ended, resolve: resolveEnded } = createDeferred<ExposeError>();
   let isOver = false;
@@ -92,12 +92,12 @@ export async function startNgrokSdkRun(options: NgrokSdkRunOptions): Promise<Run
 /** It cannot be called off: what comes too late is closed when it comes. */
 async function orNotWanted(
   opening: Promise<NgrokListener>,
-  clock: Machine['clock'],
+  clock: HostEnvironment['clock'],
   signal: AbortSignal,
 ): Promise<NgrokListener> {
   const { promise: notWanted, reject } = createDeferred<never>();
   const onAbort = (): void => reject(abortReason(signal));
-  const callOffImpatience = clock.after(startTimeoutMs, () => {
+  const cancelStartTimeout = clock.after(startTimeoutMs, () => {
     reject(new ExposeError('tunnel_unreachable', `ngrok had no URL after ${startTimeoutMs / 1000} s`));
   });
   signal.addEventListener('abort', onAbort, { once: true });
@@ -110,7 +110,7 @@ async function orNotWanted(
     void opened.then(async (late) => await late.close()).catch(() => {});
     throw error;
   } finally {
-    callOffImpatience();
+    cancelStartTimeout();
     signal.removeEventListener('abort', onAbort);
   }
 }

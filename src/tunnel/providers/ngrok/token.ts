@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { Machine } from '../../machine.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 
 /**
  * The token with which ngrok's agent would authenticate: from NGROK_AUTHTOKEN, or from its configuration file, at the places
  * that https://ngrok.com/docs/agent/config names for each system, or where version 2 had it.
  */
-export async function findNgrokToken({ env }: Pick<Machine, 'env'>): Promise<string | undefined> {
+export async function findNgrokToken({ env }: Pick<HostEnvironment, 'env'>): Promise<string | undefined> {
   const given = env['NGROK_AUTHTOKEN'] ?? '';
   if (given !== '') return given;
   const texts = await Promise.all(configurationFiles(env).map((file) => readFile(file, 'utf8').catch(() => '')));

@@ -7,7 +7,7 @@ export interface SshCall {
   readonly remote: string;
   /** Port on 127.0.0.1 that it leads to. */
   readonly localPort: number;
-  /** Run there; undefined for no session at all. */
+  /** TunnelSession there; undefined for no session at all. */
   readonly command: readonly string[] | undefined;
   /** The first takes what is new. */
   readonly knownHostsFiles: readonly string[];

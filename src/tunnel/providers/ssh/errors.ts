@@ -1,5 +1,5 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
 
 /** Longest part of what ssh says that is shown. */
 const maxShownLength = 160;

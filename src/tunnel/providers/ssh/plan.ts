@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs';
 
 import { ExposeError } from '../../../errors.ts';
-import type { Machine } from '../../machine.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import { parseDestination, type Destination } from './destination.ts';
-import { refuseReadable } from './own-files.ts';
+import { refuseReadable } from './ssh-files.ts';
 import { serviceAt, serviceNamed, type SshService, type SshServiceName } from './services.ts';
 
 export interface SshProviderOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   readonly service: SshServiceName;
   /** `[user@]host[:port]`, in the place of where the service is. */
   readonly destination?: string | undefined;
@@ -23,7 +23,7 @@ export interface SshProviderOptions {
 
 /** Whom to call, and what to ask for. */
 export interface SshPlan extends Destination {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   readonly service: SshService;
   readonly remote: string;
   readonly keyFile: string | undefined;
@@ -35,10 +35,10 @@ export interface SshPlan extends Destination {
 
 /** @throws ExposeError `usage` for what does not go together or cannot be; `tunnel_unavailable` for a key that others can read. */
 export function planSsh(options: SshProviderOptions): SshPlan {
-  const { machine, destination, keyFile, name, publicUrl } = options;
+  const { environment, destination, keyFile, name, publicUrl } = options;
   const wanted = destination === undefined ? undefined : parseDestination(destination);
   const serviceName = options.service === 'ssh' ? (serviceAt(wanted?.host ?? '') ?? 'ssh') : options.service;
-  const token = serviceName === 'pinggy' ? pinggyToken(machine) : undefined;
+  const token = serviceName === 'pinggy' ? pinggyToken(environment) : undefined;
   const service = serviceNamed(serviceName, token !== undefined);
   const host = wanted?.host ?? service.host;
   if (host === undefined) {
@@ -51,7 +51,7 @@ export function planSsh(options: SshProviderOptions): SshPlan {
   const port = wanted?.port ?? service.port;
   const user = wanted?.user ?? service.user;
   return {
-    machine,
+    environment,
     service,
     host,
     ...(port === undefined ? {} : { port }),
@@ -93,7 +93,7 @@ function refuseKey(keyFile: string): void {
   refuseReadable(keyFile);
 }
 
-function pinggyToken({ env }: Machine): string | undefined {
+function pinggyToken({ env }: HostEnvironment): string | undefined {
   const token = env['PINGGY_TOKEN'] ?? '';
   if (token === '') return undefined;
   // It goes into a configuration, where a line break would begin another option.

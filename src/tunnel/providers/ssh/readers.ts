@@ -1,7 +1,7 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
-import { baseUrl, urlWithin, type Finding } from '../../external/finding.ts';
-import type { OutputName } from '../../external/tunnel-process.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import { baseUrl, urlWithin, type OutputEvent } from '../external/output-event.ts';
+import type { OutputName } from '../external/tunnel-process.ts';
 
 /** Longest part of what a server says that is shown. */
 const maxShownLength = 160;
@@ -10,7 +10,7 @@ const maxShownLength = 160;
  * localhost.run with `--output json`: an object a line, of which `tcpip-forward` names the host. It comes again with another
  * one on the same connection (localhost.run/docs/forever-free: free names change regularly).
  */
-export function readLocalhostRunLine(line: string): Finding | undefined {
+export function readLocalhostRunLine(line: string): OutputEvent | undefined {
   const { event, authz_code: code, address, message } = objectIn(line);
   if (event !== 'tcpip-forward') return undefined;
   if (typeof code === 'string' && code !== 'OK') {
@@ -26,13 +26,13 @@ export function readLocalhostRunLine(line: string): Finding | undefined {
 }
 
 /** `Forwarding HTTP traffic from https://….serveousercontent.com` (serveo.net); its other lines hold other links. */
-export function readServeoLine(line: string): Finding | undefined {
+export function readServeoLine(line: string): OutputEvent | undefined {
   const [, rest = ''] = /\bForwarding HTTP traffic from (.*)$/.exec(line) ?? [];
   return found(urlBelow(rest, ['serveousercontent.com', 'serveo.net']));
 }
 
 /** `1: https://<26 letters and digits>.srv.us/, https://user.gh.srv.us/` (srv.us): the name by key, then that by account. */
-export function readSrvUsLine(line: string): Finding | undefined {
+export function readSrvUsLine(line: string): OutputEvent | undefined {
   const [, rest = ''] = /^\d+: (https:.*)$/.exec(line) ?? [];
   const urls = rest.split(/,\s*/).flatMap((part) => urlBelow(part, ['srv.us']) ?? []);
   return urls.length === 0 ? undefined : { kind: 'urls', urls };
@@ -50,7 +50,7 @@ const pinggyNames = [
 ];
 
 /** Pinggy's text: links to its own pages, how long the tunnel will last, and the URLs, that with http first. */
-export function readPinggyLine(line: string): Finding | undefined {
+export function readPinggyLine(line: string): OutputEvent | undefined {
   const [, count, unit] = /\bexpires? in (\d+) (minute|hour)s?\b/i.exec(line) ?? [];
   if (count !== undefined) {
     return { kind: 'expiry', inMs: Number(count) * (unit?.toLowerCase() === 'hour' ? 60 : 1) * 60_000 };
@@ -67,14 +67,14 @@ export function isPinggyTaken(line: string): boolean {
  * `HTTP: http://sub.host` and `HTTPS: https://sub.host[:port]` (sish, sshmuxer/httphandler.go). The line of its console has
  * a link with a credential, which is read nowhere.
  */
-export function readSishLine(line: string): Finding | undefined {
+export function readSishLine(line: string): OutputEvent | undefined {
   const [, url = ''] = /^HTTPS?:\s*(https?:\/\/\S+)$/.exec(line) ?? [];
   return found(baseUrl(url));
 }
 
 /** What the lines of a server without a dialect, and of ssh itself at LogLevel DEBUG1, say. */
-export type PlainFinding =
-  | Finding
+export type GenericSshOutputEvent =
+  | OutputEvent
   /** The server listens; on this port, where it was to choose one. */
   | { readonly kind: 'forwarded'; readonly port?: number }
   /** The server has ended the session, or gives none; the connection lives without one, if it is asked for like that. */
@@ -84,7 +84,7 @@ export type PlainFinding =
  * OpenSSH: clientloop.c and ssh.c, ssh_confirm_remote_forward. Only its standard output holds words of the server: banners
  * come by the other, and are full of links.
  */
-export function readPlainLine(line: string, output: OutputName): PlainFinding | undefined {
+export function readGenericSshLine(line: string, output: OutputName): GenericSshOutputEvent | undefined {
   if (output === 'stdout') return found(anyUrl(line));
   const allocated = /^Allocated port (\d+) for remote forward to /.exec(line)?.[1];
   if (allocated !== undefined) return { kind: 'forwarded', port: Number(allocated) };
@@ -110,7 +110,7 @@ function hostOf(url: string): string {
   return new URL(url).hostname;
 }
 
-function found(url: string | undefined): Finding | undefined {
+function found(url: string | undefined): OutputEvent | undefined {
   return url === undefined ? undefined : { kind: 'urls', urls: [url] };
 }
 

@@ -1,5 +1,5 @@
 import { capabilities, type Capabilities } from '../../capabilities.ts';
-import type { LineReader } from '../../external/finding.ts';
+import type { LineReader } from '../external/output-event.ts';
 import { readLocalhostRunLine, readPinggyLine, readServeoLine, readSishLine, readSrvUsLine } from './readers.ts';
 
 export type SshServiceName = 'ssh' | 'localhost.run' | 'srv.us' | 'pinggy' | 'serveo' | 'sish';

@@ -1,21 +1,21 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { startProcessRun, type ProcessRunOptions, type StartingRun } from '../../external/process-run.ts';
-import { makeRunFolder } from '../../external/run-folder.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
+import { startProcessSession, type ProcessSessionOptions, type StartingSession } from '../external/process-session.ts';
+import { makeTemporaryFolder } from '../external/temporary-folder.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
 import { sshArguments } from './arguments.ts';
 import { wordsForServer } from './destination.ts';
 import { sshErrorIn } from './errors.ts';
-import { openOwnFiles, type OwnFiles } from './own-files.ts';
+import { openSshFiles, type SshFiles } from './ssh-files.ts';
 import type { SshPlan } from './plan.ts';
 
 export interface SshCallOptions extends Pick<
-  ProcessRunOptions,
+  ProcessSessionOptions,
   'read' | 'isChatter' | 'saysReady' | 'settleMs' | 'knownUrls' | 'noUrlHints'
 > {
   readonly plan: SshPlan;
-  readonly run: RunOptions;
+  readonly session: TunnelSessionOptions;
   /** Whether there was a tunnel before. */
   readonly isRestart: boolean;
   /** Undefined for no session. */
@@ -26,28 +26,28 @@ export interface SshCallOptions extends Pick<
 }
 
 /** Begins one life of a tunnel, which may not be the first. */
-export type StartSshRun = (run: RunOptions, isRestart: boolean) => Promise<Run>;
+export type StartSshSession = (session: TunnelSessionOptions, isRestart: boolean) => Promise<TunnelSession>;
 
 /** How to get ssh, for whom it is missing. */
 const installHint = 'install OpenSSH’s client, for example the package openssh-client';
 
 /** Starts ssh as the plan says. What it says goes wrong is found here, what it is to say well by `read`. */
-export async function callSsh(options: SshCallOptions): Promise<StartingRun> {
-  const { plan, run, isRestart, command, logLevel, read } = options;
-  const { machine, service, host, port, user, remote, pinggyToken } = plan;
+export async function callSsh(options: SshCallOptions): Promise<StartingSession> {
+  const { plan, session, isRestart, command, logLevel, read } = options;
+  const { environment, service, host, port, user, remote, pinggyToken } = plan;
   const { isAnonymous } = service;
-  const files = await openOwnFiles({
-    machine,
+  const files = await openSshFiles({
+    environment,
     keyFor: service.needsKey && plan.keyFile === undefined ? service.name : undefined,
-    onWarning: run.onWarning,
+    onWarning: session.onWarning,
   });
   const keyFile = plan.keyFile ?? files.keyFile;
   const knownHostsFiles = [files.knownHostsFile, ...(isAnonymous ? [] : ['~/.ssh/known_hosts'])];
   const login = pinggyToken === undefined ? undefined : writeLogin(pinggyToken, options.isForced === true);
-  const starting = startProcessRun({
+  const starting = startProcessSession({
     ...options,
-    ...run,
-    machine,
+    ...session,
+    environment,
     program: 'ssh',
     installHint,
     file: 'ssh',
@@ -56,12 +56,12 @@ export async function callSsh(options: SshCallOptions): Promise<StartingRun> {
       port,
       user,
       remote,
-      localPort: run.port,
+      localPort: session.port,
       command,
       knownHostsFiles,
       keyFile,
       configFile: login?.file ?? (isAnonymous ? 'none' : undefined),
-      address: machine.overrides.find(host, port ?? 22)?.[0],
+      address: environment.overrides.find(host, port ?? 22)?.[0],
       withAgent: !isAnonymous,
       withKeys: !isAnonymous || keyFile !== undefined,
       isBatch: !service.asksForPassword,
@@ -93,16 +93,16 @@ interface Login {
 
 /** A configuration that names the user, whose name is a token: arguments can be read by everybody on this machine. */
 function writeLogin(token: string, isForced: boolean): Login {
-  const folder = makeRunFolder('pinggy');
+  const folder = makeTemporaryFolder('pinggy');
   const file = path.join(folder.path, 'config');
   writeFileSync(file, `User ${token}${isForced ? '+force' : ''}\n`, { mode: 0o600 });
   return { file, remove: folder.remove };
 }
 
 /** The token also where ssh has never said anything, the rest when it has ended. */
-async function removeInTime({ started }: StartingRun, files: OwnFiles, login: Login | undefined): Promise<void> {
-  const run = await started.catch(() => undefined);
+async function removeInTime({ started }: StartingSession, files: SshFiles, login: Login | undefined): Promise<void> {
+  const session = await started.catch(() => undefined);
   login?.remove();
-  await run?.ended;
+  await session?.ended;
   files.close();
 }

@@ -1,11 +1,11 @@
 import { trustNotice } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import { isInstalled } from '../../external/is-installed.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import { isInstalled } from '../external/is-installed.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
 import type { TunnelProvider } from '../../provider.ts';
-import { createPlainStart } from './plain-run.ts';
+import { createGenericSshStart } from './generic-ssh.ts';
 import { planSsh, type SshPlan, type SshProviderOptions } from './plan.ts';
-import { createServiceStart } from './service-run.ts';
+import { createSshServiceStart } from './ssh-service.ts';
 
 /**
  * Tunnels by the remote forwarding of ssh (RFC 4254, 7.1): to a service that is made for it, or to any server.
@@ -13,22 +13,22 @@ import { createServiceStart } from './service-run.ts';
  */
 export function createSshProvider(options: SshProviderOptions): TunnelProvider {
   const plan = planSsh(options);
-  const { machine, service } = plan;
-  const startOne = service.read === undefined ? createPlainStart(plan) : createServiceStart(plan);
+  const { environment, service } = plan;
+  const startOne = service.read === undefined ? createGenericSshStart(plan) : createSshServiceStart(plan);
   let isRestart = false;
 
-  async function start(run: RunOptions): Promise<Run> {
-    const begun = await startOne(run, isRestart);
+  async function start(session: TunnelSessionOptions): Promise<TunnelSession> {
+    const begun = await startOne(session, isRestart);
     isRestart = true;
     return begun;
   }
 
   return createExternalProvider({
-    machine,
+    environment,
     capabilities: service.capabilities,
     notice: noticeFor(plan),
     // Whether its name resolves is for ssh to say: it may be known to its configuration alone.
-    unusable: async () => ((await isInstalled(machine, 'ssh')) ? undefined : 'ssh is not installed'),
+    unusable: async () => ((await isInstalled(environment, 'ssh')) ? undefined : 'ssh is not installed'),
     start,
   });
 }

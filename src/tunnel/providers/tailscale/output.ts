@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt } from '../../../sanitize.ts';
-import { baseUrl, type LineReader } from '../../external/finding.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import { baseUrl, type LineReader } from '../external/output-event.ts';
 
 /** Whom the tunnel is open to: everybody, or the machines of the same tailnet. */
 export type Reach = 'internet' | 'tailnet';

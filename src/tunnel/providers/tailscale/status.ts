@@ -1,4 +1,4 @@
-import { outputOf, type LookupMachine } from '../../external/program-output.ts';
+import { outputOf, type LookupEnvironment } from '../external/program-output.ts';
 
 /** What `tailscale status --json` says of this machine (ipn/ipnstate/ipnstate.go). */
 export interface TailscaleStatus {
@@ -10,8 +10,11 @@ export interface TailscaleStatus {
   readonly mayFunnel: boolean;
 }
 
-export async function askTailscaleStatus(machine: LookupMachine, signal: AbortSignal): Promise<TailscaleStatus> {
-  return readTailscaleStatus(await jsonOf(machine, ['status', '--json', '--peers=false'], signal));
+export async function askTailscaleStatus(
+  environment: LookupEnvironment,
+  signal: AbortSignal,
+): Promise<TailscaleStatus> {
+  return readTailscaleStatus(await jsonOf(environment, ['status', '--json', '--peers=false'], signal));
 }
 
 export function readTailscaleStatus(status: Readonly<Record<string, unknown>>): TailscaleStatus {
@@ -47,8 +50,8 @@ export function whyNotRunning({ state, host }: TailscaleStatus): string | undefi
 const maxStateLength = 30;
 
 /** Ports of this machine on which tailscale serves something already. */
-export async function askPortsInUse(machine: LookupMachine, signal: AbortSignal): Promise<ReadonlySet<number>> {
-  return readPortsInUse(await jsonOf(machine, ['serve', 'status', '--json'], signal));
+export async function askPortsInUse(environment: LookupEnvironment, signal: AbortSignal): Promise<ReadonlySet<number>> {
+  return readPortsInUse(await jsonOf(environment, ['serve', 'status', '--json'], signal));
 }
 
 /**
@@ -63,11 +66,11 @@ export function readPortsInUse(configuration: Readonly<Record<string, unknown>>)
 }
 
 async function jsonOf(
-  machine: LookupMachine,
+  environment: LookupEnvironment,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const output = await outputOf(machine, 'tailscale', args, { signal });
+  const output = await outputOf(environment, 'tailscale', args, { signal });
   try {
     return recordOf(JSON.parse(output?.stdout ?? ''));
   } catch {

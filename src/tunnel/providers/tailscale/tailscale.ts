@@ -1,10 +1,10 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import { isInstalled } from '../../external/is-installed.ts';
-import { startProcessRun } from '../../external/process-run.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import type { Machine } from '../../machine.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import { isInstalled } from '../external/is-installed.ts';
+import { startProcessSession } from '../external/process-session.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createTailscaleReader, type Reach } from './output.ts';
 import { askPortsInUse, askTailscaleStatus, whyNotRunning } from './status.ts';
@@ -21,7 +21,7 @@ const maxWaitsForPort = 3;
 const installHint = 'https://tailscale.com/download tells how to install it';
 
 export interface TailscaleOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** `https://<this machine>.<tailnet>.ts.net[:port]`, for its port. */
   readonly publicUrl?: string | undefined;
   readonly reach: Reach;
@@ -32,7 +32,7 @@ export interface TailscaleOptions {
  * that it ends with its process, whatever becomes of us. https://tailscale.com/kb/1311/tailscale-funnel, …/1242/tailscale-serve.
  * @throws ExposeError `usage` for a URL at a port where Funnel is not to be had.
  */
-export function createTailscaleProvider({ machine, publicUrl, reach }: TailscaleOptions): TunnelProvider {
+export function createTailscaleProvider({ environment, publicUrl, reach }: TailscaleOptions): TunnelProvider {
   const command = reach === 'internet' ? 'funnel' : 'serve';
   const wish = publicUrl === undefined ? undefined : wishFrom(publicUrl, reach);
   /** Of the life before: with the same port, the URL stays. */
@@ -40,19 +40,22 @@ export function createTailscaleProvider({ machine, publicUrl, reach }: Tailscale
   let waits = 0;
 
   async function unusable(signal: AbortSignal): Promise<string | undefined> {
-    if (!(await isInstalled(machine, 'tailscale'))) return 'tailscale is not installed';
-    const status = await askTailscaleStatus(machine, signal);
+    if (!(await isInstalled(environment, 'tailscale'))) return 'tailscale is not installed';
+    const status = await askTailscaleStatus(environment, signal);
     const why = whyNotRunning(status);
     if (why !== undefined) return why;
     return reach === 'internet' && !status.mayFunnel ? 'the tailnet does not allow Funnel on this machine' : undefined;
   }
 
-  async function start(options: RunOptions): Promise<Run> {
+  async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
     const { signal } = options;
-    if (!(await isInstalled(machine, 'tailscale'))) {
+    if (!(await isInstalled(environment, 'tailscale'))) {
       throw new ExposeError('tunnel_not_installed', 'tailscale is not installed', { hints: [installHint] });
     }
-    const [status, inUse] = await Promise.all([askTailscaleStatus(machine, signal), askPortsInUse(machine, signal)]);
+    const [status, inUse] = await Promise.all([
+      askTailscaleStatus(environment, signal),
+      askPortsInUse(environment, signal),
+    ]);
     signal.throwIfAborted();
     const { state, host } = status;
     const why = whyNotRunning(status);
@@ -68,16 +71,16 @@ export function createTailscaleProvider({ machine, publicUrl, reach }: Tailscale
       });
     }
     const port = choosePort(inUse);
-    const starting = startProcessRun({
+    const starting = startProcessSession({
       ...options,
-      machine,
+      environment,
       program: 'tailscale',
       installHint,
       file: 'tailscale',
       args: [command, '--yes', `--https=${port}`, `http://127.0.0.1:${options.port}`],
       read: createTailscaleReader(reach, host),
     });
-    const run = await starting.started;
+    const session = await starting.started;
     if (port !== defaultPort && port !== lastPort) {
       options.onWarning(
         `tailscale serves something else on port ${defaultPort}, so the URL has port ${port}: hosted clients (Claude, ChatGPT) will not reach it; tailscale serve status shows what has port ${defaultPort}`,
@@ -85,7 +88,7 @@ export function createTailscaleProvider({ machine, publicUrl, reach }: Tailscale
     }
     lastPort = port;
     waits = 0;
-    return run;
+    return session;
   }
 
   function choosePort(inUse: ReadonlySet<number>): number {
@@ -100,7 +103,7 @@ export function createTailscaleProvider({ machine, publicUrl, reach }: Tailscale
   }
 
   return createExternalProvider({
-    machine,
+    environment,
     capabilities: reach === 'internet' ? capabilities.tailscale : capabilities.tailscaleServe,
     unusable,
     start,

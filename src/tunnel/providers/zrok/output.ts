@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
-import { excerpt, sanitize } from '../../../sanitize.ts';
-import { baseUrl, type Finding, type LineReader } from '../../external/finding.ts';
+import { excerpt, sanitize } from '../../../platform/text/sanitize.ts';
+import { baseUrl, type OutputEvent, type LineReader } from '../external/output-event.ts';
 
 /** Longest part of a line that is shown. */
 const maxShownLength = 200;
@@ -25,13 +25,13 @@ export function createZrokReader(program: string): LineReader {
   let isListing = false;
   let isAnnounced = false;
 
-  function announced(urls: readonly string[]): Finding | undefined {
+  function announced(urls: readonly string[]): OutputEvent | undefined {
     if (urls.length === 0) return undefined;
     isAnnounced = true;
     return { kind: 'urls', urls };
   }
 
-  function readUrls(message: string, isText: boolean): Finding | undefined {
+  function readUrls(message: string, isText: boolean): OutputEvent | undefined {
     const [, behind] = /^access your zrok share(?: at the following endpoints)?:\s*([\s\S]*)$/.exec(message) ?? [];
     const isNext = isListing && isText;
     isListing = isText && behind === '';

@@ -3,11 +3,11 @@ import path from 'node:path';
 
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../../external/external-provider.ts';
-import { isInstalled } from '../../external/is-installed.ts';
-import { startProcessRun } from '../../external/process-run.ts';
-import type { Run, RunOptions } from '../../external/run.ts';
-import type { Machine } from '../../machine.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import { isInstalled } from '../external/is-installed.ts';
+import { startProcessSession } from '../external/process-session.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createZrokReader } from './output.ts';
 
@@ -17,7 +17,7 @@ const installHint =
   'https://docs.zrok.io tells how to install it; then run zrok2 enable with the token of your account';
 
 export interface ZrokOptions {
-  readonly machine: Machine;
+  readonly environment: HostEnvironment;
   /** A reserved name: `<name>` or, in zrok 2, `<namespace>:<name>`; in zrok 1, the token of a reserved share. */
   readonly name?: string | undefined;
 }
@@ -27,7 +27,7 @@ export interface ZrokOptions {
  * goes first.
  * @throws ExposeError `usage` for a name that cannot be one.
  */
-export function createZrokProvider({ machine, name }: ZrokOptions): TunnelProvider {
+export function createZrokProvider({ environment, name }: ZrokOptions): TunnelProvider {
   if (name !== undefined && !/^(?:[A-Za-z0-9._-]+:)?[A-Za-z0-9][A-Za-z0-9-]*$/.test(name)) {
     throw new ExposeError('usage', `${JSON.stringify(name)} is not a name that zrok could know`, {
       hints: ['write the name alone, or <namespace>:<name>'],
@@ -39,8 +39,8 @@ export function createZrokProvider({ machine, name }: ZrokOptions): TunnelProvid
     const found = await Promise.all(
       (['zrok2', 'zrok'] as const).map(async (program) => ({
         program,
-        isThere: await isInstalled(machine, program),
-        isEnabled: await hasEnvironment(machine.env, program),
+        isThere: await isInstalled(environment, program),
+        isEnabled: await hasEnvironment(environment.env, program),
       })),
     );
     const there = found.filter(({ isThere }) => isThere);
@@ -53,25 +53,25 @@ export function createZrokProvider({ machine, name }: ZrokOptions): TunnelProvid
     return found.isEnabled ? undefined : `${found.program} is not enabled: run ${found.program} enable`;
   }
 
-  async function start(options: RunOptions): Promise<Run> {
+  async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
     const found = await findProgram();
     if (found === undefined) {
       throw new ExposeError('tunnel_not_installed', 'zrok is not installed', { hints: [installHint] });
     }
     const { program } = found;
     const target = `http://127.0.0.1:${options.port}`;
-    return await startProcessRun({
+    return await startProcessSession({
       ...options,
-      machine,
+      environment,
       program,
       installHint,
       file: program,
-      args: program === 'zrok2' ? argumentsOf2(target, name, machine.env) : argumentsOf1(target, name),
+      args: program === 'zrok2' ? argumentsOf2(target, name, environment.env) : argumentsOf1(target, name),
       read: createZrokReader(program),
     }).started;
   }
 
-  return createExternalProvider({ machine, capabilities: capabilities.zrok, unusable, start });
+  return createExternalProvider({ environment, capabilities: capabilities.zrok, unusable, start });
 }
 
 /**

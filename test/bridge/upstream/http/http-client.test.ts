@@ -8,7 +8,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createHttpClient, type HttpClientOptions } from '../../../../src/bridge/upstream/http/http-client.ts';
-import { systemClock } from '../../../../src/clock.ts';
+import { systemClock } from '../../../../src/platform/clock.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { listenOnLoopback } from '../../../harness/loopback-server.ts';
 import { atEnd } from '../../../harness/lifetime.ts';

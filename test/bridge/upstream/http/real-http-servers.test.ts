@@ -123,7 +123,7 @@ describe.each([
 describe('a server of the SDK with an event store', () => {
   test('a call whose connection is cut is gone on with, and nothing comes twice or is missing', async () => {
     const { opened: cut, open: cutNow } = gate();
-    const { opened: resumed, open: goOn } = gate();
+    const { opened: resumed, open: drain } = gate();
     const server = new McpServer({ name: 'resumable', version: '1' }, { capabilities: { logging: {} } });
     server.registerTool('slow', {}, async ({ sendNotification }) => {
       await sendNotification({ method: 'notifications/message', params: { level: 'info', data: 'before' } });
@@ -159,7 +159,7 @@ describe('a server of the SDK with an event store', () => {
     await within(5000, 'the call to begin', cut);
     await eventually(() => expect(connection.others()).toHaveLength(1));
     calls[0]?.socket?.resetAndDestroy();
-    goOn();
+    drain();
     expect(textOf(await connection.answerTo(1))).toBe('done');
     expect(connection.received.slice(1).map(({ message, origin }) => [message.kind, origin])).toEqual([
       ['notification', 1],

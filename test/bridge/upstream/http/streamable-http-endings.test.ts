@@ -1,8 +1,8 @@
 // What happens to calls, sessions and connections when streams break, servers restart or somebody closes.
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { systemClock, type Clock } from '../../../../src/clock.ts';
-import { createDeferred } from '../../../../src/deferred.ts';
+import { systemClock, type Clock } from '../../../../src/platform/clock.ts';
+import { createDeferred } from '../../../../src/platform/deferred.ts';
 import { eventually, within } from '../../../harness/eventually.ts';
 import type { RpcMessage } from '../../../../src/mcp/json-rpc.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../../src/clock.ts';
-import type { Finding } from '../../../../src/tunnel/external/finding.ts';
+import { systemClock } from '../../../../src/platform/clock.ts';
+import type { OutputEvent } from '../../../../src/tunnel/providers/external/output-event.ts';
 import { watchMetrics } from '../../../../src/tunnel/providers/cloudflared/metrics.ts';
 import { eventually, within } from '../../../harness/eventually.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
@@ -33,25 +33,25 @@ async function startMetrics(): Promise<Metrics> {
 test('tells the name and that it is connected, as soon as either is so, until it is ended', async () => {
   const metrics = await startMetrics();
   const clock = createFakeClock();
-  const findings: Finding[] = [];
+  const events: OutputEvent[] = [];
   const stop = new AbortController();
   const watched = watchMetrics({
     address: `127.0.0.1:${metrics.port}`,
     clock,
     signal: stop.signal,
-    onFinding: (finding) => findings.push(finding),
+    onEvent: (event) => events.push(event),
   });
   const waiting = (): Promise<void> => eventually(() => expect(clock.pending).toBe(1));
   await waiting();
-  expect(findings).toEqual([]);
+  expect(events).toEqual([]);
   metrics.hostname = 'x.trycloudflare.com';
   clock.advance(250);
   await waiting();
-  expect(findings).toEqual([{ kind: 'urls', urls: ['https://x.trycloudflare.com'] }]);
+  expect(events).toEqual([{ kind: 'urls', urls: ['https://x.trycloudflare.com'] }]);
   metrics.ready = 1;
   clock.advance(250);
   await waiting();
-  expect(findings.slice(1)).toEqual([{ kind: 'urls', urls: ['https://x.trycloudflare.com'] }, { kind: 'ready' }]);
+  expect(events.slice(1)).toEqual([{ kind: 'urls', urls: ['https://x.trycloudflare.com'] }, { kind: 'ready' }]);
   stop.abort();
   await within(15_000, 'the end of the watch', watched);
   expect([metrics.looks, clock.pending]).toEqual([3, 0]);
@@ -65,9 +65,9 @@ test.each([
   '127.0.0.1:80/x',
   '0.0.0.0:80',
 ])('asks nobody at %s', async (address) => {
-  const asked: Finding[] = [];
+  const asked: OutputEvent[] = [];
   const { signal } = new AbortController();
-  const watched = watchMetrics({ address, clock: systemClock, signal, onFinding: (finding) => asked.push(finding) });
+  const watched = watchMetrics({ address, clock: systemClock, signal, onEvent: (event) => asked.push(event) });
   await within(15_000, 'nothing to watch', watched);
   expect(asked).toEqual([]);
 });

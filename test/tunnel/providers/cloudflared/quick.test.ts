@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createWatchdog } from '../../../../src/process/watchdog.ts';
-import { systemClock } from '../../../../src/clock.ts';
+import { createWatchdog } from '../../../../src/platform/process/watchdog.ts';
+import { systemClock } from '../../../../src/platform/clock.ts';
 import { createCloudflaredProvider } from '../../../../src/tunnel/providers/cloudflared/cloudflared.ts';
-import { createHostOverrides } from '../../../../src/tunnel/host-overrides.ts';
+import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { atEnd } from '../../../harness/lifetime.ts';
 import { isAlive, killIfAlive } from '../../../harness/processes.ts';
@@ -224,8 +224,8 @@ describe('refusals', () => {
     const watchdog = createWatchdog();
     atEnd('test', () => watchdog.close());
     const env = { PATH: temporaryDirectory() };
-    const machine = { env, watchdog, clock: systemClock, overrides: createHostOverrides() };
-    const provider = createCloudflaredProvider({ machine });
+    const environment = { env, watchdog, clock: systemClock, overrides: createHostOverrides() };
+    const provider = createCloudflaredProvider({ environment });
     expect(await provider.unusable?.(new AbortController().signal)).toBe('cloudflared is not installed');
     const world = await createCloudflaredWorld();
     expect(await world.provider.unusable?.(new AbortController().signal)).toBeUndefined();

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, vi } from 'vitest';
-import { systemClock, type Clock } from '../../../../src/clock.ts';
+import { systemClock, type Clock } from '../../../../src/platform/clock.ts';
 import {
   createCloudflaredProvider,
   type CloudflaredOptions,
@@ -22,7 +22,7 @@ export interface CloudflaredWorld extends BinaryWorld {
 }
 
 export async function createCloudflaredWorld(
-  options: Omit<BinaryWorldOptions, 'programs'> & Omit<CloudflaredOptions, 'machine'> = {},
+  options: Omit<BinaryWorldOptions, 'programs'> & Omit<CloudflaredOptions, 'environment'> = {},
 ): Promise<CloudflaredWorld> {
   const { publicUrl, ...rest } = options;
   const temporary = mkdtempSync(path.join(tmpdir(), 'mcp-expose-test-'));
@@ -31,7 +31,7 @@ export async function createCloudflaredWorld(
   const world = await createBinaryWorld({ programs: { cloudflared: 'cloudflared' }, ...rest });
   return {
     ...world,
-    provider: createCloudflaredProvider({ machine: world.machine, publicUrl }),
+    provider: createCloudflaredProvider({ environment: world.environment, publicUrl }),
     folders: () => readdirSync(temporary).filter((name) => name.startsWith('mcp-expose-cloudflared-')),
     running() {
       const [found, ...others] = world.alive();

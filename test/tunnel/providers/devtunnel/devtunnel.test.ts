@@ -10,8 +10,8 @@ async function worldWith(scenario: Scenario = {}): Promise<BinaryWorld> {
   return await createBinaryWorld({ programs: { devtunnel: 'devtunnel' }, scenario });
 }
 
-function providerIn({ machine }: BinaryWorld, name?: string): TunnelProvider {
-  return createDevtunnelProvider({ machine, name });
+function providerIn({ environment }: BinaryWorld, name?: string): TunnelProvider {
+  return createDevtunnelProvider({ environment, name });
 }
 
 function hosted(world: BinaryWorld): Call[] {
@@ -165,8 +165,8 @@ describe('a tunnel that the user has made', () => {
   });
 
   test.each(['-p', 'UPPER', 'a b', '', '--version'])('%j is no ID', async (name) => {
-    const { machine } = await worldWith();
-    expect(() => createDevtunnelProvider({ machine, name })).toThrow(expect.objectContaining({ code: 'usage' }));
+    const { environment } = await worldWith();
+    expect(() => createDevtunnelProvider({ environment, name })).toThrow(expect.objectContaining({ code: 'usage' }));
   });
 });
 

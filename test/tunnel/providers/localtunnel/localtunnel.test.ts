@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { createHostOverrides } from '../../../../src/tunnel/host-overrides.ts';
+import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
 import { createLocaltunnelProvider } from '../../../../src/tunnel/providers/localtunnel/localtunnel.ts';
 import type { TunnelProvider } from '../../../../src/tunnel/provider.ts';
 import { eventually } from '../../../harness/eventually.ts';
@@ -8,8 +8,8 @@ import { createBinaryWorld, type BinaryWorld } from '../binary-world.ts';
 import { startLocaltunnelServer, type LocaltunnelServer } from './server.ts';
 
 function provider(world: BinaryWorld, { url, resolve }: LocaltunnelServer, name?: string): TunnelProvider {
-  const machine = { ...world.machine, overrides: createHostOverrides([resolve]) };
-  return createLocaltunnelProvider({ machine, server: url, name });
+  const environment = { ...world.environment, overrides: createHostOverrides([resolve]) };
+  return createLocaltunnelProvider({ environment, server: url, name });
 }
 
 async function expectSockets(server: LocaltunnelServer, publicUrl: string, count: number | undefined): Promise<void> {
@@ -103,8 +103,10 @@ describe('a name', () => {
   test.each(['abc', 'Mine', 'a_b_c_d', '-abcdef', 'a/../../b', 'a'.repeat(70)])(
     '%s would not be taken',
     async (name) => {
-      const { machine } = await createBinaryWorld({ programs: {} });
-      expect(() => createLocaltunnelProvider({ machine, name })).toThrow(expect.objectContaining({ code: 'usage' }));
+      const { environment } = await createBinaryWorld({ programs: {} });
+      expect(() => createLocaltunnelProvider({ environment, name })).toThrow(
+        expect.objectContaining({ code: 'usage' }),
+      );
     },
   );
 });
@@ -113,15 +115,15 @@ describe('whether it may be tried', () => {
   const { signal } = new AbortController();
 
   test('not when its name cannot be resolved', async () => {
-    const { machine } = await createBinaryWorld({ programs: {} });
-    const tunnels = createLocaltunnelProvider({ machine, server: 'https://localtunnel.invalid' });
+    const { environment } = await createBinaryWorld({ programs: {} });
+    const tunnels = createLocaltunnelProvider({ environment, server: 'https://localtunnel.invalid' });
     expect(await tunnels.unusable?.(signal)).toBe('localtunnel.invalid cannot be resolved');
   });
 
   test('when the user has an address for it', async () => {
-    const { machine } = await createBinaryWorld({ programs: {} });
+    const { environment } = await createBinaryWorld({ programs: {} });
     const overrides = createHostOverrides(['localtunnel.me:443:127.0.0.1']);
-    const tunnels = createLocaltunnelProvider({ machine: { ...machine, overrides } });
+    const tunnels = createLocaltunnelProvider({ environment: { ...environment, overrides } });
     expect(await tunnels.unusable?.(signal)).toBeUndefined();
   });
 });

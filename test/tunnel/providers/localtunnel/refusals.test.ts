@@ -102,7 +102,7 @@ test.each<[string, RequestListener, string, string]>([
 ])('%s', async (_what, answer, code, words) => {
   const world = await createBinaryWorld({ programs: {} });
   const server = await serverThat(answer);
-  const error = await world.refusal(createLocaltunnelProvider({ machine: world.machine, server }));
+  const error = await world.refusal(createLocaltunnelProvider({ environment: world.environment, server }));
   expect(error.code).toBe(code);
   expect(error.message).toContain(new URL(server).host);
   expect(error.message).toContain(words);
@@ -112,7 +112,7 @@ test.each<[string, RequestListener, string, string]>([
 test('nobody listens', async () => {
   const world = await createBinaryWorld({ programs: {} });
   const server = `http://127.0.0.1:${await freePort()}`;
-  const error = await world.refusal(createLocaltunnelProvider({ machine: world.machine, server }));
+  const error = await world.refusal(createLocaltunnelProvider({ environment: world.environment, server }));
   expect([error.code, error.message]).toEqual([
     'tunnel_unreachable',
     `could not connect to ${new URL(server).host}: connection refused`,
@@ -121,8 +121,8 @@ test('nobody listens', async () => {
 
 test('no such host', async () => {
   const world = await createBinaryWorld({ programs: {} });
-  const { machine } = world;
-  const error = await world.refusal(createLocaltunnelProvider({ machine, server: 'https://localtunnel.invalid' }));
+  const { environment } = world;
+  const error = await world.refusal(createLocaltunnelProvider({ environment, server: 'https://localtunnel.invalid' }));
   expect(error.code).toBe('tunnel_unreachable');
   expect(error.message).toContain('could not connect to localtunnel.invalid: ');
 });
@@ -131,9 +131,9 @@ test('a server that does not answer is not waited for when nobody wants it any m
   const world = await createBinaryWorld({ programs: {} });
   const asked = createHttpServer();
   const port = await listenOnLoopback(asked);
-  const { machine } = world;
+  const { environment } = world;
   const abort = new AbortController();
-  const opening = createLocaltunnelProvider({ machine, server: `http://127.0.0.1:${port}` }).open(
+  const opening = createLocaltunnelProvider({ environment, server: `http://127.0.0.1:${port}` }).open(
     targetThat(() => undefined),
     { signal: abort.signal, onStatus: () => undefined, onWarning: () => undefined },
   );
@@ -149,7 +149,7 @@ test('its port for sockets cannot be reached: said after a while, with what may 
   const world = await createBinaryWorld({ programs: {}, clock });
   const port = await freePort();
   const server = await serverGiving({ port });
-  const refusal = world.refusal(createLocaltunnelProvider({ machine: world.machine, server }));
+  const refusal = world.refusal(createLocaltunnelProvider({ environment: world.environment, server }));
   await eventually(() => expect(clock.pending).toBeGreaterThan(1));
   clock.advance(10_000);
   const error = await refusal;
@@ -165,7 +165,7 @@ test('sockets go to the address that it says, at most ten of them', async () => 
   const world = await createBinaryWorld({ programs: {} });
   const { port, sockets } = await dataPort();
   const server = await serverGiving({ port, ip: '127.0.0.1', max_conn_count: 1000 });
-  const { tunnel } = await world.open(createLocaltunnelProvider({ machine: world.machine, server }));
+  const { tunnel } = await world.open(createLocaltunnelProvider({ environment: world.environment, server }));
   await eventually(() => expect(sockets.size).toBe(10));
   await tunnel.close();
   await eventually(() => expect(sockets.size).toBe(0));
@@ -177,7 +177,7 @@ test('sockets that are lost are opened again; when there is none for a while, a 
   let opened = 0;
   const { port, sockets, server: data } = await dataPort(() => opened++);
   const server = await serverGiving({ port });
-  const { statuses } = await world.open(createLocaltunnelProvider({ machine: world.machine, server }));
+  const { statuses } = await world.open(createLocaltunnelProvider({ environment: world.environment, server }));
   await eventually(() => expect(sockets.size).toBe(2));
 
   for (const socket of sockets) socket.destroy();
@@ -205,7 +205,7 @@ test('our own lost connection may still have the name: after that it is asked fo
     response.end(JSON.stringify({ id, port, url: `https://${id}.loca.lt`, max_conn_count: 1 }));
   });
   const { tunnel, statuses, status } = await world.open(
-    createLocaltunnelProvider({ machine: world.machine, server, name: 'mine' }),
+    createLocaltunnelProvider({ environment: world.environment, server, name: 'mine' }),
   );
   tunnel.redial?.('nothing comes through');
   await status(({ state }) => state === 'up');

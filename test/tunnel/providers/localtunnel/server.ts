@@ -11,7 +11,7 @@ import { atEnd } from '../../../harness/lifetime.ts';
 import { freePort } from '../../../harness/loopback-server.ts';
 import { killIfAlive } from '../../../harness/processes.ts';
 import { projectRoot, temporaryDirectory } from '../../../harness/program.ts';
-import { fieldsOf } from '../../world.ts';
+import { fieldsOf } from '../../relay/world.ts';
 import { requestTo, type Reply } from '../binary-world.ts';
 
 /** Bound for every wait, in milliseconds. */

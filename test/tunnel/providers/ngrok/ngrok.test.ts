@@ -13,8 +13,8 @@ async function worldWith(options: Partial<BinaryWorldOptions> = {}): Promise<Bin
   return await createBinaryWorld({ programs: { ngrok: 'ngrok' }, env: { NGROK_AUTHTOKEN: token }, ...options });
 }
 
-function providerIn({ machine }: BinaryWorld, publicUrl?: string): TunnelProvider {
-  return createNgrokProvider({ machine, publicUrl, loadSdk: async () => undefined });
+function providerIn({ environment }: BinaryWorld, publicUrl?: string): TunnelProvider {
+  return createNgrokProvider({ environment, publicUrl, loadSdk: async () => undefined });
 }
 
 function writeConfiguration(world: BinaryWorld, folder: string, text: string): void {
@@ -219,8 +219,8 @@ describe('unusable', () => {
     const world = await worldWith({ env: {} });
     const folder = path.join(world.home, 'elsewhere');
     writeConfiguration(world, 'elsewhere/ngrok', 'version: 2\nauthtoken: "4nq9771b"\n');
-    const machine = { ...world.machine, env: { ...world.machine.env, XDG_CONFIG_HOME: folder } };
-    const provider = createNgrokProvider({ machine, loadSdk: async () => undefined });
+    const environment = { ...world.environment, env: { ...world.environment.env, XDG_CONFIG_HOME: folder } };
+    const provider = createNgrokProvider({ environment, loadSdk: async () => undefined });
     expect(await provider.unusable?.(anySignal)).toBeUndefined();
     await world.open(provider);
     expect(world.calls()[0]?.env).toMatchObject({ XDG_CONFIG_HOME: folder });

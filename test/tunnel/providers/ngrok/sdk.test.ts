@@ -31,9 +31,9 @@ async function worldWith(env: Record<string, string> = { NGROK_AUTHTOKEN: '2abcS
 }
 
 test('without the program, the package is used', async () => {
-  const { machine, open } = await worldWith();
+  const { environment, open } = await worldWith();
   const sdk = sdkThat();
-  const provider = createNgrokProvider({ machine, loadSdk: async () => sdk });
+  const provider = createNgrokProvider({ environment, loadSdk: async () => sdk });
   expect(await provider.unusable?.(new AbortController().signal)).toBeUndefined();
   const { tunnel, statuses } = await open(provider);
   expect(tunnel.publicUrls).toEqual(['https://calm-fox.ngrok-free.app']);
@@ -53,19 +53,19 @@ test('without the program, the package is used', async () => {
 });
 
 test('a domain is asked for', async () => {
-  const { machine, open } = await worldWith();
+  const { environment, open } = await worldWith();
   const sdk = sdkThat();
   const { tunnel } = await open(
-    createNgrokProvider({ machine, publicUrl: 'https://mine.ngrok.app', loadSdk: async () => sdk }),
+    createNgrokProvider({ environment, publicUrl: 'https://mine.ngrok.app', loadSdk: async () => sdk }),
   );
   expect(sdk.asked[0]?.domain).toBe('mine.ngrok.app');
   expect(tunnel.publicUrls).toEqual(['https://mine.ngrok.app']);
 });
 
 test('a lost connection, which it makes anew by itself', async () => {
-  const { machine, open } = await worldWith();
+  const { environment, open } = await worldWith();
   const sdk = sdkThat();
-  const { tunnel, warnings } = await open(createNgrokProvider({ machine, loadSdk: async () => sdk }));
+  const { tunnel, warnings } = await open(createNgrokProvider({ environment, loadSdk: async () => sdk }));
   for (const status of ['closed', 'closed', 'connected', 'closed']) sdk.asked[0]?.onStatusChange?.(status);
   expect(warnings).toEqual(Array(2).fill('ngrok has lost its connection and makes another one'));
   await tunnel.close();
@@ -75,9 +75,9 @@ test('a lost connection, which it makes anew by itself', async () => {
 });
 
 test('a tunnel that is up but dead is made anew', async () => {
-  const { machine, open } = await worldWith();
+  const { environment, open } = await worldWith();
   const sdk = sdkThat();
-  const { tunnel, statuses, status } = await open(createNgrokProvider({ machine, loadSdk: async () => sdk }));
+  const { tunnel, statuses, status } = await open(createNgrokProvider({ environment, loadSdk: async () => sdk }));
   tunnel.redial?.('nothing comes back through it');
   await status(({ state }) => state === 'up');
   expect(statuses.map(({ state, reason }) => [state, reason])).toEqual([
@@ -96,15 +96,18 @@ describe('refusals', () => {
     ],
     [new Error('failed to listen\nmore'), 'tunnel_unavailable', 'ngrok made no tunnel: failed to listen'],
   ])('%s', async (refuses, code, message) => {
-    const { machine, refusal } = await worldWith();
+    const { environment, refusal } = await worldWith();
     const sdk = sdkThat(refuses);
-    expect(await refusal(createNgrokProvider({ machine, loadSdk: async () => sdk }))).toMatchObject({ code, message });
+    expect(await refusal(createNgrokProvider({ environment, loadSdk: async () => sdk }))).toMatchObject({
+      code,
+      message,
+    });
   });
 
   test('no token', async () => {
-    const { machine, refusal } = await worldWith({});
+    const { environment, refusal } = await worldWith({});
     const sdk = sdkThat();
-    const provider = createNgrokProvider({ machine, loadSdk: async () => sdk });
+    const provider = createNgrokProvider({ environment, loadSdk: async () => sdk });
     expect(await provider.unusable?.(new AbortController().signal)).toContain('ngrok has no token');
     expect(await refusal(provider)).toMatchObject({ code: 'tunnel_rejected', message: 'ngrok has no token' });
     expect(sdk.asked).toEqual([]);
@@ -112,7 +115,7 @@ describe('refusals', () => {
 });
 
 test('what comes after it is not wanted any more is closed', async () => {
-  const { machine } = await worldWith();
+  const { environment } = await worldWith();
   const sdk = sdkThat();
   const { opened, open } = gate();
   const asked = gate();
@@ -124,7 +127,7 @@ test('what comes after it is not wanted any more is closed', async () => {
     },
   };
   const abort = new AbortController();
-  const opening = createNgrokProvider({ machine, loadSdk: async () => slow }).open(
+  const opening = createNgrokProvider({ environment, loadSdk: async () => slow }).open(
     targetThat(() => {}),
     { signal: abort.signal, onStatus: () => {}, onWarning: () => {} },
   );

@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { systemClock } from '../../../../src/clock.ts';
+import { systemClock } from '../../../../src/platform/clock.ts';
 import { createSshProvider } from '../../../../src/tunnel/providers/ssh/ssh.ts';
 import type { SshProviderOptions } from '../../../../src/tunnel/providers/ssh/plan.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { killIfAlive } from '../../../harness/processes.ts';
-import { fieldsOf } from '../../world.ts';
+import { fieldsOf } from '../../relay/world.ts';
 import { targetThat } from '../binary-world.ts';
 import { createSshWorld, type SshWorld } from './ssh-world.ts';
 
@@ -77,7 +77,7 @@ const own = [
 ];
 const verbose = (options: readonly string[]): string[] => options.map((option) => option.replace('INFO', 'DEBUG1'));
 
-const called: readonly (readonly [Omit<SshProviderOptions, 'machine'>, readonly string[]])[] = [
+const called: readonly (readonly [Omit<SshProviderOptions, 'environment'>, readonly string[]])[] = [
   [{ service: 'localhost.run' }, [...anonymous(), '-R 80:<local> -l nokey localhost.run -- --output json']],
   [{ service: 'srv.us' }, [...anonymous('id_ed25519_srv.us', true), '-R 1:<local> -l mcp-expose srv.us']],
   [{ service: 'serveo' }, [...anonymous('id_ed25519_serveo'), '-R 80:<local> -l mcp-expose serveo.net']],
@@ -113,7 +113,7 @@ describe('ssh is called', () => {
     ];
     const world = await standInWorld({ says: [[line]], complains });
     let port = 0;
-    const provider = createSshProvider({ machine: world.machine, ...options });
+    const provider = createSshProvider({ environment: world.environment, ...options });
     await world.open({
       ...provider,
       open: (target, more) =>
@@ -137,7 +137,7 @@ describe('ssh is called', () => {
       { says: [[says.serveo]] },
       { MCP_EXPOSE_TOKEN: 'S3CRET', SSH_AUTH_SOCK: '/agent', DISPLAY: ':0' },
     );
-    await world.open(createSshProvider({ machine: world.machine, service: 'serveo' }));
+    await world.open(createSshProvider({ environment: world.environment, service: 'serveo' }));
     const [call] = world.calls();
     expect(call?.env['SSH_ASKPASS_REQUIRE']).toBe('never');
     expect(JSON.stringify(call?.env)).not.toMatch(/S3CRET|SSH_AUTH_SOCK|DISPLAY/);
@@ -160,7 +160,7 @@ describe('pinggy with a token', () => {
 
   test('shows it to nobody on this machine', async () => {
     const world = await standInWorld({ says: [lines] }, env);
-    const provider = createSshProvider({ machine: world.machine, service: 'pinggy' });
+    const provider = createSshProvider({ environment: world.environment, service: 'pinggy' });
     expect(provider.capabilities.account).toBe('needed');
     const { tunnel } = await world.open(provider);
     expect(tunnel.publicUrls).toEqual(['https://mine.a.pinggy.link']);
@@ -174,7 +174,9 @@ describe('pinggy with a token', () => {
 
   test('takes the place of a tunnel that it has already, and says so', async () => {
     const world = await standInWorld({ says: [taken, lines] }, env);
-    const { tunnel, warnings } = await world.open(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    const { tunnel, warnings } = await world.open(
+      createSshProvider({ environment: world.environment, service: 'pinggy' }),
+    );
     expect(tunnel.publicUrls).toEqual(['https://mine.a.pinggy.link']);
     expect(configurations(world).map(({ text }) => text)).toEqual(['User S3CRETtoken\n', 'User S3CRETtoken+force\n']);
     expect(warnings).toEqual(['the token had a tunnel already, which was ended']);
@@ -184,8 +186,8 @@ describe('pinggy with a token', () => {
   test('lets another run take its place, and does not take it back', async () => {
     let now = Date.now();
     const world = await standInWorld({ says: [lines, taken] }, env);
-    const machine = { ...world.machine, clock: { ...systemClock, now: () => now } };
-    const { tunnel, statuses, status } = await world.open(createSshProvider({ machine, service: 'pinggy' }));
+    const environment = { ...world.environment, clock: { ...systemClock, now: () => now } };
+    const { tunnel, statuses, status } = await world.open(createSshProvider({ environment, service: 'pinggy' }));
     killIfAlive(world.alive()[0]?.pid ?? 0);
     const tries = async (count: number): Promise<void> =>
       await eventually(() => expect(world.calls().length).toBeGreaterThanOrEqual(count), 15_000);
@@ -202,7 +204,7 @@ describe('pinggy with a token', () => {
 
   test('comes back when its own lost tunnel is gone', async () => {
     const world = await standInWorld({ says: [lines, taken, lines] }, env);
-    const { status } = await world.open(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    const { status } = await world.open(createSshProvider({ environment: world.environment, service: 'pinggy' }));
     killIfAlive(world.alive()[0]?.pid ?? 0);
     await status(({ state }) => state === 'up');
     expect(world.calls()).toHaveLength(3);
@@ -210,7 +212,7 @@ describe('pinggy with a token', () => {
 
   test('that has a tunnel which does not give way', async () => {
     const world = await standInWorld({ says: [taken] }, env);
-    const error = await world.refusal(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    const error = await world.refusal(createSshProvider({ environment: world.environment, service: 'pinggy' }));
     expect([error.code, error.message]).toEqual([
       'tunnel_unavailable',
       'Pinggy does not let go of the tunnel that the token has already',
@@ -221,7 +223,7 @@ describe('pinggy with a token', () => {
   test('lies in no file any more when the server has said a first word, whatever becomes of the start', async () => {
     const world = await standInWorld({ says: [['hello']] }, env);
     const abort = new AbortController();
-    const opened = createSshProvider({ machine: world.machine, service: 'pinggy' }).open(
+    const opened = createSshProvider({ environment: world.environment, service: 'pinggy' }).open(
       targetThat((_request, response) => void response.end()),
       { signal: abort.signal, onStatus() {}, onWarning() {} },
     );
@@ -240,7 +242,7 @@ describe('pinggy with a token', () => {
   test('is not shown in an error either', async () => {
     const complains = [['S3CRETtoken@pro.pinggy.io: Permission denied (publickey).']];
     const world = await standInWorld({ complains, ends: [true] }, env);
-    const error = await world.refusal(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    const error = await world.refusal(createSshProvider({ environment: world.environment, service: 'pinggy' }));
     expect(error.code).toBe('tunnel_rejected');
     expect(`${error.message} ${error.hints.join(' ')}`).not.toContain('S3CRET');
   });
@@ -250,7 +252,7 @@ describe('pinggy with a token', () => {
       { says: [['hello S3CRETtoken', 'console: https://x.example/?x-authorization=S3CRET']], ends: [true] },
       env,
     );
-    const error = await world.refusal(createSshProvider({ machine: world.machine, service: 'pinggy' }));
+    const error = await world.refusal(createSshProvider({ environment: world.environment, service: 'pinggy' }));
     expect(error.hints).toEqual(['ssh said: hello …', 'ssh said: console: https://x.example/?…']);
   });
 });
@@ -259,7 +261,7 @@ test('what ssh says to its developers is not shown', async () => {
   const complains = [['debug1: Reading configuration data', 'kaboom', 'debug1: Exit status -1']];
   const world = await standInWorld({ complains, ends: [true] });
   const error = await world.refusal(
-    createSshProvider({ machine: world.machine, service: 'ssh', destination: 'box.example' }),
+    createSshProvider({ environment: world.environment, service: 'ssh', destination: 'box.example' }),
   );
   expect([error.message, error.hints]).toEqual(['ssh ended with code 255 before it had a URL', ['ssh said: kaboom']]);
 });

@@ -2,14 +2,14 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 
-import type { LineReader } from '../../../../src/tunnel/external/finding.ts';
+import type { LineReader } from '../../../../src/tunnel/providers/external/output-event.ts';
 import {
   betterUrls,
   isDebugLine,
   isPinggyTaken,
   readLocalhostRunLine,
   readPinggyLine,
-  readPlainLine,
+  readGenericSshLine,
   readServeoLine,
   readSishLine,
   readSrvUsLine,
@@ -130,7 +130,7 @@ describe('a server without a dialect', () => {
     ['https://user@k3v9.example', undefined],
     ['Allocated port 1 for remote forward to nowhere', undefined],
   ])('its output: %s', (line, found) => {
-    expect(readPlainLine(line, 'stdout')).toEqual(found);
+    expect(readGenericSshLine(line, 'stdout')).toEqual(found);
   });
 
   test.each([
@@ -143,7 +143,7 @@ describe('a server without a dialect', () => {
     ['debug1: Exit status -1', undefined],
     ['Authorised users only, see https://policy.example', undefined],
   ])('ssh itself: %s', (line, found) => {
-    expect(readPlainLine(line, 'stderr')).toEqual(found);
+    expect(readGenericSshLine(line, 'stderr')).toEqual(found);
   });
 
   test('what ssh says to its developers', () => {

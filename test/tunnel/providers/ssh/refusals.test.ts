@@ -14,10 +14,10 @@ import { fingerprintOf, makeKey, startSshd } from './sshd.ts';
 
 async function refusalOf(
   world: SshWorld,
-  options: Omit<SshProviderOptions, 'machine' | 'service'>,
+  options: Omit<SshProviderOptions, 'environment' | 'service'>,
 ): Promise<ExposeError> {
-  const { machine, keyFile } = world;
-  const error = await world.refusal(createSshProvider({ machine, service: 'ssh', keyFile, ...options }));
+  const { environment, keyFile } = world;
+  const error = await world.refusal(createSshProvider({ environment, service: 'ssh', keyFile, ...options }));
   await world.expectNothingLeft();
   return error;
 }
@@ -65,8 +65,8 @@ test.each(['ssh', 'pinggy', 'localhost.run', 'serveo'] as const)(
     const config = ['PasswordAuthentication yes', 'AuthenticationMethods password'];
     const { destination } = await startSshd({ config });
     const world = await createSshWorld();
-    const { machine } = world;
-    const error = await world.refusal(createSshProvider({ machine, service, destination }));
+    const { environment } = world;
+    const error = await world.refusal(createSshProvider({ environment, service, destination }));
     expect(error.message).toContain('does not let you in: permission denied (password)');
     await world.expectNothingLeft();
   },
@@ -80,7 +80,7 @@ test.each([
 ] as const)('%s is shown no key but %j', async (service, keys) => {
   const sshd = await startSshd({ authorizedKeys: [], config: ['LogLevel DEBUG1'] });
   const world = await createSshWorld();
-  await world.refusal(createSshProvider({ machine: world.machine, service, destination: sshd.destination }));
+  await world.refusal(createSshProvider({ environment: world.environment, service, destination: sshd.destination }));
   const shown = [...sshd.log().matchAll(/test pkalg \S+ pkblob ED25519 (\S+)/g)].map(([, fingerprint]) => fingerprint);
   const folder = path.join(world.home, '.config', 'mcp-expose');
   expect(new Set(shown)).toEqual(new Set(keys.map((key) => fingerprintOf(path.join(folder, key)))));
@@ -112,9 +112,9 @@ test('the port is in use', async () => {
 describe('another host key', () => {
   test('at the start: an error that names the file', async () => {
     const world = await createSshWorld();
-    const { machine, keyFile } = world;
+    const { environment, keyFile } = world;
     const first = await startSshd();
-    const options = { machine, service: 'ssh', keyFile, destination: first.destination, remote: '0' } as const;
+    const options = { environment, service: 'ssh', keyFile, destination: first.destination, remote: '0' } as const;
     await (await world.open(createSshProvider(options))).tunnel.close();
     await first.stop();
     await startSshd({ port: first.port });
@@ -128,10 +128,10 @@ describe('another host key', () => {
 
   test('later: the tunnel is down for good', async () => {
     const world = await createSshWorld();
-    const { machine, keyFile } = world;
+    const { environment, keyFile } = world;
     const first = await startSshd();
     const { status } = await world.open(
-      createSshProvider({ machine, service: 'ssh', keyFile, destination: first.destination }),
+      createSshProvider({ environment, service: 'ssh', keyFile, destination: first.destination }),
     );
     await first.stop();
     await startSshd({ port: first.port });
@@ -144,8 +144,13 @@ describe('another host key', () => {
 describe('ssh is not installed', () => {
   test('said beforehand, and when it is tried all the same', async () => {
     const world = await createSshWorld();
-    const machine = { ...world.machine, env: { ...world.machine.env, PATH: temporaryDirectory() } };
-    const provider = createSshProvider({ machine, service: 'ssh', keyFile: world.keyFile, destination: 'box.example' });
+    const environment = { ...world.environment, env: { ...world.environment.env, PATH: temporaryDirectory() } };
+    const provider = createSshProvider({
+      environment,
+      service: 'ssh',
+      keyFile: world.keyFile,
+      destination: 'box.example',
+    });
     expect(await provider.unusable?.(new AbortController().signal)).toBe('ssh is not installed');
     const error = await world.refusal(provider);
     expect([error.code, error.message]).toEqual(['tunnel_not_installed', 'ssh is not installed']);
@@ -167,23 +172,23 @@ describe('settings that cannot be', () => {
     [{ service: 'serveo', keyFile: '/nowhere/key' }, 'usage', 'there is no SSH key /nowhere/key'],
     [{ service: 'serveo', keyFile: '/' }, 'usage', 'there is no SSH key /'],
   ] as const)('%j', async (options, code, message) => {
-    const { machine } = await createSshWorld();
-    expect(() => createSshProvider({ machine, ...options })).toThrow(expect.objectContaining({ code, message }));
+    const { environment } = await createSshWorld();
+    expect(() => createSshProvider({ environment, ...options })).toThrow(expect.objectContaining({ code, message }));
   });
 
   test('a key that others can read', async () => {
-    const { machine } = await createSshWorld();
+    const { environment } = await createSshWorld();
     const keyFile = path.join(temporaryDirectory(), 'key');
     makeKey(keyFile);
     chmodSync(keyFile, 0o644);
-    expect(() => createSshProvider({ machine, service: 'serveo', keyFile })).toThrow(
+    expect(() => createSshProvider({ environment, service: 'serveo', keyFile })).toThrow(
       expect.objectContaining({ code: 'tunnel_unavailable', hints: [`make it yours alone: chmod 600 '${keyFile}'`] }),
     );
   });
 
   test('a token that would be more than a token', async () => {
-    const { machine } = await createSshWorld({ env: { PINGGY_TOKEN: 'x\nProxyCommand touch /tmp/x' } });
-    expect(() => createSshProvider({ machine, service: 'pinggy' })).toThrow(
+    const { environment } = await createSshWorld({ env: { PINGGY_TOKEN: 'x\nProxyCommand touch /tmp/x' } });
+    expect(() => createSshProvider({ environment, service: 'pinggy' })).toThrow(
       expect.objectContaining({ code: 'usage', message: 'what PINGGY_TOKEN holds is no token of Pinggy' }),
     );
   });

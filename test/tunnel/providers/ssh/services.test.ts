@@ -60,11 +60,11 @@ describe.each(services)('$service', ({ service, greeting, urls, command }) => {
     const world = await createSshWorld();
     const sshd = await startSshd({ greeting });
     const remote = await freePort();
-    const { machine } = world;
+    const { environment } = world;
     // A real sshd lets nobody in without a key.
     const keyFile = service === 'srv.us' || service === 'serveo' ? undefined : world.keyFile;
     const { tunnel, statuses, status } = await world.open(
-      createSshProvider({ machine, service, destination: sshd.destination, remote: String(remote), keyFile }),
+      createSshProvider({ environment, service, destination: sshd.destination, remote: String(remote), keyFile }),
     );
     expect(tunnel.publicUrls).toEqual(urls);
     expect((await sshd.session(0)).command).toBe(command);
@@ -88,7 +88,7 @@ test('localhost.run: the name changes on the same connection', async () => {
   const sshd = await startSshd({ greeting: lhr('first.lhr.life') });
   const { tunnel, statuses, status } = await world.open(
     createSshProvider({
-      machine: world.machine,
+      environment: world.environment,
       service: 'localhost.run',
       destination: sshd.destination,
       keyFile: world.keyFile,
@@ -110,7 +110,7 @@ test('pinggy: it is known when the tunnel will end', async () => {
   const before = Date.now();
   const { tunnel } = await world.open(
     createSshProvider({
-      machine: world.machine,
+      environment: world.environment,
       service: 'pinggy',
       destination: sshd.destination,
       keyFile: world.keyFile,
@@ -124,8 +124,8 @@ test('--tunnel ssh to a server whose dialect is known speaks it', async () => {
   const sshd = await startSshd({ greeting: lhr('a1b2c3.lhr.life') });
   const world = await createSshWorld({ resolve: [`localhost.run:${sshd.port}:127.0.0.1`] });
   const destination = sshd.destination.replace('127.0.0.1', 'localhost.run');
-  const { machine, keyFile } = world;
-  const provider = createSshProvider({ machine, service: 'ssh', destination, keyFile, remote: '0' });
+  const { environment, keyFile } = world;
+  const provider = createSshProvider({ environment, service: 'ssh', destination, keyFile, remote: '0' });
   expect(provider.name).toBe('localhost.run');
   const { tunnel } = await world.open(provider);
   expect(tunnel.publicUrls).toEqual(['https://a1b2c3.lhr.life']);
@@ -136,7 +136,7 @@ test('what the user says of the URL stands', async () => {
   const sshd = await startSshd({ greeting: sish });
   const { tunnel } = await world.open(
     createSshProvider({
-      machine: world.machine,
+      environment: world.environment,
       service: 'sish',
       destination: sshd.destination,
       keyFile: world.keyFile,
@@ -153,10 +153,10 @@ describe('a name', () => {
   test('that is given', async () => {
     const world = await createSshWorld();
     const sshd = await startSshd({ greeting });
-    const { machine } = world;
+    const { environment } = world;
     const { tunnel } = await world.open(
       createSshProvider({
-        machine,
+        environment,
         service: 'sish',
         destination: sshd.destination,
         keyFile: world.keyFile,
@@ -170,10 +170,10 @@ describe('a name', () => {
   test('that is not given is an error, never silently another one', async () => {
     const world = await createSshWorld();
     const sshd = await startSshd({ greeting });
-    const { machine } = world;
+    const { environment } = world;
     const error = await world.refusal(
       createSshProvider({
-        machine,
+        environment,
         service: 'sish',
         destination: sshd.destination,
         keyFile: world.keyFile,
@@ -189,9 +189,9 @@ describe('a name', () => {
   test('that serveo does not give: the key has to be registered', async () => {
     const world = await createSshWorld();
     const sshd = await startSshd({ greeting: 'Forwarding HTTP traffic from https://0a1b2c.serveo.net\r\n' });
-    const { machine } = world;
+    const { environment } = world;
     const error = await world.refusal(
-      createSshProvider({ machine, service: 'serveo', destination: sshd.destination, remote: '0', name: 'mine' }),
+      createSshProvider({ environment, service: 'serveo', destination: sshd.destination, remote: '0', name: 'mine' }),
     );
     expect(error.code).toBe('tunnel_rejected');
     expect(error.hints.join(' ')).toContain('registered keys');
@@ -207,9 +207,9 @@ test('localhost.run: a refusal in its own words', async () => {
     message: 'you are not authorised for it',
   };
   const sshd = await startSshd({ greeting: `${JSON.stringify(refused)}\n` });
-  const { machine, keyFile } = world;
+  const { environment, keyFile } = world;
   const error = await world.refusal(
-    createSshProvider({ machine, service: 'localhost.run', destination: sshd.destination, keyFile, remote: '0' }),
+    createSshProvider({ environment, service: 'localhost.run', destination: sshd.destination, keyFile, remote: '0' }),
   );
   expect([error.code, error.message]).toEqual([
     'tunnel_rejected',

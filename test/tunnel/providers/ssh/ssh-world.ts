@@ -1,8 +1,8 @@
 // The machine of a user who has ssh, with nothing of the real one but PATH, and a record of the processes that were started.
 import path from 'node:path';
 
-import { createHostOverrides } from '../../../../src/tunnel/host-overrides.ts';
-import type { Machine } from '../../../../src/tunnel/machine.ts';
+import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
+import type { HostEnvironment } from '../../../../src/tunnel/host-environment.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { processInfo } from '../../../harness/processes.ts';
 import { createBinaryWorld, requestTo, type BinaryWorld, type Reply } from '../binary-world.ts';
@@ -36,21 +36,21 @@ export async function createSshWorld({
   const pids: number[] = [];
   const keyFile = path.join(world.home, 'key of mine');
   makeKey(keyFile);
-  const machine: Machine = {
-    ...world.machine,
+  const environment: HostEnvironment = {
+    ...world.environment,
     overrides: createHostOverrides(resolve),
     watchdog: {
       guard(pid) {
         all.push(pid);
         if (processInfo(pid)?.command.includes('-R') === true) pids.push(pid);
-        world.machine.watchdog.guard(pid);
+        world.environment.watchdog.guard(pid);
       },
-      release: (pid) => world.machine.watchdog.release(pid),
+      release: (pid) => world.environment.watchdog.release(pid),
     },
   };
   return {
     ...world,
-    machine,
+    environment,
     keyFile,
     pids,
     through: (port, publicUrl) => requestTo(port, '/mcp', { host: new URL(publicUrl).host }),

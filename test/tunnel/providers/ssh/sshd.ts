@@ -13,7 +13,7 @@ import { atEnd } from '../../../harness/lifetime.ts';
 import { freePort } from '../../../harness/loopback-server.ts';
 import { descendants, isAlive, killIfAlive, type ProcessInfo } from '../../../harness/processes.ts';
 import { projectRoot, temporaryDirectory } from '../../../harness/program.ts';
-import { fieldsOf } from '../../world.ts';
+import { fieldsOf } from '../../relay/world.ts';
 
 /** Bound for every wait, in milliseconds. */
 const patienceMs = 15_000;

@@ -11,7 +11,7 @@ const host = 'box.tail1234.ts.net';
 /** All that the lines say. */
 function read(lines: readonly string[], reach: Reach = 'internet'): unknown[] {
   const reader = createTailscaleReader(reach, host);
-  return lines.map((line) => reader(line)).filter((finding) => finding !== undefined);
+  return lines.map((line) => reader(line)).filter((event) => event !== undefined);
 }
 
 describe('what it prints', () => {

@@ -11,8 +11,8 @@ async function worldWith(scenario: Scenario = {}): Promise<BinaryWorld> {
   return await createBinaryWorld({ programs: { tailscale: 'tailscale' }, scenario });
 }
 
-function providerIn({ machine }: BinaryWorld, options: Partial<TailscaleOptions> = {}): TunnelProvider {
-  return createTailscaleProvider({ machine, reach: 'internet', ...options });
+function providerIn({ environment }: BinaryWorld, options: Partial<TailscaleOptions> = {}): TunnelProvider {
+  return createTailscaleProvider({ environment, reach: 'internet', ...options });
 }
 
 /** The starts that serve, without those that look something up. */

@@ -4,7 +4,7 @@ import { createZrokReader } from '../../../../src/tunnel/providers/zrok/output.t
 /** All that the lines say. */
 function read(lines: readonly string[], program = 'zrok2'): unknown[] {
   const reader = createZrokReader(program);
-  return lines.map((line) => reader(line)).filter((finding) => finding !== undefined);
+  return lines.map((line) => reader(line)).filter((event) => event !== undefined);
 }
 
 const announced = 'access your zrok share at the following endpoints:';

@@ -40,7 +40,7 @@ test.each([
   ['zrok', { text: true }, 'https://3s9fddkilbi6.share.zrok.io'],
 ])('%s is up, and a request comes through: %j', async (program, scenario, url) => {
   const world = await worldWith({ programs: [program], scenario });
-  const { tunnel, statuses } = await world.open(createZrokProvider({ machine: world.machine }));
+  const { tunnel, statuses } = await world.open(createZrokProvider({ environment: world.environment }));
   expect(tunnel.publicUrls).toEqual([url]);
   expect(world.calls().map(({ args }) => args)).toEqual([
     ['share', 'public', expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), '--headless', '--force-local'],
@@ -56,7 +56,7 @@ describe('a name', () => {
     ['own.example:api', {}, 'own.example:api'],
   ])('%s in zrok 2 with %j', async (name, env, selection) => {
     const world = await worldWith({ env });
-    const { tunnel } = await world.open(createZrokProvider({ machine: world.machine, name }));
+    const { tunnel } = await world.open(createZrokProvider({ environment: world.environment, name }));
     expect(world.calls()[0]?.args.slice(-2)).toEqual(['-n', selection]);
     expect(tunnel.publicUrls).toEqual([`https://${selection.split(':')[1]}.shares.zrok.io`]);
     expect((await world.ask(tunnel.publicUrls[0] ?? '')).status).toBe(200);
@@ -64,7 +64,7 @@ describe('a name', () => {
 
   test('of a reserved share in zrok 1', async () => {
     const world = await worldWith({ programs: ['zrok'] });
-    const { tunnel } = await world.open(createZrokProvider({ machine: world.machine, name: 'toaster' }));
+    const { tunnel } = await world.open(createZrokProvider({ environment: world.environment, name: 'toaster' }));
     expect(world.calls()[0]?.args).toEqual([
       'share',
       'reserved',
@@ -79,14 +79,14 @@ describe('a name', () => {
   });
 
   test.each(['--verbose', '', 'a b', 'a:', ':a', '-n'])('%j is none', async (name) => {
-    const { machine } = await worldWith();
-    expect(() => createZrokProvider({ machine, name })).toThrow(expect.objectContaining({ code: 'usage' }));
+    const { environment } = await worldWith();
+    expect(() => createZrokProvider({ environment, name })).toThrow(expect.objectContaining({ code: 'usage' }));
   });
 });
 
 test('killed, it is started again and has another URL', async () => {
   const world = await worldWith({ scenario: { shares: ['aaaa', 'bbbb'] } });
-  const { tunnel, statuses, status } = await world.open(createZrokProvider({ machine: world.machine }));
+  const { tunnel, statuses, status } = await world.open(createZrokProvider({ environment: world.environment }));
   killIfAlive(world.calls()[0]?.pid ?? 0);
   await status(({ state }) => state === 'up');
   expect(statuses).toEqual([
@@ -98,7 +98,7 @@ test('killed, it is started again and has another URL', async () => {
 
 test('disabled meanwhile, it stays down', async () => {
   const world = await worldWith();
-  const { status } = await world.open(createZrokProvider({ machine: world.machine }));
+  const { status } = await world.open(createZrokProvider({ environment: world.environment }));
   world.setScenario({ refusal: { what: 'unable to create share', why: '[POST /share][401] shareUnauthorized' } });
   killIfAlive(world.calls()[0]?.pid ?? 0);
   expect((await status(({ state }) => state === 'down')).reason).toContain('zrok2 is not let in by its service');
@@ -106,7 +106,7 @@ test('disabled meanwhile, it stays down', async () => {
 
 test.each([false, true])('closed, nothing of it is left (ignores SIGTERM: %j)', async (stubborn) => {
   const world = await worldWith({ scenario: { stubborn } });
-  const { tunnel, statuses } = await world.open(createZrokProvider({ machine: world.machine }));
+  const { tunnel, statuses } = await world.open(createZrokProvider({ environment: world.environment }));
   expect(world.alive()).toHaveLength(1);
   await tunnel.close();
   await tunnel.close();
@@ -117,7 +117,7 @@ test.each([false, true])('closed, nothing of it is left (ignores SIGTERM: %j)', 
 describe('refusals', () => {
   test.each(['zrok2', 'zrok'])('%s is not enabled', async (program) => {
     const world = await worldWith({ programs: [program], enabled: [] });
-    expect(await world.refusal(createZrokProvider({ machine: world.machine }))).toMatchObject({
+    expect(await world.refusal(createZrokProvider({ environment: world.environment }))).toMatchObject({
       code: 'tunnel_rejected',
       message: `${program} is not enabled on this machine`,
       hints: [`run ${program} enable with the token of your account`],
@@ -133,7 +133,7 @@ describe('refusals', () => {
     ['[POST /share][500] shareInternalServerError', 'tunnel_unavailable', 'zrok2 says: unable to create share'],
   ])('%s', async (why, code, words) => {
     const world = await worldWith({ scenario: { refusal: { what: 'unable to create share', why } } });
-    const error = await world.refusal(createZrokProvider({ machine: world.machine, name: 'my-app' }));
+    const error = await world.refusal(createZrokProvider({ environment: world.environment, name: 'my-app' }));
     expect(error.code).toBe(code);
     expect(error.message).toContain(words);
     expect(world.alive()).toEqual([]);
@@ -141,7 +141,7 @@ describe('refusals', () => {
 
   test('not installed', async () => {
     const world = await worldWith({ programs: [] });
-    expect(await world.refusal(createZrokProvider({ machine: world.machine }))).toMatchObject({
+    expect(await world.refusal(createZrokProvider({ environment: world.environment }))).toMatchObject({
       code: 'tunnel_not_installed',
       message: 'zrok is not installed',
     });
@@ -157,13 +157,13 @@ describe('unusable', () => {
     [['zrok2', 'zrok'], ['zrok'], undefined],
     [['zrok2'], ['zrok2'], undefined],
   ])('with %j, of which %j are enabled', async (programs, enabled, why) => {
-    const { machine } = await worldWith({ programs, enabled });
-    expect(await createZrokProvider({ machine }).unusable?.(anySignal)).toBe(why);
+    const { environment } = await worldWith({ programs, enabled });
+    expect(await createZrokProvider({ environment }).unusable?.(anySignal)).toBe(why);
   });
 
   test('of two, the one that is enabled is used', async () => {
     const world = await worldWith({ programs: ['zrok2', 'zrok'], enabled: ['zrok'] });
-    const { tunnel } = await world.open(createZrokProvider({ machine: world.machine }));
+    const { tunnel } = await world.open(createZrokProvider({ environment: world.environment }));
     expect(tunnel.publicUrls).toEqual(['https://3s9fddkilbi6.share.zrok.io']);
   });
 });

@@ -1,0 +1,234 @@
+import { inOnePiece, piecesOf, type Bytes } from '../../platform/bytes.ts';
+import { jsonOfId } from '../../mcp/exact-number.ts';
+import {
+  parseEach,
+  rpcCode,
+  type RequestId,
+  type RpcFault,
+  type RpcMessage,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
+import { newError } from '../../mcp/new-message.ts';
+import type { TextFindings } from '../../mcp/json/text-reader.ts';
+import {
+  beginsAsResponse,
+  errorInMalformed,
+  recoverResponseId,
+  isErrorObject,
+  isMeantAsResponse,
+} from '../../mcp/recover-response-id.ts';
+import { excerpt } from '../../platform/text/sanitize.ts';
+import { edgeBytes, type OverlongLine } from '../../platform/process/line-splitter.ts';
+import { createOpenRequests } from './open-requests.ts';
+
+/** Unreadable messages that are reported, per connection; a server that sends nothing else would flood us. */
+const maxReports = 10;
+
+/** As much of one as is shown, and of its id, in characters. */
+const shownLength = 200;
+const shownIdLength = 40;
+
+/**
+ * What a server prints at its start, or around its answers, may look like an answer of another version of JSON-RPC: for so
+ * long the real one is waited for, in milliseconds.
+ */
+const doubtMs = 100;
+
+const openers: ReadonlySet<number | undefined> = new Set([0x7b, 0x5b]);
+const closers: ReadonlySet<number | undefined> = new Set([0x7d, 0x5d]);
+
+const nothing: Buffer = Buffer.alloc(0);
+
+export interface MessageDecoderOptions {
+  readonly maxMessageBytes: number;
+  readonly onWarning: (message: string) => void;
+  /** The texts are lines of a standard output, into which others than the server's protocol write as well. */
+  readonly isStdout?: boolean;
+  /** Gets what turns out later to have been an answer; only from a standard output. */
+  readonly onLate?: (messages: readonly RpcMessage[]) => void;
+}
+
+/** What is known of a text from where it came. */
+export interface TextOrigin {
+  /** As for `parseEach`. */
+  readonly findings?: TextFindings | undefined;
+  /** The request for whose answer there is a way of its own, on which the text came. */
+  readonly request?: RequestId | undefined;
+}
+
+/**
+ * Makes messages of what a server sends. What cannot be read costs the request whose answer it was, where that can be
+ * told, and nothing else.
+ */
+export interface MessageDecoder {
+  /** A message is on its way to the server. */
+  sent(message: RpcMessage): void;
+  /** The messages in a JSON text; the text of an event without data, or an empty line, holds none. */
+  read(text: Bytes, origin?: TextOrigin): readonly RpcMessage[];
+  /**
+   * What to deliver instead of a message that is too long to be kept.
+   * @param isOver false when it has just become too long, and may never end.
+   */
+  overlong(message: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[];
+  /** As `read`, of what came last and without its end: it may be whole all the same, or else nobody waits for it. */
+  readLast(text: Bytes): readonly RpcMessage[];
+  /** A response as whoever waits for it knows it. Undefined, and reported, where nobody does. */
+  admit(response: RpcResponse): RpcResponse | undefined;
+}
+
+export function createMessageDecoder(options: MessageDecoderOptions): MessageDecoder {
+  const { maxMessageBytes, onWarning, isStdout = false, onLate } = options;
+  const requests = createOpenRequests();
+  const tooLong = `larger than the ${maxMessageBytes} bytes that a message may have`;
+  let reports = 0;
+  let nextSummary = 10 * maxReports;
+
+  /** The first ones are shown each, further ones are counted: with each number that has one more digit. */
+  function report(words: () => string): void {
+    reports++;
+    if (reports <= maxReports) {
+      onWarning(reports === maxReports ? `${words()}; further ones are only counted` : words());
+    } else if (reports === nextSummary) {
+      nextSummary *= 10;
+      onWarning(`the server has sent ${reports} messages by now that could not be used, they were skipped`);
+    }
+  }
+
+  function reportStray(text: Buffer, reason: string): void {
+    const what = isStdout ? 'wrote a line to stdout that' : 'sent what';
+    report(() => `the server ${what} is not a JSON-RPC message (${reason}), it was skipped: ${beginningOf(text)}`);
+  }
+
+  function failed(id: RequestId | undefined, message: string, reason: string): readonly RpcMessage[] {
+    const known = id === undefined ? undefined : requests.find(id);
+    if (known === undefined) return [];
+    return [newError({ id: known, code: rpcCode.internalError, message, data: { reason } })];
+  }
+
+  function overlong({ head, tail }: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[] {
+    if (!isOver) report(() => `the server sent a message ${tooLong}, it was dropped`);
+    // What stands at the end of it while it goes on is not its end.
+    const id = recoverResponseId(head, isOver ? tail : nothing);
+    return failTooLong(id ?? (isOver ? undefined : likelyRequest(head, request)));
+  }
+
+  /** Where the id stands behind the result, the request of an answer that goes on is known when there is only one. */
+  function likelyRequest(head: Buffer, request: RequestId | undefined): RequestId | undefined {
+    return beginsAsResponse(head) ? (request ?? requests.only()) : undefined;
+  }
+
+  function failTooLong(id: RequestId | undefined): readonly RpcMessage[] {
+    return failed(id, `the server's answer is ${tooLong}`, 'message_too_large');
+  }
+
+  function read(text: Bytes, { findings, request }: TextOrigin = unknownOrigin): readonly RpcMessage[] {
+    if (text.length === 0) return [];
+    if (text.length > maxMessageBytes) {
+      const [head, tail] = edgesOf(inOnePiece(text));
+      report(() => `the server sent a message ${tooLong}, it was dropped`);
+      return failTooLong(recoverResponseId(head, tail) ?? likelyRequest(head, request));
+    }
+    // Most of what is written to a standard output and is no message looks like none, and costs no parser's exception.
+    const found = isStdout && !mayBeJson(text) ? [notJson] : parseEach(text, findings);
+    const [only] = found;
+    // Almost always it is one message, and nothing is wrong with it.
+    if (found.length === 1 && only !== undefined && isSound(only)) return [only];
+    return found.flatMap((one) => {
+      if (one.kind === 'fault') return readFault(inOnePiece(text), one, request);
+      return isSound(one) ? [one] : failMalformed(inOnePiece(text), one);
+    });
+  }
+
+  /** What JSON-RPC would let pass but no client can read, or what is an answer in spite of its method. */
+  function failMalformed(text: Buffer, message: RpcMessage): readonly RpcMessage[] {
+    const id = message.kind === 'notification' ? undefined : requests.find(message.id);
+    // It is reported when it is not admitted.
+    if (id === undefined) return [message];
+    const isResponse = message.kind === 'response';
+    const reason = isResponse ? '"error" has no code and message' : 'a "method" beside a "result" or an "error"';
+    return failWith(text, message.json, id, reason);
+  }
+
+  /** @param id of the request that is failed. */
+  function failWith(text: Buffer, json: Json, id: RequestId, reason: string): readonly RpcMessage[] {
+    reportStray(text, reason);
+    const data = { reason: 'message_unreadable' };
+    const error = errorInMalformed(json);
+    if (error !== undefined) return [newError({ id, data, ...error })];
+    const fail = (): readonly RpcMessage[] =>
+      failed(id, `the server's answer cannot be read: ${reason}`, 'message_unreadable');
+    if (onLate === undefined || json['jsonrpc'] === '2.0') return fail();
+    setTimeout(() => onLate(fail()), doubtMs).unref();
+    return [];
+  }
+
+  function isSound(message: RpcMessage | RpcFault): message is RpcMessage {
+    if (message.kind === 'response') return !message.failed || isErrorObject(message.json['error']);
+    // The outline is that of a message in which nothing is unusual.
+    if (message.kind !== 'request' || message.envelope !== undefined) return message.kind !== 'fault';
+    const isAnswer = Object.hasOwn(message.json, 'result') || Object.hasOwn(message.json, 'error');
+    return !isAnswer || requests.find(message.id) === undefined;
+  }
+
+  function readFault(text: Buffer, { reason, id, json }: RpcFault, request?: RequestId): readonly RpcMessage[] {
+    if (json !== undefined && isMeantAsResponse(json, isStdout)) {
+      const answered = (id === undefined ? undefined : requests.find(id)) ?? request;
+      if (answered !== undefined) return failWith(text, json, answered, reason);
+    }
+    reportStray(text, reason);
+    const words = `the server's answer cannot be read: ${reason}`;
+    return json === undefined ? failed(recoverResponseId(...edgesOf(text)), words, 'message_unreadable') : [];
+  }
+
+  return {
+    sent: requests.sent,
+    read,
+    overlong,
+    readLast(text) {
+      const found = parseEach(text);
+      const messages = found.filter((one) => one.kind !== 'fault');
+      if (messages.length < found.length) reportStray(inOnePiece(text), 'it is not complete');
+      return messages;
+    },
+    admit(response) {
+      const known = requests.answered(response);
+      if (known === undefined) {
+        report(() => {
+          const id = excerpt(jsonOfId(response.id), shownIdLength);
+          const text = beginningOf(inOnePiece(response.bytes));
+          return `the server answered a request that it was not sent (id ${id}), the answer was dropped: ${text}`;
+        });
+      }
+      return known;
+    },
+  };
+}
+
+const unknownOrigin: TextOrigin = {};
+
+type Json = Readonly<Record<string, unknown>>;
+
+function beginningOf(text: Buffer): string {
+  return excerpt(text.toString('utf8', 0, shownLength), shownLength);
+}
+
+const notJson: RpcFault = { kind: 'fault', code: rpcCode.parseError, reason: 'the message is not valid JSON' };
+
+const whiteSpace: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0d]);
+
+/** Whether the first byte that is not white space opens an object or an array, and the last one closes one. */
+function mayBeJson(text: Bytes): boolean {
+  if (Buffer.isBuffer(text) && openers.has(text[0]) && closers.has(text[text.length - 1])) return true;
+  const pieces = piecesOf(text);
+  const begin = pieces[0] ?? nothing;
+  const end = pieces.at(-1) ?? nothing;
+  let first = 0;
+  while (whiteSpace.has(begin[first])) first++;
+  let last = end.length - 1;
+  while (whiteSpace.has(end[last])) last--;
+  return openers.has(begin[first]) && closers.has(end[last]);
+}
+
+function edgesOf(text: Buffer): [head: Buffer, tail: Buffer] {
+  return [text.subarray(0, edgeBytes), text.subarray(-edgeBytes)];
+}

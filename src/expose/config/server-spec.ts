@@ -1,0 +1,153 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { parseEnv } from 'node:util';
+
+import { messageOf } from '../../errors.ts';
+import { createEntryReader, type EntryReader } from './entry-reader.ts';
+import type { Variables } from './expand.ts';
+import { isJsonObject, jsonTypeOf, type JsonValue } from './json-with-comments.ts';
+import { readTextFile } from './read-file.ts';
+import { quoted } from './server-name.ts';
+
+/** A server as a configuration describes it, with every variable replaced. */
+export type ServerSpec = StdioSpec | RemoteSpec;
+
+interface StdioSpec {
+  readonly kind: 'stdio';
+  readonly command: { readonly file: string; readonly args: readonly string[] };
+  /** Absolute. Left out: wherever we are. */
+  readonly cwd?: string;
+  /** Beside what every server gets. */
+  readonly env: ReadonlyMap<string, string>;
+}
+
+interface RemoteSpec {
+  readonly kind: 'http' | 'sse';
+  /** http or https, as it was written. */
+  readonly url: string;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** Where the transport stands: in most formats, in FastMCP's, and in Cline's of old. */
+const typeMembers = ['type', 'transport', 'transportType'];
+
+/** Where the URL stands: in most formats, in Windsurf's, and in Gemini's for the transport that its name tells. */
+const urlMembers = ['url', 'serverUrl', 'httpUrl'] as const;
+
+/** Their words for the transports, without case, `-` and `_`; `local` and `remote` are Copilot's and opencode's. */
+const kinds: ReadonlyMap<string, ServerSpec['kind'] | 'remote'> = new Map([
+  ['stdio', 'stdio'],
+  ['local', 'stdio'],
+  ['remote', 'remote'],
+  ['http', 'http'],
+  ['streamablehttp', 'http'],
+  ['sse', 'sse'],
+]);
+
+/** Names that are taken from an env file: as VS Code's, so that what is no assignment does not become one. */
+const envFileName = /^[\w.-]+$/;
+
+/**
+ * Reads one entry of a configuration. Members that its transport does not need are ignored.
+ * @param name as it stands in the file, for errors.
+ * @throws ExposeError `config_unusable` that names the member at fault and never shows a value.
+ */
+export async function readServerSpec(name: string, entry: JsonValue, variables: Variables): Promise<ServerSpec> {
+  const reader = createEntryReader(name, entry, variables);
+  // Whoever wrote something else there did not want it to be served.
+  reader.checkFlag('disabled');
+  reader.checkFlag('enabled');
+
+  const command = reader.raw('command');
+  const [plainUrl, serverUrl, httpUrl] = urlMembers.map((member) => reader.text(member));
+  const url = httpUrl ?? serverUrl ?? plainUrl;
+  if (plainUrl !== undefined && serverUrl !== undefined && plainUrl !== serverUrl) {
+    throw reader.refuse('it has a "url" and another "serverUrl"');
+  }
+  if (command !== undefined && url !== undefined) {
+    throw reader.refuse('it has a command and a URL', ['a server is either started or called: remove one of the two']);
+  }
+
+  const type = typeMembers.map((member) => reader.text(member)).find((value) => value !== undefined);
+  const kind = type === undefined ? undefined : kinds.get(type.toLowerCase().replaceAll(/[-_]/g, ''));
+  if (type !== undefined && kind === undefined) {
+    throw reader.refuse(`its type ${quoted(type)} is unknown`, ['known are stdio, http, streamable-http and sse']);
+  }
+  if (command !== undefined) {
+    if (kind !== undefined && kind !== 'stdio') throw reader.refuse(`its type is ${kind}, but it has a command`);
+    // Zed's of old has everything of the process in the command.
+    if (isJsonObject(command)) return readStdio(createEntryReader(name, command, variables), 'path');
+    return readStdio(reader, 'command');
+  }
+  if (url === undefined) throw reader.refuse('it has neither a command nor a URL');
+  if (kind === 'stdio') throw reader.refuse('its type is stdio, but it has a URL');
+  return readRemote(reader, url, httpUrl !== undefined ? 'http' : kind === 'remote' ? undefined : kind);
+}
+
+/** @param member that holds the program, or as opencode writes it a list of the program and its arguments. */
+async function readStdio(reader: EntryReader, member: 'command' | 'path'): Promise<StdioSpec> {
+  const env = await readEnv(reader);
+  const names = new Set(env.keys());
+  const word = (value: JsonValue, where: string): string => {
+    if (typeof value === 'string') return reader.argument(value, where, names);
+    throw reader.refuse(`${where} must be a string, not ${jsonTypeOf(value)}`);
+  };
+  const words = (list: readonly JsonValue[], of: string): string[] =>
+    list.map((value, index) => word(value, `"${of}[${index}]"`));
+  const command = reader.raw(member) ?? '';
+  const [file = '', ...first] = Array.isArray(command) ? words(command, member) : [word(command, `"${member}"`)];
+  if (file === '') throw reader.refuse(`"${member}" is empty`);
+  const args = [...first, ...words(reader.list('args'), 'args')];
+  const cwd = reader.path('cwd');
+  return { kind: 'stdio', command: { file, args }, ...(cwd === undefined ? {} : { cwd }), env };
+}
+
+/** What the env file sets and, over it, what `env` or opencode's `environment` sets; null takes a variable out again, as in VS Code. */
+async function readEnv(reader: EntryReader): Promise<ReadonlyMap<string, string>> {
+  const env = await readEnvFile(reader);
+  const members = ['environment', 'env'].flatMap((member) =>
+    reader.members(member).map(([name, value]) => ({ name, value, where: quoted(`${member}.${name}`) })),
+  );
+  for (const { name, value, where } of members) {
+    if (name === '' || /[=\0]/.test(name)) throw reader.refuse(`${where} is no name of a variable`);
+    if (value === null) env.delete(name);
+    else env.set(name, reader.value(value, where));
+  }
+  return env;
+}
+
+async function readEnvFile(reader: EntryReader): Promise<Map<string, string>> {
+  const file = reader.path('envFile');
+  if (file === undefined) return new Map();
+  const text = await readTextFile(file, `its env file ${file}`).catch((error: unknown) => {
+    throw reader.refuse(messageOf(error));
+  });
+  if (text.includes('\0')) throw reader.refuse(`its env file ${file} has a NUL character`);
+  const variables = new Map<string, string>();
+  for (const [name, value] of Object.entries(parseEnv(text))) {
+    if (value !== undefined && envFileName.test(name)) variables.set(name, value);
+  }
+  return variables;
+}
+
+function readRemote(reader: EntryReader, written: string, kind: RemoteSpec['kind'] | undefined): RemoteSpec {
+  const url = reader.expanded(written, '"url"').trim();
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol))
+    throw reader.refuse('its URL is no http or https URL');
+
+  const headers = new Map<string, string>();
+  for (const [name, value] of reader.members('headers')) {
+    const where = quoted(`headers.${name}`);
+    // White space around it does not count (RFC 9110 §5.5), but a line break often comes along with a secret.
+    const content = reader.value(value, where).trim();
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, content);
+    } catch {
+      throw reader.refuse(`${where} cannot be sent as an HTTP header`);
+    }
+    headers.set(name, content);
+  }
+  // Servers of the old transport are at such a path by custom, and their entries often tell no type.
+  return { kind: kind ?? (/\/sse\/?$/.test(parsed.pathname) ? 'sse' : 'http'), url, headers };
+}

@@ -1,0 +1,163 @@
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+import { parseCommandLine, type ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
+import type { ServerSource } from './upstream-factory.ts';
+import { ExposeError, messageOf } from '../../errors.ts';
+import { unnamed } from './exposed-servers.ts';
+
+export interface ServerSourcesOptions {
+  readonly stdio?: string | readonly [file: string, ...args: string[]] | undefined;
+  readonly http?: string | undefined;
+  readonly sse?: string | undefined;
+  readonly config?: string | undefined;
+  readonly servers?: readonly string[] | undefined;
+  readonly watch?: boolean | undefined;
+  readonly cwd?: string | undefined;
+  readonly env?: ReadonlyMap<string, string> | undefined;
+  readonly upstreamHeaders?: ReadonlyMap<string, string> | undefined;
+  readonly onWarning: (message: string) => void;
+}
+
+/** The servers that the user named, by the name under which each is served. */
+export interface ServerSources {
+  /** An error for one of which it is known that it cannot be used. */
+  current(): ReadonlyMap<string, ServerSource | ExposeError>;
+  /** Calls back, one at a time, with all servers whenever the configuration has changed. Returns how to stop that. */
+  follow(onChange: (sources: ReadonlyMap<string, ServerSource | ExposeError>) => Promise<void>): () => void;
+}
+
+/**
+ * Reads what is to be exposed from the options, or from the configuration that they name.
+ * @throws ExposeError `usage` unless exactly one of `stdio`, `http`, `sse` and `config` is given; `config_unusable`.
+ */
+export async function readServerSources(options: ServerSourcesOptions): Promise<ServerSources> {
+  const { stdio, http, sse, config, cwd, env = new Map(), upstreamHeaders: headers = new Map() } = options;
+  const given = Object.entries({ stdio, http, sse, config }).flatMap(([name, value]) =>
+    value === undefined ? [] : `--${name}`,
+  );
+  if (given.length !== 1) {
+    const message =
+      given.length === 0 ? 'no server is named' : `the server is named in several ways: ${given.join(', ')}`;
+    throw new ExposeError('usage', message, {
+      hints: ['give one of --stdio, --http, --sse and --config, or a command after --'],
+    });
+  }
+  if (cwd !== undefined && !isFolder(cwd)) {
+    throw new ExposeError('usage', `--cwd ${cwd} is not a folder`, {
+      hints: ['it takes the folder in which the server runs, and makes none'],
+    });
+  }
+  if (config !== undefined) return readConfigured(config, options);
+  if (stdio !== undefined) return fixed({ kind: 'stdio', command: commandOf(stdio), cwd, env });
+  return http === undefined
+    ? fixed({ kind: 'sse', url: sse ?? '', headers })
+    : fixed({ kind: 'http', url: http, headers });
+}
+
+function fixed(source: ServerSource): ServerSources {
+  const sources = new Map([[unnamed, source]]);
+  return { current: () => sources, follow: () => () => {} };
+}
+
+async function readConfigured(file: string, options: ServerSourcesOptions): Promise<ServerSources> {
+  const { servers: only, watch = false, cwd, env = new Map(), onWarning } = options;
+  const [{ readConfig }, { watchConfig }] = await Promise.all([
+    import('../config/read-config.ts'),
+    import('../config/watch.ts'),
+  ]);
+  const read = async (): Promise<{ sources: Map<string, ServerSource | ExposeError>; digest: string }> => {
+    const { servers, problems, warnings, digest } = await readConfig(file, { env: process.env, only });
+    for (const warning of warnings) onWarning(warning);
+    const sources = new Map<string, ServerSource | ExposeError>();
+    for (const { served, error } of problems) {
+      if (served !== undefined) sources.set(served, error);
+      else onWarning([error.message, ...error.hints].join('; '));
+    }
+    for (const [name, spec] of servers) {
+      if (spec.kind !== 'stdio') sources.set(name, spec);
+      else {
+        const folder = spec.cwd ?? cwd;
+        const command = configuredCommand(name, spec.command, folder);
+        const isUsable = !(command instanceof ExposeError);
+        const variables = new Map([...env, ...spec.env]);
+        sources.set(name, isUsable ? { kind: 'stdio', command, cwd: folder, env: variables } : command);
+      }
+    }
+    return { sources, digest };
+  };
+
+  const first = await read();
+  let current = first.sources;
+  return {
+    current: () => current,
+    follow(onChange) {
+      if (!watch) return () => {};
+      let queue = Promise.resolve();
+      let stopped = false;
+      const change = async (): Promise<void> => {
+        try {
+          const { sources } = await read();
+          current = sources;
+          await onChange(sources);
+        } catch (error) {
+          if (!stopped) onWarning(`the change of ${file} was not taken over: ${messageOf(error)}`);
+        }
+      };
+      const watched = watchConfig(file, {
+        digest: first.digest,
+        onChange: () => {
+          queue = queue.then(change);
+        },
+      });
+      return () => {
+        stopped = true;
+        watched.close();
+      };
+    },
+  };
+}
+
+/**
+ * The command of a configuration. Many a file has a whole command line where only a program should be, and some clients
+ * split it; a program whose name has blanks is none.
+ */
+function configuredCommand(
+  name: string,
+  { file, args }: { readonly file: string; readonly args: readonly string[] },
+  cwd: string | undefined,
+): ServerCommand | ExposeError {
+  const asWritten: ServerCommand = { kind: 'argv', file, args };
+  if (!/[ \t\n]/.test(file) || isProgram(file, cwd)) return asWritten;
+  try {
+    const command = parseCommandLine(file);
+    if (command.kind === 'argv') return { ...command, args: [...command.args, ...args] };
+    return args.length === 0 ? command : asWritten;
+  } catch {
+    // The reason would show the command, which may hold a secret.
+    return new ExposeError('config_unusable', `server ${JSON.stringify(name)}: "command" cannot be split into words`, {
+      hints: ['close its quotes, or write the program as "command" and its arguments as "args"'],
+    });
+  }
+}
+
+function isProgram(file: string, cwd = ''): boolean {
+  const isPath = file.includes('/') || file.includes(path.sep);
+  const folders = isPath ? [cwd] : (process.env['PATH'] ?? '').split(path.delimiter);
+  return folders.some((folder) => existsSync(path.resolve(folder, file)));
+}
+
+function isFolder(folder: string): boolean {
+  try {
+    return statSync(folder).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** The command that starts the server, from one line or from its words. */
+export function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {
+  if (typeof stdio === 'string') return parseCommandLine(stdio);
+  const [file, ...args] = stdio;
+  return { kind: 'argv', file, args };
+}

@@ -1,0 +1,18 @@
+import type { ExposeError } from '../../errors.ts';
+import type { ServedServer } from '../../http/directory.ts';
+import { refuse } from '../../http/responses/json-response.ts';
+import type { HttpRequest, HttpResponse } from '../../http/message.ts';
+import { rpcCode } from '../../mcp/json-rpc.ts';
+
+/** Stands in for a server that could not even be made: whoever calls it is told why. */
+export function createUnusableServer(name: string, { code, message }: ExposeError): ServedServer {
+  const handle = (request: HttpRequest, response: HttpResponse): void =>
+    refuse(request, response, { status: 503, code: rpcCode.internalError, message, data: { reason: code } });
+  const endpoint = { handle, handleMessage: handle, drain: async () => {}, close() {} };
+  return {
+    name,
+    mcp: endpoint,
+    sse: endpoint,
+    readiness: async () => ({ status: 'down', reason: message, sessions: 0, children: 0, restarts: 0 }),
+  };
+}

@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+
+import type { ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
+import { childEnvironment } from '../../platform/process/environment.ts';
+import { defaultMaxMessageBytes } from '../../bridge/upstream/message-limit.ts';
+import type { Upstream } from '../../bridge/upstream/upstream.ts';
+import type { Watchdog } from '../../platform/process/watchdog.ts';
+import { ExposeError, messageOf } from '../../errors.ts';
+
+/** Where a server is: the command that starts it, or the URL at which it runs. */
+export type ServerSource =
+  | {
+      readonly kind: 'stdio';
+      readonly command: ServerCommand;
+      readonly cwd?: string | undefined;
+      readonly env: ReadonlyMap<string, string>;
+    }
+  | { readonly kind: 'http' | 'sse'; readonly url: string; readonly headers: ReadonlyMap<string, string> };
+
+/** How servers are reached, the same for all of a run. */
+export interface ConnectionSettings {
+  readonly inheritEnv?: boolean | undefined;
+  readonly maxMessageBytes?: number | undefined;
+  readonly upstreamCa?: string | undefined;
+  readonly upstreamTimeoutMs?: number | undefined;
+  readonly allowPlainHttp?: boolean | undefined;
+}
+
+export interface UpstreamFactoryOptions {
+  readonly source: ServerSource;
+  readonly settings: ConnectionSettings;
+  readonly watchdog: Watchdog;
+  readonly onStderr: (line: string) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+/** Makes a connection to the server, not yet started. What it says to the user counts only while `isWanted()`. */
+export type UpstreamFactory = (isWanted: () => boolean) => Upstream;
+
+/**
+ * What makes connections to one server, of whatever kind. Loads only what that kind needs.
+ * @throws ExposeError `upstream_url_refused`, or `usage` for a header or a file of certificates that cannot be used.
+ */
+export async function createUpstreamFactory(options: UpstreamFactoryOptions): Promise<UpstreamFactory> {
+  const { source, settings, watchdog, onStderr, onWarning } = options;
+  const { maxMessageBytes = defaultMaxMessageBytes } = settings;
+  if (source.kind === 'stdio') {
+    const [{ execa }, { createStdioUpstream }] = await Promise.all([
+      import('../../platform/process/execa.ts'),
+      import('../../bridge/upstream/stdio/stdio.ts'),
+    ]);
+    const { command, cwd } = source;
+    const env = childEnvironment({ own: process.env, inherit: settings.inheritEnv ?? false, extra: source.env });
+    return (isWanted) =>
+      createStdioUpstream({
+        command,
+        ...(cwd === undefined ? {} : { cwd }),
+        env,
+        execa,
+        watchdog,
+        maxMessageBytes,
+        onStderr: (line) => isWanted() && onStderr(line),
+        onWarning: (message) => isWanted() && onWarning(message),
+      });
+  }
+  const { upstreamCa, upstreamTimeoutMs, allowPlainHttp = false } = settings;
+  const [{ checkUpstreamUrl }, { checkUpstreamHeaders }] = await Promise.all([
+    import('../../bridge/upstream/http/upstream-url.ts'),
+    import('../../bridge/upstream/http/upstream-headers.ts'),
+  ]);
+  checkUpstreamUrl(source.url, { allowPlainHttp });
+  checkUpstreamHeaders(source.headers);
+  const ca = upstreamCa === undefined ? undefined : await readCertificates(upstreamCa);
+  const http = {
+    url: source.url,
+    headers: source.headers,
+    allowPlainHttp,
+    maxMessageBytes,
+    ...(ca === undefined ? {} : { ca }),
+    ...(upstreamTimeoutMs === undefined ? {} : { connectTimeoutMs: upstreamTimeoutMs }),
+  };
+  if (source.kind === 'http') {
+    const { createStreamableHttpUpstream } = await import('../../bridge/upstream/http/streamable-http.ts');
+    return (isWanted) =>
+      createStreamableHttpUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
+  }
+  const { createLegacySseUpstream } = await import('../../bridge/upstream/sse/legacy-sse.ts');
+  return (isWanted) => createLegacySseUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
+}
+
+/** Those of the file beside the well-known ones. */
+async function readCertificates(file: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new ExposeError('usage', `cannot read the certificates ${file}: ${messageOf(cause)}`, { cause });
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new ExposeError('usage', `there is no certificate in ${file}`, {
+      hints: ['--upstream-ca takes a file in PEM format, as in "-----BEGIN CERTIFICATE-----"'],
+    });
+  }
+  // Not at each start: node:tls takes 4 ms to load and 370 KB.
+  const { rootCertificates } = await import('node:tls');
+  return [...rootCertificates, text].join('\n');
+}

@@ -1,0 +1,87 @@
+import type { RequestId, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './rpc-message.ts';
+import type { Envelope } from './envelope.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A message of which no more than the outline has been read. It is parsed when somebody looks into it. */
+export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
+  const { id, method } = envelope;
+  if (method !== undefined) {
+    return id === undefined
+      ? new LazyNotification(bytes, envelope, method)
+      : new LazyRequest(bytes, envelope, id, method);
+  }
+  return lazyResponse(bytes, envelope);
+}
+
+/** As `lazyMessage`, of what is known to be a response. */
+export function lazyResponse(bytes: Buffer, envelope: Envelope): RpcResponse {
+  const { id, failed } = envelope;
+  if (id === undefined) throw new Error('the outline is that of no message');
+  return new LazyResponse(bytes, envelope, id, failed);
+}
+
+/** What is not its own is not copied into a message that is made of it: the outline would not be that one's. */
+class LazyMessage {
+  readonly bytes: Buffer;
+  readonly #envelope: Envelope;
+  #json: Json | undefined;
+
+  constructor(bytes: Buffer, envelope: Envelope) {
+    this.bytes = bytes;
+    this.#envelope = envelope;
+  }
+
+  get envelope(): Envelope {
+    return this.#envelope;
+  }
+
+  get json(): Json {
+    this.#json ??= parsed(this.bytes);
+    return this.#json;
+  }
+}
+
+class LazyRequest extends LazyMessage implements RpcRequest {
+  readonly kind = 'request';
+  readonly id: RequestId;
+  readonly method: string;
+
+  constructor(bytes: Buffer, envelope: Envelope, id: RequestId, method: string) {
+    super(bytes, envelope);
+    this.id = id;
+    this.method = method;
+  }
+}
+
+class LazyNotification extends LazyMessage implements RpcNotification {
+  readonly kind = 'notification';
+  readonly method: string;
+
+  constructor(bytes: Buffer, envelope: Envelope, method: string) {
+    super(bytes, envelope);
+    this.method = method;
+  }
+}
+
+class LazyResponse extends LazyMessage implements RpcResponse {
+  readonly kind = 'response';
+  readonly id: RequestId;
+  readonly failed: boolean;
+
+  constructor(bytes: Buffer, envelope: Envelope, id: RequestId, failed: boolean) {
+    super(bytes, envelope);
+    this.id = id;
+    this.failed = failed;
+  }
+}
+
+function parsed(bytes: Buffer): Json {
+  const value: unknown = JSON.parse(bytes.toString());
+  if (!isObject(value)) throw new Error('what has an outline is an object');
+  return value;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,85 @@
+import { isRequestId, memberOf, rpcCode, type RequestId } from './json-rpc.ts';
+
+const idValue = String.raw`("(?:[^"\\]|\\.)*"|-?[\d.]+)`;
+const version = String.raw`"jsonrpc"\s*:\s*"2\.0"`;
+
+/** `{"jsonrpc":"2.0","id":7,"result":…`: the order in which the Python, Go and Rust SDKs write. */
+const idInFront = new RegExp(
+  String.raw`^\s*\{\s*(?:${version}\s*,\s*)?"id"\s*:\s*${idValue}\s*,\s*(?:${version}\s*,\s*)?"(?:result|error)"`,
+);
+/** `{"result":…,"jsonrpc":"2.0","id":7}`: the order in which the TypeScript SDK writes. */
+const responseInFront = new RegExp(String.raw`^\s*\{\s*(?:${version}\s*,\s*)?"(?:result|error)"`);
+const idAtEnd = new RegExp(String.raw`"id"\s*:\s*${idValue}\s*(?:,\s*${version}\s*)?\}\s*$`);
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** What stands in a response, and in nothing but messages of JSON-RPC. */
+const responseMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'result', 'error']);
+
+/** As much of an error that has no message is shown, in characters. */
+const shownLength = 200;
+
+/**
+ * Whether a JSON object that is no JSON-RPC message can only be meant as a response.
+ * @param isStdout it may also be a line of a log, which has an id of its own.
+ */
+export function isMeantAsResponse(json: Json, isStdout: boolean): boolean {
+  const hasOutcome = Object.hasOwn(json, 'result') || Object.hasOwn(json, 'error');
+  const { method } = json;
+  if (!hasOutcome && ((method !== undefined && method !== null) || (isStdout && !Object.hasOwn(json, 'jsonrpc')))) {
+    return false;
+  }
+  return !isStdout || Object.hasOwn(json, 'jsonrpc') || Object.keys(json).every((name) => responseMembers.has(name));
+}
+
+/** Whether an error is one that clients can read (JSON-RPC 2.0 §5.1). */
+export function isErrorObject(error: unknown): boolean {
+  return Number.isInteger(memberOf(error, 'code')) && typeof memberOf(error, 'message') === 'string';
+}
+
+/** What a malformed response says went wrong, as an error that clients can read; undefined where it says nothing. */
+export function errorInMalformed(json: Json): { code: number; message: string; data?: Json } | undefined {
+  const { error } = json;
+  if (error === undefined || error === null || error === false || isEmpty(error)) return undefined;
+  const code = memberOf(error, 'code');
+  const message = memberOf(error, 'message');
+  const data = memberOf(error, 'data');
+  return {
+    code: typeof code === 'number' && Number.isInteger(code) ? code : rpcCode.internalError,
+    message: wordsIn(message) ?? wordsIn(error) ?? JSON.stringify(error).slice(0, shownLength),
+    ...(isJson(data) ? { data } : {}),
+  };
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
+
+function wordsIn(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Whether what begins so is a response, whoever it answers. */
+export function beginsAsResponse(head: Buffer): boolean {
+  return responseInFront.test(head.toString());
+}
+
+/**
+ * The id of a response that is too long to be read, or wrong in itself, from its first and last bytes, so that the
+ * request which it answers can fail instead of waiting for ever. Undefined where it is no response or writes its members otherwise.
+ */
+export function recoverResponseId(head: Buffer, tail: Buffer): RequestId | undefined {
+  const start = head.toString();
+  const found = idInFront.exec(start) ?? (responseInFront.test(start) ? idAtEnd.exec(tail.toString()) : null);
+  if (found?.[1] === undefined) return undefined;
+  try {
+    const id: unknown = JSON.parse(found[1]);
+    return isRequestId(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { lookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+
+import { ExposeError } from '../../errors.ts';
+
+/** Addresses to use for some hosts and ports instead of what a resolver says, as curl's `--resolve` has it. */
+export interface HostOverrides {
+  /** The addresses for this host and port; undefined where a resolver is to be asked. */
+  find(host: string, port: number): readonly string[] | undefined;
+  /** For the `lookup` option of a connection to this port. */
+  lookupFor(port: number): LookupFunction;
+}
+
+/**
+ * @param entries each `host:port:address[,address]…`; the host may be `*`, and an address may stand in brackets.
+ * @throws ExposeError `usage`.
+ */
+export function createHostOverrides(entries: readonly string[] = []): HostOverrides {
+  const overrides = new Map<string, readonly string[]>();
+  for (const entry of entries) {
+    const { key, addresses } = parseEntry(entry);
+    overrides.set(key, addresses);
+  }
+
+  function find(host: string, port: number): readonly string[] | undefined {
+    return overrides.get(keyOf(host, port)) ?? overrides.get(keyOf('*', port));
+  }
+
+  return {
+    find,
+    lookupFor: (port) => (host, options, callback) => {
+      const addresses = find(host, port);
+      const [first] = addresses ?? [];
+      if (addresses === undefined || first === undefined) lookup(host, options, callback);
+      else if (options.all === true) callback(null, addresses.map(withFamily));
+      else callback(null, first, isIP(first));
+    },
+  };
+}
+
+function withFamily(address: string): { address: string; family: number } {
+  return { address, family: isIP(address) };
+}
+
+function parseEntry(entry: string): { key: string; addresses: string[] } {
+  const [, host = '', port = '', list = ''] = /^(\*|[^:*]+|\[[^\]]+\]):(\d{1,5}):(.+)$/.exec(entry) ?? [];
+  const addresses = list.split(',').map((address) => address.trim().replace(/^\[(.*)\]$/, '$1'));
+  if (host === '' || Number(port) < 1 || Number(port) > 65_535 || !addresses.every((address) => isIP(address) !== 0)) {
+    throw new ExposeError('usage', `${JSON.stringify(entry)} does not say which address a host has`, {
+      hints: ['write host:port:address, for example mcp.example:443:127.0.0.1'],
+    });
+  }
+  return { key: keyOf(host, Number(port)), addresses };
+}
+
+/** However a host is written, it is the same one. */
+function keyOf(host: string, port: number): string {
+  return `${host.toLowerCase().replaceAll(/^\[|\]$|\.$/g, '')}:${port}`;
+}

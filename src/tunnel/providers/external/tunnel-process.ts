@@ -1,0 +1,225 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+
+import { createDeferred, settledWithin } from '../../../platform/deferred.ts';
+import { messageOf } from '../../../errors.ts';
+import type { Bytes } from '../../../platform/bytes.ts';
+import { createLineSplitter } from '../../../platform/process/line-splitter.ts';
+import { endProcessTree } from '../../../platform/process/process-tree.ts';
+import { excerpt } from '../../../platform/text/sanitize.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
+
+/** Time for a program to end after SIGTERM, in milliseconds; then it is killed. */
+const defaultGraceMs = 5000;
+
+/** And for what it has left behind, in milliseconds. */
+const groupGraceMs = 500;
+
+/** Time for its last words to be read when nothing of it is left, in milliseconds. */
+const restMs = 1000;
+
+/** Longest line that is read, in bytes; programs of others can write anything. */
+const defaultMaxLineBytes: number = 64 * 1024;
+
+/** Of what it wrote, as many lines are kept to tell why it ended, and as much of each is shown. */
+const maxLastLines = 3;
+const maxShownLength = 200;
+
+export type OutputName = 'stdout' | 'stderr';
+
+export interface TunnelProcessOptions {
+  readonly environment: Pick<HostEnvironment, 'env' | 'watchdog'>;
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Variables that it gets although they look like secrets: a name, or the beginning of one with `*` behind it. */
+  readonly passedOn?: readonly string[];
+  /** The same for variables that it does not get. */
+  readonly withheld?: readonly string[];
+  /** Variables that only it gets, such as the credential for its service. */
+  readonly variables?: ReadonlyMap<string, string>;
+  /** What it may repeat and nobody is to read, beside what its variables hold. */
+  readonly secrets?: readonly string[];
+  /** Lines that tell us something and a person nothing: they are not kept for the last words. */
+  readonly isChatter?: (line: string) => boolean;
+  readonly onLine: (line: string, output: OutputName) => void;
+  /** False for one whose input is to be at its end from the start. Default: it stays open and empty. */
+  readonly hasInput?: boolean;
+  /** Time to end after SIGTERM, in milliseconds. Default: what a tunnel needs to take leave of its service. */
+  readonly graceMs?: number;
+  /** Longest line that is read, in bytes. */
+  readonly maxLineBytes?: number;
+}
+
+export interface TunnelProcess {
+  /** Resolves when it has ended and all that it wrote was read; with what the system said where it could not be started. */
+  readonly ended: Promise<ProcessEnd>;
+  /** The last lines that it wrote, fit to be shown. */
+  lastWords(): readonly string[];
+  /** Ends it and all that it started; resolves when nothing is left. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export interface ProcessEnd {
+  /** `code 1`, `SIGKILL`. */
+  readonly how: string;
+  /** Its exit code; null unless it has exited by itself. */
+  readonly code: number | null;
+  /** Why it was not even started, as the system's code, for example ENOENT. */
+  readonly startError?: string;
+}
+
+/**
+ * Starts the program of a tunnel in a process group of its own, with an environment that holds nothing of ours, and reads
+ * both of its outputs line by line. No shell is involved.
+ */
+export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess {
+  const { environment, isChatter = () => false, onLine } = options;
+  const { graceMs = defaultGraceMs, maxLineBytes = defaultMaxLineBytes } = options;
+  const { promise: ended, resolve } = createDeferred<ProcessEnd>();
+  const lastLines: string[] = [];
+  const env = environmentFor(options);
+  const secrets = [...secretsIn(env), ...(options.secrets ?? [])];
+  let closing: Promise<void> | undefined;
+
+  const spawned = spawnOrNothing(options, env);
+  if (spawned instanceof Error) {
+    resolve(notStarted(spawned));
+    return { ended, lastWords: () => [], close: async () => {} };
+  }
+  const child = spawned;
+  const { pid, stdin, stdout, stderr } = pipesOf(child);
+  const gone = new Promise<void>((resolveGone) => {
+    child.once('exit', () => resolveGone());
+    child.once('error', () => resolveGone());
+  });
+
+  function takeLine(bytes: Bytes, from: OutputName): void {
+    const line = stripVTControlCharacters(bytes.toString()).trim();
+    if (line === '') return;
+    if (!isChatter(line)) {
+      lastLines.push(fitToShow(line, secrets));
+      if (lastLines.length > maxLastLines) lastLines.shift();
+    }
+    onLine(line, from);
+  }
+
+  for (const [from, output] of [
+    ['stdout', stdout],
+    ['stderr', stderr],
+  ] as const) {
+    if (output === undefined) continue;
+    const take = (bytes: Bytes): void => takeLine(bytes, from);
+    const lines = createLineSplitter({ maxBytes: maxLineBytes, onLine: take, onOverlong() {} });
+    output.on('data', (chunk: Buffer) => lines.push(chunk));
+    output.once('end', () => {
+      const rest = lines.flush();
+      if (rest !== undefined) takeLine(rest, from);
+    });
+  }
+  stdin?.on('error', () => {});
+  child.once('error', (error) => resolve(notStarted(error)));
+  child.once('close', (code, signal) => resolve({ how: code === null ? String(signal) : `code ${code}`, code }));
+  if (pid !== undefined) {
+    environment.watchdog.guard(pid);
+    // What it has started may hold its outputs open: then nothing more is to be read, either.
+    void gone.then(() => close());
+  }
+
+  async function end(leader: ChildProcess, group: number): Promise<void> {
+    const hasExited = leader.exitCode !== null || leader.signalCode !== null;
+    await endProcessTree({
+      pid: group,
+      exited: hasExited ? undefined : gone,
+      // The leader first and alone: it takes leave of its service, for which it may need what it has started.
+      ask: () => void leader.kill('SIGTERM'),
+      graceMs,
+      groupGraceMs,
+    });
+    // What it has written is in the pipes yet; whoever else holds them open has nothing to say.
+    await settledWithin(ended, restMs);
+    stdout?.destroy();
+    stderr?.destroy();
+    await ended;
+    environment.watchdog.release(group);
+  }
+
+  function close(): Promise<void> {
+    closing ??= pid === undefined ? Promise.resolve() : end(child, pid);
+    return closing;
+  }
+
+  return { ended, lastWords: () => [...lastLines], close };
+}
+
+function spawnOrNothing(
+  { file, args, hasInput = true }: TunnelProcessOptions,
+  env: NodeJS.ProcessEnv,
+): ChildProcess | Error {
+  try {
+    return spawn(file, [...args], {
+      // Open and empty: some programs take the end of their input as a wish to end.
+      stdio: [hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32',
+      windowsHide: true,
+      env,
+    });
+  } catch (error) {
+    // Most errors come as an event, but not all.
+    return error instanceof Error ? error : new Error(messageOf(error));
+  }
+}
+
+/** Undefined, in spite of their types, when there were too many open files to make pipes. */
+function pipesOf({ pid, stdin, stdout, stderr }: ChildProcess): {
+  readonly pid: number | undefined;
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable | undefined;
+  readonly stderr: Readable | undefined;
+} {
+  return { pid, stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined };
+}
+
+function notStarted(error: Error): ProcessEnd {
+  const startError = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return { how: error.message, code: null, startError };
+}
+
+/** Our own settings, the bearer token among them, are nobody else's business. */
+const ownPrefix = 'MCP_EXPOSE_';
+
+/** As a shell would start it, but without what is ours, and without secrets that are none of its service's. */
+function environmentFor({
+  environment,
+  passedOn = [],
+  withheld = [],
+  variables = new Map(),
+}: Pick<TunnelProcessOptions, 'passedOn' | 'withheld' | 'variables'> & {
+  readonly environment: Pick<HostEnvironment, 'env'>;
+}): NodeJS.ProcessEnv {
+  const isPassed = (name: string): boolean =>
+    !name.startsWith(ownPrefix) && !isIn(withheld, name) && (!secretName.test(name) || isIn(passedOn, name));
+  const passed = Object.entries(environment.env).filter(([name]) => isPassed(name));
+  return Object.fromEntries([...passed, ...variables]);
+}
+
+function isIn(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
+}
+
+const secretName = /TOKEN|SECRET|KEY|PASS|CREDENTIAL/i;
+
+function secretsIn(env: NodeJS.ProcessEnv): string[] {
+  return Object.entries(env).flatMap(([name, value]) =>
+    secretName.test(name) && value !== undefined && value !== '' ? [value] : [],
+  );
+}
+
+/** Queries of URLs hold keys now and then, and some programs repeat the credential that they were given. */
+function fitToShow(line: string, secrets: readonly string[]): string {
+  const bare = secrets.reduce((text, secret) => text.replaceAll(secret, '…'), line);
+  const shown = bare
+    .replaceAll(/(https?:\/\/[^\s?]*)\?\S+/g, '$1?…')
+    .replaceAll(/(token["']?\s*[:=]\s*)[^\s,}]+/gi, '$1…');
+  return excerpt(shown, maxShownLength);
+}

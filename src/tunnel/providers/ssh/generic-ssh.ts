@@ -1,0 +1,92 @@
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import { outputOf } from '../external/program-output.ts';
+import { destinationArguments } from './arguments.ts';
+import { bracketed } from './destination.ts';
+import type { SshPlan } from './plan.ts';
+import { betterUrls, isDebugLine, readGenericSshLine } from './readers.ts';
+import { callSsh, type StartSshSession } from './ssh-call.ts';
+
+/**
+ * Lives of a tunnel through a server that has no dialect. A URL that it says is taken; otherwise the server itself is where
+ * the tunnel can be reached, at the port on which it listens. Accounts that may only forward end every session at once: to
+ * those the next call is without one.
+ */
+export function createGenericSshStart(plan: SshPlan): StartSshSession {
+  const { publicUrl, service } = plan;
+  let mayHaveSession = publicUrl === undefined;
+
+  async function attempt(
+    session: TunnelSessionOptions,
+    isRestart: boolean,
+    hasSession: boolean,
+  ): Promise<TunnelSession> {
+    const fixedPort = Number(/\d+$/.exec(plan.remote)?.[0] ?? 0);
+    let said: readonly string[] = [];
+    let isForwarded = false;
+    let cancelTimeout: (() => void) | undefined;
+
+    const host = publicUrl === undefined ? await hostFor(plan, session.signal) : '';
+
+    /** It listens: from now on a URL is enough, and while none is said, it is that of the server. */
+    function forwarded(port: number): void {
+      if (isForwarded || port === 0) return;
+      isForwarded = true;
+      starting.take({ kind: 'ready' });
+      if (publicUrl !== undefined) return;
+      const url = `http://${bracketed(host)}${port === 80 ? '' : `:${port}`}`;
+      cancelTimeout = plan.environment.clock.after(hasSession ? service.settleMs : 0, () => {
+        if (said.length === 0) starting.take({ kind: 'urls', urls: [url] });
+      });
+    }
+
+    const starting = await callSsh({
+      plan,
+      session,
+      isRestart,
+      command: hasSession ? service.command : undefined,
+      logLevel: 'DEBUG1',
+      isChatter: isDebugLine,
+      saysReady: true,
+      ...(publicUrl === undefined ? {} : { knownUrls: [publicUrl] }),
+      read(line, output) {
+        const event = readGenericSshLine(line, output);
+        switch (event?.kind) {
+          case 'forwarded':
+            forwarded(event.port ?? fixedPort);
+            return undefined;
+          case 'session over':
+            if (isForwarded && said.length === 0) mayHaveSession = false;
+            return undefined;
+          case 'urls':
+            if (publicUrl !== undefined) return undefined;
+            said = betterUrls(said, event.urls);
+            return { kind: 'urls', urls: said };
+          default:
+            return event;
+        }
+      },
+    });
+    try {
+      return await starting.started;
+    } finally {
+      cancelTimeout?.();
+    }
+  }
+
+  return async (session, isRestart) => {
+    const hasSession = mayHaveSession;
+    try {
+      return await attempt(session, isRestart, hasSession);
+    } catch (error) {
+      const hasLostSession = hasSession && !mayHaveSession;
+      if (!hasLostSession || session.signal.aborted) throw error;
+      return await attempt(session, isRestart, false);
+    }
+  };
+}
+
+/** What the world calls the server, for which the user's configuration of ssh may have a name of its own. */
+async function hostFor(plan: SshPlan, signal: AbortSignal): Promise<string> {
+  const asked = await outputOf(plan.environment, 'ssh', ['-G', ...destinationArguments(plan)], { signal });
+  return /^hostname (\S+)$/m.exec(asked?.stdout ?? '')?.[1] ?? plan.host;
+}

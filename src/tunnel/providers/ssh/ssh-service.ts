@@ -1,0 +1,123 @@
+import { ExposeError } from '../../../errors.ts';
+import type { OutputEvent } from '../external/output-event.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { SshPlan } from './plan.ts';
+import { betterUrls, isPinggyTaken } from './readers.ts';
+import type { SshService } from './services.ts';
+import { callSsh, type StartSshSession } from './ssh-call.ts';
+
+/**
+ * How long a token may have a tunnel already because our own connection has died and its server does not know that yet, in
+ * milliseconds; after that, it is somebody else's.
+ */
+const ownTunnelMs = 120_000;
+
+/**
+ * Lives of a tunnel of a service that says in its own dialect what its URL is. Where Pinggy's token has a tunnel already, the
+ * first one takes its place, as it may be that of a run which was killed; a later one does not, or two runs with one token
+ * would end each other's for ever.
+ */
+export function createSshServiceStart(plan: SshPlan): StartSshSession {
+  const { clock } = plan.environment;
+  let takenSince: number | undefined;
+
+  return async (session, isRestart) => {
+    const before = takenSince;
+    takenSince = undefined;
+    const first = await attempt(plan, session, { isRestart, isForced: false });
+    if (first !== 'taken') return first;
+    if (isRestart) {
+      const now = clock.now();
+      takenSince = before ?? now;
+      throw takenMeanwhile(now - takenSince >= ownTunnelMs);
+    }
+    session.onWarning('the token had a tunnel already, which was ended');
+    const second = await attempt(plan, session, { isRestart, isForced: true });
+    if (second !== 'taken') return second;
+    throw new ExposeError('tunnel_unavailable', 'Pinggy does not let go of the tunnel that the token has already', {
+      hints: ['end the other tunnel of this token'],
+    });
+  };
+}
+
+function takenMeanwhile(isOfAnother: boolean): ExposeError {
+  const hints = ['end the other run, or give each of the two a token of its own'];
+  return isOfAnother
+    ? new ExposeError('tunnel_rejected', 'another run has taken the tunnel of this Pinggy token', { hints })
+    : new ExposeError('tunnel_unavailable', 'the Pinggy token has a tunnel already: a lost one, or another run’s', {
+        hints,
+      });
+}
+
+interface Manner {
+  readonly isRestart: boolean;
+  readonly isForced: boolean;
+}
+
+/** Resolves with `taken` where Pinggy's token has a tunnel already. */
+async function attempt(
+  plan: SshPlan,
+  session: TunnelSessionOptions,
+  { isRestart, isForced }: Manner,
+): Promise<TunnelSession | 'taken'> {
+  const { service, name, publicUrl, pinggyToken } = plan;
+  let urls: readonly string[] = [];
+  let isTaken = false;
+
+  function take(event: OutputEvent | undefined): OutputEvent | undefined {
+    if (event?.kind !== 'urls') return event;
+    // What the user says of it stands; that the service has a URL means that it is up.
+    if (publicUrl !== undefined) return { kind: 'ready' };
+    urls = betterUrls(urls, event.urls);
+    const refused = name === undefined ? undefined : otherName(service, name, urls, isRestart);
+    return refused === undefined ? { kind: 'urls', urls } : { kind: 'failure', error: refused };
+  }
+
+  const starting = await callSsh({
+    plan,
+    session,
+    isRestart,
+    isForced,
+    command: service.command,
+    logLevel: 'INFO',
+    settleMs: service.settleMs,
+    noUrlHints: ['say what the world calls it with --public-url'],
+    ...(publicUrl === undefined ? {} : { knownUrls: [publicUrl], saysReady: true }),
+    read(line) {
+      if (pinggyToken !== undefined && isPinggyTaken(line)) {
+        isTaken = true;
+        return { kind: 'failure', error: new ExposeError('tunnel_unavailable', 'the token has a tunnel already') };
+      }
+      return take(service.read?.(line));
+    },
+  });
+  try {
+    return await starting.started;
+  } catch (error) {
+    if (isTaken && !session.signal.aborted) return 'taken';
+    throw error;
+  }
+}
+
+/** Services give out another name, rather than none, where the wished one is taken or not theirs to give. */
+function otherName(
+  { name: service }: SshService,
+  wished: string,
+  [url = '']: readonly string[],
+  isRestart: boolean,
+): ExposeError | undefined {
+  const { hostname } = new URL(url);
+  if (hostname.startsWith(`${wished.toLowerCase()}.`)) return undefined;
+  // Our own connection, when it has died, keeps the name for a while.
+  return new ExposeError(
+    isRestart ? 'tunnel_unavailable' : 'tunnel_rejected',
+    `${service} did not give the name ${wished}, but ${hostname}`,
+    {
+      hints: [
+        service === 'serveo'
+          ? 'it gives names to registered keys: see https://serveo.net, and show yours with --ssh-key'
+          : 'somebody else has it, or the server gives no names: choose another --name, or leave it away',
+      ],
+    },
+  );
+}

@@ -1,0 +1,180 @@
+import { ExposeError, messageOf } from '../../../errors.ts';
+import { isBaseUrl } from '../protocol/base-url.ts';
+import type { Reject } from '../protocol/protocol.ts';
+import { isLoopback } from '../../../platform/net/http-proxy.ts';
+import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
+import { toSingleLine } from '../../../platform/text/single-line.ts';
+import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
+import type { Refusal } from './dial.ts';
+
+/** An attempt to connect that failed, in the words of an ExposeError plus what the retry loop must know. */
+export interface Failure {
+  readonly error: ExposeError;
+  /** True when another attempt cannot succeed. */
+  readonly isFatal: boolean;
+  /** The relay said that another key has the name; whether that is fatal depends on whether this agent had it before. */
+  readonly isNameTaken?: boolean;
+  readonly retryAfterMs?: number;
+}
+
+const certificateErrors: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
+/** What the network or TLS threw. `relayUrl` as the user gave it. */
+export function networkFailure(relayUrl: string, thrown: unknown): Failure {
+  const code = errorCode(thrown);
+  // Such a message may quote the other end, for example the names in its certificate.
+  const reason = networkErrorWords(thrown) ?? toSingleLine(messageOf(thrown));
+  if (code.startsWith('HPE_')) {
+    return failure('tunnel_not_a_relay', `${relayUrl} does not speak HTTP, it is not an mcp-expose relay`, thrown, [
+      'check the address and the port; start a relay with: mcp-expose relay',
+    ]);
+  }
+  const message = `could not connect to the relay ${relayUrl}: ${reason}`;
+  if (certificateErrors.has(code)) {
+    return failure('tunnel_unreachable', message, thrown, [
+      'for a certificate of your own authority, set NODE_EXTRA_CA_CERTS to its PEM file',
+    ]);
+  }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL')) {
+    return failure('tunnel_unreachable', `could not connect to the relay ${relayUrl}: it does not speak TLS`, thrown, [
+      'if it runs without TLS, use http:// instead of https://',
+    ]);
+  }
+  return failure('tunnel_unreachable', message, thrown, [
+    'check that the relay is running and that the address and the port are right',
+    // Nothing on this machine is behind one.
+    ...(isLoopback(new URL(relayUrl).hostname) ? [] : ['behind a company proxy, set HTTPS_PROXY']),
+  ]);
+}
+
+/** No end of the handshake in time. */
+export function timeoutFailure(relayUrl: string, timeoutMs: number): Failure {
+  const seconds = Math.ceil(timeoutMs / 1000);
+  return failure('tunnel_unreachable', `the relay ${relayUrl} did not answer within ${seconds} s`, undefined, [
+    'check the address and the port, and whether a firewall is in the way',
+  ]);
+}
+
+/** An answer in plain HTTP where a WebSocket was asked for. */
+export function refusalFailure(relayUrl: string, refusal: Refusal): Failure {
+  const versions = refusal.headers[versionsHeader];
+  if (typeof versions === 'string') {
+    const spoken = versions.replaceAll(/[^\w.,/ -]/g, '').slice(0, 200);
+    if (!spoken.split(/[ ,]+/).includes(protocolVersion)) return versionFailure(relayUrl, spoken);
+    if (refusal.status === 404 || refusal.status === 501) return misplacedFailure(relayUrl, refusal);
+    const retryAfterMs = Number(refusal.headers['retry-after'] ?? Number.NaN) * 1000;
+    const message = errorMessageIn(refusal.body) ?? `HTTP ${refusal.status}`;
+    const rejected = failure('tunnel_rejected', `the relay ${relayUrl} refused this agent: ${message}`, undefined, [
+      Number.isFinite(retryAfterMs) ? 'try again later' : 'use the same version of mcp-expose on both ends',
+    ]);
+    return Number.isFinite(retryAfterMs) ? { ...rejected, retryAfterMs } : rejected;
+  }
+  const message = `${relayUrl} answered the tunnel request with HTTP ${refusal.status}, it is not an mcp-expose relay`;
+  const location = refusal.headers.location?.replaceAll(/[^!-~]/g, '').slice(0, 200);
+  const isRedirect = refusal.status >= 300 && refusal.status < 400 && location !== undefined;
+  return failure('tunnel_not_a_relay', message, undefined, [
+    isRedirect
+      ? `it redirects to ${location}: give that address to --relay`
+      : 'check the address and the port; start a relay with: mcp-expose relay',
+    ...(refusal.status >= 500 ? ['a proxy in front of the relay may be up while the relay is down'] : []),
+  ]);
+}
+
+/** A relay takes agents elsewhere: what was given is the public URL of something that is shared there. */
+function misplacedFailure(relayUrl: string, refusal: Refusal): Failure {
+  const named = /https?:\/\/\S+$/.exec(errorMessageIn(refusal.body) ?? '')?.[0];
+  // An older relay does not say where it is; a relay below a path is rare.
+  const use = named !== undefined && isBaseUrl(named) ? named : new URL(relayUrl).origin;
+  const message = `${relayUrl} is the URL of something that is shared at a relay, not of the relay; a relay URL has no path`;
+  return failure('tunnel_not_a_relay', message, undefined, [`use --relay ${use}`]);
+}
+
+/** A WebSocket server, but not of our subprotocol. */
+export function otherProtocolFailure(relayUrl: string, protocol: string | undefined): Failure {
+  if (protocol?.startsWith('mcp-expose.') === true) {
+    return versionFailure(relayUrl, protocol.replaceAll(/[^\w.-]/g, '').slice(0, 64));
+  }
+  return notARelay(relayUrl, 'is a WebSocket server');
+}
+
+/** A peer that broke the handshake; `reason` as in `it sent a malformed welcome`. */
+export function handshakeFailure(relayUrl: string, reason: string): Failure {
+  const message = `the relay ${relayUrl} did not complete the handshake: ${reason}`;
+  return failure('tunnel_not_a_relay', message, undefined, ['check that the address is that of an mcp-expose relay']);
+}
+
+/** A welcome that names public URLs which are none. */
+export function urlsFailure(relayUrl: string, url: string): Failure {
+  const message = `the relay ${relayUrl} gave this agent a public URL that cannot be used: ${JSON.stringify(toSingleLine(url))}`;
+  return failure('tunnel_rejected', message, undefined, [
+    'if this is your relay, check its --public-url and --domain; a public URL is http(s), a host and a plain path',
+  ]);
+}
+
+/** The relay's own refusal; `name` is the one that was asked for. */
+export function rejectFailure(relayUrl: string, reject: Reject, name?: string): Failure {
+  const code = reject.code === 'version' ? 'tunnel_version' : 'tunnel_rejected';
+  const error = new ExposeError(code, `the relay ${relayUrl} refused this agent: ${reject.message} (${reject.code})`, {
+    hints: rejectHints(reject, name),
+  });
+  const isNameTaken = reject.code === 'name_taken';
+  const base = { error, isFatal: !reject.retryable, isNameTaken };
+  return reject.retryAfterMs === undefined ? base : { ...base, retryAfterMs: reject.retryAfterMs };
+}
+
+function rejectHints(reject: Reject, name: string | undefined): readonly string[] {
+  switch (reject.code) {
+    case 'name_taken':
+    case 'name_reserved':
+      return ['choose another --name, or leave it out to get a name of your own'];
+    case 'auth':
+      return ['if this is your relay, start it with --public-url set to the address that agents use for it'];
+    case 'quota':
+      return [
+        name === undefined ? 'try again later' : 'leave --name out to get a name of your own, or try again later',
+      ];
+    case 'version':
+      return ['use the same version of mcp-expose on both ends'];
+    default:
+      return reject.retryable ? ['try again later'] : [];
+  }
+}
+
+function versionFailure(relayUrl: string, spoken: string): Failure {
+  const message = `the relay ${relayUrl} speaks ${spoken}, this mcp-expose speaks ${protocolVersion}`;
+  return {
+    ...failure('tunnel_version', message, undefined, ['use the same version of mcp-expose on both ends']),
+    isFatal: true,
+  };
+}
+
+function notARelay(relayUrl: string, what: string): Failure {
+  return failure('tunnel_not_a_relay', `${relayUrl} ${what}, but not an mcp-expose relay`, undefined, [
+    'check the address and the port; start a relay with: mcp-expose relay',
+  ]);
+}
+
+function failure(code: ExposeError['code'], message: string, cause: unknown, hints: readonly string[]): Failure {
+  return { error: new ExposeError(code, message, cause === undefined ? { hints } : { hints, cause }), isFatal: false };
+}
+
+function errorMessageIn(body: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value !== 'object' || value === null || !('error' in value)) return undefined;
+    const { error } = value;
+    if (typeof error !== 'object' || error === null || !('message' in error)) return undefined;
+    return toSingleLine(String(error.message));
+  } catch {
+    return undefined;
+  }
+}

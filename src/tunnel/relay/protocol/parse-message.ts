@@ -1,0 +1,161 @@
+import { isValidName } from './names.ts';
+import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
+import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';
+import { toSingleLine } from '../../../platform/text/single-line.ts';
+
+/** A message of a type that this version does not know; it is to be ignored. */
+export interface UnknownMessage {
+  readonly type: 'unknown';
+}
+
+/** A message that breaks the protocol; `reason` is for the log and the close frame. */
+export interface MalformedMessage {
+  readonly type: 'malformed';
+  readonly reason: string;
+}
+
+type Fields = ReadonlyMap<string, unknown>;
+
+/** Reads a control message from an agent. Takes any bytes, never throws. */
+export function parseAgentMessage(bytes: Buffer): AgentMessage | UnknownMessage | MalformedMessage {
+  const fields = readFields(bytes);
+  if (typeof fields === 'string') return malformed(fields);
+  switch (fields.get('type')) {
+    case 'hello':
+      return readHello(fields) ?? malformed('malformed hello');
+    case 'proof': {
+      const signature = fields.get('signature');
+      return isBytes(signature, 64) ? { type: 'proof', signature } : malformed('malformed proof');
+    }
+    case 'ack':
+      return readAck(fields);
+    default:
+      return { type: 'unknown' };
+  }
+}
+
+/**
+ * Reads a control message from a relay. Takes any bytes, never throws. Sentences come out fit to be shown; the URLs of a
+ * welcome are only strings yet.
+ */
+export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage | MalformedMessage {
+  const fields = readFields(bytes);
+  if (typeof fields === 'string') return malformed(fields);
+  switch (fields.get('type')) {
+    case 'challenge': {
+      const nonce = fields.get('nonce');
+      return isBytes(nonce, 32) ? { type: 'challenge', nonce } : malformed('malformed challenge');
+    }
+    case 'welcome':
+      return readWelcome(fields) ?? malformed('malformed welcome');
+    case 'reject': {
+      const code = fields.get('code');
+      const message = readSentence(fields.get('message'));
+      const retryable = fields.get('retryable');
+      const retryAfterMs = fields.get('retryAfterMs');
+      if (typeof code !== 'string' || !/^[a-z_]{1,64}$/.test(code) || message === undefined) {
+        return malformed('malformed reject');
+      }
+      const reject = { type: 'reject', code, message, retryable: retryable === true } as const;
+      return isCount(retryAfterMs) ? { ...reject, retryAfterMs } : reject;
+    }
+    case 'ack':
+      return readAck(fields);
+    case 'notice': {
+      const kind = fields.get('kind');
+      const message = readSentence(fields.get('message'));
+      if (typeof kind !== 'string') return { type: 'unknown' };
+      return message === undefined ? { type: 'notice', kind } : { type: 'notice', kind, message };
+    }
+    case 'goaway':
+      return { type: 'goaway' };
+    case 'cancel': {
+      const stream = fields.get('stream');
+      return isCount(stream) ? { type: 'cancel', stream } : malformed('malformed cancel');
+    }
+    default:
+      return { type: 'unknown' };
+  }
+}
+
+function readHello(fields: Fields): Hello | undefined {
+  const versions = readStrings(fields.get('versions'), 16, 64);
+  const agent = readSentence(fields.get('agent'));
+  const publicKey = fields.get('publicKey');
+  const wish = toFields(fields.get('want') ?? {})?.get('name');
+  if (versions === undefined || agent === undefined || !isBytes(publicKey, 32)) return undefined;
+  if (wish !== undefined && (typeof wish !== 'string' || wish.length > maxTextLength)) return undefined;
+  return {
+    type: 'hello',
+    versions: versions.map(toSingleLine),
+    agent,
+    publicKey,
+    want: wish === undefined ? {} : { name: wish },
+  };
+}
+
+function readWelcome(fields: Fields): Welcome | undefined {
+  const session = fields.get('session');
+  const epoch = fields.get('epoch');
+  const name = fields.get('name');
+  const urls = readStrings(fields.get('urls'), maxUrls, maxTextLength);
+  const resumeMs = fields.get('resumeMs');
+  const heartbeatMs = fields.get('heartbeatMs');
+  const streams = toFields(fields.get('limits'))?.get('streams');
+  if (typeof session !== 'string' || session.length > 128 || !isCount(epoch)) return undefined;
+  if (typeof name !== 'string' || !isValidName(name)) return undefined;
+  if (urls === undefined) return undefined;
+  if (!isCount(resumeMs) || !isCount(heartbeatMs) || !isCount(streams)) return undefined;
+  return { type: 'welcome', session, epoch, name, urls, resumeMs, heartbeatMs, limits: { streams } };
+}
+
+function readAck(fields: Fields): (AgentMessage & RelayMessage) | MalformedMessage {
+  const received = fields.get('received');
+  return isCount(received) ? { type: 'ack', received } : malformed('malformed ack');
+}
+
+function malformed(reason: string): MalformedMessage {
+  return { type: 'malformed', reason };
+}
+
+/** The fields of a JSON object, or why there are none. */
+function readFields(bytes: Buffer): Fields | string {
+  if (bytes.length > maxControlBytes) return `control message of more than ${maxControlBytes} bytes`;
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return 'control message is not JSON';
+  }
+  return toFields(value) ?? 'control message is not a JSON object';
+}
+
+/** A Map instead of the object: `__proto__` and its kin are then names like all others. */
+function toFields(value: unknown): Fields | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return new Map(Object.entries(value));
+}
+
+function readStrings(value: unknown, maxItems: number, maxLength: number): string[] | undefined {
+  if (!Array.isArray(value) || value.length === 0 || value.length > maxItems) return undefined;
+  const strings: string[] = [];
+  for (const item of value as unknown[]) {
+    if (typeof item !== 'string' || item.length > maxLength) return undefined;
+    strings.push(item);
+  }
+  return strings;
+}
+
+/** Text for a person. */
+function readSentence(value: unknown): string | undefined {
+  return typeof value === 'string' ? toSingleLine(value) : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isBytes(value: unknown, length: number): value is string {
+  if (typeof value !== 'string' || value.length > 2 * length || !/^[\w-]+$/.test(value)) return false;
+  return Buffer.from(value, 'base64url').length === length;
+}

@@ -1,0 +1,59 @@
+import type { Clock } from '../../../platform/clock.ts';
+import { systemClock } from '../../../platform/clock.ts';
+import { createDropCount } from '../protocol/drop-count.ts';
+import type { RelayEvent } from './agent-handshake.ts';
+import { clientNetwork } from './client-network.ts';
+import { createOriginRate } from './origin-rate.ts';
+
+/** Events of one origin: as many as agents that come back through one proxy after a restart, then what a day's log can hold. */
+const burst = 1_000;
+const perSecond = 2;
+
+export interface LimitedEvents {
+  readonly onEvent: (event: RelayEvent) => void;
+  close(): void;
+}
+
+/**
+ * Hands events on, of each origin so many: anybody can dial and be refused, or come and go, thousands of times a second.
+ * `onDropped` is told how many were not handed on. The end of an agent is handed on where its beginning was.
+ */
+export function limitEvents(
+  onEvent: (event: RelayEvent) => void,
+  onDropped: (count: number) => void,
+  clock: Clock = systemClock,
+): LimitedEvents {
+  const originMayPass = createOriginRate({ burst, perSecond, clock });
+  const shownAgents = new Set<string>();
+  const dropped = createDropCount(onDropped, clock);
+
+  const mayPass = (address: string): boolean => originMayPass(clientNetwork(address, undefined));
+
+  const isShown = (event: RelayEvent): boolean => {
+    switch (event.type) {
+      case 'agent_connected': {
+        const passes = mayPass(event.address);
+        if (passes) shownAgents.add(keyOf(event));
+        return passes;
+      }
+      case 'agent_disconnected':
+        return shownAgents.delete(keyOf(event));
+      case 'agent_rejected':
+        return mayPass(event.address);
+      default:
+        return true;
+    }
+  };
+
+  return {
+    onEvent(event) {
+      if (isShown(event)) onEvent(event);
+      else dropped.add();
+    },
+    close: () => dropped.close(),
+  };
+}
+
+function keyOf({ name, epoch }: { readonly name: string; readonly epoch: number }): string {
+  return `${name} ${epoch}`;
+}

@@ -1,0 +1,147 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientHttp2Stream } from 'node:http2';
+import { constants } from 'node:http2';
+import type { AgentSession } from './agent-session.ts';
+import { relayErrorCodes, sendAnswer } from './error-responses.ts';
+import { maxInterimResponses } from '../protocol/limits.ts';
+import { toRequestHeaders, toResponseHeaders } from './headers.ts';
+import type { PublicOrigin } from './origin-headers.ts';
+
+/** What a client is told to wait before it tries again, in seconds: longer than an agent's first attempts to reconnect. */
+const retryAfterS = 2;
+
+/**
+ * Sends one public HTTP/1.1 request over an agent's HTTP/2 connection and streams the answer back, unbuffered and with
+ * back-pressure both ways. A client that goes resets the stream at once; a stream that breaks off destroys the public
+ * socket, so that a truncated body never looks complete.
+ */
+export function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  to: {
+    readonly agent: AgentSession;
+    readonly path: string;
+    readonly scheme: 'http' | 'https';
+    readonly origin: PublicOrigin;
+  },
+): void {
+  const head = toRequestHeaders({
+    method: request.method ?? 'GET',
+    path: to.path,
+    rawHeaders: request.rawHeaders,
+    scheme: to.scheme,
+    remoteAddress: request.socket.remoteAddress ?? '',
+    sharesOrigin: to.origin.isShared,
+  });
+  if (!head.ok) {
+    sendAnswer(response, { status: head.status, code: relayErrorCodes.badRequest, message: head.message });
+    return;
+  }
+  const stream = to.agent.request(head.headers, !head.hasBody);
+  if (stream === 'gone') {
+    answerOffline(response, to.agent.name);
+    return;
+  }
+  if (stream === 'busy') {
+    const message = `the agent of ${to.agent.name} has as many open requests as it can serve`;
+    sendAnswer(response, { status: 429, code: relayErrorCodes.busy, message, retryAfterS: retryAfterS });
+    return;
+  }
+  sendBody(request, stream, head.hasBody);
+  receiveAnswer(response, stream, to);
+}
+
+/** The answer for a name whose agent is not connected. */
+export function answerOffline(response: ServerResponse, name: string): void {
+  const message = `the agent of ${name} is offline`;
+  sendAnswer(response, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: retryAfterS });
+}
+
+function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: boolean): void {
+  if (!hasBody) {
+    request.resume();
+    return;
+  }
+  request.pipe(stream);
+  // An answer may come before the body has been read; the rest of the body is then nobody's.
+  stream.once('close', () => {
+    request.unpipe(stream);
+    request.resume();
+  });
+}
+
+function receiveAnswer(
+  response: ServerResponse,
+  stream: ClientHttp2Stream,
+  { agent, origin }: { readonly agent: AgentSession; readonly origin: PublicOrigin },
+): void {
+  const body = watchEnd(stream);
+  let interimResponses = 0;
+  stream.on('headers', () => {
+    interimResponses += 1;
+    if (interimResponses <= maxInterimResponses || response.headersSent) return;
+    failAnswer(response, `the agent of ${agent.name} gave too many interim responses`);
+    agent.cancel(stream);
+  });
+  stream.once('response', (headers) => {
+    try {
+      const status = headers[':status'];
+      if (!isFinalStatus(status)) throw new TypeError('not the status of an answer');
+      response.statusCode = status;
+      for (const [name, value] of toResponseHeaders(headers, origin)) response.setHeader(name, value);
+      response.flushHeaders();
+      stream.pipe(response, { end: false });
+    } catch {
+      // node:http refuses some of what nghttp2 lets through; thrown from here it would end the process.
+      failAnswer(response, `the agent of ${agent.name} gave an answer that is not valid HTTP`);
+      agent.cancel(stream);
+    }
+  });
+  stream.once('end', () => {
+    if (body.isComplete && response.headersSent) response.end();
+  });
+  // 'close' follows and decides; without a listener the error would end the process.
+  stream.on('error', () => undefined);
+  stream.once('close', () => {
+    if (response.writableEnded) return;
+    if (response.headersSent || response.destroyed) response.destroy();
+    else if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) answerOffline(response, agent.name);
+    else answerLost(response, agent.name);
+  });
+  response.once('close', () => {
+    if (!stream.destroyed && !(response.writableFinished && stream.writableFinished)) agent.cancel(stream);
+  });
+}
+
+function answerLost(response: ServerResponse, name: string): void {
+  failAnswer(response, `the agent of ${name} was lost before it answered`);
+}
+
+/** Ends one request that failed: a 502 without any of the agent's headers, or a cut where an answer has begun. */
+export function failAnswer(response: ServerResponse, message: string): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  sendAnswer(response, { status: 502, code: relayErrorCodes.agentLost, message });
+}
+
+/** RFC 9110, section 15: nghttp2 takes any three digits, and informational ones never arrive as the response. */
+function isFinalStatus(status: unknown): status is number {
+  return typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 599;
+}
+
+/**
+ * Tells END_STREAM from RST_STREAM(NO_ERROR), after which node:http2 ends the readable side alike: the flag pushes its
+ * end while the stream is still open, the reset closes the stream first.
+ */
+function watchEnd(stream: ClientHttp2Stream): { readonly isComplete: boolean } {
+  const state = { isComplete: false };
+  const push = stream.push.bind(stream);
+  stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
+    if (chunk === null && !stream.closed) state.isComplete = true;
+    return push(chunk, encoding);
+  };
+  return state;
+}

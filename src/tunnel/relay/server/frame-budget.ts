@@ -1,0 +1,68 @@
+import type { Clock } from '../../../platform/clock.ts';
+import type { Frame } from '../protocol/frame-reader.ts';
+import { ackFlag, frameTypes, paddedFlag } from '../protocol/frame-reader.ts';
+import { createTokenBucket } from '../../../platform/token-bucket.ts';
+
+/**
+ * Header bytes of an agent. A byte of a header block costs the relay a hundred times what a byte of a body does, and all
+ * agents share its one thread. Each request brings what its answer needs, the rest is for large heads.
+ */
+const headerBurstBytes: number = 1024 * 1024;
+const headerBytesPerSecond: number = 256 * 1024;
+const headerBytesPerRequest = 1024;
+/** What a header block costs beside its bytes: one of five bytes makes an event in JavaScript, too. */
+const headerBlockCost = 256;
+/**
+ * Frames that carry no body: each is a call into JavaScript or an answer, for 9 bytes. Some HTTP/2 servers send two
+ * WINDOW_UPDATE for every DATA frame, 6,400 per second at 50 MB/s.
+ */
+const frameBurst = 20_000;
+const framesPerSecond = 10_000;
+const framesPerRequest = 4;
+/**
+ * Header blocks before the agent has acknowledged our settings. Until then its HPACK table has 4 KiB, and each byte of a
+ * block may stand for all of them (RFC 7541, section 4.2); our HTTP/2 acknowledges before its first answer.
+ */
+const maxBlocksBeforeAck = 64;
+
+export interface FrameBudget {
+  /** A request has gone to the agent. */
+  onRequest(): void;
+  /** Looks at a frame from the agent before HTTP/2 does. Returns why the agent has to go, or undefined. */
+  objectTo(frame: Frame): string | undefined;
+}
+
+/** What one agent may make the relay's HTTP/2 do. */
+export function createFrameBudget(clock?: Clock): FrameBudget {
+  const options = clock === undefined ? {} : { clock };
+  const headerBytes = createTokenBucket({ burst: headerBurstBytes, perSecond: headerBytesPerSecond, ...options });
+  const frames = createTokenBucket({ burst: frameBurst, perSecond: framesPerSecond, ...options });
+  let blocksBeforeAck = 0;
+  let hasAcknowledged = false;
+
+  return {
+    onRequest() {
+      headerBytes.add(headerBytesPerRequest);
+      frames.add(framesPerRequest);
+    },
+    objectTo({ type, flags, length }) {
+      switch (type) {
+        case frameTypes.data:
+          // A padded frame may be padding and nothing else.
+          if (length > 0 && (flags & paddedFlag) === 0) return undefined;
+          break;
+        case frameTypes.headers:
+        case frameTypes.pushPromise:
+        case frameTypes.continuation:
+          if (!hasAcknowledged) blocksBeforeAck += 1;
+          if (blocksBeforeAck > maxBlocksBeforeAck) return 'the HTTP/2 settings were not acknowledged';
+          return headerBytes.take(headerBlockCost + length) ? undefined : 'too many header bytes';
+        case frameTypes.settings:
+          if ((flags & ackFlag) !== 0) hasAcknowledged = true;
+          break;
+        default:
+      }
+      return frames.take(1) ? undefined : 'too many frames without content';
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { networkFailure } from '../../../../src/tunnel/relay/agent/failures.ts';
+
+const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+
+test.each([
+  ['https://relay.example', true],
+  ['http://127.0.0.1:7900', false],
+  ['http://[::1]:7900', false],
+  ['http://localhost:7900', false],
+])('a relay that cannot be reached: %s may be behind a proxy: %s', (relayUrl, mayBe) => {
+  const { error } = networkFailure(relayUrl, refused);
+  expect(error.message).toBe(`could not connect to the relay ${relayUrl}: connection refused`);
+  expect(error.hints.some((hint) => hint.includes('HTTPS_PROXY'))).toBe(mayBe);
+});

@@ -1,0 +1,237 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
+import { openKeySlot } from '../../../../src/tunnel/relay/agent/key-store.ts';
+import { temporaryFolder } from '../world.ts';
+
+let folder: ReturnType<typeof temporaryFolder>;
+let keys: string;
+let warnings: string[];
+beforeEach(() => {
+  folder = temporaryFolder();
+  keys = join(folder.path, 'mcp-expose', 'keys');
+  warnings = [];
+});
+afterEach(() => {
+  folder.remove();
+});
+
+function open(options: { relayHost?: string; share?: string; name?: string; isAlive?: (pid: number) => boolean } = {}) {
+  return openKeySlot({
+    relayHost: 'relay.example:8443',
+    env: { XDG_CONFIG_HOME: folder.path },
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  });
+}
+
+test('the key is kept, for this user alone', () => {
+  const first = open();
+  first.close();
+  const second = open();
+  second.close();
+  expect(second.identity.name).toBe(first.identity.name);
+  expect(readdirSync(keys)).toEqual(['relay.example%3A8443.1.key']);
+  expect(statSync(keys).mode & 0o777).toBe(0o700);
+  expect(statSync(join(keys, 'relay.example%3A8443.1.key')).mode & 0o777).toBe(0o600);
+  expect(warnings).toEqual([]);
+});
+
+test('every relay has a key of its own, whatever its name looks like', () => {
+  const names = ['relay.example', '[::1]:80', '..', 'a/../../b', `${'x'.repeat(300)}.example`].map((relayHost) => {
+    const slot = open({ relayHost });
+    slot.close();
+    return slot.identity.name;
+  });
+  expect(new Set(names).size).toBe(5);
+  expect(readdirSync(keys)).toHaveLength(5);
+});
+
+test('two at once get two slots, and each slot keeps its name', () => {
+  const one = open();
+  const two = open();
+  expect(two.identity.name).not.toBe(one.identity.name);
+  one.close();
+  two.close();
+  const again = [open(), open()];
+  expect(again.map((slot) => slot.identity.name)).toEqual([one.identity.name, two.identity.name]);
+  for (const slot of again) slot.close();
+  expect(readdirSync(keys).filter((name) => name.endsWith('.lock'))).toEqual([]);
+});
+
+test('the lock of another living process is respected, that of a dead one is taken over', () => {
+  mkdirSync(keys, { recursive: true });
+  const lock = join(keys, 'relay.example%3A8443.1.lock');
+  writeFileSync(lock, '4194000\n');
+  const beside = open({ isAlive: (pid) => pid === 4_194_000 });
+  expect(existsSync(join(keys, 'relay.example%3A8443.2.key'))).toBe(true);
+  expect(readFileSync(lock, 'utf8')).toBe('4194000\n');
+  beside.close();
+  const over = open({ isAlive: () => false });
+  expect(existsSync(join(keys, 'relay.example%3A8443.1.key'))).toBe(true);
+  expect(readFileSync(lock, 'utf8')).toContain(`${process.pid}\n`);
+  over.close();
+  expect(existsSync(lock)).toBe(false);
+});
+
+test('whether a process lives is asked of the system', () => {
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  mkdirSync(keys, { recursive: true });
+  const lock = join(keys, 'relay.example%3A8443.1.lock');
+  writeFileSync(lock, `${process.ppid}\n`);
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
+  writeFileSync(lock, `${pid}\n`);
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
+});
+
+test('a lock with our own pid that we do not hold is from an earlier run (containers)', () => {
+  mkdirSync(keys, { recursive: true });
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock'), `${process.pid}\n`);
+  open().close();
+  expect(readdirSync(keys)).toEqual(['relay.example%3A8443.1.key']);
+});
+
+test('a lock without a pid is another starter for a moment, and left behind later', () => {
+  mkdirSync(keys, { recursive: true });
+  const lock = join(keys, 'relay.example%3A8443.1.lock');
+  writeFileSync(lock, '');
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
+  utimesSync(lock, 1, 1);
+  open().close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
+});
+
+test('a stale lock that another starter is taking over is left to it', () => {
+  mkdirSync(keys, { recursive: true });
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock'), '4194000\n');
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock.takeover'), '4194001\n');
+  open({ isAlive: () => false }).close();
+  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
+});
+
+test.each([
+  ['can be read by other users', (path: string) => chmodSync(path, 0o640), 'chmod 600'],
+  ['is damaged', (path: string) => writeFileSync(path, 'garbage'), 'delete it'],
+  ['is damaged', (path: string) => writeFileSync(path, ''), 'delete it'],
+])('a key that %s is refused, and the lock is freed', (message, damage, hint) => {
+  open().close();
+  damage(join(keys, 'relay.example%3A8443.1.key'));
+  expect(() => open()).toThrow(
+    expect.objectContaining({
+      code: 'tunnel_unavailable',
+      message: expect.stringContaining(message),
+      hints: expect.arrayContaining([expect.stringContaining(hint)]),
+    }),
+  );
+  expect(readdirSync(keys).some((name) => name.endsWith('.lock'))).toBe(false);
+});
+
+test('a folder that cannot be made: a key for this run and a warning', () => {
+  writeFileSync(join(folder.path, 'mcp-expose'), 'a file where the folder should be');
+  const slot = open();
+  expect(slot.isStable).toBe(false);
+  expect(slot.identity.name).toMatch(/^[a-z2-7]{10}$/);
+  expect(warnings).toEqual([expect.stringContaining('its URL will change with every start')]);
+  slot.close();
+});
+
+test('a wished name keeps its key, whatever is shared before it', () => {
+  const named = open({ name: 'mine' });
+  named.close();
+  const [anonymous, other] = [open(), open({ name: 'other' })];
+  const again = open({ name: 'mine' });
+  for (const slot of [anonymous, other, again]) slot.close();
+  expect(again.identity.name).toBe(named.identity.name);
+  expect(new Set([again, anonymous, other].map(({ identity }) => identity.name)).size).toBe(3);
+});
+
+test('a wished name that another share of this user has is refused', () => {
+  const first = open({ name: 'mine' });
+  expect(() => open({ name: 'mine' })).toThrow('the name mine is in use by another share of yours');
+  first.close();
+  open({ name: 'mine' }).close();
+});
+
+test('a folder that cannot be made on any account is noticed at once', () => {
+  // Node's own recursive mkdir never returns there.
+  const slot = openKeySlot({
+    relayHost: 'relay.example',
+    env: { XDG_CONFIG_HOME: '/proc/nowhere' },
+    onWarning: (warning) => warnings.push(warning),
+  });
+  expect([slot.isStable, warnings.length]).toEqual([false, 1]);
+});
+
+test('the key belongs to what is shared, in whichever order shares are started', () => {
+  const first = ['one', 'other'].map((share) => open({ share }));
+  for (const slot of first) slot.close();
+  const again = ['other', 'one'].map((share) => open({ share }));
+  for (const slot of again) slot.close();
+  expect(again.map(({ identity }) => identity.name)).toEqual(first.map(({ identity }) => identity.name).toReversed());
+});
+
+test('the same share twice at once has two keys, and both are kept', () => {
+  const names = [1, 2].map(() => {
+    const both = [open({ share: 'one' }), open({ share: 'one' })];
+    for (const slot of both) slot.close();
+    return both.map(({ identity, isStable }) => isStable && identity.name);
+  });
+  expect(names[0]).toEqual(names[1]);
+  expect(new Set(names[0]).size).toBe(2);
+});
+
+test('what is shared shows in no name of a file; its digest is frozen, another one would give it another URL', () => {
+  open({ share: 'npx server --password=secret' }).close();
+  expect(readdirSync(keys)).toEqual(['relay.example%3A8443.share-cd27b9ea908a2507b300384a0d6c4c5d.1.key']);
+});
+
+const oldFile = (slot: number, extension = 'key') => join(keys, `relay.example%3A8443.${slot}.${extension}`);
+const nameOf = (share: string, isAlive: (pid: number) => boolean = () => false): string => {
+  const slot = open({ share, isAlive });
+  slot.close();
+  return slot.identity.name;
+};
+
+describe('keys that were given out in the order of starting', () => {
+  const older = [createIdentity(), createIdentity()];
+  const [first, second] = older.map(({ name }) => name);
+  beforeEach(() => {
+    mkdirSync(keys, { recursive: true });
+    for (const [index, identity] of older.entries()) {
+      writeFileSync(oldFile(index + 1), identity.exportPem(), { mode: 0o600 });
+    }
+  });
+
+  test('go to the first shares that come, and stay theirs', () => {
+    expect([nameOf('one'), nameOf('other')]).toEqual([first, second]);
+    expect([first, second]).not.toContain(nameOf('third'));
+    expect([nameOf('other'), nameOf('one')]).toEqual([second, first]);
+    expect(readdirSync(keys).filter((file) => !file.includes('.share-'))).toEqual([]);
+  });
+
+  test('are left to who is using them', () => {
+    writeFileSync(oldFile(1, 'lock'), '4194000\n');
+    expect(nameOf('one', (pid) => pid === 4_194_000)).toBe(second);
+    expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
+  });
+
+  test('are refused when they are damaged', () => {
+    writeFileSync(oldFile(1), 'garbage');
+    expect(() => open({ share: 'one' })).toThrow(`the tunnel key ${oldFile(1)} is damaged`);
+    expect(readdirSync(keys).some((name) => name.endsWith('.lock'))).toBe(false);
+  });
+});
