@@ -19,7 +19,7 @@ import {
   type NodeProcessOptions,
 } from './node-process.ts';
 
-const builtModule = pathToFileURL(path.join(projectRoot, 'dist', 'process', 'watchdog.js')).href;
+const builtModule = pathToFileURL(path.join(projectRoot, 'dist', 'platform', 'process', 'watchdog.js')).href;
 
 /** An mcp-expose in small: it guards groups that others lead, until it is killed. */
 function startOwner(guarded: readonly number[], released: readonly number[] = []): Promise<NodeProcess> {
