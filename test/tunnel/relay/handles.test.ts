@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 /** Opens a relay, an agent and a lan tunnel, uses them, closes them, and then has nothing left to do. */
 const program = `
-import { createRelay } from './built/tunnel/relay/relay.js';
+import { createRelay } from './built/tunnel/relay/server/relay.js';
 import { createRelayProvider } from './built/tunnel/providers/relay.js';
 import { createLanProvider } from './built/tunnel/providers/lan.js';
 const target = { handler: (request, response) => { request.resume(); response.end('hello'); }, localPort: 0 };
@@ -29,7 +29,7 @@ test('after close() nothing keeps the process alive', { timeout: 60_000 }, async
   const root = resolve(import.meta.dirname, '../../..');
   // Compiled rather than loaded by vitest, whose own handles would hide ours.
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const entries = ['relay/relay.ts', 'providers/relay.ts', 'providers/lan.ts'].map((file) =>
+  const entries = ['relay/server/relay.ts', 'providers/relay.ts', 'providers/lan.ts'].map((file) =>
     join(root, 'src/tunnel', file),
   );
   const config = {

@@ -80,9 +80,9 @@ describe('a server that does not start', () => {
   test('since there are too many open files: the others go on, and so does the program', async () => {
     const owner = await startNode(
       `
-        import { createStdioUpstream } from ${JSON.stringify(built('bridge/upstream/stdio'))};
-        import { execa } from ${JSON.stringify(built('bridge/upstream/execa'))};
-        import { createWatchdog } from ${JSON.stringify(built('process/watchdog'))};
+        import { createStdioUpstream } from ${JSON.stringify(built('bridge/upstream/stdio/stdio'))};
+        import { execa } from ${JSON.stringify(built('platform/process/execa'))};
+        import { createWatchdog } from ${JSON.stringify(built('platform/process/watchdog'))};
         const watchdog = createWatchdog();
         const ends = [];
         const start = (onMessage) => {
