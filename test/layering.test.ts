@@ -186,8 +186,8 @@ describe('every file keeps to the rules', () => {
   });
 
   test('imports are found where there are some', () => {
-    const imported = ['expose/expose.ts', 'expose/servers/upstream-factory.ts', 'tunnel/create-provider.ts'].flatMap((file) =>
-      importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
+    const imported = ['expose/expose.ts', 'expose/servers/upstream-factory.ts', 'tunnel/create-provider.ts'].flatMap(
+      (file) => importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
     );
     expect(imported).toContainEqual({ from: '../auth/guard.ts', typeOnly: false });
     expect(imported).toContainEqual({ from: './providers/relay.ts', typeOnly: false });
@@ -198,12 +198,20 @@ describe('every file keeps to the rules', () => {
 
 describe('a file that does not would be caught', () => {
   test.each([
-    ['mcp/x.ts', "import { createSessions } from '../bridge/session/sessions.ts';", 'mcp may not import bridge/session'],
+    [
+      'mcp/x.ts',
+      "import { createSessions } from '../bridge/session/sessions.ts';",
+      'mcp may not import bridge/session',
+    ],
     ['platform/net/x.ts', "import { parseMessage } from '../../mcp/json-rpc.ts';", 'platform may not import mcp'],
     ['auth/x.ts', "import type { RpcMessage } from '../mcp/json-rpc.ts';", 'auth may not import mcp'],
     ['bridge/upstream/x.ts', "import { listen } from '../../http/listener.ts';", 'bridge may not import http'],
     ['tunnel/relay/x.ts', "import {\n  parseMessage,\n} from '../../mcp/json-rpc.ts';", 'tunnel may not import mcp'],
-    ['http/x.ts', "import { createSessions } from '../bridge/describe-server.ts';", 'http may import only types of bridge'],
+    [
+      'http/x.ts',
+      "import { createSessions } from '../bridge/describe-server.ts';",
+      'http may import only types of bridge',
+    ],
     [
       'http/x.ts',
       "import { type PendingRequest, createChannel } from '../bridge/channel.ts';",

@@ -18,7 +18,12 @@ import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import type { MessageStream } from './responses/message-stream.ts';
 import { readPost, refuseDraining, refuseMessage, refuseSession } from './post-body.ts';
 import type { KeepAliveTimer } from './responses/keep-alive-timer.ts';
-import { createPostResponse, type AnswerBegin, type PostResponse, type PostResponseOptions } from './responses/post-response.ts';
+import {
+  createPostResponse,
+  type AnswerBegin,
+  type PostResponse,
+  type PostResponseOptions,
+} from './responses/post-response.ts';
 import { createSessionStreams, type SessionStreams } from './responses/session-streams.ts';
 
 /** What clients are told to wait before they come back for the rest of a stream, in milliseconds. */

@@ -2,12 +2,11 @@ import {
   enterObject,
   isInObject,
   nextName,
-  skipBlanks,
   skipColon,
+  skipSpaces,
   skipString,
   skipValue,
-  type Line,
-} from './json/line.ts';
+} from './json/checked-scan.ts';
 
 const quote = 0x22;
 const zero = 0x30;
@@ -58,15 +57,14 @@ export interface Envelope {
  */
 export function envelopeOf(text: Buffer): Envelope | undefined {
   const found = new Findings();
-  const line: Line = { text };
-  let at = enterObject(text, skipBlanks(text, 0));
+  let at = enterObject(text, skipSpaces(text, 0));
   while (isInObject(text, at)) {
-    const nameEnd = skipString(line, at);
+    const nameEnd = skipString(text, at);
     const start = nameEnd === -1 ? -1 : skipColon(text, nameEnd);
-    const end = start === -1 ? -1 : found.read(line, at, nameEnd, start);
+    const end = start === -1 ? -1 : found.read(text, at, nameEnd, start);
     at = end === -1 ? -1 : nextName(text, end);
   }
-  return at !== -1 && skipBlanks(text, at + 1) === text.length && found.isMessage() ? found : undefined;
+  return at !== -1 && skipSpaces(text, at + 1) === text.length && found.isMessage() ? found : undefined;
 }
 
 class Findings implements Envelope {
@@ -85,14 +83,13 @@ class Findings implements Envelope {
    * @param start where its value begins.
    * @returns where that ends; -1 for what is not written in the usual way.
    */
-  read(line: Line, name: number, nameEnd: number, start: number): number {
-    const { text } = line;
+  read(text: Buffer, name: number, nameEnd: number, start: number): number {
     if (isNamed(text, name, nameEnd, paramsName)) {
       if (this.#hasParams) return -1;
       this.#hasParams = true;
-      return text[start] === openBrace ? this.#readParams(line, start) : skipValue(line, start, maxDepth);
+      return text[start] === openBrace ? this.#readParams(text, start) : skipValue(text, start, maxDepth);
     }
-    const end = skipValue(line, start, maxDepth);
+    const end = skipValue(text, start, maxDepth);
     if (end === -1) return -1;
     let isUsual = true;
     if (isNamed(text, name, nameEnd, versionName)) {
@@ -120,13 +117,12 @@ class Findings implements Envelope {
     return isUsual ? end : -1;
   }
 
-  #readParams(line: Line, objectStart: number): number {
-    const { text } = line;
+  #readParams(text: Buffer, objectStart: number): number {
     let at = enterObject(text, objectStart);
     while (isInObject(text, at)) {
-      const nameEnd = skipString(line, at);
+      const nameEnd = skipString(text, at);
       const start = nameEnd === -1 ? -1 : skipColon(text, nameEnd);
-      const end = start === -1 ? -1 : skipValue(line, start, maxDepth);
+      const end = start === -1 ? -1 : skipValue(text, start, maxDepth);
       if (end === -1) return -1;
       if (isNamed(text, at, nameEnd, metaName)) {
         this.mayHaveMeta = true;

@@ -1,7 +1,6 @@
 import { inOnePiece, piecesOf, type Bytes } from '../platform/bytes.ts';
 import { exactValue, jsonOfId } from './exact-number.ts';
-import { exceedsDepth } from './json/depth.ts';
-import { elementsOf, isArray } from './json/elements.ts';
+import { elementsOf, exceedsDepth, isArray } from './json/scan.ts';
 import { envelopeOf } from './envelope.ts';
 import { lazyMessage } from './lazy-message.ts';
 import { readText, type TextFindings } from './json/text-reader.ts';

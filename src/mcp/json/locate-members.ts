@@ -1,4 +1,5 @@
 import { inOnePiece, type Bytes } from '../../platform/bytes.ts';
+import { endOfString, endOfValue, skipWhitespace } from './scan.ts';
 
 /** Where a value stands in the bytes of a JSON text: from the first byte of it to the one behind its last. */
 export interface Span {
@@ -36,19 +37,13 @@ interface OpenObject {
 }
 
 const quote = 0x22;
-const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
-const openBracket = 0x5b;
-const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /** A character of a name takes at most this many bytes when it is written as an escape, such as \u0069. */
 const maxEscapeBytes = 6;
-
-/** Up to here a string is read byte by byte, which costs less than a search for its end. */
-const shortString = 32;
 
 /** @param paths for each key, the names of the members from the outermost object to the value. */
 export function pathTree(paths: Readonly<Record<string, readonly string[]>>): PathTree {
@@ -83,13 +78,13 @@ export function locateMembers(text: Bytes, tree: PathTree): LocatedMembers {
   const bytes = inOnePiece(text);
   const spans = new Map<string, Span>();
   let duplicateKey: string | undefined;
-  let at = skipBlanks(bytes, 0);
+  let at = skipSeparators(bytes, 0);
   if (bytes[at] !== openBrace) return { spans, duplicateKey };
   const open: OpenObject[] = [{ node: tree, start: at, seen: new Set() }];
   at++;
 
   for (let inside = open.at(-1); inside !== undefined && at < bytes.length; inside = open.at(-1)) {
-    at = skipBlanks(bytes, at);
+    at = skipSeparators(bytes, at);
     const byte = bytes[at];
     if (byte === closeBrace) {
       at++;
@@ -99,7 +94,7 @@ export function locateMembers(text: Bytes, tree: PathTree): LocatedMembers {
       const nameEnd = endOfString(bytes, at);
       const name = readName(bytes, at, nameEnd, inside.node.maxNameBytes);
       // The colon, with blanks on both sides.
-      at = skipBlanks(bytes, nameEnd);
+      at = skipSeparators(bytes, nameEnd);
       if (name === undefined || inside.node.duplicateKeys?.test(name) !== true) {
         at = endOfValue(bytes, at);
         continue;
@@ -123,7 +118,7 @@ export function locateMembers(text: Bytes, tree: PathTree): LocatedMembers {
   return { spans, duplicateKey };
 }
 
-/** As `survey`, for one member. */
+/** As `locateMembers`, for one member. */
 export function spanOf(bytes: Bytes, path: readonly string[]): Span | undefined {
   return locateMembers(bytes, pathTree({ value: path })).spans.get('value');
 }
@@ -158,57 +153,9 @@ function readName(bytes: Buffer, start: number, end: number, maxBytes: number): 
   }
 }
 
-/** Blanks, and what stands between members and their values. */
-function skipBlanks(bytes: Buffer, from: number): number {
-  let at = from;
-  while (at < bytes.length && isBlankOrSeparator(bytes[at])) at++;
+/** White space, commas and colons. */
+function skipSeparators(text: Buffer, from: number): number {
+  let at = skipWhitespace(text, from);
+  while (text[at] === comma || text[at] === colon) at = skipWhitespace(text, at + 1);
   return at;
-}
-
-function isBlankOrSeparator(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09 || byte === comma || byte === colon;
-}
-
-/** Index behind the value that starts at `start`; `start` itself where none does. */
-export function endOfValue(bytes: Buffer, start: number): number {
-  const first = bytes[start];
-  if (first === quote) return endOfString(bytes, start);
-  if (first === openBrace || first === openBracket) return endOfContainer(bytes, start);
-  let at = start;
-  while (at < bytes.length && !isBlankOrSeparator(bytes[at]) && bytes[at] !== closeBrace && bytes[at] !== closeBracket)
-    at++;
-  return at;
-}
-
-function endOfContainer(bytes: Buffer, start: number): number {
-  let depth = 0;
-  for (let at = start; at < bytes.length; at++) {
-    const byte = bytes[at];
-    if (byte === quote) {
-      at = endOfString(bytes, at) - 1;
-    } else if (byte === openBrace || byte === openBracket) {
-      depth++;
-    } else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) {
-      return at + 1;
-    }
-  }
-  return bytes.length;
-}
-
-/** Index behind the quote that closes the string which opens at `start`. */
-function endOfString(bytes: Buffer, start: number): number {
-  const near = Math.min(start + shortString, bytes.length);
-  for (let at = start + 1; at < near; at++) {
-    const byte = bytes[at];
-    if (byte === quote) return at + 1;
-    if (byte === backslash) at++;
-  }
-  for (let from = start + 1; ;) {
-    const end = bytes.indexOf(quote, from);
-    if (end === -1) return bytes.length;
-    let escapes = 0;
-    while (end - 1 - escapes > start && bytes[end - 1 - escapes] === backslash) escapes++;
-    if (escapes % 2 === 0) return end + 1;
-    from = end + 1;
-  }
 }

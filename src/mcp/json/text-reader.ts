@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
 import { piecesOf, type Bytes } from '../../platform/bytes.ts';
-import { createLongStringElider, type LongStringElider } from './elide-long-strings.ts';
+import { LongStringElider } from './elide-long-strings.ts';
 import { createUtf8Check } from './utf8.ts';
 
 /** Up to here, to cut a text costs about what it saves, in bytes. */
@@ -26,7 +26,7 @@ export interface TextReader {
 
 export function createTextReader(): TextReader {
   const check = createUtf8Check();
-  let elider: LongStringElider | undefined = createLongStringElider();
+  let elider: LongStringElider | undefined = new LongStringElider();
   let length = 0;
   let isText = true;
   return {

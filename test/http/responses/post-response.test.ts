@@ -2,7 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { createDeferred } from '../../../src/platform/deferred.ts';
 import type { HttpResponse } from '../../../src/http/message.ts';
 import { commentBeats, openingBeats } from '../../../src/http/responses/keep-alive-timer.ts';
-import { createPostResponse, type PostResponse, type PostResponseOptions } from '../../../src/http/responses/post-response.ts';
+import {
+  createPostResponse,
+  type PostResponse,
+  type PostResponseOptions,
+} from '../../../src/http/responses/post-response.ts';
 import type { AnswerForm } from '../../../src/mcp/headers.ts';
 import { notification, request, response } from '../../bridge/messages.ts';
 import { within } from '../../harness/eventually.ts';

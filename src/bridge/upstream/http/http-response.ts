@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import { exceedsDepth } from '../../../mcp/json/depth.ts';
+import { exceedsDepth } from '../../../mcp/json/scan.ts';
 import {
   maxJsonDepth,
   memberOf,

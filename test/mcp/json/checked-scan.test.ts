@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { skipBlanks, skipValue } from '../../../src/mcp/json/line.ts';
+import { skipSpaces, skipValue } from '../../../src/mcp/json/checked-scan.ts';
 import { createRandom } from '../../harness/random.ts';
 import { randomValue, spoiled, written } from './texts.ts';
 
 /** Whether the text is one value, with blanks around it at most. */
 function isValue(text: string, maxDepth = 10): boolean {
   const bytes = Buffer.from(text);
-  const end = skipValue({ text: bytes }, skipBlanks(bytes, 0), maxDepth);
-  return end !== -1 && skipBlanks(bytes, end) === bytes.length;
+  const end = skipValue(bytes, skipSpaces(bytes, 0), maxDepth);
+  return end !== -1 && skipSpaces(bytes, end) === bytes.length;
 }
 
 function isJson(text: string): boolean {
