@@ -1,23 +1,11 @@
-import {
-  enterObject,
-  isInObject,
-  nextName,
-  skipColon,
-  skipSpaces,
-  skipString,
-  skipValue,
-} from './json/checked-scan.ts';
+import { backslash, JsonScanner, openBrace, quote, smallN } from './json/scan.ts';
 
-const quote = 0x22;
 const zero = 0x30;
-const backslash = 0x5c;
-const smallN = 0x6e;
-const openBrace = 0x7b;
 
-/** Deeper nesting is not usual. */
+/** Messages that nest deeper are left to JSON.parse. */
 const maxDepth = 64;
 
-/** A number with so many digits is exact, whatever they are. */
+/** Every whole number of so many digits is exact in JavaScript. */
 const maxDigits = 15;
 
 const versionTwo: Buffer = Buffer.from('"2.0"');
@@ -31,43 +19,43 @@ const errorName: Buffer = Buffer.from('error');
 const metaName: Buffer = Buffer.from('_meta');
 const progressTokenName: Buffer = Buffer.from('progressToken');
 
-/** Those of nearly all messages: to compare them takes a few nanoseconds, to make a string of bytes a hundred. */
+/** The methods of nearly all messages: to compare one takes a few nanoseconds, to decode a string a hundred. */
 const usualMethods = ['tools/call', 'notifications/progress', 'notifications/message', 'resources/read'];
 const usualMethodBytes: readonly Buffer[] = usualMethods.map((method) => Buffer.from(method));
 
-/** What tells a JSON-RPC message apart (JSON-RPC 2.0 §4 and §5, as MCP narrows it). */
+/** What a bridge needs of a JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it). */
 export interface Envelope {
   readonly id: string | number | undefined;
   /** Undefined in a response. */
   readonly method: string | undefined;
-  /** Of a response: it has an error and no result. */
+  /** Whether it is an error response. */
   readonly failed: boolean;
   /** Whether there may be a `params._meta`. */
   readonly mayHaveMeta: boolean;
-  /** `params.progressToken`, which tells of what call a notification is the progress. */
+  /** `params.progressToken` of a `notifications/progress`. */
   readonly progressToken: string | number | undefined;
 }
 
 /**
- * Reads a message that is written as nearly all are: on one line, its id and its progress token plain strings or whole
- * numbers, no name that matters twice or with an escape in it. All of it is checked, and little is made a value: to parse
- * a message of 200 bytes takes twice as long and leaves a dozen objects behind, most of which nobody looks at.
+ * Reads the envelope of a message that is written as nearly all are: on one line, its id and its progress token plain
+ * strings or whole numbers, no relevant name twice or with an escape in it. The whole message is checked, but hardly any
+ * of it becomes a value: to parse 200 bytes takes twice as long and leaves a dozen objects, most of which nobody reads.
  * @param text valid UTF-8.
- * @returns what JSON.parse would find, or undefined: written in another way, or no message.
+ * @returns what JSON.parse would find, or undefined: written in another way, or not a message.
  */
 export function envelopeOf(text: Buffer): Envelope | undefined {
-  const found = new Findings();
-  let at = enterObject(text, skipSpaces(text, 0));
-  while (isInObject(text, at)) {
-    const nameEnd = skipString(text, at);
-    const start = nameEnd === -1 ? -1 : skipColon(text, nameEnd);
-    const end = start === -1 ? -1 : found.read(text, at, nameEnd, start);
-    at = end === -1 ? -1 : nextName(text, end);
+  const found = new EnvelopeReader();
+  const scanner = new JsonScanner(text);
+  let at = scanner.enterObject(scanner.skipSpaces(0));
+  while (scanner.isInObject(at)) {
+    const nameEnd = scanner.skipString(at);
+    const start = scanner.skipColon(nameEnd);
+    at = start === -1 ? -1 : scanner.nextName(found.readMember(scanner, at, nameEnd, start));
   }
-  return at !== -1 && skipSpaces(text, at + 1) === text.length && found.isMessage() ? found : undefined;
+  return at !== -1 && scanner.skipSpaces(at + 1) === text.length && found.isMessage() ? found : undefined;
 }
 
-class Findings implements Envelope {
+class EnvelopeReader implements Envelope {
   id: string | number | undefined;
   method: string | undefined;
   failed = false;
@@ -79,17 +67,18 @@ class Findings implements Envelope {
   #hasError = false;
 
   /**
-   * @param name where the name begins, with its quote; it ends at `nameEnd`.
+   * @param name where the name of the member begins, with its quote; it ends at `nameEnd`.
    * @param start where its value begins.
-   * @returns where that ends; -1 for what is not written in the usual way.
+   * @returns where the value ends; -1 for what is not written in the usual way.
    */
-  read(text: Buffer, name: number, nameEnd: number, start: number): number {
+  readMember(scanner: JsonScanner, name: number, nameEnd: number, start: number): number {
+    const { text } = scanner;
     if (isNamed(text, name, nameEnd, paramsName)) {
       if (this.#hasParams) return -1;
       this.#hasParams = true;
-      return text[start] === openBrace ? this.#readParams(text, start) : skipValue(text, start, maxDepth);
+      return text[start] === openBrace ? this.#readParams(scanner, start) : scanner.skipValue(start, maxDepth);
     }
-    const end = skipValue(text, start, maxDepth);
+    const end = scanner.skipValue(start, maxDepth);
     if (end === -1) return -1;
     let isUsual = true;
     if (isNamed(text, name, nameEnd, versionName)) {
@@ -109,7 +98,7 @@ class Findings implements Envelope {
     } else if (isNamed(text, name, nameEnd, errorName)) {
       isUsual = !this.#hasError;
       this.#hasError = true;
-      // Some servers write `"error": null` beside a result.
+      // Some servers add `"error": null` to a result.
       this.failed = text[start] !== smallN;
     } else {
       isUsual = !hasEscape(text, name, nameEnd);
@@ -117,12 +106,13 @@ class Findings implements Envelope {
     return isUsual ? end : -1;
   }
 
-  #readParams(text: Buffer, objectStart: number): number {
-    let at = enterObject(text, objectStart);
-    while (isInObject(text, at)) {
-      const nameEnd = skipString(text, at);
-      const start = nameEnd === -1 ? -1 : skipColon(text, nameEnd);
-      const end = start === -1 ? -1 : skipValue(text, start, maxDepth);
+  #readParams(scanner: JsonScanner, objectStart: number): number {
+    const { text } = scanner;
+    let at = scanner.enterObject(objectStart);
+    while (scanner.isInObject(at)) {
+      const nameEnd = scanner.skipString(at);
+      const start = scanner.skipColon(nameEnd);
+      const end = start === -1 ? -1 : scanner.skipValue(start, maxDepth);
       if (end === -1) return -1;
       if (isNamed(text, at, nameEnd, metaName)) {
         this.mayHaveMeta = true;
@@ -133,14 +123,14 @@ class Findings implements Envelope {
       } else if (hasEscape(text, at, nameEnd)) {
         return -1;
       }
-      at = nextName(text, end);
+      at = scanner.nextName(end);
     }
     return at === -1 ? -1 : at + 1;
   }
 
   isMessage(): boolean {
     if (!this.#hasVersion) return false;
-    // A request with the result of another one may be meant as its answer.
+    // A request that also has a result may be meant as a response.
     if (this.method !== undefined) return !this.#hasResult && !this.#hasError;
     return this.id !== undefined && this.failed !== this.#hasResult;
   }
@@ -173,13 +163,13 @@ function plainValue(text: Buffer, start: number, end: number): string | number |
   return text[start] === quote ? plainString(text, start, end) : wholeNumber(text, start, end);
 }
 
-/** What stands between the quotes; undefined where that is no string, or would have to be unescaped. */
+/** The content of a string; undefined for other values, and where it has an escape. */
 function plainString(text: Buffer, start: number, end: number): string | undefined {
   if (text[start] !== quote || hasEscape(text, start, end)) return undefined;
   return text.toString('utf8', start + 1, end - 1);
 }
 
-/** Undefined where it is anything but a few digits. */
+/** Undefined for anything but a few digits. */
 function wholeNumber(text: Buffer, start: number, end: number): number | undefined {
   if (end - start > maxDigits) return undefined;
   let number = 0;

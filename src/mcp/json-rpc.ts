@@ -1,7 +1,7 @@
 import { inOnePiece, piecesOf, type Bytes } from '../platform/bytes.ts';
 import { exactValue, jsonOfId } from './exact-number.ts';
-import { elementsOf, exceedsDepth, isArray } from './json/scan.ts';
 import { envelopeOf } from './envelope.ts';
+import { elementsOf, exceedsDepth, isArray } from './json/scan.ts';
 import { lazyMessage } from './lazy-message.ts';
 import { readText, type TextFindings } from './json/text-reader.ts';
 import type { RequestId, RpcMessage, RpcNotification, RpcRequest } from './rpc-message.ts';

@@ -1,21 +1,21 @@
 import { inOnePiece, type Bytes } from '../../platform/bytes.ts';
-import { endOfString, endOfValue, skipWhitespace } from './scan.ts';
+import { comma, endOfString, endOfValue, openBrace, quote, skipSpace } from './scan.ts';
 
-/** Where a value stands in the bytes of a JSON text: from the first byte of it to the one behind its last. */
+/** Where a value is in the bytes of a JSON text: the index of its first byte, and the one behind its last. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-/** Members to look for, compiled once and used for many texts. */
+/** The members to look for, compiled once and used for many texts. */
 export interface PathTree {
   /** The name under which the member's span is reported. */
   key: string | undefined;
   /** By the name of the member. */
   readonly children: Map<string, PathTree>;
-  /** Matches the name of a child in whatever case; undefined where there are no children. */
+  /** Matches the names of the children in any case; undefined where there are no children. */
   duplicateKeys: RegExp | undefined;
-  /** Names longer than this are no child's, in whatever case and however escaped. */
+  /** A longer name is not a child's, in any case and with any escapes. */
   maxNameBytes: number;
 }
 
@@ -23,24 +23,11 @@ export interface LocatedMembers {
   /** By key, the value that JSON.parse gives: of members with the same name, that of the last. */
   readonly spans: ReadonlyMap<string, Span>;
   /**
-   * A member that parsers read differently: it stands twice in its object, of which some take the first, or it is
-   * written in another case, which Go's encoding/json takes for the same.
+   * A member that parsers read differently: it is in its object twice, where some take the first, or written in another
+   * case, which Go's encoding/json takes for the same.
    */
   readonly duplicateKey: string | undefined;
 }
-
-/** An object that is on a path, while the scan is inside of it. */
-interface OpenObject {
-  readonly node: PathTree;
-  readonly start: number;
-  readonly seen: Set<string>;
-}
-
-const quote = 0x22;
-const comma = 0x2c;
-const colon = 0x3a;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 /** A character of a name takes at most this many bytes when it is written as an escape, such as \u0069. */
 const maxEscapeBytes = 6;
@@ -71,51 +58,56 @@ function escapeForRegExp(name: string): string {
 }
 
 /**
- * Finds members in the bytes of a JSON text (RFC 8259) that JSON.parse has accepted. One scan, linear in the size;
- * the depth costs nothing. Of a text that is no JSON it may report anything, but it ends.
+ * Finds members in the bytes of a JSON text (RFC 8259) that JSON.parse has accepted. One scan, linear in the size; the
+ * depth of the text costs nothing. Of a text that is not JSON it may report anything, but it ends.
  */
 export function locateMembers(text: Bytes, tree: PathTree): LocatedMembers {
   const bytes = inOnePiece(text);
-  const spans = new Map<string, Span>();
-  let duplicateKey: string | undefined;
-  let at = skipSeparators(bytes, 0);
-  if (bytes[at] !== openBrace) return { spans, duplicateKey };
-  const open: OpenObject[] = [{ node: tree, start: at, seen: new Set() }];
-  at++;
+  const search = new MemberSearch(bytes);
+  const start = skipSpace(bytes, 0);
+  if (bytes[start] === openBrace) search.searchObject(start, tree);
+  return { spans: search.spans, duplicateKey: search.duplicateKey };
+}
 
-  for (let inside = open.at(-1); inside !== undefined && at < bytes.length; inside = open.at(-1)) {
-    at = skipSeparators(bytes, at);
-    const byte = bytes[at];
-    if (byte === closeBrace) {
-      at++;
-      if (inside.node.key !== undefined) spans.set(inside.node.key, { start: inside.start, end: at });
-      open.pop();
-    } else if (byte === quote) {
-      const nameEnd = endOfString(bytes, at);
-      const name = readName(bytes, at, nameEnd, inside.node.maxNameBytes);
-      // The colon, with blanks on both sides.
-      at = skipSeparators(bytes, nameEnd);
-      if (name === undefined || inside.node.duplicateKeys?.test(name) !== true) {
-        at = endOfValue(bytes, at);
-        continue;
-      }
-      const node = inside.node.children.get(name);
-      if (node === undefined || inside.seen.has(name)) duplicateKey ??= name;
-      inside.seen.add(name);
-      if (node !== undefined) forget(spans, node);
-      if (node !== undefined && node.children.size > 0 && bytes[at] === openBrace) {
-        open.push({ node, start: at, seen: new Set() });
-        at++;
-      } else {
-        const start = at;
-        at = endOfValue(bytes, at);
-        if (node?.key !== undefined) spans.set(node.key, { start, end: at });
-      }
-    } else {
-      at++;
-    }
+class MemberSearch {
+  readonly spans = new Map<string, Span>();
+  duplicateKey: string | undefined;
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
   }
-  return { spans, duplicateKey };
+
+  /** @returns the index behind the object that begins at `start`. */
+  searchObject(start: number, node: PathTree): number {
+    const bytes = this.#bytes;
+    const seen = new Set<string>();
+    let at = skipSpace(bytes, start + 1);
+    while (bytes[at] === quote) {
+      const nameEnd = endOfString(bytes, at);
+      const name = readName(bytes, at, nameEnd, node.maxNameBytes);
+      const value = skipSpace(bytes, skipSpace(bytes, nameEnd) + 1);
+      const isRelevant = name !== undefined && node.duplicateKeys?.test(name) === true;
+      at = skipSpace(bytes, isRelevant ? this.#searchMember(name, value, node, seen) : endOfValue(bytes, value));
+      if (bytes[at] !== comma) break;
+      at = skipSpace(bytes, at + 1);
+    }
+    return at + 1;
+  }
+
+  /** @returns the index behind the value. */
+  #searchMember(name: string, value: number, parent: PathTree, seen: Set<string>): number {
+    const node = parent.children.get(name);
+    if (node === undefined || seen.has(name)) this.duplicateKey ??= name;
+    seen.add(name);
+    if (node === undefined) return endOfValue(this.#bytes, value);
+    // A later member of the same name replaces all that the earlier one held.
+    forget(this.spans, node);
+    const isSearched = node.children.size > 0 && this.#bytes[value] === openBrace;
+    const end = isSearched ? this.searchObject(value, node) : endOfValue(this.#bytes, value);
+    if (node.key !== undefined) this.spans.set(node.key, { start: value, end });
+    return end;
+  }
 }
 
 /** As `locateMembers`, for one member. */
@@ -136,7 +128,6 @@ export function replaceSpans(text: Bytes, replacements: readonly (readonly [Span
   return Buffer.concat(parts);
 }
 
-/** A later member of the same name takes the place of all that the earlier one held. */
 function forget(spans: Map<string, Span>, node: PathTree): void {
   if (node.key !== undefined) spans.delete(node.key);
   for (const child of node.children.values()) forget(spans, child);
@@ -151,11 +142,4 @@ function readName(bytes: Buffer, start: number, end: number, maxBytes: number): 
   } catch {
     return undefined;
   }
-}
-
-/** White space, commas and colons. */
-function skipSeparators(text: Buffer, from: number): number {
-  let at = skipWhitespace(text, from);
-  while (text[at] === comma || text[at] === colon) at = skipWhitespace(text, at + 1);
-  return at;
 }

@@ -1,53 +1,160 @@
 import { isUtf8 } from 'node:buffer';
 
-import { piecesOf, type Bytes } from '../../platform/bytes.ts';
-import { LongStringElider } from './elide-long-strings.ts';
-import { createUtf8Check } from './utf8.ts';
+import { PieceCollector, piecesOf, type Bytes } from '../../platform/bytes.ts';
+import { JsonScanner, quote } from './scan.ts';
 
-/** Up to here, to cut a text costs about what it saves, in bytes. */
+/** Below this size, to elide strings costs about what it saves, in bytes. */
 const minElidedBytes = 16 * 1024;
+
+/** A string as long as this is content, not an id, token, name, cursor or URI; in bytes. */
+const minStringBytes = 4 * 1024;
+
+/**
+ * Where strings are shorter than this on average, in bytes, to elide them costs more than it saves; but a long one may
+ * come behind so many short ones.
+ */
+const minStringDistance = 64;
+const maxShortStrings = 4096;
+
+const placeholder: Buffer = Buffer.from('null');
+
+/** A character takes up to four bytes (RFC 3629 §3). */
+const maxContinuationBytes = 3;
+
+const nothing: Buffer = Buffer.alloc(0);
 
 /** What is known of a JSON text before it is parsed. */
 export interface TextFindings {
   readonly isUtf8: boolean;
-  /** What a parser needs of it (see abridge.ts), where that is much less than all. */
+  /** The text with `null` in place of each long string, where that is much less than all. */
   readonly elided?: Buffer | undefined;
 }
 
-/**
- * Looks through a long text while it comes: its last piece is hardly here when all others are done with, and each is
- * looked at while it is still near the processor.
- */
+/** Reads a long text while it arrives: little is left to do when the last piece comes. */
 export interface TextReader {
   push(piece: Buffer): void;
-  /** All has come. */
+  /** The text is complete. */
   end(): TextFindings;
 }
 
 export function createTextReader(): TextReader {
-  const check = createUtf8Check();
-  let elider: LongStringElider | undefined = new LongStringElider();
-  let length = 0;
-  let isText = true;
-  return {
-    push(piece) {
-      length += piece.length;
-      isText &&= check.push(piece);
-      // What it has kept is let go with it.
-      if (!isText || elider?.push(piece) === false) elider = undefined;
-    },
-    end: () => ({
-      isUtf8: isText && check.isComplete(),
-      // Of a short one all is parsed, in however many pieces it came.
-      elided: length >= minElidedBytes ? elider?.end() : undefined,
-    }),
-  };
+  return new Reader();
 }
 
-/** Looks through a text that is here. */
+/** Reads a text that is complete. */
 export function readText(text: Bytes): TextFindings {
   if (Buffer.isBuffer(text) && text.length < minElidedBytes) return { isUtf8: isUtf8(text) };
-  const reader = createTextReader();
+  const reader = new Reader();
   for (const piece of piecesOf(text)) reader.push(piece);
   return reader.end();
+}
+
+class Reader implements TextReader {
+  #elider: StringElider | undefined = new StringElider();
+  #length = 0;
+  #isUtf8 = true;
+  /** The beginning of a character or an escape that continues in the next piece. */
+  #held = nothing;
+
+  push(piece: Buffer): void {
+    this.#length += piece.length;
+    if (!this.#isUtf8) return;
+    const text = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
+    const characters = text.subarray(0, endOfCharacters(text));
+    this.#isUtf8 = isUtf8(characters);
+    const taken = this.#isUtf8 ? this.#elider?.push(characters) : undefined;
+    if (taken === undefined) this.#elider = undefined;
+    this.#held = text.subarray(taken ?? characters.length);
+  }
+
+  end(): TextFindings {
+    return {
+      isUtf8: this.#isUtf8 && isUtf8(this.#held),
+      // A short text is parsed whole, in however many pieces it came.
+      elided: this.#length >= minElidedBytes ? this.#elider?.end() : undefined,
+    };
+  }
+}
+
+/** Where the last character begins if the text ends before it does, else the end of the text. */
+function endOfCharacters(text: Buffer): number {
+  for (let at = text.length - 1; at >= 0 && text.length - at <= maxContinuationBytes; at--) {
+    const byte = text[at] ?? 0;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return text.length - at < length ? at : text.length;
+  }
+  return text.length;
+}
+
+/**
+ * Replaces the long strings of a JSON text, for those who need only its structure and its short members: to parse a
+ * mebibyte takes two milliseconds and leaves as much garbage. The strings are checked as a parser would. A long name of a
+ * member is replaced too, which leaves a text that is not JSON.
+ */
+class StringElider {
+  readonly #kept = new PieceCollector();
+  /** What earlier pieces hold of the string that is being read, with its quote. */
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #isInString = false;
+  #hasElided = false;
+  #strings = 0;
+  #bytes = 0;
+
+  /**
+   * @param piece whole characters of UTF-8.
+   * @returns how much of it was taken: the escape that it ends in has to come again. Undefined when the text is not JSON
+   * or to elide it is not worth it; then nothing more may be pushed.
+   */
+  push(piece: Buffer): number | undefined {
+    const scanner = new JsonScanner(piece);
+    this.#bytes += piece.length;
+    let taken = piece.length;
+    /** Where the part begins that has been neither kept nor elided, and where the string that is being read does. */
+    let rest = 0;
+    let start = 0;
+    for (let at = 0; ;) {
+      if (!this.#isInString) {
+        start = piece.indexOf(quote, at);
+        if (start === -1) break;
+        if (++this.#strings > maxShortStrings + this.#bytes / minStringDistance) return undefined;
+        this.#isInString = true;
+        at = start + 1;
+      }
+      const end = scanner.endOfContent(at);
+      if (end === -1) return undefined;
+      if (piece[end] !== quote) {
+        taken = end;
+        break;
+      }
+      this.#isInString = false;
+      at = end + 1;
+      if (this.#pendingBytes + at - start < minStringBytes) {
+        for (const earlier of this.#pending) this.#kept.push(earlier);
+      } else {
+        this.#kept.push(piece.subarray(rest, start));
+        this.#kept.push(placeholder);
+        rest = at;
+        this.#hasElided = true;
+      }
+      this.#pending = [];
+      this.#pendingBytes = 0;
+    }
+    if (!this.#isInString) {
+      this.#kept.push(piece.subarray(rest));
+      return taken;
+    }
+    this.#kept.push(piece.subarray(rest, start));
+    this.#pendingBytes += taken - start;
+    // The content of a string that is long enough to be elided need not be kept until its end.
+    if (this.#pendingBytes < minStringBytes) this.#pending.push(piece.subarray(start, taken));
+    else this.#pending = [];
+    return taken;
+  }
+
+  /** The elided text; undefined where nothing was elided, or the text ends within a string. */
+  end(): Buffer | undefined {
+    return this.#isInString || !this.#hasElided ? undefined : this.#kept.takeWhole();
+  }
 }
