@@ -1,10 +1,9 @@
 import { systemClock } from '../platform/clock.ts';
 import type { Watchdog } from '../platform/process/watchdog.ts';
-import { createProvider, type TunnelSettings } from '../tunnel/create-provider.ts';
+import { createProvider, type TunnelSettings, settingsForAuto } from '../tunnel/create-provider.ts';
 import { ExposeError } from '../errors.ts';
 import { createHostOverrides } from '../platform/net/host-overrides.ts';
 import { defaultTunnelOrder, type TunnelKind } from '../tunnel/kinds.ts';
-import { withoutUserSettings } from '../tunnel/without-user-settings.ts';
 import type { HostEnvironment } from '../tunnel/host-environment.ts';
 import { openFirst, type Attempt, type Candidate } from '../tunnel/open-first.ts';
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions } from '../tunnel/open-tunnel.ts';
@@ -108,7 +107,7 @@ export async function planTunnel(
     isAuto: true,
     async open(options) {
       return await openFirst({
-        candidates: tunnelOrder.map((kind) => candidateFor(kind, withoutUserSettings(settings, kind))),
+        candidates: tunnelOrder.map((kind) => candidateFor(kind, settingsForAuto(settings, kind))),
         open: (provider, signal) => openTunnel({ ...options, provider, environment, mustWork: true, signal }),
         onAttempt,
         clock: environment.clock,

@@ -3,6 +3,9 @@ import type { TunnelKind } from './kinds.ts';
 import type { HostEnvironment } from './host-environment.ts';
 import type { TunnelProvider } from './provider.ts';
 
+/** Tunnels to a server that the user runs. */
+const ownServers: ReadonlySet<TunnelKind> = new Set(['ssh', 'sish']);
+
 /** What the user has said of the tunnel; each provider takes what concerns it. */
 export interface TunnelSettings {
   readonly environment: HostEnvironment;
@@ -21,6 +24,15 @@ export interface TunnelSettings {
   readonly sshKey?: string | undefined;
   /** `[bind:]port` to listen on at the SSH server. */
   readonly sshRemote?: string | undefined;
+}
+
+/**
+ * The settings that `auto` passes to one of the tunnels it tries. The user chose none of them, so a name or public URL is
+ * omitted, and only tunnels to the user's own server get the SSH destination and key.
+ */
+export function settingsForAuto(settings: TunnelSettings, kind: TunnelKind): TunnelSettings {
+  const { ssh, sshKey, sshRemote, name: _name, publicUrl: _publicUrl, ...rest } = settings;
+  return ownServers.has(kind) ? { ...rest, ssh, sshKey, sshRemote } : rest;
 }
 
 /**

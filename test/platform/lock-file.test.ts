@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import { expect, test } from 'vitest';
+import { takeLock } from '../../src/platform/lock-file.ts';
 import { eventually, inTurn, temporaryFolder } from '../tunnel/relay/world.ts';
 
 const starters = 6;
@@ -17,8 +18,22 @@ process.stdin.once('data', () => {
 console.log('ready');
 `;
 
+test.runIf(process.platform === 'linux')('a lock from an earlier boot is stale even if its pid is in use again', () => {
+  const folder = temporaryFolder();
+  const path = join(folder.path, 'slot.lock');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const pid = process.ppid;
+  writeFileSync(path, `${pid}\n${boot}\n`);
+  expect(takeLock(path)).toBeUndefined();
+  writeFileSync(path, `${pid}\n00000000-0000-0000-0000-000000000000\n`);
+  const lock = takeLock(path);
+  expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n${boot}\n`);
+  lock?.release();
+  folder.remove();
+});
+
 test(
-  'processes that start at the same moment never share a slot, beside a stale lock or none',
+  'processes that start at the same moment never share a slot, with or without a stale lock',
   { timeout: 60_000 },
   async () => {
     const folder = temporaryFolder();

@@ -1,11 +1,10 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
-import { isInstalled } from '../external/is-installed.ts';
+import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
 import { startProcessSession, type ProcessSessionOptions } from '../external/process-session.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
 import { outputOf } from '../external/program-output.ts';
-import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { addPort, findNamedTunnel } from './named-tunnel.ts';
 import { readDevtunnelLine, saysNotLoggedIn } from './output.ts';

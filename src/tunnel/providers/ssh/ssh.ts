@@ -1,6 +1,6 @@
 import { trustNotice } from '../../capabilities.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
-import { isInstalled } from '../external/is-installed.ts';
+import { isInstalled } from '../../host-environment.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createGenericSshStart } from './generic-ssh.ts';

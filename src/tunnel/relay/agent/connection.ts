@@ -6,11 +6,10 @@ import { watchSocket } from '../protocol/heartbeat.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { pingIntervalMs } from '../protocol/limits.ts';
 import { parseRelayMessage } from '../protocol/parse-message.ts';
-import type { Pipe } from '../protocol/pipe.ts';
+import { type Pipe, reportFaults } from '../protocol/pipe.ts';
 import type { Welcome } from '../protocol/protocol.ts';
 import { closeCodes } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/single-line.ts';
-import { reportFaults } from '../protocol/session-faults.ts';
 import { dial } from './dial.ts';
 import type { Failure } from './failures.ts';
 import {

@@ -1,5 +1,5 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
-import { isBaseUrl } from '../protocol/base-url.ts';
+import { isBaseUrl } from '../protocol/parse-message.ts';
 import type { Reject } from '../protocol/protocol.ts';
 import { isLoopback } from '../../../platform/net/http-proxy.ts';
 import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';

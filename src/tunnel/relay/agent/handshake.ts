@@ -1,8 +1,7 @@
 import type { RawData, WebSocket } from 'ws';
 import { abortReason } from '../../../platform/deadline.ts';
-import { isBaseUrl } from '../protocol/base-url.ts';
+import { isBaseUrl, parseRelayMessage } from '../protocol/parse-message.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { parseRelayMessage } from '../protocol/parse-message.ts';
 import type { Pipe } from '../protocol/pipe.ts';
 import { createPipe } from '../protocol/pipe.ts';
 import type { Hello, Reject, Welcome } from '../protocol/protocol.ts';

@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
-import { derivedNameLength } from './names.ts';
 import { protocolVersion } from './protocol.ts';
 
+/** Length of a name that is derived from a key: 50 bits. */
+const derivedNameLength = 10;
 /** RFC 4648, section 6, in lower case: the only base32 that is also a DNS label. */
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
@@ -74,4 +75,14 @@ export function proofPayload(proof: ProofInput): Buffer {
 
 function toKeyObject(publicKey: string): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
+}
+
+/** Whether `name` can be a wished name: a DNS label (RFC 1035, section 2.3.1) of 3 to 63 characters in lower case. */
+export function isValidName(name: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$/.test(name);
+}
+
+/** Whether `name` looks like one that is derived from a key, so that only that key may have it. */
+export function isDerivedForm(name: string): boolean {
+  return name.length === derivedNameLength && /^[a-z2-7]+$/.test(name);
 }

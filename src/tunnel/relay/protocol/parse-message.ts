@@ -1,4 +1,4 @@
-import { isValidName } from './names.ts';
+import { isValidName } from './identity.ts';
 import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
 import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';
 import { toSingleLine } from '../../../platform/text/single-line.ts';
@@ -158,4 +158,15 @@ function isCount(value: unknown): value is number {
 function isBytes(value: unknown, length: number): value is string {
   if (typeof value !== 'string' || value.length > 2 * length || !/^[\w-]+$/.test(value)) return false;
   return Buffer.from(value, 'base64url').length === length;
+}
+
+/** Scheme, host or bracketed IPv6 address, port, path: nothing that a shell or a terminal reads as more than text. */
+const baseUrlPattern = /^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:\/[\w.~%+,:=@-]+)*$/;
+
+/**
+ * Whether a relay's text can be a public base URL: http(s) with a host, without credentials, query, fragment or trailing
+ * slash. Stricter than RFC 3986, since users paste these URLs into shells and configuration files.
+ */
+export function isBaseUrl(text: string): boolean {
+  return baseUrlPattern.test(text) && URL.canParse(text);
 }

@@ -12,8 +12,7 @@ import { createAgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './error-responses.ts';
 import { clientNetwork, unknownNetwork } from './client-network.ts';
 import { isLoopbackAddress } from './accepted-hosts.ts';
-import { createOriginRate } from './origin-rate.ts';
-import { OriginShares } from './origin-shares.ts';
+import { createOriginRate, OriginShares } from './origin-limits.ts';
 import type { Registry } from './registry.ts';
 import { nameObjection } from './reserved-names.ts';
 

@@ -13,9 +13,8 @@ import {
   streamWindowBytes,
 } from '../protocol/limits.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
-import { createPipe } from '../protocol/pipe.ts';
+import { createPipe, reportFaults } from '../protocol/pipe.ts';
 import { closeCodes, encodeMessage } from '../protocol/protocol.ts';
-import { reportFaults } from '../protocol/session-faults.ts';
 import { createFrameBudget } from './frame-budget.ts';
 import { createRstStreamLimiter } from './rst-stream-limiter.ts';
 

@@ -3,7 +3,7 @@ import { systemClock } from '../../../platform/clock.ts';
 import { createDropCount } from '../protocol/drop-count.ts';
 import type { RelayEvent } from './agent-handshake.ts';
 import { clientNetwork } from './client-network.ts';
-import { createOriginRate } from './origin-rate.ts';
+import { createOriginRate } from './origin-limits.ts';
 
 /** Events of one origin: as many as agents that come back through one proxy after a restart, then what a day's log can hold. */
 const burst = 1_000;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, fileStem, makeFolder } from '../../config-folder.ts';
-import { isDerivedForm, isValidName } from '../protocol/names.ts';
+import { isDerivedForm, isValidName } from '../protocol/identity.ts';
 import { errorCode } from '../../../platform/net/network-errors.ts';
 
 /** Format of the file; a relay that does not know it leaves the file alone. */

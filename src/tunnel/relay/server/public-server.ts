@@ -1,8 +1,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { ExposeError } from '../../../errors.ts';
 import { createHttp1Server, type Refusal } from '../../../platform/http1/server.ts';
+import { listenError } from '../../../platform/net/listening.ts';
 import type { Answer } from './error-responses.ts';
 import { rawAnswer, relayErrorCodes, sendAnswer, sendRawAnswer } from './error-responses.ts';
+
+/** How often a free port of the first address may turn out to be taken on another one. */
+const maxPortAttempts = 10;
 
 export interface PublicServerHandlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
@@ -32,4 +37,55 @@ export function createPublicServer({ onRequest, onWebSocket }: PublicServerHandl
 
 function answerFor(refusal: Refusal): Answer {
   return { ...refusal, code: relayErrorCodes.badRequest };
+}
+
+/**
+ * Makes one server per address listen, all on one port, and returns it; `port` 0 means a free one. On failure nothing
+ * listens. Throws ExposeError `address_in_use`, `address_unavailable` or `too_many_open_files`.
+ */
+export async function listenOn(servers: ReadonlyMap<string, Server>, port: number): Promise<number> {
+  return await attemptListen(servers, port, 1);
+}
+
+async function attemptListen(servers: ReadonlyMap<string, Server>, port: number, attempt: number): Promise<number> {
+  const [first, ...rest] = servers;
+  if (first === undefined) throw new TypeError('no address to listen on');
+  try {
+    const chosen = await listen(first[1], first[0], port);
+    await Promise.all(rest.map(async ([address, server]) => await listen(server, address, chosen)));
+    return chosen;
+  } catch (error) {
+    await Promise.all([...servers.values()].map(closeServer));
+    const canRetry = port === 0 && servers.size > 1 && attempt < maxPortAttempts;
+    if (canRetry && error instanceof ExposeError && error.code === 'address_in_use') {
+      return await attemptListen(servers, port, attempt + 1);
+    }
+    throw error;
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
+      server.off('listening', onListening);
+      reject(listenError({ who: 'the relay', host, port, portOption: '--port' }, error));
+    };
+    const onListening = (): void => {
+      server.off('error', onError);
+      const bound = server.address();
+      resolve(typeof bound === 'object' && bound !== null ? bound.port : port);
+    };
+    server.once('error', onError);
+    server.once('listening', onListening);
+    server.listen({ host, port, exclusive: true });
+  });
+}
+
+async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return;
+  await new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
 }

@@ -1,4 +1,4 @@
-import { isDerivedForm, isValidName } from '../protocol/names.ts';
+import { isDerivedForm, isValidName } from '../protocol/identity.ts';
 
 /** Names that a relay needs for itself, or that would look like the operator's. */
 const reservedNames: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-import { isValidName } from '../protocol/names.ts';
+import { isValidName } from '../protocol/identity.ts';
 import { tunnelPath } from '../protocol/protocol.ts';
 import type { PublicOrigin } from './origin-headers.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isBaseUrl } from '../../../../src/tunnel/relay/protocol/base-url.ts';
+import { isBaseUrl } from '../../../../src/tunnel/relay/protocol/parse-message.ts';
 
 test.each([
   'https://files.relay.example',

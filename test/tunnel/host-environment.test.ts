@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { isInstalled } from '../../../../src/tunnel/providers/external/is-installed.ts';
-import { temporaryDirectory } from '../../../harness/program.ts';
+import { isInstalled } from '../../src/tunnel/host-environment.ts';
+import { temporaryDirectory } from '../harness/program.ts';
 
 const isThere = (PATH: string | undefined): Promise<boolean> =>
   isInstalled({ env: PATH === undefined ? {} : { PATH } }, 'there');
