@@ -1,5 +1,17 @@
-export { expose } from './expose/expose.ts';
-export type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelChoice, TunnelReport } from './expose/expose.ts';
+export { expose } from './expose/library.ts';
+export type {
+  AccessOptions,
+  Exposed,
+  ExposeEvent,
+  ExposeOptions,
+  ListenOptions,
+  OutputOptions,
+  ServerOptions,
+  ServerReport,
+  TunnelChoice,
+  TunnelOptions,
+  TunnelReport,
+} from './expose/options.ts';
 export { ExposeError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export type { ServerDescription } from './bridge/describe-server.ts';

@@ -56,7 +56,9 @@ describe('the tarball', () => {
       'dist/third-party-licences.txt',
       'package.json',
     ];
-    expect(packed.toSorted()).toEqual([...own, ...built].toSorted());
+    // To which the help refers.
+    const docs = readdirSync(path.join(projectRoot, 'docs')).filter((file) => file.endsWith('.md'));
+    expect(packed.toSorted()).toEqual([...own, ...built, ...docs.map((file) => `docs/${file}`)].toSorted());
   });
 
   test('holds no secret, no source and no map', () => {
@@ -102,7 +104,7 @@ describe('installed elsewhere', () => {
   test('its library exposes a server and ends it', async () => {
     const script = `
       import { expose, ExposeError } from 'mcp-expose';
-      const exposed = await expose({ stdio: [process.execPath, ${JSON.stringify(echo)}], tunnel: 'none' });
+      const exposed = await expose({ server: { stdio: [process.execPath, ${JSON.stringify(echo)}] }, tunnel: { kind: 'none' } });
       const { localUrl, publicUrl, servers } = exposed;
       const [{ description: server }] = servers;
       const headers = {
@@ -115,7 +117,7 @@ describe('installed elsewhere', () => {
       const answer = await fetch(localUrl, { method: 'POST', headers, body });
       const { result } = await answer.json();
       await exposed.close();
-      const refused = await expose({ stdio: '' }).catch((error) => error instanceof ExposeError && error.code);
+      const refused = await expose({ server: { stdio: '' } }).catch((error) => error instanceof ExposeError && error.code);
       console.log(JSON.stringify({ status: answer.status, name: result.serverInfo.name, publicUrl, server, refused }));
     `;
     await writeFile(path.join(project, 'use.js'), script);
@@ -128,6 +130,44 @@ describe('installed elsewhere', () => {
       server: { name: 'fixture-echo', era: 'legacy', tools: 2 },
       refused: 'usage',
     });
+  });
+
+  test('its types compile in a project that checks the types of its libraries', async () => {
+    const script = `
+      import { expose, ExposeError, type Exposed, type ExposeEvent, type ExposeOptions } from 'mcp-expose';
+      const seen: ExposeEvent['type'][] = [];
+      const options: ExposeOptions = {
+        server: { stdio: ['node', 'server.js'], env: new Map([['A', 'b']]) },
+        access: { allowOrigins: ['https://app.example'] },
+        tunnel: { kind: 'none' },
+        listen: { port: 0 },
+        output: { onEvent: (event) => seen.push(event.type) },
+      };
+      export const exposed: Promise<Exposed> = expose(options);
+      // @ts-expect-error -- there is no such option
+      export const wrong: ExposeOptions = { server: {}, listen: { prot: 1 } };
+      export const isOurs = (error: unknown): boolean => error instanceof ExposeError && error.code === 'usage';
+    `;
+    await writeFile(path.join(project, 'types.ts'), script);
+    const modules = path.join(projectRoot, 'node_modules');
+    const compilerOptions = {
+      module: 'NodeNext',
+      target: 'ES2023',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true,
+      types: ['node'],
+      typeRoots: [path.join(modules, '@types')],
+    };
+    await writeFile(path.join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['types.ts'] }));
+    const tsc = path.join(modules, 'typescript', 'bin', 'tsc');
+    const { stdout } = await run(process.execPath, [tsc, '-p', '.'], { cwd: project, timeout: 60_000 }).catch(
+      (error: { stdout: string }) => error,
+    );
+    // The types of Node have errors of their own with this compiler.
+    const ours = stdout.split('\n').filter((line) => /^(?:types\.ts|node_modules\/mcp-expose\/)/.test(line));
+    expect(ours).toEqual([]);
   });
 
   test('nothing but its documented entry can be imported', async () => {

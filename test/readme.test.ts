@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
 
+import { withHelp } from '../scripts/cli-page.js';
+import { withReference } from '../scripts/library-page.js';
+import { optionTable } from '../src/expose/option-table.ts';
 import { legacyRevisions } from '../src/mcp/revisions.ts';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -15,11 +16,6 @@ const pages = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
 );
 
 describe('the README', () => {
-  test('shows the help that the command prints', async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'bin/mcp-expose.js'), '--help']);
-    expect(readme).toContain(`\`\`\`\n${stdout.trimEnd()}\n\`\`\``);
-  });
-
   test('begins with the one command and what it shows', () => {
     const [, screen = ''] = readme.split('```');
     expect(readme.indexOf('npx mcp-expose --stdio')).toBeLessThan(readme.indexOf(screen));
@@ -37,8 +33,28 @@ describe('the README', () => {
 });
 
 test('the README names the revisions that are served, and no others', () => {
-  const [, sentence = ''] = /The revisions ([^.]*?), over\s/.exec(readme) ?? [];
+  const [, sentence = ''] = /serves the revisions ([^.]*?), over\s/.exec(readme) ?? [];
   expect(sentence.match(/\b\d{4}-\d\d-\d\d\b/g)).toEqual(legacyRevisions);
+});
+
+test('docs/cli.md shows the help that the commands print; `npm run docs` writes it', () => {
+  const page = readFileSync(join(root, 'docs/cli.md'), 'utf8');
+  expect(page).toContain('--max-body <size>');
+  expect(page).toBe(withHelp(page));
+});
+
+test('docs/library.md has the reference that the docstrings give; `npm run docs` writes it', () => {
+  const page = readFileSync(join(root, 'docs/library.md'), 'utf8');
+  for (const key of Object.keys(optionTable)) expect(page).toContain(`| \`${key}\` |`);
+  expect(page).toBe(withReference(page));
+});
+
+test('every option that the README names exists', () => {
+  const help = readFileSync(join(root, 'docs/cli.md'), 'utf8');
+  // Of other programs.
+  const foreign = new Set(['--transport', '--header', '--url', '--bearer-token-env-var']);
+  const named = new Set(readme.match(/(?<![\w-])--[a-z][a-z-]+/g));
+  expect([...named].filter((option) => !foreign.has(option) && !help.includes(option))).toEqual([]);
 });
 
 describe('the docs', () => {

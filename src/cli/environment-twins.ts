@@ -1,13 +1,11 @@
 import { InvalidArgumentError, type Command, type Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
+import { specOf } from '../expose/option-table.ts';
 import { shellQuote } from '../platform/text/redact.ts';
 import { redactValue } from './misplaced-words.ts';
 
 const prefix = 'MCP_EXPOSE_';
-
-/** Whose values are not repeated at all: most of them are secrets. */
-export const secretOptions: ReadonlySet<string> = new Set(['--env', '--upstream-header']);
 
 /** The environment variable that does what an option does: `--max-body` is `MCP_EXPOSE_MAX_BODY`. */
 export function twinOf(option: Option): string {
@@ -24,6 +22,7 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
   for (const option of command.options) {
     // These end the command line instead of setting something.
     if (option.long === '--version' || option.long === '--help') continue;
+    const long = option.long ?? '';
     const twin = twinOf(option);
     const value = env[twin];
     const attribute = option.attributeName();
@@ -31,8 +30,7 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
     if (value === undefined || value === '' || (source !== undefined && source !== 'default')) continue;
     try {
       if (option.required) {
-        const values =
-          option.variadic || isRepeatable(option) ? value.split('\n').filter((line) => line !== '') : [value];
+        const values = specOf(long)?.isRepeatable === true ? value.split('\n').filter((line) => line !== '') : [value];
         let parsed: unknown;
         for (const single of values) parsed = option.parseArg === undefined ? single : option.parseArg(single, parsed);
         command.setOptionValueWithSource(attribute, parsed, 'env');
@@ -41,9 +39,9 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
       }
     } catch (error) {
       if (!(error instanceof InvalidArgumentError)) throw error;
-      const long = option.long ?? '';
       // A line break is part of no value: the one at fault is not known here.
-      const shown = secretOptions.has(long) || value.includes('\n') ? '' : `=${shellQuote(redactValue(long, value))}`;
+      const shown =
+        specOf(long)?.secrecy === 'value' || value.includes('\n') ? '' : `=${shellQuote(redactValue(long, value))}`;
       throw new ExposeError(
         'usage',
         `the environment variable ${twin}${shown} is not valid: ${error.message.replace(/\.$/, '')}`,
@@ -53,18 +51,6 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
       );
     }
   }
-}
-
-const repeatable = new WeakSet<Option>();
-
-/** Marks an option that adds to its earlier values. */
-export function repeat(option: Option): Option {
-  repeatable.add(option);
-  return option;
-}
-
-function isRepeatable(option: Option): boolean {
-  return repeatable.has(option);
 }
 
 /** Whether the twin of a switch is on. For what has to be known before the options are; says nothing of bad values. */

@@ -1,22 +1,36 @@
 import { ExposeError, messageOfServer } from '../errors.ts';
-import { expose, type Exposed, type ExposeEvent, type ExposeOptions, type ServerReport } from '../expose/expose.ts';
+import { expose } from '../expose/expose.ts';
+import { optionEntries, partsOf } from '../expose/option-table.ts';
+import type {
+  AccessOptions,
+  Exposed,
+  ExposeEvent,
+  ExposeOptions,
+  OptionGroup,
+  ServerReport,
+} from '../expose/options.ts';
+import type { Command } from './commander.ts';
 import type { CommandContext } from './context.ts';
 import { unquotedCommandHints } from './misplaced-words.ts';
 import type { Output } from './output.ts';
-import type { ExposeFlags } from './program.ts';
+import { rejectIneffectiveOptions } from './ineffective-options.ts';
+import { attributeOf } from './program.ts';
 import { countOf, summaryLines, whatIsExposed, withoutPublicUrl } from './summary.ts';
 
 /** Exposes a server until we are asked to end. */
-export async function runExpose(flags: ExposeFlags, context: CommandContext): Promise<void> {
+export async function runExpose(command: Command, context: CommandContext): Promise<void> {
   const { output, ending } = context;
   const startedAt = performance.now();
-  const token = takeToken(flags);
+  const options = optionsOf(command, context.commandLine.serverCommand);
+  rejectIneffectiveOptions(command, options);
+  requireServer(options);
+  const token = takeToken(options.access ?? {});
   void output.progress('starting');
   const exposed = await expose({
-    ...optionsOf(flags, context.commandLine.serverCommand),
-    ...token.option,
+    ...options,
+    access: token.access,
+    output: { ...options.output, onEvent: (event) => showEvent(output, event) },
     signal: ending,
-    onEvent: (event) => showEvent(output, event),
   }).catch((error: unknown) => {
     throw withCorrection(error, context);
   });
@@ -37,85 +51,65 @@ function withCorrection(error: unknown, { commandLine }: CommandContext): unknow
   return hints.length === 0 ? error : new ExposeError(error.code, error.message, { hints, cause: error });
 }
 
-function optionsOf(flags: ExposeFlags, serverCommand: readonly string[]): ExposeOptions {
-  const [file, ...args] = serverCommand;
-  if (file !== undefined && flags.stdio !== undefined) {
-    throw new ExposeError('usage', 'the server is named twice, with --stdio and behind --', {
-      hints: ['leave out one of the two'],
-    });
-  }
-  const stdio: ExposeOptions['stdio'] = file === undefined ? flags.stdio : [file, ...args];
-  const { http, sse, config } = flags;
-  if (stdio === undefined && http === undefined && sse === undefined && config === undefined) {
-    throw new ExposeError('usage', 'no server is named', {
-      hints: [
-        'name the command that starts it: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
-        'mcp-expose --help shows more',
-      ],
-    });
-  }
-  return {
-    stdio,
-    http,
-    sse,
-    config,
-    servers: flags.server,
-    watch: flags.watch,
-    cwd: flags.cwd,
-    env: flags.env,
-    inheritEnv: flags.inheritEnv,
-    upstreamHeaders: flags.upstreamHeader,
-    upstreamCa: flags.upstreamCa,
-    upstreamTimeoutMs: flags.upstreamTimeout,
-    allowPlainHttp: flags.allowPlainHttp,
-    isolation: flags.isolation,
-    warm: flags.warm,
-    restart: flags.restart,
-    allowUnauthenticatedPublic: flags.allowUnauthenticatedPublic,
-    host: flags.host,
-    port: flags.port,
-    domain: flags.domain,
-    tunnel: flags.tunnel,
-    tunnelOrder: flags.tunnelOrder,
-    publicUrl: flags.publicUrl,
-    ssh: flags.ssh,
-    sshKey: flags.sshKey,
-    sshRemote: flags.sshRemote,
-    tunnelPort: flags.tunnelPort,
-    resolve: flags.resolve,
-    relayUrl: flags.relay,
-    name: flags.name,
-    lanAddresses: flags.lanAddress,
-    allowOrigins: flags.allowOrigin,
-    maxBodyBytes: flags.maxBody,
-    maxMessageBytes: flags.maxMessage,
-    idleTimeoutMs: flags.idleTimeout,
-    maxSessions: flags.maxSessions,
-    startTimeoutMs: flags.startTimeout,
-    reportRequests: flags.json === true && flags.verbose === true,
+/**
+ * The options of `expose()` from a command line, with its environment twins applied.
+ * @throws ExposeError `usage` if the server is specified twice.
+ */
+export function optionsOf(command: Command, serverCommand: readonly string[]): ExposeOptions {
+  const flags = command.opts<Readonly<Record<string, unknown>>>();
+  const groups: Record<OptionGroup, Record<string, unknown>> = {
+    server: {},
+    access: {},
+    tunnel: {},
+    listen: {},
+    output: { reportRequests: flags['json'] === true && flags['verbose'] === true },
   };
+  for (const [key, spec] of optionEntries()) {
+    const [group, name] = partsOf(key);
+    groups[group][name] = flags[attributeOf(spec)];
+  }
+  // Set by --no-auth.
+  groups.access['token'] = flags['auth'] === false ? false : undefined;
+  const [file, ...args] = serverCommand;
+  if (file !== undefined && groups.server['stdio'] !== undefined) {
+    throw new ExposeError('usage', 'the server is specified twice, with --stdio and after --', {
+      hints: ['omit one of the two'],
+    });
+  }
+  if (file !== undefined) groups.server['stdio'] = [file, ...args];
+  return groups;
+}
+
+function requireServer({ server: { stdio, http, sse, config } }: ExposeOptions): void {
+  if ([stdio, http, sse, config].some((way) => way !== undefined)) return;
+  throw new ExposeError('usage', 'no server specified', {
+    hints: [
+      'name the command that starts it: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
+      'mcp-expose --help lists the other options',
+    ],
+  });
 }
 
 interface TokenChoice {
-  readonly option: Pick<ExposeOptions, 'token' | 'tokenFile'>;
+  readonly access: AccessOptions;
   /** In words where the user's own token comes from; undefined for a new one. */
   readonly origin: string | undefined;
 }
 
 /** Takes the token out of our environment, so that nothing that we start can find it there. */
-function takeToken(flags: ExposeFlags): TokenChoice {
+function takeToken(access: AccessOptions): TokenChoice {
   const fromEnvironment = process.env['MCP_EXPOSE_TOKEN'];
   delete process.env['MCP_EXPOSE_TOKEN'];
-  if (!flags.auth) {
-    if (flags.tokenFile === undefined && fromEnvironment === undefined)
-      return { option: { token: false }, origin: undefined };
-    const given = flags.tokenFile === undefined ? 'MCP_EXPOSE_TOKEN' : `--token-file ${flags.tokenFile}`;
-    throw new ExposeError('usage', `${given} sets a token, and --no-auth says that none is needed`, {
-      hints: ['leave out one of the two'],
-    });
+  const { tokenFile } = access;
+  const origin = tokenFile === undefined ? (fromEnvironment === undefined ? undefined : 'MCP_EXPOSE_TOKEN') : tokenFile;
+  if (access.token !== false) {
+    return { access: tokenFile === undefined ? { ...access, token: fromEnvironment } : access, origin };
   }
-  if (flags.tokenFile !== undefined) return { option: { tokenFile: flags.tokenFile }, origin: flags.tokenFile };
-  return { option: { token: fromEnvironment }, origin: fromEnvironment === undefined ? undefined : 'MCP_EXPOSE_TOKEN' };
+  if (origin === undefined) return { access, origin };
+  const given = tokenFile === undefined ? origin : `--token-file ${tokenFile}`;
+  throw new ExposeError('usage', `${given} sets a token, but --no-auth requires none`, {
+    hints: ['omit one of the two'],
+  });
 }
 
 interface Start {

@@ -3,14 +3,15 @@ import { constants } from 'node:os';
 import { CommanderError, type Command } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import { applyEnvironmentTwins, isTwinOn, secretOptions } from './environment-twins.ts';
-import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from './ineffective-options.ts';
+import { specOf } from '../expose/option-table.ts';
+import { applyEnvironmentTwins, isTwinOn } from './environment-twins.ts';
+import { rejectOptionsBefore } from './ineffective-options.ts';
 import { redactValue, refuseMisplacedWords } from './misplaced-words.ts';
 import type { CommandContext } from './context.ts';
 import { createOutput, type Output } from './output.ts';
 import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
-import { createProgram, type ExposeFlags, type OutputFlags, type RelayFlags } from './program.ts';
+import { createProgram, type OutputFlags, type RelayFlags } from './program.ts';
 
 /** How long the end may take after a second signal, in milliseconds: for words to those who wait. */
 const hurriedEndMs = 1000;
@@ -91,14 +92,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram({
     async expose(command) {
       const { runExpose } = await import('./expose-command.ts');
-      await run(command, async (context) => {
-        refuseIneffectiveOptions(command);
-        await runExpose(command.opts<ExposeFlags>(), context);
-      });
+      await run(command, (context) => runExpose(command, context));
     },
     async relay(command) {
-      refuseOptionsInFrontOf(command, own);
-      if (serverCommand.length > 0) throw new ExposeError('usage', 'a relay takes no command behind --');
+      rejectOptionsBefore(command, own);
+      if (serverCommand.length > 0) throw new ExposeError('usage', 'relay takes no command after --');
       const { runRelay } = await import('./relay-command.ts');
       await run(command, (context) => runRelay(command.opts<RelayFlags>(), context));
     },
@@ -161,7 +159,7 @@ function withoutSecret(message: string): string {
     .replace(
       /^(error: option '(--[\w-]+)[^']*')( argument ')(.*)'( is invalid)/s,
       (_all, option: string, long: string, before: string, value: string, after: string) =>
-        secretOptions.has(long) ? option + after : `${option}${before}${redactValue(long, value)}'${after}`,
+        specOf(long)?.secrecy === 'value' ? option + after : `${option}${before}${redactValue(long, value)}'${after}`,
     )
     .replace(/^(error: unknown option '-+[A-Za-z-]*)[^A-Za-z-].*?(?='(?:\n|$))/s, '$1');
 }

@@ -1,6 +1,7 @@
 import { Option, type Command } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
+import { specOf } from '../expose/option-table.ts';
 import { redactCommand, redactUrl, redactWord, redactWords, shellQuote } from '../platform/text/redact.ts';
 
 /** An option as it was given: `['--port', '1']` or `['--port=1']`. */
@@ -30,8 +31,6 @@ const serverOptions: ReadonlySet<string> = new Set(['--stdio', '--http', '--sse'
 /** What MCP servers are usually started with, or a file. */
 const looksLikeCommand =
   /^(?:npx|npm|pnpm|yarn|bunx?|deno|node|tsx|uvx?|pipx?|python[\d.]*|docker|podman|java|dotnet|go|cargo|ruby|php|bash|sh|mcp-.*)$|^[.~]{0,2}\/|\.(?:[cm]?[jt]s|py|sh|exe|cmd|jar)$/;
-
-const urlOptions: ReadonlySet<string> = new Set(['--http', '--sse', '--relay', '--public-url', '--allow-origin']);
 
 /** `--`, and what word processors make of it. */
 const dashes = /^[-–—]+$/;
@@ -167,8 +166,9 @@ function redactOption({ long, words, value }: GivenOption): string[] {
 
 /** The value of one of our options without what may be a secret in it. */
 export function redactValue(long: string, value: string): string {
-  if (long === '--stdio') return redactCommand(value);
-  if (urlOptions.has(long)) return redactUrl(value);
+  const secrecy = specOf(long)?.secrecy;
+  if (secrecy === 'command') return redactCommand(value);
+  if (secrecy === 'url') return redactUrl(value);
   // A reference to a variable of ours is how a secret stays off the command line.
   if (long === '--upstream-header' && /^[\w-]+:\s*(?:\w+ )?\$\{env:\w+\}$/.test(value)) return value;
   if (long === '--upstream-header') return value.replace(/^(?:([\w-]+:).*|.*)$/s, '$1 …').trim();

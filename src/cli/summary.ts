@@ -1,4 +1,4 @@
-import type { Exposed, ServerReport } from '../expose/expose.ts';
+import type { Exposed, ServerReport } from '../expose/options.ts';
 import { version } from '../version.ts';
 import type { Part } from './output.ts';
 

@@ -6,8 +6,8 @@ import { createOriginMatcher } from '../auth/origins.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import { createDeferred, settledWithin } from '../platform/deferred.ts';
-import type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './options.ts';
-import type { TunnelChoices, TunnelPlan } from './tunnel-plan.ts';
+import type { AccessOptions, Exposed, ExposeEvent, ExposeOptions, TunnelOptions, TunnelReport } from './options.ts';
+import type { TunnelPlan } from './tunnel-plan.ts';
 import { ExposeError, messageOfServer } from '../errors.ts';
 import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
 import { createExposedServers } from './servers/exposed-servers.ts';
@@ -37,10 +37,6 @@ const defaultDrainMs = 10_000;
 /** How long clients that still wait after that may take to be told that it is over, in milliseconds. */
 const tellMs = 250;
 
-export type { Exposed, ExposeEvent, ExposeOptions, TunnelReport } from './options.ts';
-export type { ServerReport } from './servers/exposed-servers.ts';
-export type { TunnelChoice } from './tunnel-plan.ts';
-
 /**
  * Exposes MCP servers over Streamable HTTP at `/mcp`, or each at `/<name>/mcp`, and over the older HTTP+SSE transport at
  * `/sse`: starts or calls them, guards them, and opens the tunnel. Resolves when clients can use them. When it throws,
@@ -48,21 +44,27 @@ export type { TunnelChoice } from './tunnel-plan.ts';
  * @throws ExposeError with any code of `ErrorCode`, or the signal's reason.
  */
 export async function expose(options: ExposeOptions): Promise<Exposed> {
-  const { onEvent = () => {}, signal = new AbortController().signal } = options;
+  const {
+    server: serverOptions,
+    access = {},
+    listen: listenOptions = {},
+    signal = new AbortController().signal,
+  } = options;
+  const { onEvent = () => {}, reportRequests = false } = options.output ?? {};
   const warn = (message: string): void => onEvent({ type: 'warning', message });
-  const allowsOrigin = createOriginMatcher(options.allowOrigins ?? []);
-  const sources = await readServerSources({ ...options, onWarning: warn });
-  const bind = await resolveBindAddress(options.host ?? '127.0.0.1');
+  const allowsOrigin = createOriginMatcher(access.allowOrigins ?? []);
+  const sources = await readServerSources(serverOptions, warn);
+  const bind = await resolveBindAddress(listenOptions.host ?? '127.0.0.1');
   const watchdog = createWatchdog();
   const choices = guardedChoices(options, warn);
-  const hasFront = choices.tunnel === 'none' && choices.publicUrl !== undefined;
+  const hasFront = choices.kind === 'none' && choices.publicUrl !== undefined;
   const plan = await choosePlan(choices, {
     watchdog,
-    share: shareIdentity(options),
+    share: shareIdentity(serverOptions),
     onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
   });
   checkExposure(options, bind, plan, hasFront);
-  const token = await chooseToken(options, warn);
+  const token = await chooseToken(access, signal, warn);
 
   // Each part that has begun puts its end here; they run in reverse order.
   const endings: (() => unknown)[] = [];
@@ -80,7 +82,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 
   try {
     const eventStore = createEventStore();
-    const { maxBodyBytes = defaultMaxBodyBytes } = options;
+    const { maxBodyBytes = defaultMaxBodyBytes } = listenOptions;
     const bodies = createBodyReader({ maxBytes: maxBodyBytes });
     const keepAliveTimer = createKeepAliveTimer();
     endings.push(() => keepAliveTimer.close());
@@ -95,7 +97,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         return createExposedServer({
           ...(name === undefined ? {} : { name }),
           source: serverSource,
-          settings: options,
+          settings: { ...serverOptions, ...listenOptions },
           watchdog,
           eventStore,
           bodies,
@@ -103,8 +105,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
           onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
           onWarning: (message) => warn(name === undefined ? message : `${name}: ${message}`),
           onSessions: (open) => reportUse({ type: 'sessions', open, ...named }),
-          onRequest:
-            options.reportRequests === true ? (report) => reportUse({ type: 'request', ...report }) : undefined,
+          onRequest: reportRequests ? (report) => reportUse({ type: 'request', ...report }) : undefined,
         });
       },
     });
@@ -128,14 +129,14 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         cors,
         directory,
         hasGetStreams: way?.hasGetStreams,
-        reportsClients: options.reportRequests,
+        reportsClients: reportRequests,
       });
 
     // Before any process is started: a port in use must leave none behind.
     const local: { handler: RequestHandler } = { handler: handlerFor(localHosts) };
     const listener = await listen(
       bind.address,
-      options.port ?? 0,
+      listenOptions.port ?? 0,
       // A look through a proxy in front has to see what comes back.
       hasFront ? (request, response) => local.handler(request, response) : local.handler,
       { onWarning: warn },
@@ -143,7 +144,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     endings.push(() => listener.close());
     const own = listenerUrls(bind, listener.port, lanAddresses(networkInterfaces()));
     const setLocalUrls = (publicUrls: readonly string[]): void =>
-      localHosts.setUrls([...own.all, ...domainUrls(options.domain), ...publicUrls]);
+      localHosts.setUrls([...own.all, ...domainUrls(listenOptions.domain), ...publicUrls]);
     setLocalUrls([]);
     if (!bind.isLoopback) {
       const where = own.others.length === 0 ? `port ${listener.port}` : own.others.join(' ');
@@ -196,7 +197,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
         listen: hasFront
           ? serveFront
           : (handler) =>
-              listen('127.0.0.1', options.tunnelPort ?? 0, handler, { portOption: '--tunnel-port', onWarning: warn }),
+              listen('127.0.0.1', options.tunnel?.port ?? 0, handler, { portOption: '--tunnel-port', onWarning: warn }),
         localPort: listener.port,
         token,
         opening: () => {
@@ -204,7 +205,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
           return path === undefined ? undefined : clientOpening(path);
         },
         // A server may have to start for the session.
-        openingTimeoutMs: (options.startTimeoutMs ?? defaultStartTimeoutMs) + startMarginMs,
+        openingTimeoutMs: (serverOptions.startTimeoutMs ?? defaultStartTimeoutMs) + startMarginMs,
         readinessPath,
         signal: opening,
         onUrls: hasFront ? setLocalUrls : tunnelHosts.setUrls,
@@ -278,8 +279,11 @@ function domainUrls(domain: string | undefined): string[] {
 }
 
 /** Undefined where everybody is let in. */
-async function chooseToken(options: ExposeOptions, warn: (message: string) => void): Promise<string | undefined> {
-  const { token, tokenFile } = options;
+async function chooseToken(
+  { token, tokenFile }: AccessOptions,
+  signal: AbortSignal,
+  warn: (message: string) => void,
+): Promise<string | undefined> {
   if (token === false) {
     warn('no token is asked for: everybody who can connect can use the server');
     return undefined;
@@ -288,7 +292,7 @@ async function chooseToken(options: ExposeOptions, warn: (message: string) => vo
   const own =
     tokenFile === undefined
       ? checkToken(token ?? '', 'MCP_EXPOSE_TOKEN (or options.token)')
-      : await readTokenFile(tokenFile, process.stdin, options.signal);
+      : await readTokenFile(tokenFile, process.stdin, signal);
   if (own.length < weakTokenLength)
     warn(`the token is short: ${weakTokenLength} random characters or more cannot be guessed`);
   return own;
@@ -296,13 +300,13 @@ async function chooseToken(options: ExposeOptions, warn: (message: string) => vo
 
 /** Imports only what the choice needs. */
 async function choosePlan(
-  choices: TunnelChoices,
+  choices: TunnelOptions,
   context: { readonly watchdog: Watchdog; readonly share: string; readonly onAttempt: (attempt: Attempt) => void },
 ): Promise<TunnelPlan> {
-  if (choices.tunnel === 'none' && choices.publicUrl === undefined)
+  if (choices.kind === 'none' && choices.publicUrl === undefined)
     return { kinds: [], isAuto: false, open: async () => undefined };
   const { planTunnel } = await import('./tunnel-plan.ts');
-  return await planTunnel(choices, choices.tunnel ?? 'auto', context);
+  return await planTunnel(choices, choices.kind ?? 'auto', context);
 }
 
 function reportOf(tunnel: OpenTunnel): TunnelReport {
@@ -319,27 +323,29 @@ function reportOf(tunnel: OpenTunnel): TunnelReport {
 }
 
 /** Nobody opens a server to strangers by leaving something away: without a guard, no tunnel is looked for. */
-function guardedChoices(options: ExposeOptions, warn: (message: string) => void): TunnelChoices {
-  const { token, allowUnauthenticatedPublic = false, tunnel = 'auto', relayUrl } = options;
-  if (token !== false || allowUnauthenticatedPublic || tunnel !== 'auto' || relayUrl !== undefined) return options;
+function guardedChoices(options: ExposeOptions, warn: (message: string) => void): TunnelOptions {
+  const { access = {}, tunnel = {} } = options;
+  const isGuarded = access.token !== false || access.allowUnauthenticatedPublic === true;
+  if (isGuarded || (tunnel.kind ?? 'auto') !== 'auto' || tunnel.relay !== undefined) return tunnel;
   warn('no tunnel is looked for: without a token, everybody could use the server');
-  return { ...options, tunnel: 'none', publicUrl: undefined };
+  return { kind: 'none' };
 }
 
 /** The same for what was asked for. */
 function checkExposure(options: ExposeOptions, bind: BindAddress, { kinds }: TunnelPlan, hasFront: boolean): void {
-  if (options.token !== false || options.allowUnauthenticatedPublic === true) return;
-  if (bind.isLoopback && kinds.length === 0 && options.domain === undefined && !hasFront) return;
+  const { access = {}, listen: { host, domain } = {} } = options;
+  if (access.token !== false || access.allowUnauthenticatedPublic === true) return;
+  if (bind.isLoopback && kinds.length === 0 && domain === undefined && !hasFront) return;
   const where =
     kinds.length > 0
       ? `the tunnel (${kinds.join(' ')}) can be reached by others`
       : hasFront
-        ? 'a proxy that --public-url names lets others in'
-        : options.domain === undefined
-          ? `${options.host} can be reached from other machines`
-          : `--domain ${options.domain} is for others to come in`;
+        ? 'the proxy of --public-url forwards requests of others'
+        : domain === undefined
+          ? `${host} can be reached from other machines`
+          : `the proxy of --domain ${domain} forwards requests of others`;
   throw new ExposeError('unauthenticated_public', `refused to expose the server without a token: ${where}`, {
-    hints: ['leave --no-auth away, or add --allow-unauthenticated-public if everybody may use the server'],
+    hints: ['omit --no-auth, or add --allow-unauthenticated-public if everybody may use the server'],
   });
 }
 

@@ -1,39 +1,59 @@
-import type { TunnelChoices } from './tunnel-plan.ts';
 import type { RequestReport } from '../http/mcp-endpoint.ts';
-import type { ServerSettings } from './servers/exposed-server.ts';
-import type { ServerReport } from './servers/exposed-servers.ts';
+import type { ServerDescription } from '../bridge/describe-server.ts';
+import type { ExposeError } from '../errors.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
 
-export { defaultTunnelOrder, tunnelKinds, type TunnelKind } from '../tunnel/kinds.ts';
+import type { TunnelKind } from '../tunnel/kinds.ts';
 
-/** What happens while servers are being exposed. Never holds a secret. */
+export { defaultTunnelOrder } from '../tunnel/kinds.ts';
+
+/** How a server answered when it was asked to describe itself: its description, or why there is none. */
+export interface ServerReport {
+  /** The name under which it is served, or its own name if it was given none. */
+  readonly name: string;
+  /** Path of its MCP endpoint. */
+  readonly path: string;
+  /** Its name, version, era, protocol version and number of tools; undefined if it did not answer. */
+  readonly description: ServerDescription | undefined;
+  /** Why it did not. */
+  readonly error: ExposeError | undefined;
+}
+
+/** What happens while servers are being exposed. Never contains a secret. `server` is set if there are several. */
 export type ExposeEvent =
+  /** What the start is doing. */
   | { readonly type: 'progress'; readonly text: string }
+  /** Something needs attention. */
   | { readonly type: 'warning'; readonly message: string }
-  /** `server` where there are several. */
+  /** A server printed a line to its standard error. */
   | { readonly type: 'stderr'; readonly line: string; readonly server?: string }
+  /** The tunnel changed. */
   | {
       readonly type: 'tunnel';
       readonly state: TunnelStatus['state'];
       readonly publicUrl: string;
       readonly reason?: string;
     }
-  /** `tunnel: 'auto'` has looked at one of the ways that it knows. */
+  /** `tunnel.kind: 'auto'` tried a tunnel. */
   | ({ readonly type: 'attempt' } & Attempt)
+  /** A session opened or ended. */
   | { readonly type: 'sessions'; readonly open: number; readonly server?: string }
-  /** The configuration has changed, and these are the servers now. */
+  /** The configuration changed; these are the servers now. */
   | {
       readonly type: 'servers';
       readonly publicUrl: string | null;
       readonly localUrl: string;
       readonly servers: readonly ServerReport[];
     }
+  /** A request was answered; only with `output.reportRequests`. */
   | ({ readonly type: 'request' } & RequestReport);
 
-/** Exactly one of `stdio`, `http`, `sse` and `config` says what to expose. */
-export interface ExposeOptions extends ServerSettings, TunnelChoices {
-  /** The command that starts the server: one line, split as a shell would, or the program and its arguments. */
+export type TunnelChoice = 'auto' | 'none' | TunnelKind;
+
+/** What to expose, and how to run it. Exactly one of `stdio`, `http`, `sse` and `config` is required. */
+export interface ServerOptions {
+  /** The command that starts the server: one line, split as a shell does, or the program and its arguments. */
   readonly stdio?: string | readonly [file: string, ...args: string[]] | undefined;
   /** URL of a server that speaks Streamable HTTP. */
   readonly http?: string | undefined;
@@ -41,78 +61,158 @@ export interface ExposeOptions extends ServerSettings, TunnelChoices {
   readonly sse?: string | undefined;
   /** Configuration file that names servers: `mcpServers` as most clients write it, or VS Code's `servers`. */
   readonly config?: string | undefined;
-  /** Of the configuration, only these servers. Default: all. */
-  readonly servers?: readonly string[] | undefined;
-  /** Follow changes of the configuration file. Default false. */
+  /** Servers of the configuration to expose. Default: all. */
+  readonly names?: readonly string[] | undefined;
+  /** Apply changes of the configuration file. Default: false. */
   readonly watch?: boolean | undefined;
-  /** Working directory of the server. Default: ours. */
+  /** Working directory of the server. Default: that of this process. */
   readonly cwd?: string | undefined;
-  /** Variables for the server beside a safe few of ours (see docs/environment.md). */
+  /** Environment variables for the server, in addition to a few safe ones (see docs/environment.md). */
   readonly env?: ReadonlyMap<string, string> | undefined;
-  /** Headers for `http` and `sse`. */
-  readonly upstreamHeaders?: ReadonlyMap<string, string> | undefined;
-  /** The bearer token that callers must bring; a new one when left out; false lets everybody in. */
+  /** Pass on the whole environment of this process. Default: false. */
+  readonly inheritEnv?: boolean | undefined;
+  /** How long a server may take to start and to answer `initialize`, in milliseconds. Default: 60 000. */
+  readonly startTimeoutMs?: number | undefined;
+  /** One server process (or connection) per session, or one shared by all. Default: `session`. */
+  readonly isolation?: 'session' | 'shared' | undefined;
+  /** Number of idle server processes to keep ready. Default: 1 once two have run at the same time. */
+  readonly warm?: number | undefined;
+  /** What to do when a server exits. Default: `on-exit`. */
+  readonly restart?: 'on-exit' | 'never' | undefined;
+  /** Headers that are sent to an `http` or `sse` server. */
+  readonly headers?: ReadonlyMap<string, string> | undefined;
+  /** PEM file with certificates that are trusted for an `http` or `sse` server, in addition to the usual ones. */
+  readonly caFile?: string | undefined;
+  /** How long connecting to an `http` or `sse` server may take, in milliseconds. Default: 10 000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Allow unencrypted requests to an `http` or `sse` server on another machine. Default: false. */
+  readonly allowPlainHttp?: boolean | undefined;
+}
+
+/** Who may use the server. */
+export interface AccessOptions {
+  /** The bearer token that callers must send. Default: a new one. `false` requires none. */
   readonly token?: string | false | undefined;
-  /** Instead of `token`: a file that only its owner may read and that holds it, or `-` for standard input. */
+  /** Instead of `token`: a file with the token that only its owner can read, or `-` for standard input. */
   readonly tokenFile?: string | undefined;
-  /** Needed to let everybody in where more than this machine can connect. Default false. */
+  /** With `token: false`, accept requests from other machines too. Default: false. */
   readonly allowUnauthenticatedPublic?: boolean | undefined;
-  /** Address or name to listen on. Default 127.0.0.1. */
-  readonly host?: string | undefined;
-  /** Port to listen on; 0, the default, picks a free one. */
-  readonly port?: number | undefined;
-  /** A host name under which a proxy leads to the listener; a server's name may stand in front of it. */
-  readonly domain?: string | undefined;
-  /** Largest request body in bytes. Default 16 MiB. */
-  readonly maxBodyBytes?: number | undefined;
   /**
-   * Origins whose pages may use the server (CORS): of web pages, `https://app.example`, also of all one label below,
-   * `https://*.app.example`; of apps, extensions and web views, `tauri://localhost`, `vscode-webview://*`.
+   * Origins whose pages may use the server (CORS). Web pages: `https://app.example`, or all one label below,
+   * `https://*.app.example`. Apps, extensions and web views: `tauri://localhost`, `vscode-webview://*`. Default: none.
    */
   readonly allowOrigins?: readonly string[] | undefined;
-  /** Gives up starting; later use `close`. */
-  readonly signal?: AbortSignal | undefined;
+}
+
+/** How others reach the server. */
+export interface TunnelOptions {
+  /** `auto`, `none`, or one of docs/tunnels.md. Default: `auto`, which is the relay if `relay` is set, else the first of `order` that works. */
+  readonly kind?: TunnelChoice | undefined;
+  /** What `auto` tries, in order. Default: cloudflared, ngrok, tailscale, localhost.run, srv.us, pinggy, serveo. */
+  readonly order?: readonly TunnelKind[] | undefined;
+  /** URL of the relay to use, http(s). */
+  readonly relay?: string | undefined;
+  /** Name to request from the relay or the provider. Default at a relay: one derived from this user's key for it. */
+  readonly name?: string | undefined;
+  /**
+   * Public URL of the tunnel, if its provider does not report it, or the one to request, if it can be chosen. With
+   * `kind: 'none'`, that of a reverse proxy in front of the local listener; the proxy removes its path.
+   */
+  readonly publicUrl?: string | undefined;
+  /** With `ssh` and the services over it: the server, `[user@]host[:port]`. */
+  readonly ssh?: string | undefined;
+  /** Private key for that server. Default: what ssh chooses. */
+  readonly sshKey?: string | undefined;
+  /** Where that server listens, `[bind:]port`. Default: a port of its choice. */
+  readonly sshRemote?: string | undefined;
+  /** Addresses on which `kind: 'lan'` listens. Default: all that a network can reach. */
+  readonly lanAddresses?: readonly string[] | undefined;
+  /** Port of 127.0.0.1 that the tunnel forwards to. Default: a free one. */
+  readonly port?: number | undefined;
+  /** Addresses to use instead of DNS, each `host:port:address`. Default: none. */
+  readonly resolve?: readonly string[] | undefined;
+}
+
+/** The local listener, and its limits. */
+export interface ListenOptions {
+  /** Address or name to listen on. Default: 127.0.0.1. */
+  readonly host?: string | undefined;
+  /** Port to listen on; 0 picks a free one. Default: 0. */
+  readonly port?: number | undefined;
+  /** Host name of a reverse proxy that forwards here; a label before it selects a server. */
+  readonly domain?: string | undefined;
+  /** Largest request body, in bytes. Default: 16 MiB. */
+  readonly maxBodyBytes?: number | undefined;
+  /** Largest message of a server, in bytes. Default: 64 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Concurrent sessions per server. Default: 32. */
+  readonly maxSessions?: number | undefined;
+  /** How long a session may have no message before it ends, in milliseconds. Default: 30 minutes. */
+  readonly idleTimeoutMs?: number | undefined;
+}
+
+/** What is reported. */
+export interface OutputOptions {
+  /** Called for everything that happens. */
   readonly onEvent?: ((event: ExposeEvent) => void) | undefined;
-  /** Report every request as an event, which costs on each of them. Default false. */
+  /** Report every request as an event, which has a cost per request. Default: false. */
   readonly reportRequests?: boolean | undefined;
 }
 
-/** What users of a tunnel may want to know. */
+/** The groups of options. */
+export interface GroupedOptions {
+  readonly server: ServerOptions;
+  readonly access: AccessOptions;
+  readonly tunnel: TunnelOptions;
+  readonly listen: ListenOptions;
+  readonly output: OutputOptions;
+}
+
+export type OptionGroup = keyof GroupedOptions;
+
+/** Options of `expose()`. */
+export interface ExposeOptions extends Omit<Partial<GroupedOptions>, 'server'> {
+  readonly server: ServerOptions;
+  /** Aborts the start; once it has resolved, use `close()`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The tunnel, for its users. */
 export interface TunnelReport {
   /** Who carries the traffic. */
   readonly operator: string;
-  /** Whether they could read it, the token included. */
+  /** Whether the operator can read it, including the token. */
   readonly readsTraffic: boolean;
-  /** Headers that clients have to send beside the token, where a page for people would come in their place. */
+  /** Headers that clients have to send in addition to the token, or they get a page for browsers instead. */
   readonly headers: Readonly<Record<string, string>>;
-  /** When the provider will end it, in milliseconds since 1970; undefined when it will not. */
+  /** When the provider ends it, in milliseconds since 1970; undefined if it does not. */
   readonly expiresAt: number | undefined;
-  /** Whether a request of ours has come back through the public URL, and the guard has stopped it. */
+  /** Whether a request through the public URL came back here and the guard stopped it. */
   readonly isVerified: boolean;
-  /** False when somebody else answers there, so that nobody should send the token. */
+  /** False if someone else answers at the public URL, so that nobody should send the token there. */
   readonly isTrusted: boolean;
 }
 
 /** Servers that are being exposed. */
 export interface Exposed {
-  /** Through the tunnel, or null without one: URL of the MCP endpoint or, with several servers, what their paths follow. */
+  /** URL of the MCP endpoint through the tunnel, or null without one; with several servers, their paths follow it. */
   readonly publicUrl: string | null;
-  /** The same on this machine. */
+  /** The same URL on this machine. */
   readonly localUrl: string;
-  /** The bearer token, or null where everybody is let in. */
+  /** The bearer token, or null if none is required. */
   readonly token: string | null;
   /** Name of the tunnel provider, `none` without one. */
   readonly provider: string;
-  /** Whether `auto` has looked for a tunnel and found none. */
+  /** Whether `auto` tried tunnels and none worked. */
   readonly foundNoTunnel: boolean;
-  /** What can be done through the tunnel, and who carries it; undefined without one. */
+  /** The tunnel; undefined without one. */
   readonly tunnel: TunnelReport | undefined;
   /** What users of this tunnel must know before they trust it. */
   readonly notice: string | undefined;
-  /** How each server did when it was asked what it is. At least one has answered. */
+  /** How each server answered when it was asked to describe itself. At least one did. */
   readonly servers: readonly ServerReport[];
   /**
-   * Ends everything: takes no more requests, waits for those under way (10 s unless told otherwise), then ends the
+   * Ends everything: accepts no more requests, waits for those in progress for `drainMs` (default: 10 000), then ends the
    * tunnel, the sessions and their processes. Resolves when nothing is left. Safe to call twice.
    */
   close(options?: { readonly drainMs?: number }): Promise<void>;

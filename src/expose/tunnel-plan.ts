@@ -4,41 +4,11 @@ import { createProvider, type TunnelSettings, settingsForAuto } from '../tunnel/
 import { ExposeError } from '../errors.ts';
 import { createHostOverrides } from '../platform/net/host-overrides.ts';
 import { defaultTunnelOrder, type TunnelKind } from '../tunnel/kinds.ts';
+import type { TunnelChoice, TunnelOptions } from './options.ts';
 import type { HostEnvironment } from '../tunnel/host-environment.ts';
 import { openFirst, type Attempt, type Candidate } from '../tunnel/open-first.ts';
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions } from '../tunnel/open-tunnel.ts';
 import { version } from '../version.ts';
-
-export type TunnelChoice = 'auto' | 'none' | TunnelKind;
-
-/** What the user has said of the tunnel. */
-export interface TunnelChoices {
-  /** Default `auto`: the relay when `relayUrl` is given, else the first of `tunnelOrder` that works. */
-  readonly tunnel?: TunnelChoice | undefined;
-  /** What `auto` tries, in order. Default: `defaultTunnelOrder`. */
-  readonly tunnelOrder?: readonly TunnelKind[] | undefined;
-  /** The relay to use, http(s). */
-  readonly relayUrl?: string | undefined;
-  /** The name to ask the relay or the provider for. Default for a relay: one derived from this user's key for it. */
-  readonly name?: string | undefined;
-  /** Addresses that `tunnel: 'lan'` listens on. Default: all of this machine's that a network can reach. */
-  readonly lanAddresses?: readonly string[] | undefined;
-  /**
-   * What the world calls the tunnel, where its provider does not say it, or is to call it, where it can be asked to. With
-   * `none`, what it calls a proxy in front of the local listener; a path there is one that the proxy takes away.
-   */
-  readonly publicUrl?: string | undefined;
-  /** With `ssh` and the services over it: the server, `[user@]host[:port]`. */
-  readonly ssh?: string | undefined;
-  /** The private key to show to it. */
-  readonly sshKey?: string | undefined;
-  /** Where it is to listen, `[bind:]port`. */
-  readonly sshRemote?: string | undefined;
-  /** Port of 127.0.0.1 that the tunnel leads to. Default: a free one. */
-  readonly tunnelPort?: number | undefined;
-  /** Addresses to use instead of what a resolver says, each `host:port:address`. */
-  readonly resolve?: readonly string[] | undefined;
-}
 
 /** The services over ssh are many: each gets so long of the time for all, in milliseconds. */
 const sshServiceLimitMs = 6000;
@@ -62,7 +32,7 @@ export interface TunnelPlan {
  * @throws ExposeError `usage` for choices that do not go together.
  */
 export async function planTunnel(
-  choices: TunnelChoices,
+  choices: TunnelOptions,
   tunnel: TunnelChoice,
   {
     watchdog,
@@ -75,7 +45,7 @@ export async function planTunnel(
     readonly onAttempt: (attempt: Attempt) => void;
   },
 ): Promise<TunnelPlan> {
-  const { relayUrl, tunnelOrder = defaultTunnelOrder } = choices;
+  const { relay: relayUrl, order = defaultTunnelOrder } = choices;
   const environment: HostEnvironment = {
     env: process.env,
     watchdog,
@@ -92,7 +62,14 @@ export async function planTunnel(
       open: (options) => openTunnel({ ...options, provider, environment, mustWork: false, settleMs: 0 }),
     };
   }
-  const settings: TunnelSettings = { ...choices, publicUrl, environment, share, agent: `mcp-expose/${version}` };
+  const settings: TunnelSettings = {
+    ...choices,
+    relayUrl,
+    publicUrl,
+    environment,
+    share,
+    agent: `mcp-expose/${version}`,
+  };
   if (tunnel !== 'auto' || relayUrl !== undefined) {
     const kind = tunnel === 'auto' ? 'relay' : tunnel;
     const provider = await createProvider(kind, settings);
@@ -103,11 +80,11 @@ export async function planTunnel(
     };
   }
   return {
-    kinds: tunnelOrder,
+    kinds: order,
     isAuto: true,
     async open(options) {
       return await openFirst({
-        candidates: tunnelOrder.map((kind) => candidateFor(kind, settingsForAuto(settings, kind))),
+        candidates: order.map((kind) => candidateFor(kind, settingsForAuto(settings, kind))),
         open: (provider, signal) => openTunnel({ ...options, provider, environment, mustWork: true, signal }),
         onAttempt,
         clock: environment.clock,

@@ -1,11 +1,17 @@
 // Reads a command line as main does, without running anything.
 import type { Command } from 'commander';
 import { applyEnvironmentTwins } from '../../src/cli/environment-twins.ts';
-import { createProgram, type ExposeFlags, type RelayFlags } from '../../src/cli/program.ts';
+import { createProgram, type RelayFlags } from '../../src/cli/program.ts';
+
+/** As commander keeps them. */
+interface Flags extends Partial<RelayFlags> {
+  readonly [name: string]: unknown;
+  readonly env?: ReadonlyMap<string, string>;
+}
 
 export interface Read {
   readonly chosen: 'expose' | 'relay' | undefined;
-  readonly flags: Partial<ExposeFlags & RelayFlags>;
+  readonly flags: Flags;
 }
 
 /** A program that runs nothing and prints nothing. */

@@ -87,7 +87,7 @@ describe('an option that may be repeated takes one value per line', () => {
 
   test('addresses', async () => {
     const { flags } = await read([], { MCP_EXPOSE_LAN_ADDRESS: '192.168.1.7\n10.0.0.7' });
-    expect(flags.lanAddress).toEqual(['192.168.1.7', '10.0.0.7']);
+    expect(flags['lanAddress']).toEqual(['192.168.1.7', '10.0.0.7']);
   });
 
   test('and those of the command line replace them all', async () => {
@@ -110,7 +110,7 @@ describe('a switch', () => {
   test.each(['0', 'false', 'No', 'off', ''])('is off for %j', async (value) => {
     const env = { MCP_EXPOSE_JSON: value, MCP_EXPOSE_INHERIT_ENV: value, MCP_EXPOSE_NO_AUTH: value };
     const { flags } = await read([], env);
-    expect([flags.json, flags.inheritEnv, flags.auth]).toEqual([undefined, undefined, true]);
+    expect([flags.json, flags['inheritEnv'], flags['auth']]).toEqual([undefined, undefined, true]);
   });
 
   // Somebody who writes "--no-auth: please not" must not find the server open, nor a typing error unnoticed.
@@ -144,7 +144,7 @@ describe('what has to be known before the options are read', () => {
 test('the relay command has its own options and the same variables', async () => {
   const env = { MCP_EXPOSE_PORT: '1', MCP_EXPOSE_PUBLIC_URL: 'https://r.example', MCP_EXPOSE_STDIO: 'server' };
   const { chosen, flags } = await read(['relay', '--port', '2'], env);
-  expect([chosen, flags.port, flags.publicUrl, flags.stdio]).toEqual(['relay', 2, 'https://r.example', undefined]);
+  expect([chosen, flags.port, flags.publicUrl, flags['stdio']]).toEqual(['relay', 2, 'https://r.example', undefined]);
 });
 
 test('a variable that says which version is installed is nobody’s option', async () => {

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { applyEnvironmentTwins } from '../../src/cli/environment-twins.ts';
-import { refuseIneffectiveOptions, refuseOptionsInFrontOf } from '../../src/cli/ineffective-options.ts';
+import { optionsOf } from '../../src/cli/expose-command.ts';
+import { rejectIneffectiveOptions, rejectOptionsBefore } from '../../src/cli/ineffective-options.ts';
 import { quietProgram } from './command-line.ts';
 
 async function check(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
   const program = quietProgram((chosen, command) => {
     applyEnvironmentTwins(command, env);
-    if (chosen === 'relay') refuseOptionsInFrontOf(command, argv);
-    else refuseIneffectiveOptions(command);
+    if (chosen === 'relay') rejectOptionsBefore(command, argv);
+    else rejectIneffectiveOptions(command, optionsOf(command, []));
   });
   await program.parseAsync([...argv], { from: 'user' });
 }
@@ -90,20 +91,20 @@ describe('an option that the others leave without effect is refused', () => {
   });
 });
 
-describe('options in front of relay', () => {
+describe('options before relay', () => {
   test('that it has are refused with where they belong', async () => {
     await expect(check(['--json', '--port', '1', 'relay'])).rejects.toMatchObject({
       code: 'usage',
-      message: 'in front of relay there is no effect of --port, --json',
-      hints: ['write what is meant for relay behind it: mcp-expose relay --json --port 1'],
+      message: '--port, --json have no effect before relay',
+      hints: ['write options of relay after it: mcp-expose relay --json --port 1'],
     });
   });
 
   test('that it has not are refused with how to find its own', async () => {
     await expect(check(['--stdio', 'x', 'relay', '--json'])).rejects.toMatchObject({
       code: 'usage',
-      message: 'in front of relay there is no effect of --stdio',
-      hints: ['relay does not take --stdio; mcp-expose relay --help lists what may stand behind relay'],
+      message: '--stdio has no effect before relay',
+      hints: ['relay has no --stdio; mcp-expose relay --help lists its options'],
     });
   });
 

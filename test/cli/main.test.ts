@@ -73,7 +73,7 @@ test('and has no colour where the environment asks for none', async () => {
 });
 
 test.each([
-  [['--json', 'relay'], 'in front of relay there is no effect of --json'],
+  [['--json', 'relay'], '--json has no effect before relay'],
   [['--json', '--name', 'files', '--stdio', 'x'], '--name has no effect without a relay'],
 ])('%j ends with a usage error', async (argv, message) => {
   const { exitCode, events } = await run(...argv);

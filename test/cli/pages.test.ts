@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { projectRoot } from '../harness/program.ts';
-import { helpOf } from './command-line.ts';
 
 const page = (...file: string[]): string => readFileSync(path.join(projectRoot, ...file), 'utf8');
 
@@ -16,10 +15,4 @@ test.each([
 ])('the page of errors has %i with %i: %s', (status, code, text) => {
   const rows = page('docs', 'errors.md').match(new RegExp(`^\\| ${status} \\| ${code} \\| .*$`, 'gm')) ?? [];
   expect(rows.join('\n')).toMatch(text);
-});
-
-test('the README ends its help as the program does', async () => {
-  const notes = (await helpOf()).split('Environment:')[1] ?? '';
-  expect(notes).toContain('Exit codes:');
-  expect(page('README.md')).toContain(notes.trimEnd());
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { countOf, summaryLines, whatIsExposed } from '../../src/cli/summary.ts';
 import { ExposeError } from '../../src/errors.ts';
-import type { Exposed, ServerReport } from '../../src/expose/expose.ts';
+import type { Exposed, ServerReport } from '../../src/expose/options.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { createTerminal } from './terminal.ts';
 

@@ -5,6 +5,7 @@ import { createInstances } from '../../bridge/restart/instances.ts';
 import { createWarmPool } from '../../bridge/restart/warm-pool.ts';
 import { createRestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import { createUpstreamHealth } from '../../bridge/restart/upstream-health.ts';
+import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import type { Watchdog } from '../../platform/process/watchdog.ts';
 import { createUpstreamFactory, type ConnectionSettings, type ServerSource } from './upstream-factory.ts';
@@ -26,14 +27,9 @@ export const defaultStartTimeoutMs: number = 60_000;
 const defaultWarm = 1;
 
 /** How servers are run, the same for all of a run. */
-export interface ServerSettings extends ConnectionSettings {
-  readonly isolation?: 'session' | 'shared' | undefined;
-  readonly warm?: number | undefined;
-  readonly restart?: 'on-exit' | 'never' | undefined;
-  readonly maxSessions?: number | undefined;
-  readonly idleTimeoutMs?: number | undefined;
-  readonly startTimeoutMs?: number | undefined;
-}
+export type ServerSettings = ConnectionSettings &
+  Pick<ServerOptions, 'isolation' | 'warm' | 'restart' | 'startTimeoutMs'> &
+  Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
 export interface ExposedServerOptions {
   /** Left out for a server that is the only one and needs no name. */

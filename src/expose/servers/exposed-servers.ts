@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import type { ServerDescription } from '../../bridge/describe-server.ts';
+import type { ServerReport } from '../options.ts';
 import { changesBetween } from '../config/changes.ts';
 import type { ServerSource } from './upstream-factory.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
@@ -11,16 +11,6 @@ import { createUnusableServer } from './unusable-server.ts';
 
 /** The name of a server that is the only one and was given none: it is at `/mcp` alone. */
 export const unnamed = '';
-
-/** How a server did when it was asked what it is: its description, or why there is none. */
-export interface ServerReport {
-  /** The name under which it is served, or what it calls itself where it was given none. */
-  readonly name: string;
-  /** Of its MCP endpoint. */
-  readonly path: string;
-  readonly description: ServerDescription | undefined;
-  readonly error: ExposeError | undefined;
-}
 
 export interface ExposedServersOptions {
   /** Makes a server, which has not been started. */

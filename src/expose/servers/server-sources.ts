@@ -2,22 +2,10 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 import { parseCommandLine, type ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
+import type { ServerOptions } from '../options.ts';
 import type { ServerSource } from './upstream-factory.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
 import { unnamed } from './exposed-servers.ts';
-
-export interface ServerSourcesOptions {
-  readonly stdio?: string | readonly [file: string, ...args: string[]] | undefined;
-  readonly http?: string | undefined;
-  readonly sse?: string | undefined;
-  readonly config?: string | undefined;
-  readonly servers?: readonly string[] | undefined;
-  readonly watch?: boolean | undefined;
-  readonly cwd?: string | undefined;
-  readonly env?: ReadonlyMap<string, string> | undefined;
-  readonly upstreamHeaders?: ReadonlyMap<string, string> | undefined;
-  readonly onWarning: (message: string) => void;
-}
 
 /** The servers that the user named, by the name under which each is served. */
 export interface ServerSources {
@@ -31,14 +19,17 @@ export interface ServerSources {
  * Reads what is to be exposed from the options, or from the configuration that they name.
  * @throws ExposeError `usage` unless exactly one of `stdio`, `http`, `sse` and `config` is given; `config_unusable`.
  */
-export async function readServerSources(options: ServerSourcesOptions): Promise<ServerSources> {
-  const { stdio, http, sse, config, cwd, env = new Map(), upstreamHeaders: headers = new Map() } = options;
+export async function readServerSources(
+  options: ServerOptions,
+  onWarning: (message: string) => void,
+): Promise<ServerSources> {
+  const { stdio, http, sse, config, cwd, env = new Map(), headers = new Map() } = options;
   const given = Object.entries({ stdio, http, sse, config }).flatMap(([name, value]) =>
     value === undefined ? [] : `--${name}`,
   );
   if (given.length !== 1) {
     const message =
-      given.length === 0 ? 'no server is named' : `the server is named in several ways: ${given.join(', ')}`;
+      given.length === 0 ? 'no server specified' : `the server is specified in several ways: ${given.join(', ')}`;
     throw new ExposeError('usage', message, {
       hints: ['give one of --stdio, --http, --sse and --config, or a command after --'],
     });
@@ -48,7 +39,7 @@ export async function readServerSources(options: ServerSourcesOptions): Promise<
       hints: ['it takes the folder in which the server runs, and makes none'],
     });
   }
-  if (config !== undefined) return readConfigured(config, options);
+  if (config !== undefined) return readConfigured(config, options, onWarning);
   if (stdio !== undefined) return fixed({ kind: 'stdio', command: commandOf(stdio), cwd, env });
   return http === undefined
     ? fixed({ kind: 'sse', url: sse ?? '', headers })
@@ -60,8 +51,12 @@ function fixed(source: ServerSource): ServerSources {
   return { current: () => sources, follow: () => () => {} };
 }
 
-async function readConfigured(file: string, options: ServerSourcesOptions): Promise<ServerSources> {
-  const { servers: only, watch = false, cwd, env = new Map(), onWarning } = options;
+async function readConfigured(
+  file: string,
+  options: ServerOptions,
+  onWarning: (message: string) => void,
+): Promise<ServerSources> {
+  const { names: only, watch = false, cwd, env = new Map() } = options;
   const [{ readConfig }, { watchConfig }] = await Promise.all([
     import('../config/read-config.ts'),
     import('../config/watch.ts'),
@@ -156,7 +151,7 @@ function isFolder(folder: string): boolean {
 }
 
 /** The command that starts the server, from one line or from its words. */
-export function commandOf(stdio: NonNullable<ServerSourcesOptions['stdio']>): ServerCommand {
+export function commandOf(stdio: NonNullable<ServerOptions['stdio']>): ServerCommand {
   if (typeof stdio === 'string') return parseCommandLine(stdio);
   const [file, ...args] = stdio;
   return { kind: 'argv', file, args };

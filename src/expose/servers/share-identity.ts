@@ -1,18 +1,16 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 
-import { commandOf, type ServerSourcesOptions } from './server-sources.ts';
+import type { ServerOptions } from '../options.ts';
+import { commandOf } from './server-sources.ts';
 
 /**
  * What is shared, as a text that is the same whenever the same is shared again, and another for anything else: a command and
  * its folder, a URL, or a configuration file with the servers that are chosen of it. May hold secrets.
  * @throws ExposeError `usage` for a command that cannot be read.
  */
-export function shareIdentity(
-  options: Pick<ServerSourcesOptions, 'stdio' | 'http' | 'sse' | 'config' | 'servers' | 'cwd'>,
-): string {
-  const { stdio, http, sse, config, servers = [], cwd = '.' } = options;
-  if (config !== undefined) return JSON.stringify(['config', realPath(config), ...new Set(servers.toSorted())]);
+export function shareIdentity({ stdio, http, sse, config, names = [], cwd = '.' }: ServerOptions): string {
+  if (config !== undefined) return JSON.stringify(['config', realPath(config), ...new Set(names.toSorted())]);
   if (stdio === undefined) {
     const url = http ?? sse ?? '';
     return JSON.stringify([http === undefined ? 'sse' : 'http', URL.canParse(url) ? new URL(url).href : url]);

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
+import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
 import { childEnvironment } from '../../platform/process/environment.ts';
 import { defaultMaxMessageBytes } from '../../bridge/upstream/message-limit.ts';
@@ -18,13 +19,9 @@ export type ServerSource =
   | { readonly kind: 'http' | 'sse'; readonly url: string; readonly headers: ReadonlyMap<string, string> };
 
 /** How servers are reached, the same for all of a run. */
-export interface ConnectionSettings {
-  readonly inheritEnv?: boolean | undefined;
-  readonly maxMessageBytes?: number | undefined;
-  readonly upstreamCa?: string | undefined;
-  readonly upstreamTimeoutMs?: number | undefined;
-  readonly allowPlainHttp?: boolean | undefined;
-}
+/** How to connect to servers, the same for all of a run. */
+export type ConnectionSettings = Pick<ServerOptions, 'inheritEnv' | 'caFile' | 'connectTimeoutMs' | 'allowPlainHttp'> &
+  Pick<ListenOptions, 'maxMessageBytes'>;
 
 export interface UpstreamFactoryOptions {
   readonly source: ServerSource;
@@ -63,21 +60,21 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
         onWarning: (message) => isWanted() && onWarning(message),
       });
   }
-  const { upstreamCa, upstreamTimeoutMs, allowPlainHttp = false } = settings;
+  const { caFile, connectTimeoutMs, allowPlainHttp = false } = settings;
   const [{ checkUpstreamUrl }, { checkUpstreamHeaders }] = await Promise.all([
     import('../../bridge/upstream/http/upstream-url.ts'),
     import('../../bridge/upstream/http/upstream-headers.ts'),
   ]);
   checkUpstreamUrl(source.url, { allowPlainHttp });
   checkUpstreamHeaders(source.headers);
-  const ca = upstreamCa === undefined ? undefined : await readCertificates(upstreamCa);
+  const ca = caFile === undefined ? undefined : await readCertificates(caFile);
   const http = {
     url: source.url,
     headers: source.headers,
     allowPlainHttp,
     maxMessageBytes,
     ...(ca === undefined ? {} : { ca }),
-    ...(upstreamTimeoutMs === undefined ? {} : { connectTimeoutMs: upstreamTimeoutMs }),
+    ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
   };
   if (source.kind === 'http') {
     const { createStreamableHttpUpstream } = await import('../../bridge/upstream/http/streamable-http.ts');

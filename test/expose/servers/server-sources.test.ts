@@ -8,11 +8,9 @@ import { temporaryDirectory } from '../../harness/program.ts';
 
 async function sourcesOf(content: unknown, options: { cwd?: string } = {}) {
   const warnings: string[] = [];
-  const sources = await readServerSources({
-    config: writeConfig(content),
-    onWarning: (message) => warnings.push(message),
-    ...options,
-  });
+  const sources = await readServerSources({ config: writeConfig(content), ...options }, (message) =>
+    warnings.push(message),
+  );
   return { sources: sources.current(), warnings };
 }
 

@@ -13,8 +13,8 @@ describe('the same share', () => {
     ['a URL without its path', { http: 'http://127.0.0.1:80' }, { http: 'http://127.0.0.1/' }],
     [
       'a configuration and its servers in another order',
-      { config: 'mcp.json', servers: ['a', 'b'] },
-      { config: path.resolve('mcp.json'), servers: ['b', 'a', 'b'] },
+      { config: 'mcp.json', names: ['a', 'b'] },
+      { config: path.resolve('mcp.json'), names: ['b', 'a', 'b'] },
     ],
   ])('%s', (_what, one, other) => {
     expect(shareIdentity(one)).toBe(shareIdentity(other));
@@ -45,8 +45,8 @@ test('anything else is another share', () => {
     { sse: 'http://127.0.0.1:3000/mcp' },
     { config: 'a.json' },
     { config: 'b.json' },
-    { config: 'a.json', servers: ['x'] },
-    { config: 'a.json', servers: ['x', 'y'] },
+    { config: 'a.json', names: ['x'] },
+    { config: 'a.json', names: ['x', 'y'] },
   ];
   expect(new Set(shares.map((share) => shareIdentity(share))).size).toBe(shares.length);
 });

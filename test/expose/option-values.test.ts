@@ -1,6 +1,6 @@
-import { InvalidArgumentError } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  InvalidValue,
   parseCount,
   parseDomain,
   parseDuration,
@@ -12,14 +12,14 @@ import {
   parseUrl,
   parseVariable,
   parseWholeNumber,
-} from '../../src/cli/values.ts';
+} from '../../src/expose/option-values.ts';
 
 /** What a parser throws at a value. */
 function refusal(parse: (value: string) => unknown, value: string): unknown {
   try {
     return parse(value);
   } catch (error) {
-    return error instanceof InvalidArgumentError ? error.message : error;
+    return error instanceof InvalidValue ? error.message : error;
   }
 }
 

@@ -1,26 +1,27 @@
-import { InvalidArgumentError } from './commander.ts';
-
 import { ExposeError } from '../errors.ts';
 import { redactWord } from '../platform/text/redact.ts';
-import type { TunnelChoice } from '../expose/expose.ts';
-import { tunnelKinds, type TunnelKind } from '../expose/options.ts';
+import { tunnelKinds, type TunnelKind } from '../tunnel/kinds.ts';
+import type { TunnelChoice } from './options.ts';
 
-/** Parsers of option values. Each throws commander's InvalidArgumentError, which becomes a usage error. */
+// Parsers of option values, as texts.
+
+/** What an option does not take; the message says what it takes. */
+export class InvalidValue extends Error {}
 
 export function parsePort(value: string): number {
   const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
-  if (!(port <= 65_535)) throw new InvalidArgumentError('a port is a number from 0 to 65535');
+  if (!(port <= 65_535)) throw new InvalidValue('a port is a number from 0 to 65535');
   return port;
 }
 
 export function parseCount(value: string): number {
   const count = /^\d{1,9}$/.test(value) ? Number(value) : 0;
-  if (count < 1) throw new InvalidArgumentError('it takes a whole number from 1');
+  if (count < 1) throw new InvalidValue('it takes a whole number from 1');
   return count;
 }
 
 export function parseWholeNumber(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('it takes a whole number from 0');
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidValue('it takes a whole number from 0');
   return Number(value);
 }
 
@@ -38,7 +39,7 @@ export function parseSize(value: string): number {
   const factor = sizeUnits.get(unit.slice(0, 1).toLowerCase());
   const size = digits === undefined || factor === undefined ? 0 : Number(digits) * factor;
   if (size < 1 || !Number.isSafeInteger(size))
-    throw new InvalidArgumentError('a size is a number with KiB, MiB or GiB, such as 16MiB');
+    throw new InvalidValue('a size is a number with KiB, MiB or GiB, such as 16MiB');
   return size;
 }
 
@@ -57,7 +58,7 @@ export function parseDuration(value: string): number {
   const [, digits, unit = 's'] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(value) ?? [];
   const duration = Number(digits ?? Number.NaN) * (durationUnits.get(unit) ?? Number.NaN);
   if (!(duration >= 1 && duration <= maxDurationMs))
-    throw new InvalidArgumentError('a duration is a number with ms, s, m or h, such as 30s');
+    throw new InvalidValue('a duration is a number with ms, s, m or h, such as 30s');
   return duration;
 }
 
@@ -65,7 +66,7 @@ export function parseDuration(value: string): number {
 export function parseUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || !/^(?:https?|wss?):$/.test(url.protocol))
-    throw new InvalidArgumentError('it takes a URL such as https://relay.example');
+    throw new InvalidValue('it takes a URL such as https://relay.example');
   return value.replace(/\/+$/, '');
 }
 
@@ -73,7 +74,7 @@ export function parseUrl(value: string): string {
 export function parseHttpUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new InvalidArgumentError('it takes a URL such as http://127.0.0.1:3000/mcp');
+    throw new InvalidValue('it takes a URL such as http://127.0.0.1:3000/mcp');
   return value;
 }
 
@@ -82,7 +83,7 @@ export function parseDomain(value: string): string {
   const [, name = '', port = ''] = /^(.*?)\.?(:\d{1,5})?$/.exec(value.toLowerCase()) ?? [];
   const isName = name.length <= 253 && /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}$/.test(name);
   if ((!isName && !/^\[[\da-f:.]+\]$/.test(name)) || !URL.canParse(`http://${name}${port}`)) {
-    throw new InvalidArgumentError('it takes a host name such as mcp.example.com, without a scheme and a path');
+    throw new InvalidValue('it takes a host name such as mcp.example.com, without a scheme and a path');
   }
   return name + port;
 }
@@ -96,11 +97,11 @@ export function parseHeader(
   previous: ReadonlyMap<string, string> = new Map(),
 ): ReadonlyMap<string, string> {
   const [, name, written = ''] = /^([^:\s]+):(.*)$/s.exec(value) ?? [];
-  if (name === undefined) throw new InvalidArgumentError('it takes "Name: value"');
+  if (name === undefined) throw new InvalidValue('it takes "Name: value"');
   const content = written.replaceAll(/\$\{env:([^}]*)\}/g, (_match, variable: string) => {
     const found = process.env[variable];
     if (found === undefined) {
-      throw new InvalidArgumentError(`there is no environment variable ${redactWord(variable)} for \${env:…}`);
+      throw new InvalidValue(`there is no environment variable ${redactWord(variable)} for \${env:…}`);
     }
     return found;
   });
@@ -113,12 +114,12 @@ export function parseVariable(
   previous: ReadonlyMap<string, string> = new Map(),
 ): ReadonlyMap<string, string> {
   const [, name, given] = /^([^=\0]+)(?:=([^\0]*))?$/s.exec(value) ?? [];
-  if (name === undefined) throw new InvalidArgumentError('it takes NAME=value, or NAME to pass on your own');
+  if (name === undefined) throw new InvalidValue('it takes NAME=value, or NAME to pass on your own');
   const content = given ?? process.env[name];
   if (content === undefined) {
     // What is not written like a variable is a value without a name, and may be a secret.
     const shown = /^[A-Z_][A-Z\d_]*$/.test(name) ? `variable ${redactWord(name)}` : 'such variable';
-    throw new InvalidArgumentError(`there is no ${shown} to pass on; to set one, write NAME=value`);
+    throw new InvalidValue(`there is no ${shown} to pass on; to set one, write NAME=value`);
   }
   return new Map([...previous, [name, content]]);
 }
@@ -130,7 +131,7 @@ export const tunnelChoices: readonly TunnelChoice[] = ['auto', ...tunnelKinds, '
 export function parseTunnel(value: string): TunnelChoice {
   const choice = tunnelChoices.find((candidate) => candidate === parseTunnelName(value));
   if (choice !== undefined) return choice;
-  throw new InvalidArgumentError(`Allowed choices are ${tunnelChoices.join(', ')}.`);
+  throw new InvalidValue(`Allowed choices are ${tunnelChoices.join(', ')}.`);
 }
 
 /** Without a relay, `auto` has none to try; with one, it tries nothing else. */
@@ -154,7 +155,7 @@ function parseTunnelName(value: string): string {
 export function parseTunnelOrder(value: string): readonly TunnelKind[] {
   return value.split(',').map((part) => {
     const kind = triable.find((candidate) => candidate === parseTunnelName(part.trim()));
-    if (kind === undefined) throw new InvalidArgumentError(`it is made of ${triable.join(', ')}`);
+    if (kind === undefined) throw new InvalidValue(`it is made of ${triable.join(', ')}`);
     return kind;
   });
 }
@@ -163,7 +164,7 @@ export function parseTunnelOrder(value: string): readonly TunnelKind[] {
 export function parseRemote(value: string): string {
   const [, , port] = /^((?:\[[^\]]+\]|[^:\s]*):)?(\d{1,5})$/.exec(value) ?? [];
   if (port === undefined || Number(port) > 65_535) {
-    throw new InvalidArgumentError('it takes a port, or an address and a port, such as 0.0.0.0:8080');
+    throw new InvalidValue('it takes a port, or an address and a port, such as 0.0.0.0:8080');
   }
   return value;
 }

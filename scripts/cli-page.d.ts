@@ -1,0 +1,1 @@
+export function withHelp(text: string): string;

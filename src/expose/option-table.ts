@@ -1,0 +1,350 @@
+import type { GroupedOptions, OptionGroup, TunnelChoice } from './options.ts';
+import {
+  parseCount,
+  parseDomain,
+  parseDuration,
+  parseHeader,
+  parseHttpUrl,
+  parseList,
+  parsePort,
+  parseRemote,
+  parseSize,
+  parseTunnel,
+  parseTunnelOrder,
+  parseUrl,
+  parseVariable,
+  parseWholeNumber,
+  tunnelChoices,
+} from './option-values.ts';
+
+/** The path of an option of `expose()`, such as `listen.port`. */
+export type OptionKey = {
+  [Group in OptionGroup]: `${Group}.${keyof GroupedOptions[Group] & string}`;
+}[OptionGroup];
+
+/**
+ * An option as the command line has it. The group in the help is that of its key, and its environment twin is derived from
+ * the flag: `--max-body` is `MCP_EXPOSE_MAX_BODY`.
+ */
+export interface OptionSpec {
+  /** With the placeholder of its value: `--port <port>`. A switch has none. */
+  readonly flag: string;
+  readonly description: string;
+  /** Throws `InvalidValue`. `previous` is what an earlier use of a repeatable option gave. Default: the text itself. */
+  parse?(value: string, previous: unknown): unknown;
+  readonly choices?: readonly string[];
+  readonly defaultValue?: string | number;
+  /** May be given several times, and takes one value per line in its environment twin. */
+  readonly isRepeatable?: true;
+  /** What its value can give away: all of it, a part that is recognised in a URL, or in a command line. Default: a word. */
+  readonly secrecy?: 'value' | 'url' | 'command';
+  /** When it has an effect. Default: always. */
+  readonly needs?: Need;
+}
+
+/**
+ * What an option applies to: a server that is started (`process`), called (`url`, also if it is one of a configuration with
+ * `url-or-config`) or read from a configuration, or these tunnels.
+ */
+export type Need =
+  | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' }
+  | {
+      readonly tunnels: readonly TunnelChoice[];
+      /** Completes "has no effect …". Default: with the tunnel that is used. */
+      readonly without?: string;
+      readonly hint: string;
+    };
+
+const sshKinds: readonly TunnelChoice[] = ['ssh', 'localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish'];
+
+const needsSsh: Need = {
+  tunnels: sshKinds,
+  without: 'without --tunnel ssh or a service over it',
+  hint: 'add --tunnel ssh, or omit it',
+};
+
+/** Every option of `expose()`, in the order of the help; without a flag where only the library has it. */
+export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = {
+  'server.stdio': {
+    flag: '--stdio <command>',
+    description: 'command that starts the server; or write it after --',
+    secrecy: 'command',
+  },
+  'server.http': {
+    flag: '--http <url>',
+    description: 'or the URL of a Streamable HTTP server',
+    parse: parseHttpUrl,
+    secrecy: 'url',
+  },
+  'server.sse': {
+    flag: '--sse <url>',
+    description: 'or the URL of a server with the older HTTP+SSE transport',
+    parse: parseHttpUrl,
+    secrecy: 'url',
+  },
+  'server.config': {
+    flag: '--config <file>',
+    description: 'or a configuration file (mcpServers, or servers) with the servers',
+  },
+  'server.names': {
+    flag: '--server <name>',
+    description: 'expose only this server of the configuration; repeatable',
+    parse: parseList,
+    isRepeatable: true,
+    needs: { server: 'config' },
+  },
+  'server.watch': {
+    flag: '--watch',
+    description: 'apply changes of the configuration file while running',
+    needs: { server: 'config' },
+  },
+  'server.cwd': {
+    flag: '--cwd <folder>',
+    description: 'working directory of the server',
+    needs: { server: 'process' },
+  },
+  'server.env': {
+    flag: '--env <NAME=value>',
+    description: 'environment variable for the server, or NAME to pass on yours; repeatable',
+    parse: parseVariable,
+    isRepeatable: true,
+    secrecy: 'value',
+    needs: { server: 'process' },
+  },
+  'server.inheritEnv': {
+    flag: '--inherit-env',
+    description: 'pass on the whole environment instead of a few safe variables',
+    needs: { server: 'process' },
+  },
+  'server.startTimeoutMs': {
+    flag: '--start-timeout <duration>',
+    description: 'how long the server may take to start (default: 60s)',
+    parse: parseDuration,
+  },
+  'server.isolation': {
+    flag: '--isolation <kind>',
+    description: 'one server process per session, or one shared by all',
+    choices: ['session', 'shared'],
+    defaultValue: 'session',
+  },
+  'server.warm': {
+    flag: '--warm <n>',
+    description: 'number of idle server processes to keep ready (default: 1 once two have run at the same time)',
+    parse: parseWholeNumber,
+    needs: { server: 'process' },
+  },
+  'server.restart': {
+    flag: '--restart <when>',
+    description: 'what to do when a server exits',
+    choices: ['on-exit', 'never'],
+    defaultValue: 'on-exit',
+  },
+  'server.headers': {
+    flag: '--upstream-header <"Name: value">',
+    description: 'with --http or --sse, send this header; ${env:NAME} is replaced by a variable; repeatable',
+    parse: parseHeader,
+    isRepeatable: true,
+    secrecy: 'value',
+    needs: { server: 'url' },
+  },
+  'server.caFile': {
+    flag: '--upstream-ca <file>',
+    description: 'with --http or --sse, also trust the certificates in this file',
+    needs: { server: 'url-or-config' },
+  },
+  'server.connectTimeoutMs': {
+    flag: '--upstream-timeout <duration>',
+    description: 'with --http or --sse, how long connecting may take (default: 10s)',
+    parse: parseDuration,
+    needs: { server: 'url-or-config' },
+  },
+  'server.allowPlainHttp': {
+    flag: '--allow-plain-http',
+    description: 'with --http or --sse, allow unencrypted requests to other machines',
+    needs: { server: 'url-or-config' },
+  },
+  'access.tokenFile': {
+    flag: '--token-file <file>',
+    description: 'read the bearer token from a file that only you can read; - is standard input',
+  },
+  'access.token': { flag: '--no-auth', description: 'require no token' },
+  'access.allowUnauthenticatedPublic': {
+    flag: '--allow-unauthenticated-public',
+    description: 'with --no-auth, accept requests from other machines too',
+  },
+  'access.allowOrigins': {
+    flag: '--allow-origin <origin>',
+    description: 'let web pages of this origin use the server; repeatable',
+    parse: parseList,
+    isRepeatable: true,
+    secrecy: 'url',
+  },
+  'tunnel.kind': {
+    flag: '--tunnel <kind>',
+    description: 'how others reach the server',
+    parse: parseTunnel,
+    choices: tunnelChoices,
+    defaultValue: 'auto',
+  },
+  'tunnel.order': {
+    flag: '--tunnel-order <kinds>',
+    description: 'what auto tries, comma-separated (default: see below)',
+    parse: parseTunnelOrder,
+    needs: { tunnels: ['auto'], hint: 'it lists what auto tries; omit it' },
+  },
+  'tunnel.relay': {
+    flag: '--relay <url>',
+    description: 'relay to use',
+    parse: parseUrl,
+    secrecy: 'url',
+    needs: { tunnels: ['relay'], hint: 'use --tunnel relay, or omit --relay' },
+  },
+  'tunnel.name': {
+    flag: '--name <name>',
+    description: 'name to request from the relay or service (default at a relay: one that belongs to your key)',
+    needs: {
+      tunnels: ['relay', 'devtunnel', 'zrok', 'serveo', 'sish', 'localtunnel'],
+      hint: 'it names the server at a relay, devtunnel, zrok, serveo, sish or localtunnel',
+    },
+  },
+  'tunnel.publicUrl': {
+    flag: '--public-url <url>',
+    description:
+      'public URL of the tunnel or, with --tunnel none, of a reverse proxy; with ngrok and tailscale, the URL to request',
+    parse: parseUrl,
+    secrecy: 'url',
+    needs: {
+      tunnels: ['none', 'cloudflared', 'ngrok', 'tailscale', 'tailscale-serve', ...sshKinds],
+      hint: 'the provider chooses the URL; omit --public-url',
+    },
+  },
+  'tunnel.ssh': {
+    flag: '--ssh <[user@]host[:port]>',
+    description: 'with --tunnel ssh and the services over it, the server to use',
+    needs: needsSsh,
+  },
+  'tunnel.sshKey': { flag: '--ssh-key <file>', description: 'private key for it', needs: needsSsh },
+  'tunnel.sshRemote': {
+    flag: '--ssh-remote <[bind:]port>',
+    description: 'where that server listens (default: a port of its choice)',
+    parse: parseRemote,
+    needs: needsSsh,
+  },
+  'tunnel.lanAddresses': {
+    flag: '--lan-address <address>',
+    description: 'with --tunnel lan, listen on this address only; repeatable',
+    parse: parseList,
+    isRepeatable: true,
+    needs: { tunnels: ['lan'], without: 'without --tunnel lan', hint: 'add --tunnel lan, or omit --lan-address' },
+  },
+  'tunnel.port': {
+    flag: '--tunnel-port <port>',
+    description: 'local port that the tunnel forwards to (default: a free one)',
+    parse: parsePort,
+    needs: {
+      tunnels: tunnelChoices.filter((kind) => kind !== 'relay' && kind !== 'lan' && kind !== 'none'),
+      hint: 'it is for tunnels that forward to a port; omit --tunnel-port',
+    },
+  },
+  'tunnel.resolve': {
+    flag: '--resolve <host:port:address>',
+    description: 'use this address for a host of the tunnel instead of DNS; repeatable',
+    parse: parseList,
+    isRepeatable: true,
+    needs: { tunnels: tunnelChoices.filter((kind) => kind !== 'none'), hint: 'omit --resolve' },
+  },
+  'listen.host': { flag: '--host <address>', description: 'address to listen on', defaultValue: '127.0.0.1' },
+  'listen.port': {
+    flag: '--port <port>',
+    description: 'port to listen on; 0 picks a free one',
+    parse: parsePort,
+    defaultValue: 0,
+  },
+  'listen.domain': {
+    flag: '--domain <domain>',
+    description: 'host name of a reverse proxy that forwards here',
+    parse: parseDomain,
+  },
+  'listen.maxBodyBytes': {
+    flag: '--max-body <size>',
+    description: 'largest request body (default: 16MiB)',
+    parse: parseSize,
+  },
+  'listen.maxMessageBytes': {
+    flag: '--max-message <size>',
+    description: 'largest message of a server (default: 64MiB)',
+    parse: parseSize,
+  },
+  'listen.maxSessions': {
+    flag: '--max-sessions <n>',
+    description: 'concurrent sessions per server (default: 32)',
+    parse: parseCount,
+  },
+  'listen.idleTimeoutMs': {
+    flag: '--idle-timeout <duration>',
+    description: 'end a session that has had no message for this long (default: 30m)',
+    parse: parseDuration,
+  },
+  'output.onEvent': undefined,
+  'output.reportRequests': undefined,
+};
+
+/** What every command prints, and how. */
+export const outputOptions: readonly OptionSpec[] = [
+  { flag: '--json', description: 'print one JSON object per line' },
+  { flag: '--quiet', description: 'print only the result and errors' },
+  { flag: '--verbose', description: 'print more details' },
+  { flag: '--no-color', description: 'no colors' },
+];
+
+/** The options of the command `relay`, but for those of the output. */
+export const relayOptions: readonly OptionSpec[] = [
+  { flag: '--host <address>', description: 'address to listen on', defaultValue: '127.0.0.1' },
+  {
+    flag: '--port <port>',
+    description: 'port to listen on; 0 picks a free one',
+    parse: parsePort,
+    defaultValue: 7900,
+  },
+  {
+    flag: '--public-url <url>',
+    description: 'public URL of this relay (default: http://host:port)',
+    parse: parseUrl,
+    secrecy: 'url',
+  },
+  { flag: '--domain <domain>', description: 'also serve names as NAME.<domain>; needs a wildcard DNS record' },
+  {
+    flag: '--state <file>',
+    description: 'file that records which key has which name (default: in ~/.config/mcp-expose/relays)',
+  },
+];
+
+const bySpecFlag: ReadonlyMap<string, OptionSpec> = new Map(
+  [...Object.values(optionTable), ...outputOptions, ...relayOptions].flatMap((spec) =>
+    spec === undefined ? [] : [[longOf(spec), spec]],
+  ),
+);
+
+/** `--port` of `--port <port>`. */
+export function longOf({ flag }: OptionSpec): string {
+  return flag.split(' ', 1)[0] ?? flag;
+}
+
+/** @param long the flag without its placeholder, such as `--port`. */
+export function specOf(long: string): OptionSpec | undefined {
+  return bySpecFlag.get(long);
+}
+
+export function optionEntries(): readonly (readonly [key: OptionKey, spec: OptionSpec])[] {
+  return Object.entries(optionTable).flatMap(([key, spec]) =>
+    // oxlint-disable-next-line no-unsafe-type-assertion -- Object.entries forgets what its keys are
+    spec === undefined ? [] : [[key as OptionKey, spec] as const],
+  );
+}
+
+/** The group and the name of an option. */
+export function partsOf(key: OptionKey): readonly [group: OptionGroup, name: string] {
+  const [group, name = ''] = key.split('.');
+  // oxlint-disable-next-line no-unsafe-type-assertion -- each key begins with its group, see its type
+  return [group as OptionGroup, name];
+}

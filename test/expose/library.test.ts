@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import { expose, ExposeError, type ExposeOptions } from '../../src/index.ts';
+
+async function failureOf(options: unknown): Promise<ExposeError> {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what a caller without types may pass
+  const thrown: unknown = await expose(options as ExposeOptions).then(
+    async (exposed) => await exposed.close(),
+    (error: unknown) => error,
+  );
+  if (!(thrown instanceof ExposeError)) throw new Error('it did not fail', { cause: thrown });
+  return thrown;
+}
+
+const server = { stdio: ['node', '-e', ''] };
+
+describe('an option that does not exist', () => {
+  test.each([
+    [{ server, listen: { prot: 80 } }, 'listen.prot', 'did you mean listen.port?'],
+    [{ server, listen: { maxbody: 80 } }, 'listen.maxbody', 'did you mean listen.maxBodyBytes?'],
+    [{ server, port: 80 }, 'port', 'did you mean tunnel.port or listen.port?'],
+    [{ server, tunel: { kind: 'none' } }, 'tunel', 'did you mean tunnel?'],
+    [{ server, tunnel: { type: 'x', kind: 'none' } }, 'tunnel.type', 'docs/library.md lists the options'],
+    [{ server: { ...server, isolatoin: true } }, 'server.isolatoin', 'did you mean server.isolation?'],
+    [{ server, zzzzzzzzzzzz: 1 }, 'zzzzzzzzzzzz', 'docs/library.md lists the options'],
+    [{ server, access: { constructor: 1 } }, 'access.constructor', 'docs/library.md lists the options'],
+  ])('%j is an error with a suggestion', async (options, name, hint) => {
+    const { code, message, hints } = await failureOf(options);
+    expect([code, message]).toEqual(['usage', `unknown option ${name}`]);
+    expect(hints).toEqual([hint]);
+  });
+});
+
+test.each([undefined, null, {}, { server: undefined }, { server: 'npx' }])('%j is no server', async (options) => {
+  expect(await failureOf(options)).toMatchObject({ code: 'usage', message: 'no server specified' });
+});
+
+describe('messages and hints name options, not flags', () => {
+  test('of the listener', async () => {
+    const { message, hints } = await failureOf({ server, listen: { host: '192.0.2.1' }, tunnel: { kind: 'none' } });
+    expect(message).toContain('192.0.2.1');
+    expect(hints.join()).toContain('listen.host takes an address of this machine');
+  });
+
+  test('of the guard', async () => {
+    const { code, hints } = await failureOf({ server, access: { token: false }, tunnel: { kind: 'lan' } });
+    expect(code).toBe('unauthenticated_public');
+    expect(hints).toEqual([
+      'omit access.token: false, or add access.allowUnauthenticatedPublic if everybody may use the server',
+    ]);
+  });
+
+  test('of two servers', async () => {
+    const { message } = await failureOf({ server: { ...server, http: 'http://127.0.0.1:1/mcp' } });
+    expect(message).toContain('server.stdio, server.http');
+  });
+});
