@@ -4,7 +4,7 @@ import { eraOf, legacyRevisions } from './revisions.ts';
 /** Member of `params._meta` that carries the revision of a modern request (MCP 2026-07-28, request envelope). */
 const revisionKey = 'io.modelcontextprotocol/protocolVersion';
 
-/** How a POSTed message is to be served. Decided here once; nothing behind it looks at the era of a request again. */
+/** How a POSTed message is to be served. The era of a request is decided here and nowhere else. */
 export type Classification =
   | { readonly kind: 'opening' } /** `initialize`: opens a legacy session. */
   | { readonly kind: 'session' } /** Belongs to a legacy session that is already open. */
@@ -22,7 +22,7 @@ const session: Classification = { kind: 'session' };
 /**
  * Classifies one message by its body first and by its `MCP-Protocol-Version` header second, since clients of the modern
  * era state the revision in both and legacy ones at most in the header.
- * @param agreed what the client and its server have agreed on in `initialize`: it is served, whatever it is.
+ * @param agreed the revision that client and server agreed on in `initialize`, which is always served.
  */
 export function classify(
   message: RpcMessage,
@@ -44,17 +44,17 @@ export function classify(
   return message.kind === 'request' && message.method === 'initialize' ? opening : session;
 }
 
-/** A legacy request may carry any member in its `_meta`, this one too. */
+/** A legacy request may have any member in its `_meta`, including this one. */
 function isLegacy(claimed: unknown): boolean {
   return typeof claimed === 'string' && isDate(claimed) && eraOf(claimed) === 'legacy';
 }
 
-/** Anything else is no revision; in the header, it is refused where it is compared with the session's. */
+/** Other values are not revisions; in the header, they are rejected where it is compared with the session's. */
 function isDate(revision: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(revision);
 }
 
-/** A dual-era client takes this answer as the sign to open a legacy session instead. */
+/** On this response a dual-era client opens a legacy session instead. */
 function unsupported(requested: string): Classification {
   return {
     kind: 'reject',

@@ -1,11 +1,19 @@
 import { inOnePiece, piecesOf, type Bytes } from '../platform/bytes.ts';
-import { exactValue, jsonOfId } from './exact-number.ts';
+import { exactValue, jsonOfId } from './request-id.ts';
 import { envelopeOf } from './envelope.ts';
 import { elementsOf, exceedsDepth, isArray } from './json/scan.ts';
 import { lazyMessage } from './lazy-message.ts';
 import { readText, type TextFindings } from './json/text-reader.ts';
-import type { RequestId, RpcMessage, RpcNotification, RpcRequest } from './rpc-message.ts';
+import {
+  isObject,
+  memberOf,
+  type RequestId,
+  type RpcMessage,
+  type RpcNotification,
+  type RpcRequest,
+} from './rpc-message.ts';
 
+export { memberOf } from './rpc-message.ts';
 export type { RequestId, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './rpc-message.ts';
 
 /** JSON-RPC error codes that mcp-expose itself puts on the wire. */
@@ -26,7 +34,7 @@ export const rpcCode = {
   unsupportedProtocolVersion: -32022,
 } as const;
 
-/** Where the members stand by which messages refer to each other. */
+/** Paths of the members by which messages refer to each other. */
 export const requestTokenPath = ['params', '_meta', 'progressToken'] as const;
 export const progressTokenPath = ['params', 'progressToken'] as const;
 
@@ -49,22 +57,22 @@ export interface RpcBatch {
   readonly messages: readonly RpcMessage[];
 }
 
-/** Up to here the outline is looked for first; of longer ones, what is left without their long strings is mostly short. */
+/** Up to here the envelope is read first, in bytes; a longer message is mostly short without its long strings. */
 const maxEnvelopeBytes = 16 * 1024;
 
-/** What is left of a message is parsed up to this size, in bytes: many small values take a hundred times their bytes. */
+/** A message without its long strings is parsed up to this size, in bytes: many small values take a hundred times their bytes. */
 const maxParsedBytes: number = 64 * 1024;
 
-/** Most messages in a batch of a client: each may be a call of its own. */
+/** Most messages in a batch of a client: each may be a call. */
 const maxBatchSize = 100;
 
-/** Most messages in a batch of a server: it answers a batch of ours, and says what it likes beside. */
+/** Most messages in a batch of a server, which may add any to the answers to a client's batch. */
 const maxServerBatchSize = 10_000;
 
 /**
  * Reads one JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it) or a batch (§6).
- * Never throws: bytes that are neither come back as a fault with the code and the sentence to answer.
- * @param findings what a `TextReader` has found, where it has read them as they came.
+ * Never throws: for other bytes it returns a fault with the code and the reason to answer.
+ * @param findings what a `TextReader` has found, where one has read the text as it arrived.
  */
 export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage | RpcBatch | RpcFault {
   const found = parse(raw, findings);
@@ -72,8 +80,8 @@ export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage |
 }
 
 /**
- * As `parseMessages`, of what a server says: each message in it, and a fault for each that is none. One that is wrong
- * must not cost the answers beside it, which nobody would send again.
+ * As `parseMessages`, for what a server sends: each message in it, and a fault for each element that is not one. A wrong
+ * element must not cost the answers next to it, which nobody would send again.
  */
 export function parseEach(raw: Bytes, findings?: TextFindings): readonly (RpcMessage | RpcFault)[] {
   const found = parse(raw, findings);
@@ -93,7 +101,7 @@ function parse(raw: Bytes, findings = readText(raw)): RpcMessage | JsonArray | R
   if (Buffer.isBuffer(raw) && raw.length <= maxEnvelopeBytes) return parseEnvelope(raw) ?? parseText(raw, raw);
   const message =
     elided === undefined || elided.length > maxParsedBytes || isArray(elided) ? undefined : parseText(raw, elided);
-  // A fault may be that of the cut.
+  // A fault may come from the elision.
   if (message !== undefined && message.kind !== 'fault') return message;
   const whole = inOnePiece(raw);
   return parseEnvelope(whole) ?? parseText(whole, whole);
@@ -104,7 +112,7 @@ function parseEnvelope(text: Buffer): RpcMessage | undefined {
   return envelope === undefined ? undefined : lazyMessage(text, envelope);
 }
 
-/** @param text the message, or what is left of it without the contents of its long strings. */
+/** @param text the message, with or without its long strings. */
 function parseText(raw: Bytes, text: Buffer): RpcMessage | JsonArray | RpcFault {
   if (exceedsDepth(text, maxJsonDepth)) {
     return fault(rpcCode.invalidRequest, `the message is nested deeper than ${maxJsonDepth} levels`);
@@ -119,7 +127,7 @@ function parseText(raw: Bytes, text: Buffer): RpcMessage | JsonArray | RpcFault 
   return readMessage(raw, text, json);
 }
 
-/** As `parseMessages`, where there can be no batch. */
+/** As `parseMessages`, where a batch is not allowed. */
 export function parseMessage(raw: Bytes): RpcMessage | RpcFault {
   const parsed = parseMessages(raw);
   return parsed.kind === 'batch' ? fault(rpcCode.invalidRequest, 'the message is a batch') : parsed;
@@ -137,7 +145,7 @@ function readBatch(text: Buffer): RpcBatch | RpcFault {
   return { kind: 'batch', messages };
 }
 
-/** A batch without a message is none (JSON-RPC 2.0 §6). */
+/** An empty batch is invalid (JSON-RPC 2.0 §6). */
 function elementsIn(text: Buffer, maxSize: number): readonly Buffer[] | RpcFault {
   const elements = elementsOf(text, maxSize);
   if (elements === undefined) return fault(rpcCode.parseError, 'the message is not valid JSON');
@@ -163,10 +171,10 @@ function readMessage(raw: Bytes, text: Buffer, json: unknown): RpcMessage | RpcF
   });
   if (json['jsonrpc'] !== '2.0') return invalid('"jsonrpc" is not "2.0"');
   if (id === undefined && json['id'] !== undefined) return invalid('"id" is neither a string nor a number');
-  // A string can hold no line break, so where there is none around the long ones there is none at all.
+  // A string cannot hold a line break, so there is none at all where there is none around the long strings.
   const bytes = hasLineBreak(text) ? onOneLine(raw) : raw;
   if (method === undefined) {
-    // Some servers write `"error": null` beside a result.
+    // Some servers add `"error": null` to a result.
     const failed = (json['error'] ?? undefined) !== undefined;
     if (failed === (json['result'] !== undefined))
       return invalid('the message has no "method", and not exactly one of "result" and "error"');
@@ -180,8 +188,8 @@ function readMessage(raw: Bytes, text: Buffer, json: unknown): RpcMessage | RpcF
 }
 
 /**
- * Line breaks in valid JSON are white space (RFC 8259 §2), so they can become blanks and the rest stays as it came.
- * Returns the same bytes where there is none.
+ * Line breaks in valid JSON are white space (RFC 8259 §2), so they can become spaces and the rest stays as it is. Returns
+ * the same bytes where there is none.
  */
 function onOneLine(bytes: Bytes): Bytes {
   if (!piecesOf(bytes).some(hasLineBreak)) return bytes;
@@ -216,7 +224,7 @@ export function metaOf(message: RpcRequest | RpcNotification): unknown {
   return message.envelope?.mayHaveMeta === false ? undefined : memberOf(message.json['params'], '_meta');
 }
 
-/** `params._meta.progressToken`, by which the progress of a request is told. */
+/** `params._meta.progressToken`, to which the progress of a request refers. */
 export function requestTokenOf(request: RpcRequest): RequestId | undefined {
   const token = memberOf(metaOf(request), 'progressToken');
   return token === undefined ? undefined : exactValue(token, request.bytes, requestTokenPath);
@@ -230,17 +238,8 @@ export function progressTokenOf(message: RpcNotification): RequestId | undefined
   return token === undefined ? undefined : exactValue(token, message.bytes, progressTokenPath);
 }
 
-/** A member of an object, or undefined where the value is no object or has no such member of its own. */
-export function memberOf(value: unknown, name: string): unknown {
-  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-}
-
 export function isRequestId(value: unknown): value is RequestId {
   return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function fault(code: number, reason: string): RpcFault {

@@ -3,7 +3,7 @@ import type { Envelope } from './envelope.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A message of which no more than the outline has been read. It is parsed when somebody looks into it. */
+/** A message of which only the envelope has been read. It is parsed when its `json` is read. */
 export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
   const { id, method } = envelope;
   if (method !== undefined) {
@@ -14,14 +14,14 @@ export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
   return lazyResponse(bytes, envelope);
 }
 
-/** As `lazyMessage`, of what is known to be a response. */
+/** As `lazyMessage`, for the envelope of a response. */
 export function lazyResponse(bytes: Buffer, envelope: Envelope): RpcResponse {
   const { id, failed } = envelope;
-  if (id === undefined) throw new Error('the outline is that of no message');
+  if (id === undefined) throw new Error('the envelope has neither method nor id');
   return new LazyResponse(bytes, envelope, id, failed);
 }
 
-/** What is not its own is not copied into a message that is made of it: the outline would not be that one's. */
+/** Its getters are not copied by a spread: the envelope would not be that of the new message. */
 class LazyMessage {
   readonly bytes: Buffer;
   readonly #envelope: Envelope;
@@ -78,7 +78,7 @@ class LazyResponse extends LazyMessage implements RpcResponse {
 
 function parsed(bytes: Buffer): Json {
   const value: unknown = JSON.parse(bytes.toString());
-  if (!isObject(value)) throw new Error('what has an outline is an object');
+  if (!isObject(value)) throw new Error('a message with an envelope is not an object');
   return value;
 }
 

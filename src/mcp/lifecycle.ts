@@ -1,4 +1,4 @@
-import { exactValue } from './exact-number.ts';
+import { exactValue } from './request-id.ts';
 import { memberOf, parseMessage, type RequestId, type RpcMessage, type RpcRequest } from './json-rpc.ts';
 import { replaceSpans, spanOf } from './json/locate-members.ts';
 import { legacyRevisions, preferredRevision } from './revisions.ts';
@@ -12,8 +12,8 @@ export function isInitialize(message: RpcMessage): boolean {
 }
 
 /**
- * A client's `initialize` as the server is to get it. A revision that we do not serve is not put to the server, which might
- * agree: it gets the newest that we do, and what it answers is the answer to the client (MCP 2025-11-25, lifecycle, version
+ * A client's `initialize` as the server gets it. A revision that mcp-expose does not serve is replaced by the newest that it
+ * does, since the server might agree to it; the client gets what the server answers (MCP 2025-11-25, lifecycle, version
  * negotiation).
  */
 export function withServedRevision(initialize: RpcRequest): RpcRequest {

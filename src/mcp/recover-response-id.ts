@@ -3,25 +3,25 @@ import { isRequestId, memberOf, rpcCode, type RequestId } from './json-rpc.ts';
 const idValue = String.raw`("(?:[^"\\]|\\.)*"|-?[\d.]+)`;
 const version = String.raw`"jsonrpc"\s*:\s*"2\.0"`;
 
-/** `{"jsonrpc":"2.0","id":7,"result":…`: the order in which the Python, Go and Rust SDKs write. */
+/** `{"jsonrpc":"2.0","id":7,"result":…`: the order of the Python, Go and Rust SDKs. */
 const idInFront = new RegExp(
   String.raw`^\s*\{\s*(?:${version}\s*,\s*)?"id"\s*:\s*${idValue}\s*,\s*(?:${version}\s*,\s*)?"(?:result|error)"`,
 );
-/** `{"result":…,"jsonrpc":"2.0","id":7}`: the order in which the TypeScript SDK writes. */
+/** `{"result":…,"jsonrpc":"2.0","id":7}`: the order of the TypeScript SDK. */
 const responseInFront = new RegExp(String.raw`^\s*\{\s*(?:${version}\s*,\s*)?"(?:result|error)"`);
 const idAtEnd = new RegExp(String.raw`"id"\s*:\s*${idValue}\s*(?:,\s*${version}\s*)?\}\s*$`);
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What stands in a response, and in nothing but messages of JSON-RPC. */
+/** The members of a response; other JSON hardly ever has only these. */
 const responseMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'result', 'error']);
 
-/** As much of an error that has no message is shown, in characters. */
+/** An error without a message is shown up to this length, in characters. */
 const shownLength = 200;
 
 /**
- * Whether a JSON object that is no JSON-RPC message can only be meant as a response.
- * @param isStdout it may also be a line of a log, which has an id of its own.
+ * Whether a JSON object that is not a JSON-RPC message can only be meant as a response.
+ * @param isStdout the object may also be a line of a log with an id.
  */
 export function isMeantAsResponse(json: Json, isStdout: boolean): boolean {
   const hasOutcome = Object.hasOwn(json, 'result') || Object.hasOwn(json, 'error');
@@ -32,12 +32,12 @@ export function isMeantAsResponse(json: Json, isStdout: boolean): boolean {
   return !isStdout || Object.hasOwn(json, 'jsonrpc') || Object.keys(json).every((name) => responseMembers.has(name));
 }
 
-/** Whether an error is one that clients can read (JSON-RPC 2.0 §5.1). */
+/** Whether clients can read an error (JSON-RPC 2.0 §5.1). */
 export function isErrorObject(error: unknown): boolean {
   return Number.isInteger(memberOf(error, 'code')) && typeof memberOf(error, 'message') === 'string';
 }
 
-/** What a malformed response says went wrong, as an error that clients can read; undefined where it says nothing. */
+/** The error of a malformed response, as one that clients can read; undefined where it has none. */
 export function errorInMalformed(json: Json): { code: number; message: string; data?: Json } | undefined {
   const { error } = json;
   if (error === undefined || error === null || error === false || isEmpty(error)) return undefined;
@@ -63,14 +63,14 @@ function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null;
 }
 
-/** Whether what begins so is a response, whoever it answers. */
+/** Whether a text with these first bytes is a response. */
 export function beginsAsResponse(head: Buffer): boolean {
   return responseInFront.test(head.toString());
 }
 
 /**
- * The id of a response that is too long to be read, or wrong in itself, from its first and last bytes, so that the
- * request which it answers can fail instead of waiting for ever. Undefined where it is no response or writes its members otherwise.
+ * The id of a response that is too long or invalid, from its first and last bytes, so that its request can fail instead of
+ * waiting forever. Undefined unless it is a response that writes its members in a common order.
  */
 export function recoverResponseId(head: Buffer, tail: Buffer): RequestId | undefined {
   const start = head.toString();

@@ -1,7 +1,7 @@
-/** The two ways in which MCP is spoken: with a handshake and sessions, or one self-contained exchange at a time. */
+/** The two forms of MCP: with a handshake and sessions, or one self-contained exchange at a time. */
 export type Era = 'legacy' | 'modern';
 
-/** Revisions of the legacy era that define or can be carried over Streamable HTTP, newest first. */
+/** Revisions of the legacy era that can be served over Streamable HTTP, newest first. */
 export const legacyRevisions: readonly string[] = [
   '2025-11-25',
   '2025-06-18',
@@ -10,13 +10,13 @@ export const legacyRevisions: readonly string[] = [
   '2024-10-07',
 ];
 
-/** The only revision in which several messages may come at once. */
+/** The only revision with JSON-RPC batches. */
 export const batchRevision = '2025-03-26';
 
-/** The first revision whose clients expect that an event stream begins with an event without data. */
+/** The first revision whose clients expect an event without data at the start of an event stream. */
 export const primingRevision = '2025-11-25';
 
-/** The revision that mcp-expose offers when it speaks for itself. */
+/** The revision that mcp-expose offers in a handshake of its own. */
 export const preferredRevision = '2025-11-25';
 
 /** First revision of the modern era. Revisions are dates, so they compare as strings. */

@@ -1,18 +1,18 @@
 import type { Bytes } from '../platform/bytes.ts';
 import type { Envelope } from './envelope.ts';
 
-/** A JSON-RPC 2.0 id as MCP narrows it: never null. One that JavaScript would write otherwise is kept as text (`exactValue`). */
+/** A JSON-RPC 2.0 id as MCP narrows it: never null. A number that JavaScript would write otherwise is kept as text (`exactValue`). */
 export type RequestId = string | number;
 
 interface ParsedMessage {
-  /** The message as it arrived. Contains no line break, so it can become a line or an SSE `data` field as it is. */
+  /** The message as it arrived, without line breaks: it can become a line or an SSE `data` field as it is. */
   readonly bytes: Bytes;
   /**
-   * The same, parsed. Read it, never change it: what travels on is `bytes`. In a large message, strings of 4 KiB and more
-   * are null here.
+   * The same, parsed. Never change it: `bytes` is what is forwarded. In a large message, strings of 4 KiB and more are null
+   * here.
    */
   readonly json: Readonly<Record<string, unknown>>;
-  /** What is known without `json`, which is parsed only when it is read where there is one of these. */
+  /** What is known without `json`. A message that has one is parsed only when its `json` is read. */
   readonly envelope?: Envelope;
 }
 
@@ -34,3 +34,12 @@ export interface RpcResponse extends ParsedMessage {
 }
 
 export type RpcMessage = RpcRequest | RpcNotification | RpcResponse;
+
+/** A member of an object; undefined where the value is not an object or has no such member of its own. */
+export function memberOf(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

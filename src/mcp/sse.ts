@@ -7,9 +7,9 @@ const dataField = Buffer.from('event: message\ndata: ');
 const endOfEvent = Buffer.from('\n\n');
 
 /**
- * One message as an SSE event. `message` must hold no line break: each would start a field of its own.
- * @param id what a client names to go on behind this event, ASCII without line breaks.
- * @returns text where the message is text.
+ * One message as an SSE event. `message` must not have line breaks: each would start another field.
+ * @param id what a client sends to resume after this event, ASCII without line breaks.
+ * @returns text if the message is text.
  */
 export function encodeEvent(message: Bytes, id?: string): Buffer;
 export function encodeEvent(message: ByteText, id?: string): ByteText;
@@ -23,20 +23,20 @@ export function encodeEvent(message: Bytes | ByteText, id?: string): Buffer | By
 }
 
 /**
- * An event without data: gives a client an id to go on from before there is anything to say, and the time to wait
- * before it does (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"). Clients of older revisions read
- * every event as JSON, and must not get it.
+ * An event without data: gives a client an id to resume from before there is a message, and the time to wait before it
+ * reconnects (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"). Clients of older revisions parse every
+ * event as JSON and must not get it.
  */
 export function encodePriming(id: string, retryMs: number): string {
   return `id: ${id}\nretry: ${retryMs}\ndata:\n\n`;
 }
 
-/** Tells where to POST messages to: the first event of the older transport (MCP 2024-11-05, HTTP with SSE). */
+/** The URL to POST messages to: the first event of the older transport (MCP 2024-11-05, HTTP with SSE). */
 export function encodeEndpoint(path: string): string {
   return `event: endpoint\ndata: ${path}\n\n`;
 }
 
-/** A comment: keeps idle proxies from closing the stream, and means nothing to a client. */
+/** A comment: clients ignore it, and idle proxies do not close the stream. */
 export function encodeComment(text: string): string {
   return `: ${text}\n\n`;
 }

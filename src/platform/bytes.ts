@@ -1,24 +1,24 @@
-/** Pieces of this size on average cost less to be handed on one by one than to be joined, in bytes. */
+/** Pieces of this size on average are passed on faster one by one than joined, in bytes. */
 const minPieceBytes = 8 * 1024;
 
 /**
- * Bytes in one piece or, where they are many, in the pieces in which they came: to join a mebibyte costs more than all
- * else that is done with it, and as much memory again.
+ * Bytes in one piece or, where they are many, in the pieces in which they arrived: to join a mebibyte costs more than all
+ * other work on it, and as much memory again.
  */
 export type Bytes = Buffer | Pieces;
 
 export interface Pieces {
   readonly pieces: readonly Buffer[];
-  /** Of all of them, in bytes. */
+  /** Of all pieces together, in bytes. */
   readonly length: number;
   /** As UTF-8. */
   toString(): string;
 }
 
-/** Bytes as text, each byte a character (ISO 8859-1): short ones take less room and time than in a buffer. */
+/** Bytes as text, each byte a character (ISO 8859-1): short ones take less memory and time than in a buffer. */
 export type ByteText = string;
 
-/** Up to here bytes cost less as text, in bytes. */
+/** Up to this size bytes cost less as text. */
 const maxTextBytes = 4096;
 
 export function asTextIfShort(bytes: Bytes): Bytes | ByteText {
@@ -26,7 +26,7 @@ export function asTextIfShort(bytes: Bytes): Bytes | ByteText {
 }
 
 /**
- * Puts together what has come piece by piece.
+ * Joins pieces, if they are small on average.
  * @param length of all of them, in bytes.
  */
 export function gather(pieces: readonly Buffer[], length: number): Bytes {
@@ -36,13 +36,13 @@ export function gather(pieces: readonly Buffer[], length: number): Bytes {
   return { pieces, length, toString: () => Buffer.concat(pieces, length).toString() };
 }
 
-/** Blocks into which short pieces are copied, in bytes: from one for a short message to one for a stream. */
+/** Sizes of the blocks into which short pieces are copied, in bytes: the first for a short message, the last for a stream. */
 const minBlockBytes = 1024;
 const maxBlockBytes: number = 64 * 1024;
 
 /**
- * Collects bytes that come piece by piece. Short pieces are copied together: a Buffer of one byte takes a hundred, and
- * keeps all that it was cut from.
+ * Collects bytes that arrive in pieces. Short pieces are copied together: a Buffer of one byte takes a hundred, and keeps
+ * the memory that it is a part of.
  */
 export class PieceCollector {
   /** Of all pieces so far, in bytes. */

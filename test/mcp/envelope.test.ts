@@ -3,7 +3,7 @@ import { envelopeOf } from '../../src/mcp/envelope.ts';
 import { createRandom, type Random } from '../harness/random.ts';
 import { randomValue, spoiled, written } from './json/texts.ts';
 
-/** What the outline has to say of a text, by the parser; undefined where that is no message. */
+/** The envelope of a text by the parser; undefined where it is not a message. */
 function expectedOf(text: string): object | undefined {
   let message: unknown;
   try {
@@ -45,7 +45,7 @@ describe('a message as nearly all are', () => {
     '{"jsonrpc":"2.0","id":7,"result":null,"error":null}',
     '{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}',
     '{"jsonrpc":"2.0","id":7,"method":"x","params":[1,{"_meta":1}],"more":{"a\\u0062":[]}}',
-  ])('has an outline: %s', (text) => {
+  ])('has an envelope: %s', (text) => {
     expect(envelope(text)).toEqual(expectedOf(text));
     expect(envelope(text)).toBeDefined();
     expect(envelope(` ${text} `)).toEqual(expectedOf(text));
@@ -115,19 +115,19 @@ function randomMessage(random: Random): string {
   return `{${parts.join(random.below(2) === 0 ? ',' : ' , ')}}`;
 }
 
-test('what has an outline is what the parser makes of it, and most messages have one', () => {
+test('an envelope is what the parser makes of the message, and most messages have one', () => {
   const random = createRandom(11);
   let messages = 0;
-  let outlined = 0;
+  let enveloped = 0;
   for (let round = 0; round < 60_000; round++) {
     const text = spoiled(randomMessage(random), random);
     const expected = expectedOf(text);
     const found = envelope(text);
-    // Without an outline it is left to the parser, whatever it is.
+    // A text without an envelope is left to the parser.
     expect([text, found ?? expected]).toEqual([text, expected]);
     if (expected !== undefined) messages++;
-    if (found !== undefined) outlined++;
+    if (found !== undefined) enveloped++;
   }
   expect(messages).toBeGreaterThan(10_000);
-  expect(outlined).toBeGreaterThan(messages / 2);
+  expect(enveloped).toBeGreaterThan(messages / 2);
 });

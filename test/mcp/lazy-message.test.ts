@@ -10,7 +10,7 @@ function read(text: string): RpcMessage {
 const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":[1,"é"]}}}';
 const progress = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}';
 
-describe('a message of which the outline has been read', () => {
+describe('a message of which the envelope has been read', () => {
   test('is told apart without being parsed, and parsed once when somebody looks into it', () => {
     const parse = vi.spyOn(JSON, 'parse');
     const message = read(call);
@@ -43,7 +43,7 @@ describe('a message of which the outline has been read', () => {
     expect(memberOf(metaOf(request), 'progressToken')).toBe(7);
   });
 
-  test('made into another one, has the outline of neither', () => {
+  test('copied into another message, does not take its envelope along', () => {
     const notification = read(progress);
     if (notification.kind !== 'notification') throw new Error('read wrongly');
     const changed = { ...notification, json: { ...notification.json, params: { progressToken: 'q' } } };

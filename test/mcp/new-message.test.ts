@@ -10,7 +10,7 @@ test.each([
   [newNotification('m', { a: '\n' }), '{"jsonrpc":"2.0","method":"m","params":{"a":"\\n"}}'],
   [newResult(7, { ok: true }), '{"jsonrpc":"2.0","id":7,"result":{"ok":true}}'],
   [newError({ id: 7, code: -32603, message: 'no' }), '{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"no"}}'],
-])('a message of our own is what the parser makes of its bytes: %#', (message, text) => {
+])('a new message is what the parser makes of its bytes: %#', (message, text) => {
   expect(message.bytes.toString()).toBe(text);
   const parsed = parseMessage(message.bytes);
   expect(parsed.kind === 'fault' ? parsed : whole(parsed)).toEqual(message);

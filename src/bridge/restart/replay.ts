@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { memberOf, type RequestId, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { newNotification, newRequest } from '../../mcp/new-message.ts';
-import { withId } from '../../mcp/rewrite-id.ts';
+import { withId } from '../../mcp/request-id.ts';
 import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
 
 /** Subscriptions that are remembered; a client that watches more files than this would notice nothing of a restart. */

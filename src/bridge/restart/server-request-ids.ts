@@ -1,6 +1,6 @@
 import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
-import { withCancelledId, withId, writtenIdOf } from '../../mcp/rewrite-id.ts';
+import { withCancelledId, withId, writtenIdOf } from '../../mcp/request-id.ts';
 
 /** Asks that are told apart at a time; more than whoever puts them to the client keeps open. */
 const maxOpenServerRequests = 2000;

@@ -1,4 +1,4 @@
-import { jsonOfId } from '../../mcp/exact-number.ts';
+import { jsonOfId } from '../../mcp/request-id.ts';
 import {
   progressTokenOf,
   requestTokenOf,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { inOnePiece } from '../../platform/bytes.ts';
-import { isKeptAsText, jsonOfId } from '../../mcp/exact-number.ts';
+import { isKeptAsText, jsonOfId, keptAsText } from '../../mcp/request-id.ts';
 import {
   parseMessage,
   progressTokenOf,
@@ -14,12 +14,9 @@ import {
 import { replaceSpans, spanOf } from '../../mcp/json/locate-members.ts';
 import { cancelledBy, cancelledIdPath } from '../../mcp/lifecycle.ts';
 
-/** Names that one side may have in use; beyond it the oldest is forgotten. More than a session can have calls. */
-const maxNames = 2000;
-
 /**
- * Ids and progress tokens that the other side may round are strings of ours to it, and come back as they were written:
- * to a server in JavaScript, 9007199254740993 is 9007199254740992.
+ * Ids and progress tokens that the other side may round are strings to it, and come back as they were written: to a server
+ * in JavaScript, 9007199254740993 is 9007199254740992.
  */
 export interface IdAliases {
   toServer(message: RpcMessage): RpcMessage;
@@ -29,11 +26,11 @@ export interface IdAliases {
 }
 
 export function createIdAliases(): IdAliases {
-  const client = new Names();
-  const server = new Names();
+  const client = new Aliases();
+  const server = new Aliases();
   const isNeeded = (message: RpcMessage): boolean =>
-    // What has an outline has no such number, and is no answer to one as long as none was named.
-    message.envelope === undefined || !client.isEmpty || !server.isEmpty;
+    // A message with an envelope has no such number, and does not refer to one as long as there are no aliases.
+    message.envelope === undefined || client.areUsed || server.areUsed;
   return {
     toServer: (message) => (isNeeded(message) ? pass(message, client, server) : message),
     toClient: (message) => (isNeeded(message) ? pass(message, server, client) : message),
@@ -41,74 +38,52 @@ export function createIdAliases(): IdAliases {
   };
 }
 
-/** What one side has named, by our names for it. */
-class Names {
-  readonly #originals = new Map<string, RequestId>();
-  readonly #names = new Map<RequestId, string>();
+/** The aliases of the numbers of one side: strings that hold the number as that side wrote it. */
+class Aliases {
   #prefix = '';
-  #last = 0;
 
-  get isEmpty(): boolean {
-    return this.#originals.size === 0;
+  get areUsed(): boolean {
+    return this.#prefix !== '';
   }
 
-  nameOf(original: RequestId): string {
-    const known = this.#names.get(original);
-    if (known !== undefined) return known;
-    // Nobody can guess it, so no id of anybody else begins with it.
+  /** The alias of a number that is kept as text; undefined for other ids. */
+  aliasOf(id: RequestId): string | undefined {
+    if (!isKeptAsText(id)) return undefined;
+    // Cannot be guessed, so nobody else's id begins with it.
     this.#prefix ||= `mcp-expose-${randomBytes(16).toString('base64url')}-`;
-    const name = `${this.#prefix}${++this.#last}`;
-    this.#originals.set(name, original);
-    this.#names.set(original, name);
-    for (const oldest of this.#originals.keys()) {
-      if (this.#originals.size <= maxNames) break;
-      this.forget(oldest);
-    }
-    return name;
+    return this.#prefix + jsonOfId(id);
   }
 
-  originalOf(name: RequestId): RequestId | undefined {
-    return typeof name === 'string' ? this.#originals.get(name) : undefined;
-  }
-
-  forget(name: string): void {
-    const original = this.#originals.get(name);
-    if (original === undefined) return;
-    this.#originals.delete(name);
-    this.#names.delete(original);
+  originalOf(alias: RequestId): RequestId | undefined {
+    if (!this.areUsed || typeof alias !== 'string' || !alias.startsWith(this.#prefix)) return undefined;
+    return keptAsText(alias.slice(this.#prefix.length));
   }
 }
 
-/** @param own names of the side that the message comes from, which answers with those of the other. */
-function pass(message: RpcMessage, own: Names, other: Names): RpcMessage {
+/** @param own aliases of the side that the message comes from, which answers with those of the other. */
+function pass(message: RpcMessage, own: Aliases, other: Aliases): RpcMessage {
   if (message.kind === 'response') {
-    const original = other.originalOf(message.id);
-    if (original === undefined) return message;
-    other.forget(String(message.id));
-    return changed(message, [[['id'], original]]);
+    return changed(message, [[['id'], other.originalOf(message.id)]]);
   }
   if (message.kind === 'request') {
     const token = requestTokenOf(message);
     return changed(message, [
-      [['id'], named(message.id, own)],
-      [requestTokenPath, token === undefined ? undefined : named(token, own)],
+      [['id'], own.aliasOf(message.id)],
+      [requestTokenPath, token === undefined ? undefined : own.aliasOf(token)],
     ]);
   }
   const cancelled = cancelledBy(message);
-  if (cancelled !== undefined) return changed(message, [[cancelledIdPath, named(cancelled, own)]]);
+  if (cancelled !== undefined) return changed(message, [[cancelledIdPath, own.aliasOf(cancelled)]]);
   const token = message.method === 'notifications/progress' ? progressTokenOf(message) : undefined;
   return token === undefined ? message : changed(message, [[progressTokenPath, other.originalOf(token)]]);
 }
 
-function named(id: RequestId, names: Names): string | undefined {
-  return isKeptAsText(id) ? names.nameOf(id) : undefined;
-}
-
-/** The same message with other ids in a few places; undefined stands for what stays as it is. */
+/** The same message with other ids in a few places; undefined leaves the one that is there. */
 function changed(
   message: RpcMessage,
   changes: readonly (readonly [path: readonly string[], id: RequestId | undefined])[],
 ): RpcMessage {
+  if (changes.every(([, id]) => id === undefined)) return message;
   const bytes = inOnePiece(message.bytes);
   const replacements = changes.flatMap(([path, id]) => {
     const span = id === undefined ? undefined : spanOf(bytes, path);

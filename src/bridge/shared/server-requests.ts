@@ -1,4 +1,4 @@
-import { jsonOfId } from '../../mcp/exact-number.ts';
+import { jsonOfId } from '../../mcp/request-id.ts';
 import { memberOf, requestTokenOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { spanOf } from '../../mcp/json/locate-members.ts';
 import { maxOpenServerRequests } from '../bounds.ts';

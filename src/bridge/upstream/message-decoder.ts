@@ -1,5 +1,5 @@
 import { inOnePiece, piecesOf, type Bytes } from '../../platform/bytes.ts';
-import { jsonOfId } from '../../mcp/exact-number.ts';
+import { jsonOfId } from '../../mcp/request-id.ts';
 import {
   parseEach,
   rpcCode,

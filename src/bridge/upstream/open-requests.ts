@@ -1,7 +1,6 @@
-import { isKeptAsText, wholeNumberOf } from '../../mcp/exact-number.ts';
+import { isKeptAsText, wholeNumberOf, withId } from '../../mcp/request-id.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
-import { withId } from '../../mcp/rewrite-id.ts';
 import { maxUnansweredCancelled } from '../bounds.ts';
 
 /** What a server has been asked and has not answered. */

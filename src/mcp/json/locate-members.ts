@@ -20,7 +20,7 @@ export interface PathTree {
 }
 
 export interface LocatedMembers {
-  /** By key, the value that JSON.parse gives: of members with the same name, that of the last. */
+  /** By key, the value that JSON.parse gives: the last of several members with the same name. */
   readonly spans: ReadonlyMap<string, Span>;
   /**
    * A member that parsers read differently: it is in its object twice, where some take the first, or written in another

@@ -7,9 +7,9 @@ export interface LineSplitterOptions {
   /** Longest line in bytes; a longer one is not kept. */
   readonly maxBytes: number;
   readonly onLine: (line: Bytes) => void;
-  /** Told of a longer one when it has become too long, and again when it is over, which may be never. */
+  /** Called when a line becomes too long, and again when it ends, which may be never. */
   readonly onOverlong: (line: OverlongLine, isOver: boolean) => void;
-  /** Told of each part of a line that comes in several, as it comes; of undefined when it has become too long to be kept. */
+  /** Called with each part of a line that arrives in several; with undefined when the line becomes too long. */
   readonly onPart?: (part: Buffer | undefined) => void;
 }
 
@@ -22,16 +22,16 @@ export interface OverlongLine {
 
 export interface LineSplitter {
   push(chunk: Buffer): void;
-  /** What has come since the last line break, if anything; the splitter is empty afterwards. */
+  /** Returns what has arrived since the last line break, if anything; the splitter is empty afterwards. */
   flush(): Bytes | undefined;
 }
 
-/** How much of an overlong line is kept from either end. */
+/** How much of an overlong line is kept from either end, in bytes. */
 export const edgeBytes = 1024;
 
 /**
- * Cuts a byte stream into lines, without the line break (`\n` or `\r\n`). Every byte is looked at once and copied at
- * most once, however many chunks a line comes in; a long line stays in the chunks in which it came.
+ * Cuts a byte stream into lines, without the line break (`\n` or `\r\n`). Every byte is read once and copied at most once,
+ * in any number of chunks; a long line stays in the chunks in which it arrived.
  */
 export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: LineSplitterOptions): LineSplitter {
   const parts = new PieceCollector();
@@ -39,7 +39,7 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
   let overlong: { head: Buffer; tail: Buffer } | undefined;
 
   function add(part: Buffer): void {
-    // So that the last one is that with the last byte.
+    // So that the last part has the last byte.
     if (part.length === 0 && size > 0) return;
     size += part.length;
     if (overlong !== undefined) {

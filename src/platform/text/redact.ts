@@ -1,6 +1,5 @@
 /*
- * What a user typed and our own messages repeat, without what may be a secret in it: `…` takes its place. It hides too
- * much rather than too little.
+ * Replaces what may be a secret with `…` in what a user typed, before it is printed. Hides too much rather than too little.
  */
 
 /** Names of options, variables and headers whose values are secrets more often than not. */
@@ -11,7 +10,7 @@ const secretName =
 const markedToken =
   /^(?:mcpx_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ)[\w.-]{6}/;
 
-/** Long, and made of characters that nobody chose: no word, file name or version looks like this. */
+/** Long and random: words, file names and versions do not look like this. */
 const mixedToken = /^(?=.*[A-Z])(?=.*[a-z])(?=(?:.*\d){2})[\w+=~-]{20,}$/;
 const hexToken = /^(?=.*\d)[\da-f-]{24,}$/i;
 
@@ -71,7 +70,7 @@ function redactHeader(text: string): string {
   return text.replace(/^([\w-]+:\s*)?.*$/s, '$1…');
 }
 
-/** Whether a word is most likely a secret: it looks like nothing that a person would make up. */
+/** Whether a word is most likely a secret: it does not look like anything that a person would choose. */
 export function looksLikeToken(word: string): boolean {
   return markedToken.test(word) || mixedToken.test(word) || hexToken.test(word);
 }

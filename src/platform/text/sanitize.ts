@@ -1,16 +1,29 @@
 import { stripVTControlCharacters } from 'node:util';
 
+/** Longest remote text that is shown to a user or an operator, in characters. */
+const maxSingleLineLength = 500;
+
 /**
- * Words of others for our terminal: no colours, no cursor movements, no bells, no text that runs backwards.
- * Tabs stay, line breaks do not.
+ * Text from outside for a terminal: removes colours, cursor movements, bells, right-to-left overrides and line breaks. Tabs
+ * stay.
  */
 export function sanitize(text: string): string {
   return stripVTControlCharacters(text).replaceAll(/(?!\t)\p{Cc}|\p{Bidi_Control}/gu, '');
 }
 
-/** The beginning of what others say, in one line of at most so many UTF-16 units, for our own sentences. */
+/** The beginning of a text from outside, in one line of at most `maxLength` UTF-16 units, to be quoted in a message. */
 export function excerpt(text: string, maxLength: number): string {
-  // What is not shown is not looked at, either: it may be megabytes.
+  // The rest may be megabytes.
   const shown = sanitize(text.slice(0, 4 * maxLength)).slice(0, maxLength);
   return shown.replace(/[\uD800-\uDBFF]$/, '');
+}
+
+/**
+ * Remote text for a terminal: one line, cut, and without control, format or lone surrogate characters, which could move
+ * the cursor, reverse the line or fake another one.
+ */
+export function toSingleLine(text: string): string {
+  // Cut first, so that the work is bounded; the characters of a cut pair count as lone.
+  const short = text.length <= maxSingleLineLength ? text : `${text.slice(0, maxSingleLineLength - 1)}…`;
+  return short.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu, ' ').trim();
 }

@@ -60,6 +60,21 @@ test('a request of the server has a name for the client alike', () => {
   );
 });
 
+test('an alias that nobody was given is left as it is', () => {
+  const names = createIdAliases();
+  const { id } = rounded(text(names.toServer(written(call('1.0')))));
+  for (const wrong of [id.slice(1), `${id}}`, `${id},`, `${id.slice(0, -3)}1,\\"x\\":2`, id.slice(0, -3)]) {
+    const answer = written(answerTo(`"${wrong}"`));
+    expect(names.toClient(answer)).toBe(answer);
+    expect(names.toServer(answer)).toBe(answer);
+  }
+  // The client's aliases are not the server's.
+  const ask = written(`{"jsonrpc":"2.0","id":"${id}","method":"roots/list"}`);
+  expect(names.toClient(ask)).toBe(ask);
+  const back = written(answerTo(`"${id}"`));
+  expect(names.toServer(back)).toBe(back);
+});
+
 describe('a channel', () => {
   test('keeps calls apart whose ids differ in their text alone', () => {
     const { upstream, channel } = world();

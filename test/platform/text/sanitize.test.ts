@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { excerpt, sanitize } from '../../../src/platform/text/sanitize.ts';
+import { excerpt, sanitize, toSingleLine } from '../../../src/platform/text/sanitize.ts';
 
-describe('text of others', () => {
+describe('text from outside', () => {
   test.each([
     ['sequences that paint', '\u001B[31mred\u001B[0m', 'red'],
     ['sequences that name the window', '\u001B]0;faked\u0007red', 'red'],
@@ -43,5 +43,24 @@ describe('an excerpt', () => {
 
   test('stays on one line', () => {
     expect(excerpt('a\r\nb\u0085c', 10)).toBe('abc');
+  });
+});
+
+describe('remote text in a single line', () => {
+  test.each([
+    ['line breaks', 'a\r\nb\u2028c', 'a b c'],
+    ['what moves the cursor', 'a\u001B[2Kb', 'a [2Kb'],
+    ['what turns the direction of writing', 'a\u202Eb', 'a b'],
+    ['half of a character', 'a\uD800b', 'a b'],
+    ['space around it', ' \n a ', 'a'],
+  ])('has no %s', (_what, text, kept) => {
+    expect(toSingleLine(text)).toBe(kept);
+  });
+
+  test('is cut, and says so', () => {
+    expect(toSingleLine('x'.repeat(500))).toBe('x'.repeat(500));
+    expect(toSingleLine('x'.repeat(501))).toBe(`${'x'.repeat(499)}…`);
+    // The half of a character at the cut goes too.
+    expect(toSingleLine(`${'x'.repeat(498)}😀${'x'.repeat(9)}`)).toBe(`${'x'.repeat(498)} …`);
   });
 });

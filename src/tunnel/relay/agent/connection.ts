@@ -9,7 +9,7 @@ import { parseRelayMessage } from '../protocol/parse-message.ts';
 import { type Pipe, reportFaults } from '../protocol/pipe.ts';
 import type { Welcome } from '../protocol/protocol.ts';
 import { closeCodes } from '../protocol/protocol.ts';
-import { toSingleLine } from '../../../platform/text/single-line.ts';
+import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { dial } from './dial.ts';
 import type { Failure } from './failures.ts';
 import {

@@ -3,7 +3,7 @@ import { isBaseUrl } from '../protocol/parse-message.ts';
 import type { Reject } from '../protocol/protocol.ts';
 import { isLoopback } from '../../../platform/net/http-proxy.ts';
 import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
-import { toSingleLine } from '../../../platform/text/single-line.ts';
+import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
 import type { Refusal } from './dial.ts';
 

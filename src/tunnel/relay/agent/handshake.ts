@@ -6,7 +6,7 @@ import type { Pipe } from '../protocol/pipe.ts';
 import { createPipe } from '../protocol/pipe.ts';
 import type { Hello, Reject, Welcome } from '../protocol/protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from '../protocol/protocol.ts';
-import { toSingleLine } from '../../../platform/text/single-line.ts';
+import { toSingleLine } from '../../../platform/text/sanitize.ts';
 
 export interface AgentHandshakeOptions {
   readonly socket: WebSocket;

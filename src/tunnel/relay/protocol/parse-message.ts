@@ -1,7 +1,7 @@
 import { isValidName } from './identity.ts';
 import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
 import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';
-import { toSingleLine } from '../../../platform/text/single-line.ts';
+import { toSingleLine } from '../../../platform/text/sanitize.ts';
 
 /** A message of a type that this version does not know; it is to be ignored. */
 export interface UnknownMessage {

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { exactValue, isKeptAsText, jsonOfId, wholeNumberOf } from '../../src/mcp/exact-number.ts';
+import { exactValue, isKeptAsText, jsonOfId, wholeNumberOf, withId } from '../../src/mcp/request-id.ts';
 import { parseMessage, progressTokenOf, requestTokenOf, type RequestId } from '../../src/mcp/json-rpc.ts';
 import { cancelledBy } from '../../src/mcp/lifecycle.ts';
 import { newError, newRequest, newResult } from '../../src/mcp/new-message.ts';
-import { withId } from '../../src/mcp/rewrite-id.ts';
 
 const odd = [
   '9007199254740993',
