@@ -4,8 +4,7 @@ import type { ConnectOptions } from '../relay/agent/connection.ts';
 import { connectOnce } from '../relay/agent/connection.ts';
 import { isLoopback } from '../../platform/net/http-proxy.ts';
 import { createStreamServer } from '../relay/agent/stream-server.ts';
-import { superviseConnection } from '../relay/agent/supervisor.ts';
-import { createBackoff } from '../../platform/backoff.ts';
+import { openReconnecting } from '../reconnect.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { capabilities } from '../capabilities.ts';
@@ -95,9 +94,7 @@ async function openTunnel(
       : { identity: options.keys, isStable: true, close() {} };
   try {
     options.onKey?.({ name: slot.identity.name, isStable: slot.isStable });
-    const connect = async (connectSignal: AbortSignal) =>
-      await connectOnce({ ...connectOptions, signal: connectSignal });
-    const connectOptions: ConnectOptions = {
+    const connectOptions: Omit<ConnectOptions, 'signal'> = {
       relayUrl: options.relayUrl,
       endpoint,
       identity: slot.identity,
@@ -107,22 +104,26 @@ async function openTunnel(
       env,
       clock,
       timeoutMs: options.connectTimeoutMs ?? connectTimeoutMs,
-      signal,
       onNotice(message) {
         if (notices.take(1)) onWarning(`the relay says: ${message}`);
         else droppedNotices.add();
       },
     };
-    const first = await connect(signal);
-    if (first.type === 'failed') throw first.failure.error;
-    const backoff = createBackoff(options.random === undefined ? { clock } : { clock, random: options.random });
-    const supervisor = superviseConnection({ first: first.connection, connect, backoff, clock, onStatus });
+    const tunnel = await openReconnecting({
+      connect: (attemptSignal) => connectOnce({ ...connectOptions, signal: attemptSignal }),
+      signal,
+      onStatus,
+      onWarning,
+      clock,
+      random: options.random,
+    });
+    // No `redial`: the heartbeat notices a dead connection.
     return {
       get publicUrls() {
-        return supervisor.publicUrls;
+        return tunnel.publicUrls;
       },
       async close() {
-        await supervisor.close();
+        await tunnel.close();
         droppedNotices.close();
         slot.close();
       },

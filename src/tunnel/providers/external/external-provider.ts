@@ -1,9 +1,24 @@
 import { trustNotice, type Capabilities } from '../../capabilities.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../../provider.ts';
+import { openReconnecting, type TunnelSession } from '../../reconnect.ts';
 import { sweepTemporaryFolders } from './temporary-folder.ts';
-import type { StartTunnelSession } from './tunnel-session.ts';
-import { superviseSessions } from './supervise-sessions.ts';
+
+export interface TunnelSessionOptions {
+  /** Port on 127.0.0.1 that the tunnel forwards to. */
+  readonly port: number;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
+  /** The URLs have changed during the session: the previous ones may no longer work. */
+  readonly onUrls: (publicUrls: readonly string[]) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+/**
+ * Starts a session of the tunnel. Resolves once it has a URL.
+ * @throws ExposeError with a `tunnel_*` code, or the signal's reason. Nothing of the session is left then.
+ */
+export type StartTunnelSession = (options: TunnelSessionOptions) => Promise<TunnelSession>;
 
 export interface ExternalProviderOptions {
   readonly environment: HostEnvironment;
@@ -14,7 +29,7 @@ export interface ExternalProviderOptions {
   readonly start: StartTunnelSession;
 }
 
-/** A provider whose tunnel somebody else's program or service carries, to a listener that nothing else is told of. */
+/** A provider whose tunnel is run by another program or service. It forwards to a listener that only this tunnel uses. */
 export function createExternalProvider(options: ExternalProviderOptions): TunnelProvider {
   const { capabilities, unusable } = options;
   return {
@@ -36,7 +51,12 @@ async function openExternal(
   const listener = await target.listen();
   try {
     const { port } = listener;
-    const tunnel = await superviseSessions({ ...options, port, start, clock: environment.clock });
+    const { onWarning } = options;
+    const tunnel = await openReconnecting({
+      ...options,
+      clock: environment.clock,
+      connect: (signal, onUrls) => start({ port, signal, onUrls, onWarning }),
+    });
     return {
       get publicUrls() {
         return tunnel.publicUrls;
@@ -44,7 +64,7 @@ async function openExternal(
       get expiresAt() {
         return tunnel.expiresAt;
       },
-      redial: (reason) => tunnel.redial?.(reason),
+      redial: (reason) => tunnel.redial(reason),
       async close() {
         await tunnel.close();
         await listener.close();

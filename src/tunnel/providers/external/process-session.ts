@@ -2,7 +2,8 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError } from '../../../errors.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import type { OutputEvent } from './output-event.ts';
-import type { TunnelSession, TunnelSessionOptions } from './tunnel-session.ts';
+import type { TunnelSessionOptions } from './external-provider.ts';
+import type { TunnelSession } from '../../reconnect.ts';
 import { startTunnelProcess, type OutputName, type ProcessEnd, type TunnelProcessOptions } from './tunnel-process.ts';
 
 /** How long a program may take until it has a URL, in milliseconds. */

@@ -1,4 +1,5 @@
-import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { TunnelSessionOptions } from '../external/external-provider.ts';
+import type { TunnelSession } from '../../reconnect.ts';
 import { outputOf } from '../external/program-output.ts';
 import { destinationArguments } from './arguments.ts';
 import { bracketed } from './destination.ts';

@@ -3,7 +3,8 @@ import path from 'node:path';
 
 import { startProcessSession, type ProcessSessionOptions, type StartingSession } from '../external/process-session.ts';
 import { makeTemporaryFolder } from '../external/temporary-folder.ts';
-import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { TunnelSessionOptions } from '../external/external-provider.ts';
+import type { TunnelSession } from '../../reconnect.ts';
 import { sshArguments } from './arguments.ts';
 import { wordsForServer } from './destination.ts';
 import { sshErrorIn } from './errors.ts';

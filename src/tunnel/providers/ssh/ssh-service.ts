@@ -1,6 +1,7 @@
 import { ExposeError } from '../../../errors.ts';
 import type { OutputEvent } from '../external/output-event.ts';
-import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { TunnelSessionOptions } from '../external/external-provider.ts';
+import type { TunnelSession } from '../../reconnect.ts';
 import type { SshPlan } from './plan.ts';
 import { betterUrls, isPinggyTaken } from './readers.ts';
 import type { SshService } from './services.ts';

@@ -1,7 +1,7 @@
 import { trustNotice } from '../../capabilities.ts';
-import { createExternalProvider } from '../external/external-provider.ts';
+import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
 import { isInstalled } from '../../host-environment.ts';
-import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createGenericSshStart } from './generic-ssh.ts';
 import { planSsh, type SshPlan, type SshProviderOptions } from './plan.ts';

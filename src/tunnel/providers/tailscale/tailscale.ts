@@ -1,9 +1,9 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider } from '../external/external-provider.ts';
+import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
 import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
 import { startProcessSession } from '../external/process-session.ts';
-import type { TunnelSession, TunnelSessionOptions } from '../external/tunnel-session.ts';
+import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createTailscaleReader, type Reach } from './output.ts';
 import { askPortsInUse, askTailscaleStatus, whyNotRunning } from './status.ts';

@@ -1,4 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
+import { ExposeError } from '../../../errors.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { createDeferred } from '../../../platform/deferred.ts';
 import { agentHandshake } from './handshake.ts';
@@ -10,8 +11,8 @@ import { type Pipe, reportFaults } from '../protocol/pipe.ts';
 import type { Welcome } from '../protocol/protocol.ts';
 import { closeCodes } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
+import type { ConnectFailure, TunnelSession } from '../../reconnect.ts';
 import { dial } from './dial.ts';
-import type { Failure } from './failures.ts';
 import {
   handshakeFailure,
   networkFailure,
@@ -27,19 +28,6 @@ import type { StreamServer } from './stream-server.ts';
 const closeGraceMs = 1_000;
 /** How long requests may go on when the tunnel is closed, in milliseconds: an answer that is nearly out gets out. */
 const drainGraceMs = 500;
-
-/** One live connection to the relay. */
-export interface Connection {
-  readonly welcome: Welcome;
-  /** Resolves, never rejects, when the connection is gone. */
-  readonly ended: Promise<{ readonly code: number; readonly reason: string }>;
-  /** Resolves when the relay asks to dial anew, or when the connection is gone. */
-  readonly goaway: Promise<void>;
-  /** Takes no new requests and ends when the open ones are done. */
-  finish(): void;
-  /** Ends it within about two seconds; resolves when the socket is gone. */
-  close(): Promise<void>;
-}
 
 export interface ConnectOptions {
   /** As the user gave it, for messages. */
@@ -57,12 +45,8 @@ export interface ConnectOptions {
   readonly onNotice: (message: string) => void;
 }
 
-export type ConnectResult =
-  | { readonly type: 'connected'; readonly connection: Connection }
-  | { readonly type: 'failed'; readonly failure: Failure };
-
-/** Dials, shakes hands and serves. Resolves with the connection or why there is none; rejects only on `signal`. */
-export async function connectOnce(options: ConnectOptions): Promise<ConnectResult> {
+/** Dials, shakes hands and serves. Resolves with the session or why there is none; rejects only on `signal`. */
+export async function connectOnce(options: ConnectOptions): Promise<TunnelSession | ConnectFailure> {
   const { relayUrl, endpoint } = options;
   const attempt = new AbortController();
   const onAbort = (): void => {
@@ -77,36 +61,33 @@ export async function connectOnce(options: ConnectOptions): Promise<ConnectResul
   if (options.signal.aborted) onAbort();
   try {
     const dialled = await dial({ url: endpoint, env: options.env, signal: attempt.signal });
-    if (dialled.type === 'refused') return failed(refusalFailure(relayUrl, dialled.refusal));
-    if (dialled.type === 'other_protocol') return failed(otherProtocolFailure(relayUrl, dialled.protocol));
+    if (dialled.type === 'refused') return refusalFailure(relayUrl, dialled.refusal);
+    if (dialled.type === 'other_protocol') return otherProtocolFailure(relayUrl, dialled.protocol);
     const { socket } = dialled;
     const result = await agentHandshake({ ...options, socket, relayHost: endpoint.host, signal: attempt.signal });
-    if (result.type === 'reject') return failed(rejectFailure(relayUrl, result, options.name));
-    if (result.type === 'bad_url') return failed(urlsFailure(relayUrl, result.url));
-    if (result.type === 'failed') return failed(handshakeFailure(relayUrl, result.reason));
-    return { type: 'connected', connection: createConnection(socket, result.pipe, result.welcome, options) };
+    if (result.type === 'reject') return rejectFailure(relayUrl, result, options.name);
+    if (result.type === 'bad_url') return urlsFailure(relayUrl, result.url);
+    if (result.type === 'failed') return handshakeFailure(relayUrl, result.reason);
+    return createSession(socket, result.pipe, result.welcome, options);
   } catch (error) {
     options.signal.throwIfAborted();
-    return failed(timedOut ? timeoutFailure(relayUrl, options.timeoutMs) : networkFailure(relayUrl, error));
+    return timedOut ? timeoutFailure(relayUrl, options.timeoutMs) : networkFailure(relayUrl, error);
   } finally {
     cancelTimeout();
     options.signal.removeEventListener('abort', onAbort);
   }
 }
 
-function failed(failure: Failure): ConnectResult {
-  return { type: 'failed', failure };
-}
-
-function createConnection(socket: WebSocket, pipe: Pipe, welcome: Welcome, options: ConnectOptions): Connection {
-  const ended = createDeferred<{ code: number; reason: string }>();
+function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options: ConnectOptions): TunnelSession {
+  const ended = createDeferred<ExposeError>();
   const goaway = createDeferred<void>();
   let deathReason: string | undefined;
   // The HTTP/2 session reports it too; a pipe without a listener would end the process.
   pipe.on('error', () => undefined);
   socket.once('close', (code, reason) => {
-    goaway.resolve();
-    ended.resolve({ code, reason: deathReason ?? closeReason(code, reason.toString()) });
+    // Not worth a reconnect: it would end the other connection of this key, which would reconnect in turn.
+    const errorCode = code === closeCodes.takenOver ? 'tunnel_rejected' : 'tunnel_unavailable';
+    ended.resolve(new ExposeError(errorCode, deathReason ?? closeReason(code, reason.toString())));
   });
   socket.on('message', (data: RawData, isBinary: boolean) => {
     if (isBinary || !Buffer.isBuffer(data)) return;
@@ -124,7 +105,7 @@ function createConnection(socket: WebSocket, pipe: Pipe, welcome: Welcome, optio
       socket.terminate();
     },
   });
-  /** A connection without HTTP/2 serves nobody; the supervisor dials anew. */
+  /** A connection without HTTP/2 serves nobody; the tunnel reconnects. */
   const fail = (): void => {
     if (socket.readyState === socket.CLOSED) return;
     deathReason = 'the HTTP/2 connection to the relay broke';
@@ -148,7 +129,7 @@ function createConnection(socket: WebSocket, pipe: Pipe, welcome: Welcome, optio
       });
   };
   return {
-    welcome,
+    publicUrls: welcome.urls,
     ended: ended.promise,
     goaway: goaway.promise,
     finish,

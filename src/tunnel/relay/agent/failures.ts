@@ -5,17 +5,8 @@ import { isLoopback } from '../../../platform/net/http-proxy.ts';
 import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
+import type { ConnectFailure } from '../../reconnect.ts';
 import type { Refusal } from './dial.ts';
-
-/** An attempt to connect that failed, in the words of an ExposeError plus what the retry loop must know. */
-export interface Failure {
-  readonly error: ExposeError;
-  /** True when another attempt cannot succeed. */
-  readonly isFatal: boolean;
-  /** The relay said that another key has the name; whether that is fatal depends on whether this agent had it before. */
-  readonly isNameTaken?: boolean;
-  readonly retryAfterMs?: number;
-}
 
 const certificateErrors: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -29,7 +20,7 @@ const certificateErrors: ReadonlySet<string> = new Set([
 ]);
 
 /** What the network or TLS threw. `relayUrl` as the user gave it. */
-export function networkFailure(relayUrl: string, thrown: unknown): Failure {
+export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailure {
   const code = errorCode(thrown);
   // Such a message may quote the other end, for example the names in its certificate.
   const reason = networkErrorWords(thrown) ?? toSingleLine(messageOf(thrown));
@@ -57,7 +48,7 @@ export function networkFailure(relayUrl: string, thrown: unknown): Failure {
 }
 
 /** No end of the handshake in time. */
-export function timeoutFailure(relayUrl: string, timeoutMs: number): Failure {
+export function timeoutFailure(relayUrl: string, timeoutMs: number): ConnectFailure {
   const seconds = Math.ceil(timeoutMs / 1000);
   return failure('tunnel_unreachable', `the relay ${relayUrl} did not answer within ${seconds} s`, undefined, [
     'check the address and the port, and whether a firewall is in the way',
@@ -65,7 +56,7 @@ export function timeoutFailure(relayUrl: string, timeoutMs: number): Failure {
 }
 
 /** An answer in plain HTTP where a WebSocket was asked for. */
-export function refusalFailure(relayUrl: string, refusal: Refusal): Failure {
+export function refusalFailure(relayUrl: string, refusal: Refusal): ConnectFailure {
   const versions = refusal.headers[versionsHeader];
   if (typeof versions === 'string') {
     const spoken = versions.replaceAll(/[^\w.,/ -]/g, '').slice(0, 200);
@@ -90,7 +81,7 @@ export function refusalFailure(relayUrl: string, refusal: Refusal): Failure {
 }
 
 /** A relay takes agents elsewhere: what was given is the public URL of something that is shared there. */
-function misplacedFailure(relayUrl: string, refusal: Refusal): Failure {
+function misplacedFailure(relayUrl: string, refusal: Refusal): ConnectFailure {
   const named = /https?:\/\/\S+$/.exec(errorMessageIn(refusal.body) ?? '')?.[0];
   // An older relay does not say where it is; a relay below a path is rare.
   const use = named !== undefined && isBaseUrl(named) ? named : new URL(relayUrl).origin;
@@ -99,7 +90,7 @@ function misplacedFailure(relayUrl: string, refusal: Refusal): Failure {
 }
 
 /** A WebSocket server, but not of our subprotocol. */
-export function otherProtocolFailure(relayUrl: string, protocol: string | undefined): Failure {
+export function otherProtocolFailure(relayUrl: string, protocol: string | undefined): ConnectFailure {
   if (protocol?.startsWith('mcp-expose.') === true) {
     return versionFailure(relayUrl, protocol.replaceAll(/[^\w.-]/g, '').slice(0, 64));
   }
@@ -107,13 +98,13 @@ export function otherProtocolFailure(relayUrl: string, protocol: string | undefi
 }
 
 /** A peer that broke the handshake; `reason` as in `it sent a malformed welcome`. */
-export function handshakeFailure(relayUrl: string, reason: string): Failure {
+export function handshakeFailure(relayUrl: string, reason: string): ConnectFailure {
   const message = `the relay ${relayUrl} did not complete the handshake: ${reason}`;
   return failure('tunnel_not_a_relay', message, undefined, ['check that the address is that of an mcp-expose relay']);
 }
 
 /** A welcome that names public URLs which are none. */
-export function urlsFailure(relayUrl: string, url: string): Failure {
+export function urlsFailure(relayUrl: string, url: string): ConnectFailure {
   const message = `the relay ${relayUrl} gave this agent a public URL that cannot be used: ${JSON.stringify(toSingleLine(url))}`;
   return failure('tunnel_rejected', message, undefined, [
     'if this is your relay, check its --public-url and --domain; a public URL is http(s), a host and a plain path',
@@ -121,13 +112,13 @@ export function urlsFailure(relayUrl: string, url: string): Failure {
 }
 
 /** The relay's own refusal; `name` is the one that was asked for. */
-export function rejectFailure(relayUrl: string, reject: Reject, name?: string): Failure {
+export function rejectFailure(relayUrl: string, reject: Reject, name?: string): ConnectFailure {
   const code = reject.code === 'version' ? 'tunnel_version' : 'tunnel_rejected';
   const error = new ExposeError(code, `the relay ${relayUrl} refused this agent: ${reject.message} (${reject.code})`, {
     hints: rejectHints(reject, name),
   });
-  const isNameTaken = reject.code === 'name_taken';
-  const base = { error, isFatal: !reject.retryable, isNameTaken };
+  // After a restart of the relay another key may hold this agent's name for a while. The first attempt fails anyway.
+  const base = { error, isFatal: !reject.retryable && reject.code !== 'name_taken' };
   return reject.retryAfterMs === undefined ? base : { ...base, retryAfterMs: reject.retryAfterMs };
 }
 
@@ -149,7 +140,7 @@ function rejectHints(reject: Reject, name: string | undefined): readonly string[
   }
 }
 
-function versionFailure(relayUrl: string, spoken: string): Failure {
+function versionFailure(relayUrl: string, spoken: string): ConnectFailure {
   const message = `the relay ${relayUrl} speaks ${spoken}, this mcp-expose speaks ${protocolVersion}`;
   return {
     ...failure('tunnel_version', message, undefined, ['use the same version of mcp-expose on both ends']),
@@ -157,13 +148,13 @@ function versionFailure(relayUrl: string, spoken: string): Failure {
   };
 }
 
-function notARelay(relayUrl: string, what: string): Failure {
+function notARelay(relayUrl: string, what: string): ConnectFailure {
   return failure('tunnel_not_a_relay', `${relayUrl} ${what}, but not an mcp-expose relay`, undefined, [
     'check the address and the port; start a relay with: mcp-expose relay',
   ]);
 }
 
-function failure(code: ExposeError['code'], message: string, cause: unknown, hints: readonly string[]): Failure {
+function failure(code: ExposeError['code'], message: string, cause: unknown, hints: readonly string[]): ConnectFailure {
   return { error: new ExposeError(code, message, cause === undefined ? { hints } : { hints, cause }), isFatal: false };
 }
 

@@ -51,7 +51,7 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
   server.on('session', (session) => {
     current = session;
   });
-  // A broken carrier is the supervisor's business; here it must only not be an unhandled error.
+  // The tunnel reconnects after a broken carrier; here it must only not be an unhandled error.
   server.on('sessionError', () => undefined);
   return {
     serve(pipe) {

@@ -5,8 +5,11 @@ import { expect, test, vi } from 'vitest';
 import { createDeferred } from '../../../../src/platform/deferred.ts';
 import { ExposeError } from '../../../../src/errors.ts';
 import { capabilities } from '../../../../src/tunnel/capabilities.ts';
-import { createExternalProvider } from '../../../../src/tunnel/providers/external/external-provider.ts';
-import type { TunnelSession, StartTunnelSession } from '../../../../src/tunnel/providers/external/tunnel-session.ts';
+import {
+  createExternalProvider,
+  type StartTunnelSession,
+} from '../../../../src/tunnel/providers/external/external-provider.ts';
+import type { TunnelSession } from '../../../../src/tunnel/reconnect.ts';
 import type { TunnelProvider, TunnelTarget } from '../../../../src/tunnel/provider.ts';
 import { temporaryDirectory } from '../../../harness/program.ts';
 import { createMachine } from './programs.ts';

@@ -1,46 +1,30 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ExposeError } from '../../../../src/errors.ts';
-import type { Connection, ConnectResult } from '../../../../src/tunnel/relay/agent/connection.ts';
-import type { Failure } from '../../../../src/tunnel/relay/agent/failures.ts';
-import type { Supervisor } from '../../../../src/tunnel/relay/agent/supervisor.ts';
-import { superviseConnection } from '../../../../src/tunnel/relay/agent/supervisor.ts';
-import { createBackoff } from '../../../../src/platform/backoff.ts';
-import { createDeferred } from '../../../../src/platform/deferred.ts';
-import type { TunnelStatus } from '../../../../src/tunnel/provider.ts';
-import type { FakeClock } from '../../../harness/fake-clock.ts';
-import { createFakeClock } from '../../../harness/fake-clock.ts';
-import { eventually } from '../world.ts';
+import { ExposeError } from '../../src/errors.ts';
+import { openReconnecting, type ConnectFailure, type TunnelSession } from '../../src/tunnel/reconnect.ts';
+import { createDeferred } from '../../src/platform/deferred.ts';
+import type { Tunnel, TunnelStatus } from '../../src/tunnel/provider.ts';
+import type { FakeClock } from '../harness/fake-clock.ts';
+import { createFakeClock } from '../harness/fake-clock.ts';
+import { eventually } from './relay/world.ts';
 
-interface FakeConnection extends Connection {
-  end(code: number, reason: string): void;
+interface FakeSession extends TunnelSession {
+  end(reason: string, code?: ExposeError['code']): void;
   askToLeave(): void;
   readonly calls: string[];
 }
 
-function createFakeConnection(url: string): FakeConnection {
-  const ended = createDeferred<{ code: number; reason: string }>();
+function createFakeSession(url: string): FakeSession {
+  const ended = createDeferred<ExposeError>();
   const goaway = createDeferred<void>();
   const calls: string[] = [];
-  const end = (code: number, reason: string): void => {
-    goaway.resolve();
-    ended.resolve({ code, reason });
-  };
+  const end: FakeSession['end'] = (reason, code = 'tunnel_unavailable') => ended.resolve(new ExposeError(code, reason));
   return {
     calls,
     end,
     askToLeave() {
       goaway.resolve();
     },
-    welcome: {
-      type: 'welcome',
-      session: 's',
-      epoch: 1,
-      name: 'files',
-      urls: [url],
-      resumeMs: 0,
-      heartbeatMs: 15_000,
-      limits: { streams: 256 },
-    },
+    publicUrls: [url],
     ended: ended.promise,
     goaway: goaway.promise,
     finish() {
@@ -48,7 +32,7 @@ function createFakeConnection(url: string): FakeConnection {
     },
     async close() {
       calls.push('close');
-      end(1000, 'closed');
+      end('closed');
       await ended.promise;
     },
   };
@@ -56,35 +40,42 @@ function createFakeConnection(url: string): FakeConnection {
 
 let clock: FakeClock;
 let statuses: TunnelStatus[];
-let attempts: Array<(result: ConnectResult) => void>;
-let first: FakeConnection;
-let supervisor: Supervisor;
-beforeEach(() => {
+let attempts: Array<(result: TunnelSession | ConnectFailure) => void>;
+let first: FakeSession;
+let tunnel: Tunnel;
+beforeEach(async () => {
   clock = createFakeClock();
   statuses = [];
   attempts = [];
-  first = createFakeConnection('https://a.example');
-  supervisor = superviseConnection({
-    first,
+  first = createFakeSession('https://a.example');
+  let isFirst = true;
+  tunnel = await openReconnecting({
     clock,
-    backoff: createBackoff({ clock, random: () => 1 }),
+    random: () => 1,
+    signal: new AbortController().signal,
     onStatus: (status) => statuses.push(status),
-    connect: async (signal) =>
-      await new Promise((resolve, reject) => {
+    onWarning() {},
+    connect: async (signal) => {
+      if (isFirst) {
+        isFirst = false;
+        return first;
+      }
+      return await new Promise((resolve, reject) => {
         attempts.push(resolve);
         signal.addEventListener('abort', () => {
           reject(new Error('aborted'));
         });
-      }),
+      });
+    },
   });
 });
 afterEach(async () => {
-  await supervisor.close();
+  await tunnel.close();
   if (clock.pending > 0) throw new Error('a timer is left');
 });
 
 /** The next attempt, after a wait of `delayMs` and not before. */
-async function attempt(delayMs: number): Promise<(result: ConnectResult) => void> {
+async function attempt(delayMs: number): Promise<(result: TunnelSession | ConnectFailure) => void> {
   await eventually(() => clock.pending > 0, 'the wait');
   clock.advance(Math.max(0, delayMs - 1));
   if (delayMs > 0 && attempts.length > 0) throw new Error('the attempt came early');
@@ -92,25 +83,23 @@ async function attempt(delayMs: number): Promise<(result: ConnectResult) => void
   return await eventually(() => attempts.shift(), 'an attempt');
 }
 
-function failed(message: string, options: Partial<Failure> = {}): ConnectResult {
-  const error = new ExposeError('tunnel_unreachable', message);
-  return { type: 'failed', failure: { error, isFatal: false, ...options } };
+function failed(message: string, options: Partial<ConnectFailure> = {}): ConnectFailure {
+  return { error: new ExposeError('tunnel_unreachable', message), isFatal: false, ...options };
 }
 
 test('a lost connection is replaced, and the new URL is told', async () => {
-  first.end(1006, 'the connection to the relay was lost');
-  const connection = createFakeConnection('https://b.example');
-  (await attempt(0))({ type: 'connected', connection });
+  first.end('the connection to the relay was lost');
+  (await attempt(0))(createFakeSession('https://b.example'));
   await eventually(() => statuses.at(-1)?.state === 'up', 'up');
   expect(statuses).toEqual([
     { state: 'reconnecting', publicUrls: ['https://a.example'], reason: 'the connection to the relay was lost' },
     { state: 'up', publicUrls: ['https://b.example'] },
   ]);
-  expect(supervisor.publicUrls).toEqual(['https://b.example']);
+  expect(tunnel.publicUrls).toEqual(['https://b.example']);
 });
 
 test('attempts that fail alike are told once; the waits grow; what the relay asks for is honoured', async () => {
-  first.end(1006, 'lost');
+  first.end('lost');
   (await attempt(0))(failed('refused'));
   (await attempt(500))(failed('refused'));
   (await attempt(1000))(failed('full', { retryAfterMs: 60_000 }));
@@ -122,9 +111,9 @@ test('goaway: the new connection comes first, then the old one may finish, and t
   first.askToLeave();
   const dialled = await attempt(0);
   expect(first.calls).toEqual([]);
-  dialled({ type: 'connected', connection: createFakeConnection('https://a.example') });
+  dialled(createFakeSession('https://a.example'));
   await eventually(() => first.calls.includes('finish'), 'the old one to finish');
-  first.end(4002, 'taken over');
+  first.end('taken over', 'tunnel_rejected');
   await first.ended;
   expect(statuses).toEqual([]);
 });
@@ -134,51 +123,47 @@ test('goaway, and the old one ends before a new one is up', async () => {
   (await attempt(0))(failed('refused'));
   await eventually(() => clock.pending > 0, 'the next wait');
   expect(statuses).toEqual([]);
-  first.end(1001, 'the relay closed the connection');
+  first.end('the relay closed the connection');
   await eventually(() => statuses.length > 0, 'the status');
   expect(statuses.map((status) => status.state)).toEqual(['reconnecting']);
 });
 
 test('taken over by the same key: down, and no attempt', async () => {
-  first.end(4002, 'another mcp-expose with the same key took this name over');
+  first.end('another mcp-expose with the same key took this name over', 'tunnel_rejected');
   await eventually(() => statuses.length > 0, 'the status');
   expect(statuses).toMatchObject([{ state: 'down', reason: expect.stringContaining('took this name over') }]);
   expect([attempts.length, clock.pending]).toEqual([0, 0]);
 });
 
 test('a fatal refusal: down, and no further attempt', async () => {
-  first.end(1006, 'lost');
+  first.end('lost');
   (await attempt(0))(failed('name_taken', { isFatal: true }));
   await eventually(() => statuses.at(-1)?.state === 'down', 'down');
   expect(statuses.at(-1)?.reason).toBe('name_taken');
   expect([attempts.length, clock.pending]).toEqual([0, 0]);
 });
 
-test('a name that another key took meanwhile is asked for again, with growing waits', async () => {
-  first.end(1006, 'lost');
-  const taken = failed('name_taken', { isFatal: true, isNameTaken: true });
-  (await attempt(0))(taken);
-  (await attempt(500))(taken);
-  const again = await attempt(1000);
-  expect(statuses.map((status) => [status.state, status.reason])).toEqual([
-    ['reconnecting', 'lost'],
-    ['reconnecting', 'name_taken'],
-  ]);
-  again({ type: 'connected', connection: createFakeConnection('https://a.example') });
-  await eventually(() => statuses.at(-1)?.state === 'up', 'up');
+test('goaway, and a fatal refusal: down, also after the old session has ended', async () => {
+  first.askToLeave();
+  (await attempt(0))(failed('quota', { isFatal: true }));
+  await eventually(() => statuses.length > 0, 'the status');
+  expect(first.calls).toEqual(['finish']);
+  first.end('the relay closed the connection');
+  await tunnel.close();
+  expect(statuses.map((status) => [status.state, status.reason])).toEqual([['down', 'quota']]);
 });
 
 test('close during an attempt, and twice', async () => {
-  first.end(1006, 'lost');
+  first.end('lost');
   await attempt(0);
-  await supervisor.close();
-  await supervisor.close();
+  await tunnel.close();
+  await tunnel.close();
   expect(statuses.map((status) => status.state)).toEqual(['reconnecting']);
 });
 
 test('close while waiting', async () => {
-  first.end(1006, 'lost');
+  first.end('lost');
   await eventually(() => clock.pending > 0, 'the wait');
-  await supervisor.close();
+  await tunnel.close();
   expect(attempts).toEqual([]);
 });

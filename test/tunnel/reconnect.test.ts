@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { createDeferred, type Deferred } from '../../../../src/platform/deferred.ts';
-import { ExposeError } from '../../../../src/errors.ts';
-import type { TunnelSession, TunnelSessionOptions } from '../../../../src/tunnel/providers/external/tunnel-session.ts';
-import { superviseSessions } from '../../../../src/tunnel/providers/external/supervise-sessions.ts';
-import type { Tunnel, TunnelStatus } from '../../../../src/tunnel/provider.ts';
-import { eventually, within } from '../../../harness/eventually.ts';
-import { createFakeClock, type FakeClock } from '../../../harness/fake-clock.ts';
+import { createDeferred, type Deferred } from '../../src/platform/deferred.ts';
+import { ExposeError } from '../../src/errors.ts';
+
+import { openReconnecting, type ReconnectOptions, type TunnelSession } from '../../src/tunnel/reconnect.ts';
+import type { Tunnel, TunnelStatus } from '../../src/tunnel/provider.ts';
+import { eventually, within } from '../harness/eventually.ts';
+import { createFakeClock, type FakeClock } from '../harness/fake-clock.ts';
 
 /** One start that is under way or has succeeded; the test decides what becomes of it. */
 interface Life {
-  readonly options: TunnelSessionOptions;
+  readonly signal: AbortSignal;
+  readonly onUrls: Parameters<ReconnectOptions['connect']>[1];
   /** It has a URL. */
   begin(publicUrls: readonly string[], expiresAt?: number): void;
   refuse(error: unknown): void;
@@ -41,19 +42,19 @@ function supervise(): World {
   const statuses: TunnelStatus[] = [];
   const warnings: string[] = [];
   const abort = new AbortController();
-  const opened = superviseSessions({
-    port: 4321,
+  const opened = openReconnecting({
     signal: abort.signal,
     clock,
     // The longest pause that the back-off allows.
     random: () => 1,
     onStatus: (status) => statuses.push(status),
     onWarning: (warning) => warnings.push(warning),
-    async start(options) {
+    async connect(signal, onUrls) {
       const started: Deferred<TunnelSession> = createDeferred();
       const ended: Deferred<ExposeError> = createDeferred();
       const life: Life = {
-        options,
+        signal,
+        onUrls,
         closes: 0,
         begin(publicUrls, expiresAt) {
           started.resolve({
@@ -70,7 +71,7 @@ function supervise(): World {
         die: (reason) => ended.resolve(new ExposeError('tunnel_unavailable', reason)),
       };
       lives.push(life);
-      options.signal.addEventListener('abort', () => started.reject(options.signal.reason));
+      signal.addEventListener('abort', () => started.reject(signal.reason));
       return await started.promise;
     },
   });
@@ -110,8 +111,8 @@ async function settle(): Promise<void> {
 
 describe('the first start', () => {
   test('its URL is the tunnel’s, and no status says so', async () => {
-    const { tunnel, statuses, first } = await up();
-    expect([tunnel.publicUrls, tunnel.expiresAt, first.options.port]).toEqual([[a], undefined, 4321]);
+    const { tunnel, statuses } = await up();
+    expect([tunnel.publicUrls, tunnel.expiresAt]).toEqual([[a], undefined]);
     expect(statuses).toEqual([]);
   });
 
@@ -133,7 +134,7 @@ describe('the first start', () => {
   test('a URL that changes before it is over is the one', async () => {
     const world = supervise();
     const life = await world.life(0);
-    life.options.onUrls([b]);
+    life.onUrls([b]);
     life.begin([a]);
     expect((await world.opened).publicUrls).toEqual([b]);
     expect(world.statuses).toEqual([]);
@@ -214,8 +215,8 @@ describe('a life that ends', () => {
 describe('a URL that changes while it goes on', () => {
   test('is announced, each once', async () => {
     const { first, statuses, tunnel } = await up();
-    first.options.onUrls([b]);
-    first.options.onUrls([b]);
+    first.onUrls([b]);
+    first.onUrls([b]);
     expect(statuses).toEqual([{ state: 'up', publicUrls: [b] }]);
     expect(tunnel.publicUrls).toEqual([b]);
   });
@@ -226,7 +227,7 @@ describe('a URL that changes while it goes on', () => {
     await pass();
     (await life(1)).begin([a]);
     await eventually(() => expect(statuses).toHaveLength(2));
-    first.options.onUrls([b]);
+    first.onUrls([b]);
     expect([statuses.length, tunnel.publicUrls]).toEqual([2, [a]]);
   });
 });
@@ -327,7 +328,7 @@ describe('close', () => {
     await pass();
     const second = await life(1);
     await within(5000, 'the tunnel to close', tunnel.close());
-    expect([second.options.signal.aborted, statuses.length]).toEqual([true, 1]);
+    expect([second.signal.aborted, statuses.length]).toEqual([true, 1]);
   });
 
   test('ends a life that has begun too late', async () => {
