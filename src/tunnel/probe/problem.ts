@@ -96,3 +96,35 @@ export function wordsFor(
       return `${host} holds back streams that answer a GET: clients are told that there is none (405), what the server says of its own accord waits for their next call`;
   }
 }
+
+/** Tells the user of each kind of problem once while it lasts, and that the URL works again. */
+export class ProblemReporter {
+  readonly #capabilities: Pick<Capabilities, 'interstitial'>;
+  readonly #onWarning: (message: string) => void;
+  /** Reported problems that are not over, and whether a session found them. */
+  readonly #reported = new Map<Problem['kind'], { readonly problem: Problem; readonly hasEntered: boolean }>();
+
+  constructor(capabilities: Pick<Capabilities, 'interstitial'>, onWarning: (message: string) => void) {
+    this.#capabilities = capabilities;
+    this.#onWarning = onWarning;
+  }
+
+  /** `hasEntered`: the check opened a session and did not only ask for the health of the servers. */
+  report(url: string, problems: readonly Problem[], hasEntered: boolean): void {
+    for (const problem of problems) {
+      const isNew = !this.#reported.has(problem.kind);
+      if (isNew) this.#onWarning(wordsFor(problem, url, this.#capabilities));
+      if (hasEntered || isNew) this.#reported.set(problem.kind, { problem, hasEntered });
+    }
+    const over = [...this.#reported.values()].filter(
+      (old) =>
+        !problems.some(({ kind }) => kind === old.problem.kind) &&
+        // What arrives late works all the same: the end of that is not news.
+        !isSlowing(old.problem) &&
+        // A healthy server may still refuse every session.
+        (hasEntered || !old.hasEntered || old.problem.kind !== 'upstream_dead'),
+    );
+    for (const { problem } of over) this.#reported.delete(problem.kind);
+    if (over.length > 0 && problems.every(isSlowing)) this.#onWarning(`${url} works again`);
+  }
+}

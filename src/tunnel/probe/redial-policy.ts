@@ -2,56 +2,56 @@ import type { Clock } from '../../platform/clock.ts';
 import { isSeenFromHere, type Problem } from './problem.ts';
 
 /**
- * From a new connection that did not help to the next one, in milliseconds: some providers give out so many names an hour, and
- * it may be this machine's own network that fails.
+ * Pause after a redial that did not help, in milliseconds: some providers give out so many names an hour, and the fault may be
+ * in the network of this machine.
  */
 const redialPauseMs = 600_000;
 
 /**
- * Looks in a row after which a URL that cannot be reached from here is held to be gone. A new connection costs many users
- * their URL, and a moment without a network of one's own is no reason for that.
+ * Checks in a row after which a URL that cannot be reached from here counts as gone. A redial costs many users their URL, and
+ * a short outage of the local network is not worth that.
  */
-const awayLooks = 2;
+const unreachableChecks = 2;
 
-/** Decides when a tunnel that calls itself up and is of no use is to be dialled anew. */
-export interface RedialPolicy {
-  /** It is of use. */
-  worked(): void;
-  /** It has changed by itself or has been dialled anew. */
-  changed(): void;
-  /** To be told of each look: the problem for which to dial anew now, if any. */
-  reasonIn(problems: readonly Problem[]): Problem | undefined;
-}
+/** Decides when to redial a tunnel that reports to be up but does not work. */
+export class RedialPolicy {
+  readonly #clock: Clock;
+  #hasWorked = false;
+  #unreachableInARow = 0;
+  /** When the tunnel was redialled without success so far. */
+  #redialledAt: number | undefined;
 
-export function createRedialPolicy(clock: Clock): RedialPolicy {
-  let hasWorked = false;
-  let looksAway = 0;
-  /** When a new connection was made that has not worked yet. */
-  let redialledAt: number | undefined;
-
-  function mayHelp(problem: Problem): boolean {
-    // The far end itself says that we are not there.
-    if (problem.kind === 'tunnel_dead') return true;
-    if (!hasWorked) return false;
-    // Some services have a page of their own for a tunnel that has gone, which is none of a gateway.
-    return isSeenFromHere(problem) ? looksAway >= awayLooks : problem.kind === 'wrong_service';
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
-  return {
-    worked() {
-      hasWorked = true;
-      redialledAt = undefined;
-    },
-    changed() {
-      looksAway = 0;
-    },
-    reasonIn(problems) {
-      looksAway = problems.some(isSeenFromHere) ? looksAway + 1 : 0;
-      const reason = problems.find(mayHelp);
-      if (reason === undefined) return undefined;
-      if (redialledAt !== undefined && clock.now() - redialledAt < redialPauseMs) return undefined;
-      redialledAt = clock.now();
-      return reason;
-    },
-  };
+  /** A check found no blocking problem. */
+  worked(): void {
+    this.#hasWorked = true;
+    this.#redialledAt = undefined;
+  }
+
+  /** The status of the tunnel has changed. */
+  changed(): void {
+    this.#unreachableInARow = 0;
+  }
+
+  /** Takes the result of each check. Returns the problem for which to redial now, if any. */
+  reasonIn(problems: readonly Problem[]): Problem | undefined {
+    this.#unreachableInARow = problems.some(isSeenFromHere) ? this.#unreachableInARow + 1 : 0;
+    const reason = problems.find((problem) => this.#mayHelp(problem));
+    if (reason === undefined) return undefined;
+    const now = this.#clock.now();
+    if (this.#redialledAt !== undefined && now - this.#redialledAt < redialPauseMs) return undefined;
+    this.#redialledAt = now;
+    return reason;
+  }
+
+  #mayHelp(problem: Problem): boolean {
+    // The provider itself says that the tunnel has no near end.
+    if (problem.kind === 'tunnel_dead') return true;
+    if (!this.#hasWorked) return false;
+    // Some services answer for a lost tunnel with a page of their own and no gateway status.
+    return isSeenFromHere(problem) ? this.#unreachableInARow >= unreachableChecks : problem.kind === 'wrong_service';
+  }
 }

@@ -1,77 +1,77 @@
 import { isBlocking, isForeign, isSeenFromHere, saysNothing, type Problem } from './problem.ts';
 
-/** Where a check goes. Read once for all of it, so that what one request has shown is held to be true of no other URL. */
+/** What a check goes to. Read once per check, so that no result counts for another URL. */
 export interface ProbeTarget {
   readonly url: string;
-  /** Counts the changes of the tunnel: what was seen before one says nothing of what is there after it. */
+  /** Counts the changes of the tunnel: a result from before a change says nothing about the state after it. */
   readonly generation: number;
-  /** Aborted when the tunnel changes or is closed: nobody wants to know any more. */
+  /** Aborted when the tunnel changes or is closed: the result is no longer needed. */
   readonly signal: AbortSignal;
 }
 
-/** What is known of who answers at the public URL of a tunnel. */
-export interface VerificationState {
-  target(): ProbeTarget;
-  /** Whether the tunnel is still what it was, under the same URL. */
-  isCurrent(target: ProbeTarget): boolean;
-  /** Takes down what requests without the token have shown, from which alone a proof comes. */
-  reached(target: ProbeTarget, problems: readonly Problem[]): void;
-  /** Takes down what other requests have shown. */
-  found(target: ProbeTarget, problems: readonly Problem[]): void;
-  /** Whether the last verdict of this aim is that it leads here, past the guard; only then may the token go there. */
-  isProved(target: ProbeTarget): boolean;
-  /** As `isProved` of what is there now. */
-  isVerified(): boolean;
-  /** False when somebody else certainly has a hand in what answers there now; true also while nothing is known. */
-  isTrusted(): boolean;
-  /** The tunnel has come up, gone down, or has another URL. */
-  changed(): void;
-  close(): void;
-}
+/** Who answers at the public URL of a tunnel, as far as the checks have shown. */
+export class VerificationState {
+  readonly #publicUrl: () => string;
+  #generation = 0;
+  #abort = new AbortController();
+  #verified: ProbeTarget | undefined;
+  #distrusted: ProbeTarget | undefined;
 
-export function createVerificationState(publicUrl: () => string): VerificationState {
-  let generation = 0;
-  let life = new AbortController();
-  let proved: ProbeTarget | undefined;
-  let distrusted: ProbeTarget | undefined;
-
-  const target = (): ProbeTarget => ({ url: publicUrl(), generation, signal: life.signal });
-  const isCurrent = (one: ProbeTarget): boolean => !one.signal.aborted && isSame(one, target());
-  const isProved = (one: ProbeTarget): boolean => proved !== undefined && isSame(one, proved) && isCurrent(one);
-
-  function found(one: ProbeTarget, problems: readonly Problem[]): void {
-    if (!isCurrent(one)) return;
-    if (problems.some(isForeign)) distrusted = one;
-    if (problems.some(disproves)) proved = undefined;
+  constructor(publicUrl: () => string) {
+    this.#publicUrl = publicUrl;
   }
 
-  return {
-    target,
-    isCurrent,
-    reached(one, problems) {
-      found(one, problems);
-      if (!isCurrent(one) || problems.some(isBlocking)) return;
-      proved = one;
-      distrusted = undefined;
-    },
-    found,
-    isProved,
-    isVerified: () => isProved(target()),
-    isTrusted: () => distrusted === undefined || !isSame(distrusted, target()),
-    changed() {
-      generation++;
-      life.abort();
-      life = new AbortController();
-    },
-    close: () => life.abort(),
-  };
+  target(): ProbeTarget {
+    return { url: this.#publicUrl(), generation: this.#generation, signal: this.#abort.signal };
+  }
+
+  /** Whether the tunnel has not changed since, and has the same URL. */
+  isCurrent(target: ProbeTarget): boolean {
+    return !target.signal.aborted && isSame(target, this.target());
+  }
+
+  /** Records the result of requests without the token; only these can verify a target. */
+  recordReach(target: ProbeTarget, problems: readonly Problem[]): void {
+    this.record(target, problems);
+    if (!this.isCurrent(target) || problems.some(isBlocking)) return;
+    this.#verified = target;
+    this.#distrusted = undefined;
+  }
+
+  /** Records the result of other requests. */
+  record(target: ProbeTarget, problems: readonly Problem[]): void {
+    if (!this.isCurrent(target)) return;
+    if (problems.some(isForeign)) this.#distrusted = target;
+    if (problems.some(disproves)) this.#verified = undefined;
+  }
+
+  /** Whether the last result is that the URL leads to this process, past the guard. Only then may the token go there. */
+  isVerified(target: ProbeTarget = this.target()): boolean {
+    return this.#verified !== undefined && isSame(target, this.#verified) && this.isCurrent(target);
+  }
+
+  /** False when another party certainly takes part in the answers; true also while nothing is known. */
+  isTrusted(): boolean {
+    return this.#distrusted === undefined || !isSame(this.#distrusted, this.target());
+  }
+
+  /** The tunnel has come up, gone down, or has another URL. */
+  changed(): void {
+    this.#generation++;
+    this.#abort.abort();
+    this.#abort = new AbortController();
+  }
+
+  close(): void {
+    this.#abort.abort();
+  }
 }
 
-/** Whether it no longer leads here, which neither a failure of this machine's network nor a token that is taken out shows. */
+/** Whether the URL no longer leads here. A failure of the local network does not show that, nor does a removed token. */
 function disproves(problem: Problem): boolean {
   return isBlocking(problem) && !isSeenFromHere(problem) && !saysNothing(problem) && problem.kind !== 'token_lost';
 }
 
-function isSame(one: ProbeTarget, other: ProbeTarget): boolean {
+export function isSame(one: ProbeTarget, other: ProbeTarget): boolean {
   return one.generation === other.generation && one.url === other.url;
 }

@@ -3,12 +3,10 @@ import { messageOf } from '../../errors.ts';
 import type { Capabilities } from '../capabilities.ts';
 import type { HostOverrides } from '../../platform/net/host-overrides.ts';
 import type { TunnelStatus } from '../provider.ts';
-import { createChecks } from './checks.ts';
-import { isBlocking, mayPass, saysNothing, wordsFor, type Problem } from './problem.ts';
-import { createRedialPolicy } from './redial-policy.ts';
+import { isBlocking, mayPass, ProblemReporter, saysNothing, wordsFor, type Problem } from './problem.ts';
+import { RedialPolicy } from './redial-policy.ts';
 import type { SelfProbe } from './self-probe.ts';
-import { createVerificationState, type ProbeTarget } from './verification-state.ts';
-import { createProblemReporter } from './problem-reporter.ts';
+import { isSame, VerificationState, type ProbeTarget } from './verification-state.ts';
 
 /** Between two looks, in milliseconds, where the tunnel allows it. */
 const defaultIntervalMs = 60_000;
@@ -65,10 +63,9 @@ export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
   const { probeEveryMs, freshNameMs = 0 } = capabilities;
   const intervalMs = probeEveryMs ?? defaultIntervalMs;
   const stop = new AbortController();
-  const verification = createVerificationState(publicUrl);
-  const checks = createChecks(probe, verification);
-  const reporter = createProblemReporter(capabilities, onWarning);
-  const redials = createRedialPolicy(clock);
+  const verification = new VerificationState(publicUrl);
+  const reporter = new ProblemReporter(capabilities, onWarning);
+  const redials = new RedialPolicy(clock);
   const underWay = new Set<Promise<unknown>>();
   let hasBegun = false;
   let isUp = true;
@@ -108,7 +105,7 @@ export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
     await waitForName(target.url, until);
     while (!isOver()) {
       // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
-      const problems = await checks.way(target, { streams: true, signal: until });
+      const problems = await checkReach(target, true, until);
       if (isOver()) return undefined;
       if (!problems.some(mayPass) || clock.now() + shortPauseMs >= deadline) return { target, problems };
       // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
@@ -123,15 +120,36 @@ export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
     if (!isResolved && freshNameMs > 0) await sleep(clock, freshNameMs, until);
   }
 
+  /** Without the token: whether the URL leads here past the guard, and with `streams`, whether these come through. */
+  async function checkReach(target: ProbeTarget, streams: boolean, signal: AbortSignal): Promise<readonly Problem[]> {
+    const problems = await probe.reach(target.url, signal);
+    if (signal.aborted) return problems;
+    verification.recordReach(target, problems);
+    if (!streams || problems.some(isBlocking)) return problems;
+    return [...problems, ...(await probe.streams(target.url, signal))];
+  }
+
+  /** With the token, and so only where the target is verified: `enter` opens a session, `look` asks for the health. */
+  async function checkInside(
+    how: 'enter' | 'look',
+    target: ProbeTarget,
+    signal: AbortSignal,
+  ): Promise<readonly Problem[]> {
+    if (signal.aborted || !verification.isVerified(target)) return [];
+    const problems = await probe[how](target.url, signal);
+    // An aborted check shows nothing.
+    if (!signal.aborted) verification.record(target, problems);
+    return problems;
+  }
+
   async function enter(target: ProbeTarget, signal: AbortSignal): Promise<readonly Problem[]> {
-    const problems = await checks.enter(target, signal);
-    // What did not get as far as the server has to be tried again.
+    const problems = await checkInside('enter', target, signal);
+    // A session that did not reach the server has to be tried again.
     if (!signal.aborted && !problems.some(isBlocking)) enteredAt = target;
     return problems;
   }
 
-  const hasEntered = (target: ProbeTarget): boolean =>
-    enteredAt !== undefined && enteredAt.generation === target.generation && enteredAt.url === target.url;
+  const hasEntered = (target: ProbeTarget): boolean => enteredAt !== undefined && isSame(enteredAt, target);
 
   async function begin(signal: AbortSignal): Promise<void> {
     const isSettled = settled !== undefined && verification.isCurrent(settled.target);
@@ -151,7 +169,7 @@ export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
 
   /** Makes known what was found; false when the tunnel has to be closed. */
   function conclude({ url }: ProbeTarget, problems: readonly Problem[], isEntry: boolean): boolean {
-    reporter.tell({ url, problems, hasEntered: isEntry });
+    reporter.report(url, problems, isEntry);
     if (problems.some(({ kind }) => kind === 'get_buffered')) onGetBuffered();
     if (!problems.some(isBlocking)) redials.worked();
     const open = problems.find(({ kind }) => kind === 'guard_missing');
@@ -175,9 +193,9 @@ export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
   async function check(target: ProbeTarget, isEntry: boolean): Promise<readonly Problem[]> {
     const { signal } = target;
     const streams = isEntry || probeEveryMs === undefined;
-    const problems = await checks.way(target, { streams, signal });
+    const problems = await checkReach(target, streams, signal);
     if (problems.some(isBlocking) || signal.aborted) return problems;
-    return [...problems, ...(await (isEntry ? enter(target, signal) : checks.look(target, signal)))];
+    return [...problems, ...(await (isEntry ? enter(target, signal) : checkInside('look', target, signal)))];
   }
 
   async function look(): Promise<void> {
@@ -209,8 +227,8 @@ export function watchTunnel(options: TunnelWatchOptions): TunnelWatch {
       return (await tracked(settle(signal)))?.problems;
     },
     begin: async (signal) => await tracked(begin(signal)),
-    isVerified: verification.isVerified,
-    isTrusted: verification.isTrusted,
+    isVerified: () => verification.isVerified(),
+    isTrusted: () => verification.isTrusted(),
     statusChanged({ state }) {
       if (stop.signal.aborted) return;
       isUp = state === 'up';

@@ -1,73 +1,73 @@
 import { expect, test } from 'vitest';
-import { createVerificationState, type VerificationState } from '../../../src/tunnel/probe/verification-state.ts';
+import { VerificationState } from '../../../src/tunnel/probe/verification-state.ts';
 
 function createWorld(): { verification: VerificationState; at: { url: string } } {
   const at = { url: 'https://one.example' };
-  return { verification: createVerificationState(() => at.url), at };
+  return { verification: new VerificationState(() => at.url), at };
 }
 
-const states = ({ isVerified, isTrusted }: VerificationState): [boolean, boolean] => [isVerified(), isTrusted()];
+const states = (state: VerificationState): [boolean, boolean] => [state.isVerified(), state.isTrusted()];
 
 test('nothing is proved before a request has come round, nor held against it', () => {
   const { verification } = createWorld();
   const target = verification.target();
-  expect([verification.isCurrent(target), verification.isProved(target), ...states(verification)]).toEqual([
+  expect([verification.isCurrent(target), verification.isVerified(target), ...states(verification)]).toEqual([
     true,
     false,
     false,
     true,
   ]);
-  verification.reached(target, []);
-  expect([verification.isProved(target), ...states(verification)]).toEqual([true, true, true]);
+  verification.recordReach(target, []);
+  expect([verification.isVerified(target), ...states(verification)]).toEqual([true, true, true]);
 });
 
 test('a page that a header skips does not stand in the way of a proof', () => {
   const { verification } = createWorld();
-  verification.reached(verification.target(), [{ kind: 'interstitial', canBeSkipped: true }]);
+  verification.recordReach(verification.target(), [{ kind: 'interstitial', canBeSkipped: true }]);
   expect(states(verification)).toEqual([true, true]);
 });
 
 test('what requests with the token show is none', () => {
   const { verification } = createWorld();
-  verification.found(verification.target(), []);
+  verification.record(verification.target(), []);
   expect(states(verification)).toEqual([false, true]);
 });
 
 test('a proof is of one URL in one connection', () => {
   const { verification, at } = createWorld();
   const target = verification.target();
-  verification.reached(target, []);
+  verification.recordReach(target, []);
   at.url = 'https://two.example';
   expect([
     verification.isCurrent(target),
-    verification.isProved(target),
-    verification.isProved(verification.target()),
+    verification.isVerified(target),
+    verification.isVerified(verification.target()),
   ]).toEqual([false, false, false]);
   at.url = target.url;
-  expect(verification.isProved(verification.target())).toBe(true);
+  expect(verification.isVerified(verification.target())).toBe(true);
   verification.changed();
-  expect([target.signal.aborted, verification.isProved(target), verification.isProved(verification.target())]).toEqual([
-    true,
-    false,
-    false,
-  ]);
+  expect([
+    target.signal.aborted,
+    verification.isVerified(target),
+    verification.isVerified(verification.target()),
+  ]).toEqual([true, false, false]);
 });
 
 test('what comes late of a connection that is gone changes nothing', () => {
   const { verification } = createWorld();
   const old = verification.target();
   verification.changed();
-  verification.reached(old, []);
+  verification.recordReach(old, []);
   expect(states(verification)).toEqual([false, true]);
-  verification.reached(verification.target(), []);
-  verification.found(old, [{ kind: 'wrong_service', status: 200 }]);
+  verification.recordReach(verification.target(), []);
+  verification.record(old, [{ kind: 'wrong_service', status: 200 }]);
   expect(states(verification)).toEqual([true, true]);
 });
 
 test('closed, nothing is proved any more', () => {
   const { verification } = createWorld();
   const target = verification.target();
-  verification.reached(target, []);
+  verification.recordReach(target, []);
   verification.close();
   expect([target.signal.aborted, verification.isCurrent(target), verification.isVerified()]).toEqual([
     true,
