@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
 
+import { unmapped } from '../platform/net/addresses.ts';
+
 /** What is known of where a request comes from. */
 export interface Source {
   /** Address at the other end of the connection. */
@@ -27,6 +29,6 @@ export function clientAddress(
 /** Without brackets and port; an IPv4 address that is mapped into IPv6 is the same client. */
 function addressIn(text: string): string | undefined {
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
-  const address = bare.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+  const address = unmapped(bare);
   return isIP(address) === 0 ? undefined : address;
 }

@@ -1,21 +1,13 @@
 import { lookup } from 'node:dns';
-import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 
 import { ExposeError, messageOf } from '../errors.ts';
+import { inUrl, isLoopbackAddress, isWildcardAddress, unmapped, withoutZone } from '../platform/net/addresses.ts';
 
 /** Not from node:dns/promises, a further millisecond and 100 KB at each start: node:net needs node:dns anyway. */
 const lookUp = promisify(lookup);
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
-
-/** The addresses that stand for every address of the machine. */
-const wildcard = new BlockList();
-wildcard.addAddress('0.0.0.0', 'ipv4');
-wildcard.addAddress('::', 'ipv6');
 
 /** Where to listen, as the operating system will understand it. */
 export interface BindAddress {
@@ -34,10 +26,10 @@ export interface BindAddress {
  * @throws ExposeError `address_unavailable` when the name has no address.
  */
 export async function resolveBindAddress(host: string): Promise<BindAddress> {
-  let found: { address: string; family: number };
+  let address: string;
   try {
     if (host === '') throw new Error('it is empty');
-    found = await lookUp(host.replace(/^\[(.*)\]$/, '$1'), { verbatim: true });
+    ({ address } = await lookUp(host.replace(/^\[(.*)\]$/, '$1'), { verbatim: true }));
   } catch (cause) {
     const isName = host !== '' && cause instanceof Error && 'code' in cause && cause.code !== 'EMFILE';
     const why = isName ? 'there is no host of this name' : messageOf(cause);
@@ -46,13 +38,11 @@ export async function resolveBindAddress(host: string): Promise<BindAddress> {
       cause,
     });
   }
-  const { address } = found;
-  const family = found.family === 6 ? 'ipv6' : 'ipv4';
   const name = nameIn(host);
   return {
     address,
-    isLoopback: loopback.check(address, family),
-    isWildcard: wildcard.check(address, family),
+    isLoopback: isLoopbackAddress(address),
+    isWildcard: isWildcardAddress(address),
     ...(name === undefined ? {} : { name }),
   };
 }
@@ -73,8 +63,7 @@ export interface ListenerUrls {
 export function listenerUrls(bind: BindAddress, port: number, reachable: readonly string[]): ListenerUrls {
   const { address, isLoopback, isWildcard, name } = bind;
   const urlOf = (host: string): string => `http://${inUrl(host)}:${port}`;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  const own = mapped ?? address;
+  const own = unmapped(address);
   // An IPv6 socket takes IPv4 as well, unless it is bound to an address that stands for one of IPv4.
   const others = isWildcard
     ? reachable.filter((candidate) => !isIPv4(own) || isIPv4(candidate))
@@ -87,7 +76,7 @@ export function listenerUrls(bind: BindAddress, port: number, reachable: readonl
     local: urlOf(isWildcard ? '127.0.0.1' : own),
     others: others.map(urlOf),
     // No Host header has a zone (RFC 9110 §7.2, RFC 3986 §3.2.2).
-    all: hosts.map((host) => urlOf(host.replace(/%.*/, ''))),
+    all: hosts.map((host) => urlOf(withoutZone(host))),
   };
 }
 
@@ -109,8 +98,3 @@ function namesOfMachine(): string[] {
 }
 
 const hostNameSyntax = /^[a-z0-9.-]+$/;
-
-/** An IPv6 address in brackets, and its zone, where it has one, as RFC 6874 writes it. */
-function inUrl(host: string): string {
-  return isIPv6(host) ? `[${host.replace('%', '%25')}]` : host;
-}

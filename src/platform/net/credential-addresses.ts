@@ -1,5 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 
+import { groupsOf, isIn, withoutZone } from './addresses.ts';
+
 /**
  * Where clouds hand out credentials of the machine to whatever asks from it: AWS, Azure, Google, Oracle and others on
  * link-local addresses, Alibaba, Azure's wire server, Oracle's second address. No MCP server lives there.
@@ -47,40 +49,12 @@ export function isCredentialAddress(host: string): boolean {
   return isIn(credentialAddresses, host) || embeddedAddresses(host).some((inner) => isIn(credentialAddresses, inner));
 }
 
-/** Whether a host is an address in a list; false for a name. */
-export function isIn(list: BlockList, host: string): boolean {
-  const address = withoutInterface(host);
-  const family = isIP(address);
-  return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6');
-}
-
 /** The IPv4 addresses that an IPv6 address may stand for. */
 function embeddedAddresses(host: string): string[] {
-  const address = withoutInterface(host);
+  const address = withoutZone(host);
   if (isIP(address) !== 6) return [];
-  const bytes = bytesOf(address);
+  const bytes = groupsOf(address).flatMap((group) => [group >> 8, group & 0xff]);
   return embeddingAddresses
     .filter(({ within }) => within.check(address, 'ipv6'))
     .flatMap(({ places }) => places.map((place) => place.map((at) => bytes[at]).join('.')));
-}
-
-/** The sixteen bytes of an IPv6 address (RFC 4291 §2.2). */
-function bytesOf(address: string): number[] {
-  // A URL writes each in one way: groups in hexadecimal, with :: for the longest row of zeros.
-  const { hostname } = new URL(`http://[${address}]`);
-  const [front = [], back = []] = hostname
-    .slice(1, -1)
-    .split('::')
-    .map((part) => part.split(':').filter((group) => group !== ''));
-  const zeros = Array.from({ length: 8 - front.length - back.length }, () => '0');
-  return [...front, ...zeros, ...back].flatMap((group) => {
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
-}
-
-/** A link-local address may come with the name of its network interface. */
-function withoutInterface(address: string): string {
-  const [bare = ''] = address.split('%');
-  return bare;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { isIP } from 'node:net';
+
+import { isLoopbackAddress } from './addresses.ts';
 
 const defaultPorts: ReadonlyMap<string, string> = new Map([
   ['http:', '80'],
@@ -70,8 +71,7 @@ export async function connectThroughProxy(proxy: URL, target: URL, signal: Abort
 /** Whether `hostname` names this machine only. */
 export function isLoopback(hostname: string): boolean {
   const host = stripBrackets(hostname).toLowerCase();
-  if (host === 'localhost' || host.endsWith('.localhost') || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
+  return host === 'localhost' || host.endsWith('.localhost') || isLoopbackAddress(host);
 }
 
 function isExempt(target: URL, list: string): boolean {

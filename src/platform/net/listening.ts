@@ -1,8 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
-import { isIPv6, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { devNull } from 'node:os';
 
 import { ExposeError, isOutOfFiles, messageOf, openFilesHint } from '../../errors.ts';
+import { inUrl } from './addresses.ts';
 
 /** A listener that is full stays so for a while: it is told this often, in milliseconds. */
 const fullNoticeMs = 60_000;
@@ -18,7 +19,7 @@ export interface ListenTarget {
 
 /** Why a server cannot listen, from what node:net said. */
 export function listenError({ who, host, port, portOption }: ListenTarget, cause: NodeJS.ErrnoException): ExposeError {
-  const address = isIPv6(host) ? `[${host}]` : host;
+  const address = inUrl(host);
   const where = port === 0 ? address : `${address}:${port}`;
   const failed = `${who === undefined ? '' : `${who} `}cannot listen on ${where}`;
   const unavailable = (why: string, hint: string): ExposeError =>

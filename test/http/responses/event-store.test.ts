@@ -42,8 +42,10 @@ describe('a session', () => {
     keep(buffer, owner, 1);
     expect(keep(buffer, owner, 2, 3001)).toBeUndefined();
     expect(owner.dropped).toEqual([2]);
-    expect(keep(buffer, owner, 3, 2000)).toBeDefined();
+    keep(buffer, owner, 3, 2000);
     expect(owner.dropped).toEqual([2]);
+    keep(buffer, owner, 4);
+    expect(owner.dropped).toEqual([2, 1]);
   });
 
   test('has room again for what it was told to forget, wherever that stood', () => {
@@ -93,6 +95,16 @@ test('of all sessions together the oldest event goes first, whosever it is', () 
   expect([ownerA.dropped, ownerB.dropped]).toEqual([[1], []]);
   keep(b, ownerB, 4);
   expect([ownerA.dropped, ownerB.dropped]).toEqual([[1], [1]]);
+});
+
+test('an event larger than the whole store is dropped at once, and no other event makes room for it', () => {
+  const store = createEventStore({ maxBytes: 3000, maxSessionBytes: 9000 });
+  const [buffer, other] = [store.openBuffer(), store.openBuffer()];
+  const [owner, neighbour] = [recorder(), recorder()];
+  keep(buffer, owner, 1);
+  keep(other, neighbour, 1);
+  expect(keep(buffer, owner, 2, 3001)).toBeUndefined();
+  expect([owner.dropped, neighbour.dropped]).toEqual([[2], []]);
 });
 
 test('the bounds are 8 MiB a session and 64 MiB in all', () => {

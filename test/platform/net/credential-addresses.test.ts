@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { isCredentialAddress, isIn } from '../../../src/platform/net/credential-addresses.ts';
+import { isIn } from '../../../src/platform/net/addresses.ts';
+import { isCredentialAddress } from '../../../src/platform/net/credential-addresses.ts';
 
 describe('an address under which clouds hand out credentials', () => {
   test.each([

@@ -1,9 +1,10 @@
 import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
-import { BlockList, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
 import { redactUrl } from '../../../platform/text/redact.ts';
-import { isCredentialAddress, isIn } from '../../../platform/net/credential-addresses.ts';
+import { isLoopbackAddress } from '../../../platform/net/addresses.ts';
+import { isCredentialAddress } from '../../../platform/net/credential-addresses.ts';
 
 const credentialNames: ReadonlySet<string> = new Set([
   'metadata',
@@ -12,11 +13,6 @@ const credentialNames: ReadonlySet<string> = new Set([
   'instance-data',
   'instance-data.ec2.internal',
 ]);
-
-const loopbackAddresses = new BlockList();
-loopbackAddresses.addSubnet('127.0.0.0', 8, 'ipv4');
-loopbackAddresses.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
-loopbackAddresses.addAddress('::1', 'ipv6');
 
 /** As much of a URL is shown, in characters. */
 const maxShown = 200;
@@ -89,7 +85,7 @@ export function guardLookup(resolve: Resolve): LookupFunction {
 function refusalOf(hostname: string, found: readonly { readonly address: string }[]): ExposeError | undefined {
   const host = withoutFinalDot(hostname.toLowerCase());
   if (found.some(({ address }) => isCredentialAddress(address))) return credentialHost(host);
-  if (isLocal(host) && found.some(({ address }) => !isIn(loopbackAddresses, address))) {
+  if (isLocal(host) && found.some(({ address }) => !isLoopbackAddress(address))) {
     return refused(`${host} does not resolve to this machine`, ['check the hosts file, or use 127.0.0.1']);
   }
   return undefined;
@@ -101,7 +97,7 @@ function credentialHost(host: string): ExposeError {
 
 /** Whether a host names this machine, whatever the resolver says. */
 function isLocal(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || isIn(loopbackAddresses, host);
+  return host === 'localhost' || host.endsWith('.localhost') || isLoopbackAddress(host);
 }
 
 /** Without the brackets of an IPv6 address and the dot at the end of a full name. */

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
+import { isLoopbackAddress } from '../../../platform/net/addresses.ts';
+
 export interface AcceptedHostsOptions {
   /** Addresses that the relay listens on. */
   readonly addresses: readonly string[];
@@ -36,11 +38,6 @@ export function acceptedHosts(options: AcceptedHostsOptions, isLocalPeer: boolea
   }
   if (isLocalPeer) for (const name of ['localhost', '127.0.0.1', '[::1]']) addWithPort(name);
   return hosts;
-}
-
-/** Whether a socket's remote address is on this machine's loopback. */
-export function isLoopbackAddress(address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }
 
 /** An address as it stands in a URL. */

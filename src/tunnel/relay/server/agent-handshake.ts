@@ -11,7 +11,7 @@ import type { AgentSession } from './agent-session.ts';
 import { createAgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './error-responses.ts';
 import { clientNetwork, unknownNetwork } from './client-network.ts';
-import { isLoopbackAddress } from './accepted-hosts.ts';
+import { isLoopbackAddress } from '../../../platform/net/addresses.ts';
 import { createOriginRate, OriginShares } from './origin-limits.ts';
 import type { Registry } from './registry.ts';
 import { nameObjection } from './reserved-names.ts';
