@@ -21,7 +21,7 @@ import { createKeepAliveTimer } from '../http/responses/keep-alive-timer.ts';
 import { mcpPath, readinessPath } from '../http/route.ts';
 import { clientOpening } from './servers/client-opening.ts';
 import { limitsOf } from '../tunnel/capabilities.ts';
-import { lanAddresses } from '../platform/net/lan-addresses.ts';
+import { lanAddresses } from '../platform/net/addresses.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import type { OpenTunnel, WayIn } from '../tunnel/open-tunnel.ts';
 import type { RequestHandler, TunnelListener, TunnelStatus } from '../tunnel/provider.ts';

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import type { NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 
 /** A BlockList also finds an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2). */
 const loopback = new BlockList();
@@ -70,4 +71,17 @@ export function groupsOf(address: string): number[] {
     .map((part) => part.split(':').filter((group) => group !== ''));
   const zeros = Array.from({ length: 8 - front.length - back.length }, () => '0');
   return [...front, ...zeros, ...back].map((group) => Number.parseInt(group, 16));
+}
+
+/**
+ * The addresses at which other hosts on the network can reach this one: IPv4 first, then global and unique local IPv6.
+ * Link-local ones are left out: in IPv6 they need a zone, which differs on each host.
+ */
+export function lanAddresses(interfaces: ReturnType<typeof networkInterfaces>): string[] {
+  const entries: NetworkInterfaceInfo[] = Object.values(interfaces).flatMap((list) => list ?? []);
+  const usable = entries.filter((entry) => !entry.internal && !isLinkLocalAddress(entry.address));
+  const addresses = [4, 6].flatMap((version) =>
+    usable.map((entry) => entry.address).filter((address) => isIP(address) === version),
+  );
+  return [...new Set(addresses)];
 }

@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ExposeError } from '../../errors.ts';
 import { capabilities } from '../capabilities.ts';
-import { lanAddresses } from '../../platform/net/lan-addresses.ts';
+import { lanAddresses } from '../../platform/net/addresses.ts';
 import { createIdentity } from '../relay/protocol/identity.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 import type { Relay, RelayOptions } from '../relay/server/relay.ts';

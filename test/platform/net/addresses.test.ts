@@ -1,3 +1,4 @@
+import type { NetworkInterfaceInfo } from 'node:os';
 import { expect, test } from 'vitest';
 import {
   groupsOf,
@@ -6,6 +7,7 @@ import {
   isLoopbackAddress,
   isPrivateAddress,
   isWildcardAddress,
+  lanAddresses,
   networkOf,
   unmapped,
   withoutZone,
@@ -81,4 +83,19 @@ test('notation', () => {
   ]);
   expect([withoutZone('fe80::1%eth0'), withoutZone('::1')]).toEqual(['fe80::1', '::1']);
   expect(groupsOf('64:ff9b::192.0.2.1')).toEqual([0x64, 0xff9b, 0, 0, 0, 0, 0xc000, 0x201]);
+});
+
+function entry(address: string, internal = false): NetworkInterfaceInfo {
+  const common = { address, internal, netmask: '', mac: '', cidr: null };
+  return address.includes(':') ? { ...common, family: 'IPv6', scopeid: 0 } : { ...common, family: 'IPv4' };
+}
+
+test('IPv4 first, global and unique local IPv6, neither internal nor link-local', () => {
+  expect(
+    lanAddresses({
+      lo: [entry('127.0.0.1', true), entry('::1', true)],
+      eth0: [entry('fe80::1'), entry('fd00::5'), entry('2001:db8::5'), entry('192.168.1.5')],
+      wlan0: [entry('10.0.0.7'), entry('169.254.3.4'), entry('192.168.1.5')],
+    }),
+  ).toEqual(['192.168.1.5', '10.0.0.7', 'fd00::5', '2001:db8::5']);
 });

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
-import { lanAddresses } from '../../../src/platform/net/lan-addresses.ts';
+import { lanAddresses } from '../../../src/platform/net/addresses.ts';
 import { createLanProvider } from '../../../src/tunnel/providers/lan.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { TunnelTarget } from '../../../src/tunnel/provider.ts';

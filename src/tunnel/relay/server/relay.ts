@@ -6,7 +6,7 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError } from '../../../errors.ts';
 import { watchOpenFiles } from '../../../platform/net/listening.ts';
 import { redactUrl } from '../../../platform/text/redact.ts';
-import { lanAddresses } from '../../../platform/net/lan-addresses.ts';
+import { lanAddresses } from '../../../platform/net/addresses.ts';
 import { deriveName } from '../protocol/identity.ts';
 import { maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
