@@ -186,7 +186,7 @@ describe('every file keeps to the rules', () => {
   });
 
   test('imports are found where there are some', () => {
-    const imported = ['expose/expose.ts', 'expose/servers/upstream-factory.ts', 'tunnel/create-provider.ts'].flatMap(
+    const imported = ['expose/front-door.ts', 'expose/servers/upstream-factory.ts', 'tunnel/create-provider.ts'].flatMap(
       (file) => importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
     );
     expect(imported).toContainEqual({ from: '../auth/guard.ts', typeOnly: false });

@@ -1,0 +1,68 @@
+import { checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
+import { ExposeError } from '../errors.ts';
+import type { BindAddress } from '../http/addresses.ts';
+import type { AccessOptions, ExposeOptions, TunnelOptions } from './options.ts';
+import type { TunnelPlan } from './tunnel-plan.ts';
+
+/**
+ * The bearer token that callers must send.
+ * @returns undefined if none is required.
+ * @throws ExposeError `token_unusable`, or the signal's reason.
+ */
+export async function chooseToken(
+  { token, tokenFile }: AccessOptions,
+  signal: AbortSignal,
+  warn: (message: string) => void,
+): Promise<string | undefined> {
+  if (token === false) {
+    warn('no token is required: everybody who can connect can use the server');
+    return undefined;
+  }
+  if (tokenFile === undefined && token === undefined) return generateToken();
+  const own =
+    tokenFile === undefined
+      ? checkToken(token ?? '', 'MCP_EXPOSE_TOKEN (or options.token)')
+      : await readTokenFile(tokenFile, process.stdin, signal);
+  if (own.length < weakTokenLength)
+    warn(`the token is short: ${weakTokenLength} random characters or more cannot be guessed`);
+  return own;
+}
+
+/**
+ * The tunnel to open. Nobody exposes a server to strangers by omitting an option: without a token, `auto` opens none.
+ */
+export function guardedTunnel(
+  { access = {}, tunnel = {} }: ExposeOptions,
+  warn: (message: string) => void,
+): TunnelOptions {
+  const isGuarded = access.token !== false || access.allowUnauthenticatedPublic === true;
+  if (isGuarded || (tunnel.kind ?? 'auto') !== 'auto' || tunnel.relay !== undefined) return tunnel;
+  warn('no tunnel is opened: without a token, everybody could use the server');
+  return { kind: 'none' };
+}
+
+/**
+ * Rejects a run without a token that others can reach.
+ * @param hasFront a reverse proxy forwards to the local listener.
+ * @throws ExposeError `unauthenticated_public`
+ */
+export function checkExposure(
+  { access = {}, listen: { host, domain } = {} }: ExposeOptions,
+  bind: BindAddress,
+  { kinds }: TunnelPlan,
+  hasFront: boolean,
+): void {
+  if (access.token !== false || access.allowUnauthenticatedPublic === true) return;
+  if (bind.isLoopback && kinds.length === 0 && domain === undefined && !hasFront) return;
+  const where =
+    kinds.length > 0
+      ? `the tunnel (${kinds.join(' ')}) can be reached by others`
+      : hasFront
+        ? 'the proxy of --public-url forwards requests of others'
+        : domain === undefined
+          ? `${host} can be reached from other machines`
+          : `the proxy of --domain ${domain} forwards requests of others`;
+  throw new ExposeError('unauthenticated_public', `refused to expose the server without a token: ${where}`, {
+    hints: ['omit --no-auth, or add --allow-unauthenticated-public if everybody may use the server'],
+  });
+}
