@@ -122,7 +122,7 @@ test('child output', { timeout: campaignTimeoutMs }, async () => {
 
 test.each(['http', 'sse'] as const)('event streams of --%s', { timeout: campaignTimeoutMs }, async (kind) => {
   const upstream = await createFuzzingServer();
-  atEnd('test', upstream.close);
+  atEnd('test', () => upstream.close());
   const exposed = await startExpose({ running: { kind, url: `${upstream.url}/${kind === 'sse' ? 'sse' : 'mcp'}` } });
   const harm = await runCampaign({
     name: `event streams of --${kind}`,

@@ -155,7 +155,10 @@ export function createInstances(options: InstancesOptions): Instances {
       }
 
       return {
-        ...upstream,
+        isWritable: () => upstream.isWritable(),
+        whenWritable: (callback) => upstream.whenWritable(callback),
+        pause: () => upstream.pause(),
+        resume: () => upstream.resume(),
         start(events) {
           isRefused = isTaken();
           if (isRefused) {
@@ -164,7 +167,7 @@ export function createInstances(options: InstancesOptions): Instances {
           }
           running.add(instance);
           upstream.start({
-            ...events,
+            onLost: (end) => events.onLost?.(end),
             onMessage(message, origin) {
               if (instance.heard === undefined) hear(instance);
               events.onMessage(message, origin);

@@ -1,32 +1,32 @@
-import { createBackoff } from '../../platform/backoff.ts';
+import { createBackoff, type Backoff } from '../../platform/backoff.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newResult } from '../../mcp/new-message.ts';
 import { createServerRequestIds, originalServerRequestIds } from './server-request-ids.ts';
-import { createReplay } from './replay.ts';
-import { createRestartBudget } from './restart-budget.ts';
+import { createReplay, type Replay } from './replay.ts';
+import { createRestartBudget, type RestartBudget } from './restart-budget.ts';
 import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 import { createOutbox } from './outbox.ts';
 
-/** Beyond it, no more is read from the client while its server is away, in bytes; the same as for one that runs. */
+/** While its server restarts, the client is read no further once this many bytes wait; the limit of a running server. */
 const maxWaitingBytes = 1024 * 1024;
 
-/** What a server says before it has answered `initialize`; a few log lines are usual. More of it is dropped. */
+/** Messages of a server before its answer to `initialize`, usually a few log lines. More are dropped. */
 const maxHeld = 100;
 const maxHeldBytes = 1024 * 1024;
 
-/** From a broken pipe to the news of the exit it is 50 ms at most, unless the machine is busy. */
+/** The exit event follows a broken pipe within 50 ms, unless the computer is busy. */
 const endExpectedMs = 1000;
 
 export interface RestartingUpstreamOptions {
   /** Makes a connection, not yet started. */
   readonly create: () => Upstream;
-  /** Calls back when a connection may be made: at once unless given. Returns how to call it off. */
+  /** Calls back when a connection may be made; by default at once. Returns how to cancel that. */
   readonly whenClear?: (connect: () => void) => () => void;
   /** `never`: only a session that the server has forgotten is opened again. */
   readonly restart: 'on-exit' | 'never';
-  /** How long a server that was started again may take to answer `initialize`, in milliseconds. */
+  /** How long a restarted server may take to answer `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
   readonly clock?: Clock;
   /** Returns 0 to 1 as Math.random does. */
@@ -36,15 +36,15 @@ export interface RestartingUpstreamOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** What an early message and its origin are kept as. */
+/** A message that came before the answer to `initialize`, and its origin. */
 interface Held {
   readonly message: RpcMessage;
   readonly origin?: RequestId | undefined;
 }
 
-/** The beginning of a connection that was made anew: its server does not know the client yet. */
+/** The start of a later connection: its server does not know the client yet. */
 interface Introduction {
-  /** Of our own `initialize`. */
+  /** Of the replayed `initialize`. */
   readonly id: RequestId;
   readonly held: Held[];
   heldBytes: number;
@@ -53,88 +53,152 @@ interface Introduction {
 
 /**
  * One upstream made of one connection after the other. Messages pass untouched. When a connection ends after client and
- * server have agreed, the next one is told what the client had told the last one (`createReplay`); the client learns of
- * it through `onLost` and by being asked to look at its lists again. What was certainly not acted on is sent again; the
- * rest of what was in flight is lost, since a call must not be made twice.
+ * server have completed `initialize`, the next one gets the same `initialize`, subscriptions and log level (`createReplay`);
+ * the client learns of it through `onLost` and `list_changed` notifications. What the server certainly has not acted on is
+ * sent again; the other calls in flight fail, since a call must not be made twice.
  *
- * An end before that, and the end that `createRestartBudget` calls the last one, go to `onClose`.
+ * An end before that, and the end at which `createRestartBudget` gives up, go to `onClose`.
  */
 export function createRestartingUpstream(options: RestartingUpstreamOptions): Upstream {
-  const { create, whenClear = atOnce, restart, startTimeoutMs, clock = systemClock, onRestarted, onWarning } = options;
-  const backoff = createBackoff({ clock, ...(options.random === undefined ? {} : { random: options.random }) });
-  const budget = createRestartBudget(clock);
-  const replay = createReplay(onWarning);
-  const waiting = createOutbox();
-  let events: UpstreamEvents | undefined;
-  let current: Upstream | undefined;
-  let introduction: Introduction | undefined;
-  let connections = 0;
-  let serverRequestIds = originalServerRequestIds;
-  let cancelAttempt: (() => void) | undefined;
-  let cancelEnding: (() => void) | undefined;
-  let lastEnd: UpstreamEnd = { reason: 'the connection was closed', code: 'upstream_exited', stderr: '' };
-  let paused = false;
-  let impatient: (() => void)[] = [];
-  /** Of all connections that there have been: what a server that died has left behind is ended, too. */
-  const endings = new Set<Promise<void>>();
-  let isClosing = false;
-  let closed: Promise<void> | undefined;
-  let over = false;
+  return new RestartingUpstream(options);
+}
+
+/** `closing`: the last connection ends on request. `closed`: `onClose` was called; no connection follows. */
+type Phase = 'new' | 'running' | 'closing' | 'closed';
+
+class RestartingUpstream implements Upstream {
+  readonly #options: RestartingUpstreamOptions;
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #budget: RestartBudget;
+  readonly #replay: Replay;
+  readonly #waiting = createOutbox();
+  #phase: Phase = 'new';
+  #events: UpstreamEvents | undefined;
+  #current: Upstream | undefined;
+  /** Defined until the current connection, if it is not the first, has answered `initialize`. */
+  #introduction: Introduction | undefined;
+  #connections = 0;
+  #serverRequestIds = originalServerRequestIds;
+  #cancelAttempt: (() => void) | undefined;
+  #cancelEnding: (() => void) | undefined;
+  #lastEnd: UpstreamEnd = { reason: 'the connection was closed', code: 'upstream_exited', stderr: '' };
+  #isPaused = false;
+  #onWritable: (() => void)[] = [];
+  /** Of all connections so far: what a dead server has left behind is ended, too. */
+  readonly #endings = new Set<Promise<void>>();
+  #closed: Promise<void> | undefined;
+
+  constructor(options: RestartingUpstreamOptions) {
+    const { clock = systemClock, random, onWarning } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
+    this.#budget = createRestartBudget(clock);
+    this.#replay = createReplay(onWarning);
+  }
+
+  start(given: UpstreamEvents): void {
+    if (this.#phase !== 'new') return;
+    this.#phase = 'running';
+    this.#events = given;
+    this.#attempt();
+  }
+
+  send(message: RpcMessage): boolean {
+    if (this.#phase !== 'running') return false;
+    const connection = this.#usable();
+    if (connection === undefined || !this.#waiting.isEmpty) return this.#keep(message);
+    if (this.#transmit(connection, message)) return true;
+    if (!this.#replay.isAgreed || !connection.isWritable()) return false;
+    this.#expectEndOf(connection);
+    return this.#keep(message);
+  }
+
+  isWritable(): boolean {
+    if (this.#phase === 'closed') return true;
+    if (!this.#waiting.isEmpty) return this.#waiting.bytes < maxWaitingBytes;
+    return this.#usable()?.isWritable() ?? true;
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#onWritable.push(callback);
+    this.#drain();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#usable()?.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#usable()?.resume();
+  }
+
+  close(): Promise<void> {
+    if (this.#phase !== 'closed') this.#phase = 'closing';
+    this.#closed ??= this.#endAll();
+    return this.#closed;
+  }
 
   /** The connection that the client's messages go to. */
-  const usable = (): Upstream | undefined => (introduction === undefined ? current : undefined);
-
-  function attempt(): void {
-    cancelAttempt = whenClear(connect);
+  #usable(): Upstream | undefined {
+    return this.#introduction === undefined ? this.#current : undefined;
   }
 
-  function connect(): void {
-    const connection = create();
-    current = connection;
-    if (++connections > 1) serverRequestIds = createServerRequestIds(`${replay.prefix}${connections}-`);
-    const initialize = replay.isAgreed ? replay.initialize() : undefined;
+  #attempt(): void {
+    this.#cancelAttempt = (this.#options.whenClear ?? atOnce)(() => this.#connect());
+  }
+
+  #connect(): void {
+    const connection = this.#options.create();
+    this.#current = connection;
+    if (++this.#connections > 1)
+      this.#serverRequestIds = createServerRequestIds(`${this.#replay.prefix}${this.#connections}-`);
+    const initialize = this.#replay.isAgreed ? this.#replay.initialize() : undefined;
     if (initialize !== undefined) {
-      const silence = `it did not answer initialize within ${startTimeoutMs / 1000} s`;
-      const cancelTimeout = clock.after(startTimeoutMs, () => abandon(connection, silence));
-      introduction = { id: initialize.id, held: [], heldBytes: 0, cancelTimeout };
+      const silence = `it did not answer initialize within ${this.#options.startTimeoutMs / 1000} s`;
+      const cancelTimeout = this.#clock.after(this.#options.startTimeoutMs, () => this.#abandon(connection, silence));
+      this.#introduction = { id: initialize.id, held: [], heldBytes: 0, cancelTimeout };
     }
     connection.start({
-      // What a connection says after we are done with it is about calls that have failed.
-      onMessage(message, origin) {
-        if (current === connection) receive(connection, serverRequestIds.toClient(message), origin);
+      // Messages of an abandoned connection concern calls that have failed.
+      onMessage: (message, origin) => {
+        if (this.#current === connection) this.#receive(connection, this.#serverRequestIds.toClient(message), origin);
       },
-      onClose(end) {
-        if (current === connection) lose(connection, end);
+      onClose: (end) => {
+        if (this.#current === connection) this.#lose(connection, end);
       },
     });
-    if (current !== connection) return;
+    if (this.#current !== connection) return;
     if (initialize !== undefined) connection.send(initialize);
-    else flush(connection);
+    else this.#flush(connection);
   }
 
-  function receive(connection: Upstream, message: RpcMessage, origin: RequestId | undefined): void {
-    if (introduction !== undefined) {
-      receiveEarly(connection, introduction, { message, origin });
-    } else if (message.kind === 'response' && replay.isOwn(message.id)) {
-      const refusal = replay.refusal(message);
-      if (refusal !== undefined) onWarning(`the server that was started again refused ${refusal}`);
+  #receive(connection: Upstream, message: RpcMessage, origin: RequestId | undefined): void {
+    if (this.#introduction !== undefined) {
+      this.#receiveEarly(connection, this.#introduction, { message, origin });
+    } else if (message.kind === 'response' && this.#replay.isOwn(message.id)) {
+      const refusal = this.#replay.refusal(message);
+      if (refusal !== undefined) this.#options.onWarning(`the server that was started again refused ${refusal}`);
     } else {
-      if (message.kind === 'response') replay.answered(message);
-      events?.onMessage(message, origin);
+      if (message.kind === 'response') this.#replay.answered(message);
+      this.#events?.onMessage(message, origin);
     }
   }
 
-  /** The client hears nothing of a server that may not do. */
-  function receiveEarly(connection: Upstream, early: Introduction, { message, origin }: Held): void {
-    if (isClosing) return;
+  /** Until the server has agreed to the same as before, the client gets nothing from it. */
+  #receiveEarly(connection: Upstream, early: Introduction, { message, origin }: Held): void {
+    if (this.#phase !== 'running') return;
     if (message.kind === 'response') {
       if (message.id !== early.id) return;
-      const objection = replay.objection(message);
-      if (objection === undefined) open(connection, early, message);
-      else abandon(connection, objection);
+      const objection = this.#replay.objection(message);
+      if (objection === undefined) this.#open(connection, early, message);
+      else this.#abandon(connection, objection);
     } else if (message.kind === 'request' && message.method === 'ping') {
       // Allowed before the answer to initialize, which may wait for it (MCP 2025-11-25, lifecycle).
-      const pong = serverRequestIds.toServer(newResult(message.id, {}));
+      const pong = this.#serverRequestIds.toServer(newResult(message.id, {}));
       if (pong !== undefined) connection.send(pong);
     } else if (early.held.length < maxHeld && early.heldBytes + message.bytes.length <= maxHeldBytes) {
       early.held.push({ message, origin });
@@ -142,8 +206,8 @@ export function createRestartingUpstream(options: RestartingUpstreamOptions): Up
     }
   }
 
-  function abandon(connection: Upstream, objection: string): void {
-    lose(connection, {
+  #abandon(connection: Upstream, objection: string): void {
+    this.#lose(connection, {
       reason: `the server was started again, but ${objection}`,
       code: 'upstream_refused',
       stderr: '',
@@ -151,180 +215,146 @@ export function createRestartingUpstream(options: RestartingUpstreamOptions): Up
   }
 
   /** From here on the connection is the client's. */
-  function open(connection: Upstream, { held, cancelTimeout }: Introduction, agreement: RpcResponse): void {
+  #open(connection: Upstream, { held, cancelTimeout }: Introduction, agreement: RpcResponse): void {
     cancelTimeout();
-    introduction = undefined;
-    backoff.connected();
-    if (paused) connection.pause();
-    for (const message of replay.rest()) connection.send(message);
-    onRestarted?.();
-    const changes: Held[] = replay.changes(agreement).map((message) => ({ message }));
+    this.#introduction = undefined;
+    this.#backoff.connected();
+    if (this.#isPaused) connection.pause();
+    for (const message of this.#replay.rest()) connection.send(message);
+    this.#options.onRestarted?.();
+    const changes: Held[] = this.#replay.changes(agreement).map((message) => ({ message }));
     for (const { message, origin } of [...changes, ...held]) {
-      if (current === connection) events?.onMessage(message, origin);
+      if (this.#current === connection) this.#events?.onMessage(message, origin);
     }
-    flush(connection);
+    this.#flush(connection);
   }
 
   /** Sends what has waited, as fast as the server reads it. */
-  function flush(connection: Upstream): void {
-    let message = nextFor(connection);
+  #flush(connection: Upstream): void {
+    let message = this.#nextFor(connection);
     while (message !== undefined) {
-      if (!transmit(connection, message)) {
-        waiting.putBack(message);
-        expectEndOf(connection);
+      if (!this.#transmit(connection, message)) {
+        this.#waiting.putBack(message);
+        this.#expectEndOf(connection);
         break;
       }
-      message = nextFor(connection);
+      message = this.#nextFor(connection);
     }
-    goOn();
+    this.#drain();
   }
 
-  function nextFor(connection: Upstream): RpcMessage | undefined {
-    if (current !== connection || waiting.isEmpty) return undefined;
-    if (connection.isWritable()) return waiting.shift();
-    connection.whenWritable(() => flush(connection));
+  #nextFor(connection: Upstream): RpcMessage | undefined {
+    if (this.#current !== connection || this.#waiting.isEmpty) return undefined;
+    if (connection.isWritable()) return this.#waiting.shift();
+    connection.whenWritable(() => this.#flush(connection));
     return undefined;
   }
 
-  /** What takes nothing and is not full is gone, and about to tell; or it has closed its input and is of no use. */
-  function expectEndOf(connection: Upstream): void {
-    cancelEnding ??= clock.after(endExpectedMs, () => void connection.close());
+  /** A connection that refuses a message without being full has ended or closed its input: closes it if no end follows. */
+  #expectEndOf(connection: Upstream): void {
+    this.#cancelEnding ??= this.#clock.after(endExpectedMs, () => void connection.close());
   }
 
-  function transmit(connection: Upstream, message: RpcMessage): boolean {
-    const addressed = serverRequestIds.toServer(message);
-    // The answer to an ask of a server that has gone: nobody waits for it.
+  #transmit(connection: Upstream, message: RpcMessage): boolean {
+    const addressed = this.#serverRequestIds.toServer(message);
+    // It answers a request of an earlier server.
     if (addressed === undefined) return true;
-    replay.sending(message);
+    this.#replay.sending(message);
     const taken = connection.send(addressed);
-    if (!taken && message.kind === 'request') replay.notSent(message.id);
+    if (!taken && message.kind === 'request') this.#replay.notSent(message.id);
     return taken;
   }
 
   /** Keeps what cannot be sent now. Returns false when there is no room for it. */
-  function keep(message: RpcMessage): boolean {
+  #keep(message: RpcMessage): boolean {
     const cancelled = cancelledBy(message);
-    if (cancelled !== undefined && waiting.withdraw(cancelled)) return true;
-    if (usable() === undefined) {
-      if (isMeantForOneConnection(message) || (message.kind === 'request' && replay.isOwn(message.id))) return true;
+    if (cancelled !== undefined && this.#waiting.withdraw(cancelled)) return true;
+    if (this.#usable() === undefined) {
+      if (isMeantForOneConnection(message) || (message.kind === 'request' && this.#replay.isOwn(message.id)))
+        return true;
       if (isInitialized(message)) {
-        replay.sending(message);
+        this.#replay.sending(message);
         return true;
       }
     }
-    return waiting.push(message);
+    return this.#waiting.push(message);
   }
 
-  function lose(connection: Upstream, end: UpstreamEnd): void {
-    const wasUsable = usable() === connection;
-    cancelTimers();
-    introduction = undefined;
-    current = undefined;
-    lastEnd = end;
-    if (isClosing) {
-      finish(end);
+  #lose(connection: Upstream, end: UpstreamEnd): void {
+    const wasUsable = this.#usable() === connection;
+    this.#cancelTimers();
+    this.#introduction = undefined;
+    this.#current = undefined;
+    this.#lastEnd = end;
+    if (this.#phase !== 'running') {
+      this.#finish(end);
       return;
     }
-    track(connection.close());
+    this.#track(connection.close());
     if (end.isUnused !== true) {
-      const canHeal = replay.isAgreed && (restart === 'on-exit' || end.code === 'upstream_session_lost');
-      const lastReason = canHeal ? budget.spend(end, wasUsable) : end.reason;
+      const canHeal =
+        this.#replay.isAgreed && (this.#options.restart === 'on-exit' || end.code === 'upstream_session_lost');
+      const lastReason = canHeal ? this.#budget.spend(end, wasUsable) : end.reason;
       if (lastReason !== undefined) {
-        finish({ ...end, reason: lastReason });
+        this.#finish({ ...end, reason: lastReason });
         return;
       }
     }
-    replay.lose();
-    for (const message of [...(end.untaken ?? []), ...waiting.takeAll()]) keep(message);
+    this.#replay.lose();
+    for (const message of [...(end.untaken ?? []), ...this.#waiting.takeAll()]) this.#keep(message);
     if (end.isUnused === true) {
-      attempt();
+      this.#attempt();
       return;
     }
-    const delayMs = Math.max(end.retryAfterMs ?? 0, Math.min(backoff.next(end.retryAfterMs), budget.remainingMs()));
-    cancelAttempt = clock.after(delayMs, attempt);
+    const delayMs = Math.max(
+      end.retryAfterMs ?? 0,
+      Math.min(this.#backoff.next(end.retryAfterMs), this.#budget.remainingMs()),
+    );
+    this.#cancelAttempt = this.#clock.after(delayMs, () => this.#attempt());
     if (wasUsable) {
-      onWarning(`${end.reason}; ${end.code === 'upstream_exited' ? 'it is started again' : 'connecting again'}`);
-      events?.onLost?.({ ...end, untaken: waiting.list() });
+      this.#options.onWarning(
+        `${end.reason}; ${end.code === 'upstream_exited' ? 'it is started again' : 'connecting again'}`,
+      );
+      this.#events?.onLost?.({ ...end, untaken: this.#waiting.list() });
     }
-    goOn();
+    this.#drain();
   }
 
-  function track(ending: Promise<void>): void {
-    const tracked = ending.finally(() => endings.delete(tracked));
-    endings.add(tracked);
+  #track(ending: Promise<void>): void {
+    const tracked = ending.finally(() => this.#endings.delete(tracked));
+    this.#endings.add(tracked);
   }
 
-  function finish(end: UpstreamEnd): void {
-    if (over) return;
-    over = true;
-    cancelTimers();
-    waiting.takeAll();
-    goOn();
-    events?.onClose(end);
+  #finish(end: UpstreamEnd): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#cancelTimers();
+    this.#waiting.takeAll();
+    this.#drain();
+    this.#events?.onClose(end);
   }
 
-  function cancelTimers(): void {
-    for (const cancel of [cancelAttempt, cancelEnding, introduction?.cancelTimeout]) cancel?.();
-    cancelEnding = undefined;
+  #cancelTimers(): void {
+    for (const cancel of [this.#cancelAttempt, this.#cancelEnding, this.#introduction?.cancelTimeout]) cancel?.();
+    this.#cancelEnding = undefined;
   }
 
-  async function endAll(): Promise<void> {
-    cancelTimers();
-    if (current !== undefined) track(current.close());
-    await Promise.all(endings);
-    finish(lastEnd);
+  async #endAll(): Promise<void> {
+    this.#cancelTimers();
+    if (this.#current !== undefined) this.#track(this.#current.close());
+    await Promise.all(this.#endings);
+    this.#finish(this.#lastEnd);
   }
 
-  function isWritable(): boolean {
-    if (over) return true;
-    if (!waiting.isEmpty) return waiting.bytes < maxWaitingBytes;
-    return usable()?.isWritable() ?? true;
-  }
-
-  function goOn(): void {
-    if (isWritable()) {
-      const released = impatient;
-      impatient = [];
+  #drain(): void {
+    if (this.isWritable()) {
+      const released = this.#onWritable;
+      this.#onWritable = [];
       for (const callback of released) callback();
-    } else if (waiting.isEmpty && impatient.length > 0) {
-      usable()?.whenWritable(goOn);
+    } else if (this.#waiting.isEmpty && this.#onWritable.length > 0) {
+      this.#usable()?.whenWritable(() => this.#drain());
     }
   }
-
-  return {
-    start(given) {
-      if (isClosing) return;
-      events = given;
-      attempt();
-    },
-    send(message) {
-      if (over || isClosing || events === undefined) return false;
-      const connection = usable();
-      if (connection === undefined || !waiting.isEmpty) return keep(message);
-      if (transmit(connection, message)) return true;
-      if (!replay.isAgreed || !connection.isWritable()) return false;
-      expectEndOf(connection);
-      return keep(message);
-    },
-    isWritable,
-    whenWritable(callback) {
-      impatient.push(callback);
-      goOn();
-    },
-    pause() {
-      paused = true;
-      usable()?.pause();
-    },
-    resume() {
-      paused = false;
-      usable()?.resume();
-    },
-    close() {
-      isClosing = true;
-      closed ??= endAll();
-      return closed;
-    },
-  };
 }
 
 function atOnce(connect: () => void): () => void {

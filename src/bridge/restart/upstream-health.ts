@@ -53,12 +53,16 @@ export function createUpstreamHealth({ clock = systemClock }: { readonly clock?:
       let isHeard = false;
       let isExpectedToEnd = false;
       return {
-        ...upstream,
+        send: (message) => upstream.send(message),
+        isWritable: () => upstream.isWritable(),
+        whenWritable: (callback) => upstream.whenWritable(callback),
+        pause: () => upstream.pause(),
+        resume: () => upstream.resume(),
         start(events) {
           const place = ++newest;
           children++;
           upstream.start({
-            ...events,
+            onLost: (end) => events.onLost?.(end),
             onMessage(message, origin) {
               if (!isHeard) heardChildren++;
               isHeard = true;

@@ -89,7 +89,10 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     const spare: Spare = {
       upstream,
       taken: {
-        ...upstream,
+        isWritable: () => upstream.isWritable(),
+        whenWritable: (callback) => upstream.whenWritable(callback),
+        pause: () => upstream.pause(),
+        resume: () => upstream.resume(),
         start(events) {
           const listened = listeningForLife(events);
           taker = listened;
@@ -166,7 +169,8 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
   function listeningForLife(events: UpstreamEvents): UpstreamEvents {
     let heard = false;
     return {
-      ...events,
+      onLost: (end) => events.onLost?.(end),
+      onClose: (end) => events.onClose(end),
       onMessage(message, origin) {
         if (!heard) {
           heard = true;
@@ -197,7 +201,15 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
       fillSoon();
       if (spare !== undefined) return spare.taken;
       const upstream = create(() => true);
-      return { ...upstream, start: (events) => upstream.start(listeningForLife(events)) };
+      return {
+        start: (events) => upstream.start(listeningForLife(events)),
+        send: (message) => upstream.send(message),
+        isWritable: () => upstream.isWritable(),
+        whenWritable: (callback) => upstream.whenWritable(callback),
+        pause: () => upstream.pause(),
+        resume: () => upstream.resume(),
+        close: () => upstream.close(),
+      };
     },
     async close() {
       closed = true;

@@ -29,7 +29,7 @@ export interface Refusal {
 
 export interface ChannelOptions {
   readonly upstream: Upstream;
-  /** Where messages go that belong to no call. */
+  /** Gets the messages that belong to no call. */
   readonly standalone: MessageSink;
   readonly onClose: (end: UpstreamEnd) => void;
 }
@@ -51,19 +51,19 @@ export interface Channel {
   start(): void;
   /** Sends a request; `call` gets everything that belongs to it, and its end. */
   request(request: RpcRequest, call: PendingRequest): Refusal | undefined;
-  /** Sends a notification, or the answer to an ask. */
+  /** Sends a notification, or the response to a server request. */
   forward(message: RpcNotification | RpcResponse): Refusal | undefined;
-  /** The general stream has opened: asks whose client has gone go there. */
+  /** The standalone stream has opened: server requests whose client has gone are sent on it. */
   recover(): void;
-  /** One of the streams that make the general stream has closed. */
+  /** One of the streams that make up the standalone stream has closed. */
   lostListener(): void;
-  /** An ask has not reached the client, and never will: the server is told. */
+  /** A server request cannot reach the client: the server gets an error. */
   giveUp(serverRequest: RpcRequest): void;
   /** Ends the upstream; calls that are still in flight fail: the session was ended, unless another failure is given. */
   close(failure?: CallFailure): Promise<void>;
 }
 
-/** A request of the server that the client has not answered, and the way that it went. */
+/** A server request that the client has not answered, and the stream that it was sent on. */
 interface ServerRequest {
   readonly message: RpcRequest;
   readonly sink: MessageSink;
@@ -80,261 +80,292 @@ interface PendingCall {
  * Carries the messages of one client over one upstream connection, untouched: which response belongs to which request,
  * progress to its call by the token, cancellation, and for what carries no such mark the most plausible call.
  */
-export function createChannel({ upstream, standalone, onClose }: ChannelOptions): Channel {
-  const pending = new Map<RequestId, PendingCall>();
-  const progressTokens = new Map<RequestId, PendingCall>();
-  const serverRequests = new Map<RequestId, ServerRequest>();
-  /** A server may answer a cancelled call all the same; until then its id cannot stand for another one. */
-  const cancelled = new Set<RequestId>();
-  const names = createIdAliases();
-  /** The last call that began. */
-  let latest: PendingCall | undefined;
-  let blocked = 0;
-  let traffic = 0;
+export function createChannel(options: ChannelOptions): Channel {
+  return new UpstreamChannel(options);
+}
 
-  function send(message: RpcMessage): boolean {
-    return upstream.send(names.toServer(message));
+class UpstreamChannel implements Channel {
+  readonly #upstream: Upstream;
+  readonly #standalone: MessageSink;
+  readonly #onClose: (end: UpstreamEnd) => void;
+  readonly #pending = new Map<RequestId, PendingCall>();
+  readonly #progressTokens = new Map<RequestId, PendingCall>();
+  readonly #serverRequests = new Map<RequestId, ServerRequest>();
+  /** A server may answer a cancelled call all the same; until then its id is in use. */
+  readonly #cancelled = new Set<RequestId>();
+  readonly #aliases = createIdAliases();
+  /** The last call that began. */
+  #latest: PendingCall | undefined;
+  #blocked = 0;
+  #traffic = 0;
+
+  constructor({ upstream, standalone, onClose }: ChannelOptions) {
+    this.#upstream = upstream;
+    this.#standalone = standalone;
+    this.#onClose = onClose;
   }
 
-  function receive(sent: RpcMessage, request?: RequestId): void {
-    traffic++;
-    const origin = request === undefined ? undefined : names.idOf(request);
-    const message = names.toClient(sent);
+  isBusy(): boolean {
+    return this.#newestCall((call) => call.isOpen() || call.absence?.() === 'short') !== undefined;
+  }
+
+  isAwaited(): boolean {
+    return this.#newestCall(isAway) !== undefined;
+  }
+
+  traffic(): number {
+    return this.#traffic;
+  }
+
+  isWritable(): boolean {
+    return this.#upstream.isWritable();
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#upstream.whenWritable(callback);
+  }
+
+  start(): void {
+    this.#upstream.start({
+      onMessage: (message, origin) => this.#receive(message, origin),
+      onLost: (end) => this.#lose(end),
+      onClose: (end) => {
+        this.#failAll(failureOf(end));
+        this.#onClose(end);
+      },
+    });
+  }
+
+  request(request: RpcRequest, call: PendingRequest): Refusal | undefined {
+    this.#traffic++;
+    const { id } = request;
+    if (this.#pending.has(id)) return invalid(`the id ${jsonOfId(id)} is in use by a request that is still in flight`);
+    if (this.#cancelled.has(id)) {
+      return invalid(`the id ${jsonOfId(id)} is that of a cancelled request whose answer may still come`);
+    }
+    const progressToken = requestTokenOf(request);
+    if (progressToken !== undefined && this.#progressTokens.has(progressToken)) {
+      return invalid('the progress token is in use by a request that is still in flight');
+    }
+    if (this.#pending.size >= maxCalls) {
+      call.fail(tooManyCalls);
+      return undefined;
+    }
+    const entry = { call, progressToken };
+    this.#latest = entry;
+    this.#pending.set(id, entry);
+    if (progressToken !== undefined) this.#progressTokens.set(progressToken, entry);
+    if (!this.#send(request)) this.#settle(id)?.fail(notTaken);
+    return undefined;
+  }
+
+  forward(message: RpcNotification | RpcResponse): Refusal | undefined {
+    this.#traffic++;
+    // A response to a request that the server has withdrawn, or never made, would only confuse it.
+    const asked = message.kind === 'response' ? this.#serverRequests.get(message.id) : undefined;
+    if (message.kind === 'response' && asked === undefined) return undefined;
+    // The client may send again what was not taken.
+    if (!this.#send(message)) return { code: notTaken.code, reason: notTaken.message };
+    if (asked !== undefined) this.#forget(asked);
+    const cancelledId = cancelledBy(message);
+    if (cancelledId !== undefined) this.#cancel(cancelledId);
+    return undefined;
+  }
+
+  lostListener(): void {
+    for (const { message, sink } of this.#serverRequests.values()) {
+      if (sink === this.#standalone && message.method === 'ping') this.#pingAgain(message);
+    }
+  }
+
+  close(failure: CallFailure = sessionEnded): Promise<void> {
+    this.#failAll(failure);
+    return this.#upstream.close();
+  }
+
+  #send(message: RpcMessage): boolean {
+    return this.#upstream.send(this.#aliases.toServer(message));
+  }
+
+  #receive(sent: RpcMessage, request?: RequestId): void {
+    this.#traffic++;
+    const origin = request === undefined ? undefined : this.#aliases.idOf(request);
+    const message = this.#aliases.toClient(sent);
     switch (message.kind) {
       case 'response':
-        receiveResponse(message);
+        this.#receiveResponse(message);
         return;
       case 'request':
-        if (message.method === 'ping' && !canTakeServerRequests()) {
-          send(newResult(message.id, {}));
+        if (message.method === 'ping' && !this.#canTakeServerRequests()) {
+          this.#send(newResult(message.id, {}));
           return;
         }
-        refuse(makeRoom(serverRequests, maxOpenServerRequests));
-        receiveServerRequest(message, callFor(origin));
+        this.#refuse(makeRoom(this.#serverRequests, maxOpenServerRequests));
+        this.#receiveServerRequest(message, this.#callFor(origin));
         return;
       case 'notification':
-        receiveNotification(message, origin);
+        this.#receiveNotification(message, origin);
     }
   }
 
-  /** Whether a client is there. Where none is, a server that wants to know whether it is alone hears us. */
-  function canTakeServerRequests(): boolean {
-    return standalone.isOpen() || newestCall(takesMessages) !== undefined;
+  /** Whether a client is connected. Without one, the channel answers a ping itself. */
+  #canTakeServerRequests(): boolean {
+    return this.#standalone.isOpen() || this.#newestCall(takesMessages) !== undefined;
   }
 
-  /** A client that takes nothing but responses is not expected to begin to listen: its server need not wait for that. */
-  function receiveServerRequest(message: RpcRequest, call: PendingRequest | undefined): void {
-    if (call === undefined && !standalone.isOpen() && newestCall(isResponseOnly) !== undefined) {
-      send(rejectServerRequest(message.id, 'client_not_listening'));
+  /** A client that takes only responses is not expected to open a stream: the server gets an error at once. */
+  #receiveServerRequest(message: RpcRequest, call: PendingRequest | undefined): void {
+    if (call === undefined && !this.#standalone.isOpen() && this.#newestCall(isResponseOnly) !== undefined) {
+      this.#send(rejectServerRequest(message.id, 'client_not_listening'));
     } else {
-      serverRequest(message, call);
+      this.#putServerRequest(message, call);
     }
   }
 
-  function refuse(givenUp: RequestId | undefined): void {
-    if (givenUp !== undefined) send(rejectServerRequest(givenUp, 'too_many_asks'));
+  #refuse(givenUp: RequestId | undefined): void {
+    if (givenUp !== undefined) this.#send(rejectServerRequest(givenUp, 'too_many_asks'));
   }
 
-  /** Puts an ask to the client; when it goes without having answered, it may come back on another way. */
-  function serverRequest(message: RpcRequest, call: PendingRequest | undefined): void {
-    const sink = call ?? standalone;
-    serverRequests.set(message.id, { message, sink, call });
+  /** Sends a server request to the client. If the client goes without an answer, another stream may carry it. */
+  #putServerRequest(message: RpcRequest, call: PendingRequest | undefined): void {
+    const sink = call ?? this.#standalone;
+    this.#serverRequests.set(message.id, { message, sink, call });
     call?.whenGone(() => {
-      if (serverRequests.get(message.id)?.sink === call) rerouteServerRequest(message, call);
+      if (this.#serverRequests.get(message.id)?.sink === call) this.#rerouteServerRequest(message, call);
     });
-    deliver(sink, message);
+    this.#deliver(sink, message);
   }
 
-  /** Returns false for an ask that is no longer open: its id may be that of a later one. */
-  function forget({ message }: Pick<ServerRequest, 'message'>): boolean {
-    return serverRequests.get(message.id)?.message === message && serverRequests.delete(message.id);
+  /** Returns false for a server request that is no longer open: a later one may have its id. */
+  #forget({ message }: Pick<ServerRequest, 'message'>): boolean {
+    return this.#serverRequests.get(message.id)?.message === message && this.#serverRequests.delete(message.id);
   }
 
-  /** Another way takes the place of the first: where both brought the ask, a user would be asked twice. */
-  function rerouteServerRequest(message: RpcRequest, gone: PendingRequest): void {
+  /** Moves a server request to another stream. Sent on both, it would prompt the user twice. */
+  #rerouteServerRequest(message: RpcRequest, gone: PendingRequest): void {
     if (message.method === 'ping') {
-      pingAgain(message);
+      this.#pingAgain(message);
       return;
     }
-    const other = newestCall(takesMessages);
-    if (other === undefined && !standalone.isOpen() && isAway(gone)) return;
-    if (gone.recall?.(message) !== false) serverRequest(message, other);
+    const other = this.#newestCall(takesMessages);
+    if (other === undefined && !this.#standalone.isOpen() && isAway(gone)) return;
+    if (gone.recall?.(message) !== false) this.#putServerRequest(message, other);
   }
 
-  /** It asks whether somebody is there, so its answer cannot wait until somebody is. */
-  function pingAgain(message: RpcRequest): void {
-    if (canTakeServerRequests()) serverRequest(message, newestCall(takesMessages));
-    else giveUp(message);
+  /** A ping tests the connection, so it cannot wait for the client to return. */
+  #pingAgain(message: RpcRequest): void {
+    if (this.#canTakeServerRequests()) this.#putServerRequest(message, this.#newestCall(takesMessages));
+    else this.giveUp(message);
   }
 
-  function giveUp(given: RpcRequest): void {
-    if (!forget({ message: given })) return;
-    send(given.method === 'ping' ? newResult(given.id, {}) : rejectServerRequest(given.id, 'client_not_listening'));
+  giveUp(given: RpcRequest): void {
+    if (!this.#forget({ message: given })) return;
+    this.#send(
+      given.method === 'ping' ? newResult(given.id, {}) : rejectServerRequest(given.id, 'client_not_listening'),
+    );
   }
 
-  function recover(): void {
-    for (const { message, call } of serverRequests.values()) {
-      if (call?.absence?.() === 'long') rerouteServerRequest(message, call);
+  recover(): void {
+    for (const { message, call } of this.#serverRequests.values()) {
+      if (call?.absence?.() === 'long') this.#rerouteServerRequest(message, call);
     }
   }
 
   /** A response that nobody waits for comes late, after its call was cancelled: it is dropped. */
-  function receiveResponse(response: RpcResponse): void {
-    if (cancelled.delete(response.id)) return;
-    const call = settle(response.id);
-    if (call !== undefined && !call.finish(response)) waitFor(call);
+  #receiveResponse(response: RpcResponse): void {
+    if (this.#cancelled.delete(response.id)) return;
+    const call = this.#settle(response.id);
+    if (call !== undefined && !call.finish(response)) this.#waitFor(call);
   }
 
-  function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
+  #receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
     if (message.method === 'notifications/progress') {
       const token = progressTokenOf(message);
-      const call = token === undefined ? undefined : progressTokens.get(token)?.call;
-      if (call !== undefined && (takesMessages(call) || isAway(call))) deliver(call, message);
+      const call = token === undefined ? undefined : this.#progressTokens.get(token)?.call;
+      if (call !== undefined && (takesMessages(call) || isAway(call))) this.#deliver(call, message);
     } else if (message.method === 'notifications/cancelled') {
       const id = cancelledBy(message);
-      const { sink = standalone, call } = (id === undefined ? undefined : serverRequests.get(id)) ?? {};
-      if (id !== undefined) serverRequests.delete(id);
-      deliver(sink.isOpen() || (call !== undefined && isAway(call)) ? sink : standalone, message);
-    } else if (standalone.isOpen() && connectionWide.test(message.method)) {
-      deliver(standalone, message);
+      const { sink = this.#standalone, call } = (id === undefined ? undefined : this.#serverRequests.get(id)) ?? {};
+      if (id !== undefined) this.#serverRequests.delete(id);
+      this.#deliver(sink.isOpen() || (call !== undefined && isAway(call)) ? sink : this.#standalone, message);
+    } else if (this.#standalone.isOpen() && connectionWide.test(message.method)) {
+      this.#deliver(this.#standalone, message);
     } else {
-      deliver(callFor(origin) ?? standalone, message);
+      this.#deliver(this.#callFor(origin) ?? this.#standalone, message);
     }
   }
 
-  /** Where a message goes that names no call; undefined for the general stream. */
-  function callFor(origin: RequestId | undefined): PendingRequest | undefined {
-    const here = openCall(origin) ?? newestCall(takesMessages);
-    return here !== undefined || standalone.isOpen() ? here : newestCall(isAway);
+  /** The call that gets a message without a progress token; undefined for the standalone stream. */
+  #callFor(origin: RequestId | undefined): PendingRequest | undefined {
+    const here = this.#openCall(origin) ?? this.#newestCall(takesMessages);
+    return here !== undefined || this.#standalone.isOpen() ? here : this.#newestCall(isAway);
   }
 
-  function openCall(id: RequestId | undefined): PendingRequest | undefined {
-    const call = id === undefined ? undefined : pending.get(id)?.call;
+  #openCall(id: RequestId | undefined): PendingRequest | undefined {
+    const call = id === undefined ? undefined : this.#pending.get(id)?.call;
     return call !== undefined && takesMessages(call) ? call : undefined;
   }
 
   /**
-   * Costs a walk over the calls in flight where the latest does not fit; only logs and asks need it, progress and
-   * responses name their call.
+   * Walks over the calls in flight when the latest does not fit. Only log messages and server requests need it: progress
+   * and responses name their call.
    */
-  function newestCall(fits: (call: PendingRequest) => boolean): PendingRequest | undefined {
-    if (latest?.call !== undefined && fits(latest.call)) return latest.call;
+  #newestCall(fits: (call: PendingRequest) => boolean): PendingRequest | undefined {
+    if (this.#latest?.call !== undefined && fits(this.#latest.call)) return this.#latest.call;
     let newest: PendingRequest | undefined;
-    for (const { call } of pending.values()) if (call !== undefined && fits(call)) newest = call;
+    for (const { call } of this.#pending.values()) if (call !== undefined && fits(call)) newest = call;
     return newest;
   }
 
-  function deliver(sink: MessageSink, message: UpstreamMessage): void {
-    if (!sink.send(message)) waitFor(sink);
+  #deliver(sink: MessageSink, message: UpstreamMessage): void {
+    if (!sink.send(message)) this.#waitFor(sink);
   }
 
   /** Back-pressure: while a client does not take what it was sent, nothing more is read from its upstream. */
-  function waitFor(sink: MessageSink): void {
-    if (++blocked === 1) upstream.pause();
+  #waitFor(sink: MessageSink): void {
+    if (++this.#blocked === 1) this.#upstream.pause();
     sink.whenWritable(() => {
-      if (--blocked === 0) upstream.resume();
+      if (--this.#blocked === 0) this.#upstream.resume();
     });
   }
 
-  /** Takes a call out of the books. */
-  function settle(id: RequestId): PendingRequest | undefined {
-    const entry = pending.get(id);
+  /** Removes a call that is over. */
+  #settle(id: RequestId): PendingRequest | undefined {
+    const entry = this.#pending.get(id);
     if (entry === undefined) return undefined;
-    pending.delete(id);
-    if (entry.progressToken !== undefined) progressTokens.delete(entry.progressToken);
+    this.#pending.delete(id);
+    if (entry.progressToken !== undefined) this.#progressTokens.delete(entry.progressToken);
     const { call } = entry;
     // V8 keeps what was in a table that a Map has outgrown until a full collection: 3 KB per call, with its socket.
     entry.call = undefined;
     return call;
   }
 
-  function cancel(id: RequestId): void {
-    const call = settle(id);
+  #cancel(id: RequestId): void {
+    const call = this.#settle(id);
     if (call === undefined) return;
-    makeRoom(cancelled, maxUnansweredCancelled);
-    cancelled.add(id);
+    makeRoom(this.#cancelled, maxUnansweredCancelled);
+    this.#cancelled.add(id);
     call.end();
   }
 
   /** @param surviving ids of requests that will be sent again. */
-  function failAll(failure: CallFailure, surviving: ReadonlySet<RequestId> = new Set()): void {
-    for (const id of pending.keys()) if (!surviving.has(id)) settle(id)?.fail(failure);
-    serverRequests.clear();
+  #failAll(failure: CallFailure, surviving: ReadonlySet<RequestId> = new Set()): void {
+    for (const id of this.#pending.keys()) if (!surviving.has(id)) this.#settle(id)?.fail(failure);
+    this.#serverRequests.clear();
   }
 
-  /** The server that comes back knows nothing of what it asked, nor of what was cancelled. */
-  function lose(end: UpstreamEnd): void {
-    const open = [...serverRequests];
+  /** The restarted server knows neither its earlier requests nor what was cancelled. */
+  #lose(end: UpstreamEnd): void {
+    const open = [...this.#serverRequests];
     const untaken = (end.untaken ?? []).filter((message) => message.kind === 'request');
-    failAll(failureOf(end), new Set(untaken.map(({ id }) => names.idOf(id))));
-    cancelled.clear();
+    this.#failAll(failureOf(end), new Set(untaken.map(({ id }) => this.#aliases.idOf(id))));
+    this.#cancelled.clear();
     for (const [requestId, { sink }] of open) {
       const withdrawal = newNotification('notifications/cancelled', { requestId, reason: end.reason });
-      deliver(sink.isOpen() ? sink : standalone, withdrawal);
+      this.#deliver(sink.isOpen() ? sink : this.#standalone, withdrawal);
     }
   }
-
-  return {
-    isBusy: () => newestCall((call) => call.isOpen() || call.absence?.() === 'short') !== undefined,
-    isAwaited: () => newestCall(isAway) !== undefined,
-    traffic: () => traffic,
-    isWritable: upstream.isWritable,
-    whenWritable: upstream.whenWritable,
-    start: () =>
-      upstream.start({
-        onMessage: receive,
-        onLost: lose,
-        onClose(end) {
-          failAll(failureOf(end));
-          onClose(end);
-        },
-      }),
-    request(request, call) {
-      traffic++;
-      const { id } = request;
-      if (pending.has(id)) return invalid(`the id ${jsonOfId(id)} is in use by a request that is still in flight`);
-      if (cancelled.has(id)) {
-        return invalid(`the id ${jsonOfId(id)} is that of a cancelled request whose answer may still come`);
-      }
-      const progressToken = requestTokenOf(request);
-      if (progressToken !== undefined && progressTokens.has(progressToken)) {
-        return invalid('the progress token is in use by a request that is still in flight');
-      }
-      if (pending.size >= maxCalls) {
-        call.fail(tooManyCalls);
-        return undefined;
-      }
-      const entry = { call, progressToken };
-      latest = entry;
-      pending.set(id, entry);
-      if (progressToken !== undefined) progressTokens.set(progressToken, entry);
-      if (!send(request)) settle(id)?.fail(notTaken);
-      return undefined;
-    },
-    forward(message) {
-      traffic++;
-      // An answer to an ask that the server has withdrawn, or never made, would only confuse it.
-      const asked = message.kind === 'response' ? serverRequests.get(message.id) : undefined;
-      if (message.kind === 'response' && asked === undefined) return undefined;
-      // One that is not taken may be given again.
-      if (!send(message)) return { code: notTaken.code, reason: notTaken.message };
-      if (asked !== undefined) forget(asked);
-      const cancelledId = cancelledBy(message);
-      if (cancelledId !== undefined) cancel(cancelledId);
-      return undefined;
-    },
-    recover,
-    lostListener() {
-      for (const { message, sink } of serverRequests.values()) {
-        if (sink === standalone && message.method === 'ping') pingAgain(message);
-      }
-    },
-    giveUp,
-    close(failure = sessionEnded) {
-      failAll(failure);
-      return upstream.close();
-    },
-  };
 }
 
 /** Its client is there, and takes more than the response. */

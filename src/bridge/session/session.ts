@@ -143,18 +143,18 @@ export function createSession(options: SessionOptions): Session {
     get revision() {
       return revision;
     },
-    isBusy: channel.isBusy,
-    isAwaited: channel.isAwaited,
-    traffic: channel.traffic,
+    isBusy: () => channel.isBusy(),
+    isAwaited: () => channel.isAwaited(),
+    traffic: () => channel.traffic(),
     isListening: standalone.isOpen,
     open,
-    isWritable: channel.isWritable,
-    whenWritable: channel.whenWritable,
-    request: channel.request,
-    forward: channel.forward,
+    isWritable: () => channel.isWritable(),
+    whenWritable: (callback) => channel.whenWritable(callback),
+    request: (request, call) => channel.request(request, call),
+    forward: (message) => channel.forward(message),
     listen(stream) {
       standalone.attach(stream);
-      stream.whenGone(channel.lostListener);
+      stream.whenGone(() => channel.lostListener());
       channel.recover();
     },
     whenOver(callback) {

@@ -89,8 +89,8 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
       members.add(session);
       return {
         send: (message) => members.has(session) && outbound.send(session, message),
-        isWritable: upstream.isWritable,
-        whenWritable: upstream.whenWritable,
+        isWritable: () => upstream.isWritable(),
+        whenWritable: (callback) => upstream.whenWritable(callback),
         pause: session.pause,
         resume: session.resume,
         async close() {
