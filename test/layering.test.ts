@@ -186,9 +186,11 @@ describe('every file keeps to the rules', () => {
   });
 
   test('imports are found where there are some', () => {
-    const imported = ['expose/front-door.ts', 'expose/servers/upstream-factory.ts', 'tunnel/create-provider.ts'].flatMap(
-      (file) => importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))),
-    );
+    const imported = [
+      'expose/front-door.ts',
+      'expose/servers/upstream-factory.ts',
+      'tunnel/create-provider.ts',
+    ].flatMap((file) => importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))));
     expect(imported).toContainEqual({ from: '../auth/guard.ts', typeOnly: false });
     expect(imported).toContainEqual({ from: './providers/relay.ts', typeOnly: false });
     expect(imported).toContainEqual({ from: '../../bridge/upstream/upstream.ts', typeOnly: true });
