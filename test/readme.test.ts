@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest';
 
 import { withHelp } from '../scripts/cli-page.js';
 import { withReference } from '../scripts/library-page.js';
-import { optionTable } from '../src/expose/option-table.ts';
+import { longOf, optionTable, specOf } from '../src/expose/option-table.ts';
 import { legacyRevisions } from '../src/mcp/revisions.ts';
+import { childEnvironment } from '../src/platform/process/environment.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -55,6 +56,31 @@ test('every option that the README names exists', () => {
   const foreign = new Set(['--transport', '--header', '--url', '--bearer-token-env-var']);
   const named = new Set(readme.match(/(?<![\w-])--[a-z][a-z-]+/g));
   expect([...named].filter((option) => !foreign.has(option) && !help.includes(option))).toEqual([]);
+});
+
+test('the README describes options as the table of options does', () => {
+  const rows = readme.match(/^\| `--.*\|$/gm) ?? [];
+  expect(rows.length).toBeGreaterThan(5);
+  for (const row of rows) {
+    const spec = specOf(longOf({ flag: row.slice('| `'.length, row.lastIndexOf('`')), description: '' }));
+    expect(row).toBe(`| \`${spec?.flag}\` | ${spec?.description} |`);
+  }
+});
+
+test.each([
+  ['Linux and macOS', 'linux'],
+  ['Windows', 'win32'],
+] as const)('docs/environment.md lists what a server gets on %s', (system, platform) => {
+  const page = readFileSync(join(root, 'docs/environment.md'), 'utf8');
+  const namesAfter = (start: string): string[] => {
+    const from = page.indexOf(start);
+    const item = page.slice(from, page.slice(from).search(/\n(?:\n|- )/) + from);
+    return [...item.matchAll(/`([A-Z_]+)(?:=1)?`/g)].map(([, name = '']) => name);
+  };
+  const everyName = [...namesAfter('- on Linux'), ...namesAfter('- on Windows'), ...namesAfter('- everywhere')];
+  const own = Object.fromEntries([...everyName, 'GITHUB_TOKEN'].map((name) => [name, 'x']));
+  const passed = Object.keys(childEnvironment({ own, inherit: false, extra: new Map(), platform }));
+  expect(passed.toSorted()).toEqual([...namesAfter(`- on ${system}`), ...namesAfter('- everywhere')].toSorted());
 });
 
 describe('the docs', () => {

@@ -31,13 +31,21 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 
 const keys = Object.keys(optionTable);
 const groups: ReadonlySet<string> = new Set(keys.map((key) => key.split('.', 1)[0] ?? ''));
-const keyOfFlag: ReadonlyMap<string, OptionKey> = new Map(optionEntries().map(([key, spec]) => [longOf(spec), key]));
+const keyOfFlag: ReadonlyMap<string, OptionKey> = new Map([
+  ...optionEntries().map(([key, spec]) => [longOf(spec), key] as const),
+  // Both show what a server prints.
+  ['--verbose', 'output.onEvent'],
+]);
+
+/** What messages quote, so that no flag in it is one of ours: values, server output, URLs, and what to do at a relay. */
+const quotation = /(?<!\w)'[^']*'(?!\w)|"[^"]*"|\bit printed: [^]*|https?:\/\/\S+|if this is your relay.*/;
+const flagOrQuotation = new RegExp(`${quotation.source}|(?<![\\w-])--[a-z][a-z-]*`, 'g');
 
 /** Flags of the command line become options: `--port` is `listen.port`, `--no-auth` is `access.token: false`. */
 function withOptionNames(text: string): string {
-  return text.replaceAll(/(?<![\w-])--[a-z][a-z-]*/g, (flag) => {
-    const key = keyOfFlag.get(flag);
-    return key === undefined ? flag : flag.startsWith('--no-') ? `${key}: false` : key;
+  return text.replaceAll(flagOrQuotation, (found) => {
+    const key = keyOfFlag.get(found);
+    return key === undefined ? found : found.startsWith('--no-') ? `${key}: false` : key;
   });
 }
 

@@ -54,3 +54,21 @@ describe('messages and hints name options, not flags', () => {
     expect(message).toContain('server.stdio, server.http');
   });
 });
+
+describe('what a message quotes stays as it is', () => {
+  test('the output of a server', async () => {
+    const script = 'console.error("bad option: --port 80"); process.exit(1)';
+    const { hints } = await failureOf({ server: { stdio: ['node', '-e', script] }, tunnel: { kind: 'none' } });
+    expect(hints[0]).toBe('it printed: bad option: --port 80');
+  });
+
+  test('a command', async () => {
+    const { message } = await failureOf({ server: { stdio: ['no-such --port 80'] }, tunnel: { kind: 'none' } });
+    expect(message).toContain("'no-such --port 80'");
+  });
+
+  test('a URL', async () => {
+    const { message } = await failureOf({ server: { http: 'http://127.0.0.1:9/--port' }, tunnel: { kind: 'none' } });
+    expect(message).toContain('http://127.0.0.1:9/--port');
+  });
+});
