@@ -99,7 +99,8 @@ export function createInstances(options: InstancesOptions): Instances {
 
   /** What an end that nobody has asked for says about running side by side, in the words of the end. */
   function judge(instance: Instance, end: UpstreamEnd): UpstreamEnd {
-    if (isProven || instance.isBrief) return end;
+    // One that could not be started says nothing of the others.
+    if (isProven || instance.isBrief || end.code === 'upstream_not_started') return end;
     const order = [...running];
     const place = order.indexOf(instance);
     const rest = others(instance);

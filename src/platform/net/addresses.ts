@@ -10,11 +10,12 @@ const wildcard = new BlockList();
 wildcard.addAddress('0.0.0.0', 'ipv4');
 wildcard.addAddress('::', 'ipv6');
 
-/** RFC 1918 §3 and RFC 4193 §3.1. */
+/** RFC 1918 §3, RFC 6598 §7 (cluster networks use it, too) and RFC 4193 §3.1. */
 const privateRanges = new BlockList();
 privateRanges.addSubnet('10.0.0.0', 8, 'ipv4');
 privateRanges.addSubnet('172.16.0.0', 12, 'ipv4');
 privateRanges.addSubnet('192.168.0.0', 16, 'ipv4');
+privateRanges.addSubnet('100.64.0.0', 10, 'ipv4');
 privateRanges.addSubnet('fc00::', 7, 'ipv6');
 
 /** RFC 3927 and RFC 4291 §2.5.6. */

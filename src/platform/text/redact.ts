@@ -31,7 +31,11 @@ export function redactUrl(text: string): string {
 /** The words of a command line, without the values of secret options, of variables and headers, and of URLs' secrets. */
 export function redactWords(words: readonly string[]): string[] {
   return words.map((word, at) => {
-    const option = /^-{1,2}(?!-|no-)([\w-]+)$/.exec(words[at - 1] ?? '')?.[1];
+    const before = words[at - 1] ?? '';
+    // A header or its scheme without quotes around it.
+    if (/^(?:bearer|basic|token|[\w-]+:)$/i.test(before)) return '…';
+    const option = /^-{1,2}(?!-|no-)([\w-]+)$/.exec(before)?.[1];
+    if (option === 'u' || option === 'user') return word.replace(/:.*$/s, ':…');
     const isSecret = option !== undefined && (option === 'H' || secretName.test(option)) && !word.startsWith('-');
     return isSecret ? redactHeader(word) : redactWord(word);
   });

@@ -34,6 +34,8 @@ test.each([
   ['172.16.0.1', 'private'],
   ['172.31.255.255', 'private'],
   ['192.168.1.7', 'private'],
+  ['100.64.0.1', 'private'],
+  ['100.127.255.255', 'private'],
   ['::ffff:10.0.0.1', 'private'],
   ['fc00::1', 'private'],
   ['fdff::1', 'private'],

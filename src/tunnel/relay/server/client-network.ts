@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-import { isLoopbackAddress, isPrivateAddress, networkOf } from '../../../platform/net/addresses.ts';
+import { isLinkLocalAddress, isLoopbackAddress, isPrivateAddress, networkOf } from '../../../platform/net/addresses.ts';
 
 /** Agents behind a proxy that does not say which client it forwards for: they may be anybody, and so count as one. */
 export const unknownNetwork = '';
@@ -15,7 +15,7 @@ export function clientNetwork(
   forwardedFor: string | readonly string[] | undefined,
   hasProxy = false,
 ): string {
-  const mayForward = isLoopbackAddress(peer) || (hasProxy && isPrivateAddress(peer));
+  const mayForward = isLoopbackAddress(peer) || (hasProxy && (isPrivateAddress(peer) || isLinkLocalAddress(peer)));
   if (!mayForward) return networkOf(peer);
   const last =
     String(forwardedFor ?? '')

@@ -54,7 +54,7 @@ export interface NameFileOptions {
 export async function openNameFile({ path, relay, env, onWarning }: NameFileOptions): Promise<NameFile> {
   const folder = join(configFolder(env), 'relays');
   const chosen = resolveLink(path ?? join(folder, `${fileStem(relay)}.json`));
-  const names = readNames(chosen);
+  const names = readNames(chosen, path !== undefined);
   let written: Stats | undefined;
   let isTold = false;
 
@@ -120,8 +120,8 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
 }
 
 /** @throws ExposeError `state_unusable` for anything that is not a file of ours: names would go to whoever asks first. */
-function readNames(path: string): readonly KeptName[] {
-  const stats = statFile(path);
+function readNames(path: string, isChosen: boolean): readonly KeptName[] {
+  const stats = statFile(path, isChosen);
   if (stats === undefined) return [];
   if (!stats.isFile()) throw unusable(path, 'is not a file');
   // Windows has no such bits; there the folder's own access list protects the file.
@@ -143,12 +143,13 @@ function readNames(path: string): readonly KeptName[] {
   return [...new Map(kept.map((name) => [name.name, name])).values()];
 }
 
-function statFile(path: string): Stats | undefined {
+function statFile(path: string, isChosen: boolean): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    // Where its folder should be is a file.
-    if (errorCode(error) === 'ENOTDIR') return undefined;
+    const code = errorCode(error);
+    // Its folder is a file, or one by default that this user may not search: the write that follows says so.
+    if (code === 'ENOTDIR' || (!isChosen && (code === 'EACCES' || code === 'EPERM'))) return undefined;
     throw unusable(path, `cannot be read: ${messageOf(error)}`, error);
   }
 }

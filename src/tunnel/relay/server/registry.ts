@@ -84,6 +84,8 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
   const offlineDerived = new OriginShares<NameRecord<Agent>>();
   /** Names that are online or about to be, the oldest claim first. */
   const busy = new OriginShares<NameRecord<Agent>>();
+  /** Of all names: one that is forgotten and comes back must not meet an epoch of its past. */
+  let lastEpoch = 0;
 
   const isBusy = (record: NameRecord<Agent>): boolean => record.agent !== undefined || record.isClaimed;
   const isExpired = (record: NameRecord<Agent>): boolean => !isBusy(record) && now() - record.lastUsedAt > nameKeptMs;
@@ -115,7 +117,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     (isBusy(record) ? busy : offline(record)).delete(record.origin, record);
     record.origin = origin;
     record.isClaimed = true;
-    record.epoch += 1;
+    record.epoch = ++lastEpoch;
     busy.add(origin, record);
     touch(record);
   };

@@ -31,10 +31,14 @@ test('64 header blocks before our settings are acknowledged, however long that t
   expect(budget.objectTo(headers(10))).toBe('the HTTP/2 settings were not acknowledged');
 });
 
-test('bodies cost nothing, frames without content do', () => {
+test('bodies cost nothing, frames with little or no content do', () => {
   const budget = createFrameBudget(createFakeClock());
-  expect(passing(budget, { type: 0, flags: 0, length: 1, errorCode: 0 })).toBe(Infinity);
+  expect(passing(budget, { type: 0, flags: 0, length: 64, errorCode: 0 })).toBe(Infinity);
   expect(passing(budget, ping)).toBe(20_000);
-  for (const flags of [0, 1]) expect(budget.objectTo({ type: 0, flags, length: 0, errorCode: 0 })).toBeDefined();
-  expect(budget.objectTo({ type: 0, flags: 8, length: 20, errorCode: 0 })).toBe('too many frames without content');
+  for (const length of [0, 1, 63]) {
+    for (const flags of [0, 1]) expect(budget.objectTo({ type: 0, flags, length, errorCode: 0 })).toBeDefined();
+  }
+  expect(budget.objectTo({ type: 0, flags: 8, length: 20, errorCode: 0 })).toBe(
+    'too many frames with little or no content',
+  );
 });

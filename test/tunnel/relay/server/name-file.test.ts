@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
 import { openNameFile, type KeptName, type NameFile } from '../../../../src/tunnel/relay/server/name-file.ts';
 import { createRegistry } from '../../../../src/tunnel/relay/server/registry.ts';
@@ -119,6 +120,19 @@ test('a chosen file that cannot be written is refused; the default one only cost
   expect(warnings).toEqual([expect.stringContaining('wished names go to whoever asks first')]);
   await file.save(() => [kept]);
   expect(warnings).toHaveLength(1);
+});
+
+test('a default folder that this user may not search only costs the memory', async () => {
+  const home = join(folder.path, 'locked');
+  mkdirSync(home);
+  vi.spyOn(fs, 'statSync').mockImplementation(() => {
+    throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+  });
+  syncBuiltinESMExports();
+  await open({ path: undefined, home });
+  vi.restoreAllMocks();
+  syncBuiltinESMExports();
+  expect(warnings).toEqual([expect.stringContaining('wished names go to whoever asks first')]);
 });
 
 test('a write that fails later is told once, and the next ones are tried all the same', async () => {
