@@ -48,14 +48,14 @@ function publicUrlText(publicUrl: string, tunnel: Exposed['tunnel']): Part {
 
 /** What cannot be read by others is no reason to be careful. */
 function noticeRow(notice: string, tunnel: Exposed['tunnel']): Part[] {
-  return tunnel?.readsTraffic === false ? row('Through:', notice) : row('Careful:', ['yellow', notice]);
+  return tunnel?.readsTraffic === false ? row('Through:', notice) : row('Note:', ['yellow', notice]);
 }
 
 /** In one line why there is no URL that others can reach, and what to do for one. */
 export function withoutPublicUrl({ foundNoTunnel, token }: Pick<Exposed, 'foundNoTunnel' | 'token'>): string {
   if (foundNoTunnel) return 'none, no tunnel could be opened; --relay <url> uses a relay, --tunnel lan this network';
   return token === null
-    ? 'none; without a token, no tunnel is looked for'
+    ? 'none; without a token, no tunnel is opened'
     : 'none; --tunnel auto looks for a tunnel, --tunnel lan uses this network';
 }
 

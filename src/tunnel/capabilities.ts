@@ -76,7 +76,7 @@ type CapabilitiesKey =
 export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
   relay: {
     name: 'relay',
-    operator: 'whoever runs the relay',
+    operator: 'the operator of the relay',
     account: 'none',
     urlStable: true,
     getStreams: true,
@@ -257,7 +257,7 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
   },
   sish: {
     name: 'sish',
-    operator: 'whoever runs the sish server',
+    operator: 'the operator of the sish server',
     needs: 'ssh',
     account: 'none',
     urlStable: 'with --name',
@@ -270,7 +270,7 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
   },
   ssh: {
     name: 'ssh',
-    operator: 'whoever runs the SSH server',
+    operator: 'the operator of the SSH server',
     needs: 'ssh',
     account: 'needed',
     urlStable: 'with --ssh-remote',
@@ -320,6 +320,6 @@ const fewRequests = 32;
 /** What the user has to know of this way before using it, in one sentence. */
 export function trustNotice({ operator, readsTraffic }: Pick<Capabilities, 'operator' | 'readsTraffic'>): string {
   return readsTraffic
-    ? `${operator} carries the traffic and can read it, the token included`
+    ? `${operator} can read the traffic, including the token`
     : `${operator} carries the traffic and cannot read it: it is encrypted as far as this machine`;
 }

@@ -44,7 +44,7 @@ export async function createProvider(kind: TunnelKind, settings: TunnelSettings)
   switch (kind) {
     case 'relay': {
       if (relayUrl === undefined) {
-        throw new ExposeError('usage', 'no relay is named', { hints: ['name it with --relay https://relay.example'] });
+        throw new ExposeError('usage', 'no relay specified', { hints: ['name it with --relay https://relay.example'] });
       }
       const { createRelayProvider } = await import('./providers/relay.ts');
       return createRelayProvider({ relayUrl, agent, share, ...(name === undefined ? {} : { name }) });

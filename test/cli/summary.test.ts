@@ -74,9 +74,7 @@ describe('the summary shows', () => {
 
   test('how to get a public URL where there is none', () => {
     expect(summary({ publicUrl: null })).toMatch(/Public: +none; --tunnel auto looks for a tunnel/);
-    expect(summary({ publicUrl: null, token: null })).toMatch(
-      /Public: +none; without a token, no tunnel is looked for/,
-    );
+    expect(summary({ publicUrl: null, token: null })).toMatch(/Public: +none; without a token, no tunnel is opened/);
     expect(summary({ publicUrl: null, foundNoTunnel: true })).toMatch(/Public: +none, no tunnel could be opened;/);
   });
 
@@ -124,7 +122,7 @@ describe('the summary shows', () => {
   });
 
   test('what users of this tunnel must know', () => {
-    expect(summary({ notice: 'this path is not encrypted' })).toMatch(/Careful: +this path is not encrypted/);
+    expect(summary({ notice: 'this path is not encrypted' })).toMatch(/Note: +this path is not encrypted/);
   });
 
   test('what a server calls itself, without what could rewrite the screen', () => {

@@ -59,7 +59,7 @@ test('cloudflared: one command gives a public URL that works, and the third part
   const client = await connectV1(`${await front.plainUrl(quickHost)}/mcp`, exposed.token);
   expect(await client.call('echo', { text: 'through the tunnel' })).toBe('through the tunnel');
   expect(eventsOf(exposed, 'warning').map(({ message }) => message)).toEqual([
-    'Cloudflare carries the traffic and can read it, the token included',
+    'Cloudflare can read the traffic, including the token',
   ]);
 });
 
@@ -226,7 +226,7 @@ test('auto that finds nothing goes on locally, and says why of each', async () =
   expect(await client.call('echo', { text: 'here' })).toBe('here');
 });
 
-test('without a token no tunnel is looked for, unless everybody may come in', async () => {
+test('without a token no tunnel is opened, unless everybody may come in', async () => {
   const { world, options } = await machineWith({ programs: { cloudflared: 'cloudflared' } });
   const closed = await startExpose(options(['--tunnel', 'auto', '--no-auth']));
   expect([closed.publicUrl, world.calls()]).toEqual([null, []]);

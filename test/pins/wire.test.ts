@@ -4,7 +4,7 @@ import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { generateToken, tokenPrefix, weakTokenLength } from '../../src/auth/token.ts';
 import { defaultMaxSessions } from '../../src/bridge/session/sessions.ts';
-import { defaultMaxMessageBytes } from '../../src/bridge/upstream/message-limit.ts';
+import { defaultMaxMessageBytes } from '../../src/bridge/limits.ts';
 import { defaultWriteWindowBytes } from '../../src/bridge/upstream/stdio/write-window.ts';
 import { ExposeError } from '../../src/errors.ts';
 import { defaultStartTimeoutMs } from '../../src/expose/servers/exposed-server.ts';

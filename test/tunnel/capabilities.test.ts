@@ -57,7 +57,7 @@ test.each<[string, Partial<Capabilities>, string[]]>([
 
 test('who can read the traffic', () => {
   expect(trustNotice({ operator: 'Somebody', readsTraffic: true })).toBe(
-    'Somebody carries the traffic and can read it, the token included',
+    'Somebody can read the traffic, including the token',
   );
   expect(trustNotice({ operator: 'Somebody', readsTraffic: false })).toBe(
     'Somebody carries the traffic and cannot read it: it is encrypted as far as this machine',

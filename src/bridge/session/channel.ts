@@ -11,7 +11,7 @@ import {
 } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newNotification, newResult } from '../../mcp/new-message.ts';
-import { maxOpenServerRequests, maxUnansweredCancelled } from '../bounds.ts';
+import { maxOpenServerRequests, maxUnansweredCancelled } from '../limits.ts';
 import type { PendingRequest, CallFailure, MessageSink, UpstreamMessage } from './pending-request.ts';
 import { failureOf, maxCalls, notTaken, sessionEnded, tooManyCalls } from './call-failures.ts';
 import { createIdAliases } from './id-aliases.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RequestId } from '../../mcp/json-rpc.ts';
-import { maxUnansweredCancelled } from '../bounds.ts';
+import { maxUnansweredCancelled } from '../limits.ts';
 
 /**
  * For so long after a client was answered, has cancelled or has told the server something, what the server asks may be

@@ -1,7 +1,7 @@
 import { jsonOfId } from '../../mcp/request-id.ts';
 import { memberOf, requestTokenOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { spanOf } from '../../mcp/json/locate-members.ts';
-import { maxOpenServerRequests } from '../bounds.ts';
+import { maxOpenServerRequests } from '../limits.ts';
 import { rewriteResponse, writtenAt } from './messages.ts';
 
 /** What a client has to declare in order to be asked (MCP 2025-11-25, client features). */

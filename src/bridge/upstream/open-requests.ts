@@ -1,7 +1,7 @@
 import { isKeptAsText, wholeNumberOf, withId } from '../../mcp/request-id.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
-import { maxUnansweredCancelled } from '../bounds.ts';
+import { maxUnansweredCancelled } from '../limits.ts';
 
 /** What a server has been asked and has not answered. */
 export interface OpenRequests {

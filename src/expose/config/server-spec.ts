@@ -108,7 +108,7 @@ async function readEnv(reader: EntryReader): Promise<ReadonlyMap<string, string>
     reader.members(member).map(([name, value]) => ({ name, value, where: quoted(`${member}.${name}`) })),
   );
   for (const { name, value, where } of members) {
-    if (name === '' || /[=\0]/.test(name)) throw reader.refuse(`${where} is no name of a variable`);
+    if (name === '' || /[=\0]/.test(name)) throw reader.refuse(`${where} is not a valid variable name`);
     if (value === null) env.delete(name);
     else env.set(name, reader.value(value, where));
   }
@@ -133,7 +133,7 @@ function readRemote(reader: EntryReader, written: string, kind: RemoteSpec['kind
   const url = reader.expanded(written, '"url"').trim();
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol))
-    throw reader.refuse('its URL is no http or https URL');
+    throw reader.refuse('its URL is not an http or https URL');
 
   const headers = new Map<string, string>();
   for (const [name, value] of reader.members('headers')) {

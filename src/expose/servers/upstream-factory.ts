@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
 import { childEnvironment } from '../../platform/process/environment.ts';
-import { defaultMaxMessageBytes } from '../../bridge/upstream/message-limit.ts';
+import { defaultMaxMessageBytes } from '../../bridge/limits.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import type { Watchdog } from '../../platform/process/watchdog.ts';
 import { ExposeError, messageOf } from '../../errors.ts';

@@ -78,8 +78,8 @@ export function wordsFor(
       return `${host} takes no more requests for now (429): wait a little, or ${otherwise}`;
     case 'interstitial':
       return interstitial === undefined || !problem.canBeSkipped
-        ? `a page for people stands in front of ${host}: MCP clients cannot click through it; ${otherwise}`
-        : `a page for people stands in front of ${host}: clients have to send the header ${interstitial.header}: ${interstitial.value}`;
+        ? `an interstitial page is in front of ${host}: MCP clients cannot click through it; ${otherwise}`
+        : `an interstitial page is in front of ${host}: clients have to send the header ${interstitial.header}: ${interstitial.value}`;
     case 'wrong_service':
       return `what answers at ${url} (${problem.status}) is not this mcp-expose: check --public-url, and where the name leads; do not send the token there`;
     case 'host_changed':

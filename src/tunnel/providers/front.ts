@@ -4,7 +4,7 @@ import type { TunnelProvider } from '../provider.ts';
 /** What can be said of a proxy that somebody else runs: nothing speaks against it until the look through it has. */
 const capabilities: Capabilities = {
   name: 'none',
-  operator: 'whoever runs the proxy in front',
+  operator: 'the operator of the reverse proxy',
   account: 'none',
   urlStable: true,
   getStreams: true,

@@ -26,7 +26,7 @@ export function createLanProvider(options: LanProviderOptions = {}): TunnelProvi
     name: 'lan',
     capabilities: capabilities.lan,
     notice:
-      'this path is not encrypted: anyone on the same network can read the traffic, the token included; use it only where you trust everybody',
+      'this path is not encrypted: anyone on the same network can read the traffic, including the token; use it only where you trust everybody',
     open: async (target, tunnelOptions) => await openLan(options, target, tunnelOptions),
   };
 }
@@ -82,7 +82,7 @@ async function startRelay(options: Omit<RelayOptions, 'port'>, ports: readonly n
     if (error instanceof ExposeError && error.code === 'address_unavailable') {
       const message = `cannot listen on ${(options.addresses ?? []).join(' ')}, which must be this machine's own`;
       throw new ExposeError('tunnel_unavailable', message, {
-        hints: ['--lan-address takes an address of this machine; leave it away to use all of them'],
+        hints: ['--lan-address takes an address of this machine; omit it to use all of them'],
         cause: error,
       });
     }

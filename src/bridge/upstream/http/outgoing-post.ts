@@ -1,5 +1,6 @@
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import type { HttpExchange } from './http-client.ts';
+import type { PendingResponse } from './pending-response.ts';
 
 /** A message on its way to the server, as the body of a POST. */
 export interface OutgoingPost {
@@ -13,6 +14,15 @@ export interface OutgoingPost {
   exchange?: HttpExchange;
   /** Of what is to be done with it later. */
   cancelTimer?: () => void;
+}
+
+/** A message on its way into a session of the Streamable HTTP transport. */
+export interface SessionPost extends OutgoingPost {
+  /** It is the request that opens the session. */
+  readonly isOpening: boolean;
+  tries: number;
+  /** Of a request. */
+  answer?: PendingResponse;
 }
 
 /** What may be sent again to another connection, in order: of what is under way the untaken, of what waits all. */

@@ -5,7 +5,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import { isJson } from '../../../mcp/headers.ts';
 import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
 import { newError } from '../../../mcp/new-message.ts';
-import { lingerMs } from './drain-response.ts';
+import { lingerMs, readResponseBody } from './response-body.ts';
 import {
   followEventStream,
   isCompressed,
@@ -19,7 +19,6 @@ import type { HttpExchange } from './http-client.ts';
 import type { HttpSession } from './http-session.ts';
 import type { MessageDecoder } from '../message-decoder.ts';
 import type { PausableStreams } from './pausable-streams.ts';
-import { readResponseBody } from './response-body.ts';
 
 /** Connections in a row that fail, or end without anything having come, before a broken answer is given up. */
 const maxFruitlessTries = 5;

@@ -70,7 +70,7 @@ export function notMcp(kind: HttpUpstreamKind, response: IncomingMessage): Pick<
   const compressed = compressedWords(response);
   if (compressed !== undefined) return { reason: compressed, code: 'upstream_refused' };
   const missing = kind === '--http' ? 'neither JSON nor an event stream' : 'no event stream';
-  const reason = `what answers at the URL is no MCP server of this kind, it sent ${missing}; is the path right?`;
+  const reason = `the URL does not answer as an MCP server of this kind, it sent ${missing}; is the path right?`;
   return { reason: `${reason} ${otherTransport(kind)}`, code: 'upstream_refused' };
 }
 

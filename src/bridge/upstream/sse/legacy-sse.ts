@@ -3,7 +3,7 @@ import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.
 import { isInitialize, isInitialized } from '../../../mcp/lifecycle.ts';
 import { newError } from '../../../mcp/new-message.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
-import { drainResponse } from '../http/drain-response.ts';
+import { drainResponse, readResponseBody } from '../http/response-body.ts';
 import { followEventStream, isEventStream, type StreamCursor, type StreamEnd } from '../http/follow-event-stream.ts';
 import { errorIn, retryAfterOf } from '../http/http-response.ts';
 import { notMcp, openingFailure, statusWithExcerpt } from '../http/response-problems.ts';
@@ -17,7 +17,6 @@ import {
 import { createMessageDecoder } from '../message-decoder.ts';
 import { createPausableStreams } from '../http/pausable-streams.ts';
 import { nameOf, untakenOf, type OutgoingPost } from '../http/outgoing-post.ts';
-import { readResponseBody } from '../http/response-body.ts';
 import { createWriteWindow } from '../stdio/write-window.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import { checkUpstreamUrl } from '../http/upstream-url.ts';

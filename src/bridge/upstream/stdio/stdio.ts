@@ -8,7 +8,7 @@ import type { ServerCommand } from './command-line.ts';
 import { createLineSplitter } from '../../../platform/process/line-splitter.ts';
 import { readInSlices, type SlicedReading } from '../../../platform/process/read-in-slices.ts';
 import { createMessageDecoder } from '../message-decoder.ts';
-import { defaultMaxMessageBytes } from '../message-limit.ts';
+import { defaultMaxMessageBytes } from '../../limits.ts';
 import { endProcessTree } from '../../../platform/process/process-tree.ts';
 import { hearingSpawnErrors } from './spawn-errors.ts';
 import { startFailure } from './start-failure.ts';

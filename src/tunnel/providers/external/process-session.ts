@@ -164,5 +164,5 @@ function abortError(signal: AbortSignal): ExposeError {
   const { reason }: { readonly reason?: unknown } = signal;
   return reason instanceof ExposeError
     ? reason
-    : new ExposeError('tunnel_unavailable', 'the tunnel was not wanted any more');
+    : new ExposeError('tunnel_unavailable', 'the tunnel is no longer needed');
 }

@@ -93,7 +93,7 @@ async function untilOpen(pool: SocketPool, { port }: Grant, server: URL, signal:
 function taken(name: string, isRestart: boolean): ExposeError {
   return isRestart
     ? new ExposeError('tunnel_unavailable', `the name ${name} is not free at localtunnel yet`)
-    : new ExposeError('tunnel_rejected', `somebody else has the name ${name} at localtunnel`, {
-        hints: ['choose another --name, or leave it away'],
+    : new ExposeError('tunnel_rejected', `the name ${name} is taken at localtunnel`, {
+        hints: ['choose another --name, or omit it'],
       });
 }

@@ -63,7 +63,7 @@ export async function requestTunnel({ server, name, environment, signal }: Tunne
   if (answer.status !== 200) throw refusal(server, answer);
   const grant = grantIn(answer.body, server);
   if (grant !== undefined) return grant;
-  throw new ExposeError('tunnel_unavailable', `${server.host} answered with something that is no tunnel`, {
+  throw new ExposeError('tunnel_unavailable', `${server.host} answered with something that is not a tunnel`, {
     hints: ['it may be down: try again in some minutes, or use another --tunnel'],
   });
 }
@@ -115,7 +115,7 @@ function refusal(server: URL, { status, body }: Answer): ExposeError {
   const sentence = `${server.host} gives no tunnel, it answered with HTTP ${status}${said}`;
   // 429 and 5xx are about now, the rest of the 4xx about what was asked for.
   return status >= 400 && status < 500 && status !== 429 && status !== 408
-    ? new ExposeError('tunnel_rejected', sentence, { hints: ['choose another --name, or leave it away'] })
+    ? new ExposeError('tunnel_rejected', sentence, { hints: ['choose another --name, or omit it'] })
     : new ExposeError('tunnel_unavailable', sentence, {
         hints: ['it may be overloaded: try again in some minutes, or use another --tunnel'],
       });

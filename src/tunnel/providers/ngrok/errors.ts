@@ -50,7 +50,7 @@ const refusals: ReadonlyMap<string, Refusal> = new Map([
     {
       isLasting: true,
       says: 'the account may not choose this name',
-      hint: 'leave --public-url away, or give it your own domain of https://dashboard.ngrok.com/domains',
+      hint: 'omit --public-url, or give it your own domain of https://dashboard.ngrok.com/domains',
     },
   ],
   [
@@ -58,7 +58,7 @@ const refusals: ReadonlyMap<string, Refusal> = new Map([
     {
       isLasting: true,
       says: 'the domain is not reserved for this account',
-      hint: 'reserve it at https://dashboard.ngrok.com/domains, or leave --public-url away',
+      hint: 'reserve it at https://dashboard.ngrok.com/domains, or omit --public-url',
     },
   ],
   [
@@ -66,7 +66,7 @@ const refusals: ReadonlyMap<string, Refusal> = new Map([
     {
       isLasting: true,
       says: 'the domain belongs to another account',
-      hint: 'give --public-url a domain of https://dashboard.ngrok.com/domains, or leave it away',
+      hint: 'give --public-url a domain of https://dashboard.ngrok.com/domains, or omit it',
     },
   ],
   [

@@ -74,7 +74,7 @@ function remoteFor(service: SshService, { remote, name, publicUrl }: SshProvider
 function refuseName({ name: service, takesName }: SshService, name: string): void {
   if (!takesName) {
     throw new ExposeError('usage', `${service} cannot be asked for a name`, {
-      hints: ['leave --name away, or use --tunnel serveo, sish or localtunnel'],
+      hints: ['omit --name, or use --tunnel serveo, sish or localtunnel'],
     });
   }
   if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
@@ -98,7 +98,7 @@ function pinggyToken({ env }: HostEnvironment): string | undefined {
   if (token === '') return undefined;
   // It goes into a configuration, where a line break would begin another option.
   if (/^[\w.~-]+$/.test(token)) return token;
-  throw new ExposeError('usage', 'what PINGGY_TOKEN holds is no token of Pinggy', {
+  throw new ExposeError('usage', 'PINGGY_TOKEN is not a token of Pinggy', {
     hints: ['copy it from https://dashboard.pinggy.io, without what stands behind a +'],
   });
 }

@@ -117,7 +117,7 @@ function otherName(
       hints: [
         service === 'serveo'
           ? 'it gives names to registered keys: see https://serveo.net, and show yours with --ssh-key'
-          : 'somebody else has it, or the server gives no names: choose another --name, or leave it away',
+          : 'it is taken, or the server gives no names: choose another --name, or omit it',
       ],
     },
   );

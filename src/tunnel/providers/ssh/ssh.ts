@@ -35,7 +35,7 @@ export function createSshProvider(options: SshProviderOptions): TunnelProvider {
 
 function noticeFor({ service, host, publicUrl }: SshPlan): string {
   if (service.read !== undefined) return trustNotice(service.capabilities);
-  const trust = `whoever runs ${host} carries the traffic and can read it, the token included`;
+  const trust = `the operator of ${host} can read the traffic, including the token`;
   return publicUrl?.startsWith('https:') === true
     ? trust
     : `${trust}; unless its URL begins with https, it is not encrypted between ${host} and the client either`;

@@ -55,7 +55,7 @@ function readRefusal(line: string): ReturnType<LineReader> {
   const refusedPort = /\bport (\d+) is not allowed for funnel/.exec(line)?.[1];
   if (refusedPort !== undefined) {
     return failure('tunnel_rejected', `Funnel is not allowed on port ${refusedPort}`, [
-      'give --public-url a port that the policy of the tailnet allows, or leave it away',
+      'give --public-url a port that the policy of the tailnet allows, or omit it',
     ]);
   }
   if (

@@ -66,7 +66,7 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
     }
     if (wish !== undefined && wish.host !== host) {
       throw new ExposeError('usage', `${publicUrl} is not at this machine, which tailscale calls ${host}`, {
-        hints: [`leave --public-url away, or give it https://${host}`],
+        hints: [`omit --public-url, or give it https://${host}`],
       });
     }
     const port = choosePort(inUse);

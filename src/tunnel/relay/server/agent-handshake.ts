@@ -45,7 +45,7 @@ export type RelayEvent =
     }
   | { readonly type: 'agent_disconnected'; readonly name: string; readonly epoch: number; readonly reason: string }
   | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string }
-  /** Something that whoever runs the relay should know. */
+  /** Something that the operator of the relay should know. */
   | { readonly type: 'warning'; readonly message: string };
 
 export interface AgentHandshakeOptions {

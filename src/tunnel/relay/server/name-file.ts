@@ -87,7 +87,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
       });
     }
     tell(
-      `${message}; after a restart of this relay, wished names go to whoever asks first (--state names another file)`,
+      `${message}; after a restart of this relay, wished names go to the first agent that asks (--state names another file)`,
     );
   }
 
@@ -178,7 +178,7 @@ function resolveLink(path: string): string {
 function unusable(path: string, why: string, cause?: unknown): ExposeError {
   return new ExposeError('state_unusable', `the relay's state ${path} ${why}`, {
     hints: [
-      'restore it, or delete it to start without: wished names then go to whoever asks first',
+      'restore it, or delete it to start without: wished names then go to the first agent that asks',
       '--state names another file',
     ],
     ...(cause === undefined ? {} : { cause }),

@@ -281,7 +281,7 @@ test('who carries the traffic is told', async () => {
   const { provider } = await createCloudflaredWorld();
   expect([provider.name, provider.notice]).toEqual([
     'cloudflared',
-    'Cloudflare carries the traffic and can read it, the token included',
+    'Cloudflare can read the traffic, including the token',
   ]);
   expect(provider.capabilities).toMatchObject({ variant: 'quick', getStreams: false, postStreams: true });
 });

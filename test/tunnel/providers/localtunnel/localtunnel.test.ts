@@ -94,10 +94,7 @@ describe('a name', () => {
     const server = await startLocaltunnelServer();
     await world.open(provider(world, server, 'theirs'));
     const error = await world.refusal(provider(world, server, 'theirs'));
-    expect([error.code, error.message]).toEqual([
-      'tunnel_rejected',
-      'somebody else has the name theirs at localtunnel',
-    ]);
+    expect([error.code, error.message]).toEqual(['tunnel_rejected', 'the name theirs is taken at localtunnel']);
   });
 
   test.each(['abc', 'Mine', 'a_b_c_d', '-abcdef', 'a/../../b', 'a'.repeat(70)])(

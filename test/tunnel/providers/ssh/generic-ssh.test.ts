@@ -203,9 +203,9 @@ test('it says who can read the traffic, and where it is not encrypted', async ()
   const { environment } = await createSshWorld();
   const options = { environment, service: 'ssh', destination: 'me@box.example' } as const;
   expect(createSshProvider(options).notice).toBe(
-    'whoever runs box.example carries the traffic and can read it, the token included; unless its URL begins with https, it is not encrypted between box.example and the client either',
+    'the operator of box.example can read the traffic, including the token; unless its URL begins with https, it is not encrypted between box.example and the client either',
   );
   expect(createSshProvider({ ...options, publicUrl: 'https://mcp.example' }).notice).toBe(
-    'whoever runs box.example carries the traffic and can read it, the token included',
+    'the operator of box.example can read the traffic, including the token',
   );
 });

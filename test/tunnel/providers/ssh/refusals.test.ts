@@ -189,7 +189,7 @@ describe('settings that cannot be', () => {
   test('a token that would be more than a token', async () => {
     const { environment } = await createSshWorld({ env: { PINGGY_TOKEN: 'x\nProxyCommand touch /tmp/x' } });
     expect(() => createSshProvider({ environment, service: 'pinggy' })).toThrow(
-      expect.objectContaining({ code: 'usage', message: 'what PINGGY_TOKEN holds is no token of Pinggy' }),
+      expect.objectContaining({ code: 'usage', message: 'PINGGY_TOKEN is not a token of Pinggy' }),
     );
   });
 });

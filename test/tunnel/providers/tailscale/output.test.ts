@@ -81,7 +81,7 @@ describe('refusals', () => {
       'port 8443 is not allowed for funnel; allowed ports are: 443',
       'tunnel_rejected',
       'Funnel is not allowed on port 8443',
-      'give --public-url a port that the policy of the tailnet allows, or leave it away',
+      'give --public-url a port that the policy of the tailnet allows, or omit it',
     ],
     [
       'error: foreground listener already exists for port 443',

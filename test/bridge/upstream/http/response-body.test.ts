@@ -1,7 +1,7 @@
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { drainResponse } from '../../../../src/bridge/upstream/http/drain-response.ts';
+import { drainResponse } from '../../../../src/bridge/upstream/http/response-body.ts';
 import { eventually, within } from '../../../harness/eventually.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
 import { atEnd } from '../../../harness/lifetime.ts';
