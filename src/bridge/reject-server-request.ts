@@ -8,7 +8,7 @@ const refusals = {
   too_many_asks: 'too many requests of the server are unanswered',
 } as const;
 
-/** The answer to an ask that reaches no client. The reason stands in the error's data. */
+/** The answer to a server request that reaches no client. The reason stands in the error's data. */
 export function rejectServerRequest(id: RequestId, reason: keyof typeof refusals): RpcResponse {
   return newError({ id, code: rpcCode.internalError, message: refusals[reason], data: { reason } });
 }

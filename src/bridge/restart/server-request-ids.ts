@@ -2,26 +2,26 @@ import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { withCancelledId, withId, writtenIdOf } from '../../mcp/request-id.ts';
 
-/** Asks that are told apart at a time; more than whoever puts them to the client keeps open. */
+/** Server requests that are told apart at a time; more than whoever puts them to the client keeps open. */
 const maxOpenServerRequests = 2000;
 
-/** The ids of asks on one connection to a server. */
+/** The ids of server requests on one connection to a server. */
 export interface ServerRequestIds {
   /** A message of the server as the client is to see it. */
   toClient(message: RpcMessage): RpcMessage;
-  /** A message of the client as the server is to see it; undefined for an answer to an ask of another connection. */
+  /** A message of the client as the server is to see it; undefined for an answer to a server request of another connection. */
   toServer(message: RpcMessage): RpcMessage | undefined;
 }
 
-/** On the first connection asks have the ids that the server gave them. */
+/** On the first connection server requests have the ids that the server gave them. */
 export const originalServerRequestIds: ServerRequestIds = {
   toClient: (message) => message,
   toServer: (message) => message,
 };
 
 /**
- * Gives asks ids that no earlier connection has used: a server that was started again counts from the beginning, and the
- * late answer to an ask of its predecessor must not answer another question (MCP 2025-11-25: an id is used once in a
+ * Gives server requests ids that no earlier connection has used: a server that was started again counts from the beginning, and the
+ * late answer to a server request of its predecessor must not answer another question (MCP 2025-11-25: an id is used once in a
  * session).
  * @param prefix not used by any other connection.
  */

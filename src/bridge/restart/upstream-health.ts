@@ -10,7 +10,7 @@ export interface UpstreamHealthReport {
   readonly state: 'up' | 'down' | 'unknown';
   /** Why it is down. */
   readonly reason?: string;
-  /** Connections that live, which are processes where the server is one; spares count. */
+  /** Connections that live, which are processes where the server is one; idle servers count. */
   readonly children: number;
   /** How often a connection was made anew under its client. */
   readonly restarts: number;

@@ -3,11 +3,11 @@ import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
-/** So many spares that die one after the other, before anybody has used them, mean that the next one will, too. */
+/** So many idle servers that die one after the other, before anybody has used them, mean that the next one will, too. */
 const maxDeathsInRow = 3;
 
 /**
- * How long a spare that was taken is not replaced, in milliseconds: to start a process takes some in which nothing else is
+ * How long an idle server that was taken is not replaced, in milliseconds: to start a process takes some in which nothing else is
  * done, and the client that has taken it comes first.
  */
 const refillDelayMs = 50;
@@ -28,19 +28,19 @@ export interface WarmPoolOptions {
 }
 
 export interface WarmPool {
-  /** Number of spares that live. */
+  /** Number of idle servers that live. */
   readonly ready: number;
-  /** Starts the spares. */
+  /** Starts the idle servers. */
   begin(): void;
   /** One may be started now where `mayKeep` said no before. */
   refill(): void;
-  /** Ends the spares, and goes on. */
+  /** Ends the idle servers, and goes on. */
   dismiss(): void;
   /**
-   * The oldest spare that lives, or a new upstream; for its taker both are not yet started.
+   * The oldest idle server that lives, or a new upstream; for its taker both are not yet started.
    */
   take(): Upstream;
-  /** Ends the spares that nobody has taken; resolves when nothing of them is left. No more are started. */
+  /** Ends the idle servers that nobody has taken; resolves when nothing of them is left. No more are started. */
   close(): Promise<void>;
 }
 
@@ -142,7 +142,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     upstream.pause();
   }
 
-  /** A spare has died that nobody has taken. */
+  /** An idle server has died that nobody has taken. */
   function bury(spare: Spare, end: UpstreamEnd): void {
     if (closed) return;
     warmPool.splice(warmPool.indexOf(spare), 1);
@@ -165,7 +165,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     );
   }
 
-  /** A server that says something to its client works, so spares are of use. */
+  /** A server that says something to its client works, so idle servers are of use. */
   function listeningForLife(events: UpstreamEvents): UpstreamEvents {
     let heard = false;
     return {

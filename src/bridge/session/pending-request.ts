@@ -1,6 +1,6 @@
 import type { RpcNotification, RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
 
-/** What an upstream sends of its own accord: a notification, or an ask (a request from the server to the client). */
+/** What an upstream sends of its own accord: a notification, or a server request. */
 export type UpstreamMessage = RpcNotification | RpcRequest;
 
 /** A way to the client on which messages can be sent while it is open. */
@@ -49,6 +49,6 @@ export interface PendingRequest extends MessageSink {
    * expected at any moment. Undefined when it is there, or cannot come back.
    */
   absence?(): 'short' | 'long' | undefined;
-  /** Takes an ask back from a client that has gone, so that it can go another way; false when the client has got it. */
+  /** Takes a server request back from a client that has gone, so that it can go another way; false when the client has got it. */
   recall?(serverRequest: RpcRequest): boolean;
 }

@@ -5,7 +5,7 @@ import type { MessageSink, UpstreamMessage } from './pending-request.ts';
 const maxWaiting = 1000;
 const maxWaitingBytes = 1024 * 1024;
 
-/** For so long an ask waits for a client to listen, in milliseconds: a server's call may wait for the answer. */
+/** For so long a server request waits for a client to listen, in milliseconds: a server's call may wait for the answer. */
 const maxAskWaitMs = 60_000;
 
 /** Streams that a client may have open at a time; the oldest is ended when there are more. */

@@ -16,9 +16,9 @@ export interface ClientSession {
   pause(): void;
   resume(): void;
   lose(end: UpstreamEnd): void;
-  /** The server has gone: the member gets what waits for it, and then nothing any more. */
+  /** The server has gone: the session gets what waits for it, and then nothing any more. */
   end(end: UpstreamEnd): void;
-  /** The member goes itself: what waits for it is dropped. It is told later, as by an upstream that takes time to end. */
+  /** The session goes itself: what waits for it is dropped. It is told later, as by an upstream that takes time to end. */
   close(end: UpstreamEnd): void;
 }
 
@@ -40,7 +40,7 @@ interface Waiting {
 
 /**
  * A client that does not read holds up only itself: its messages wait here. Beyond a bound its notifications are
- * dropped, but for those which say that something has changed, each of which waits once; answers and asks are not, but
+ * dropped, but for those which say that something has changed, each of which waits once; answers and server requests are not, but
  * hold up the server, and so everybody, until the client reads again or is given up as one that has stalled.
  */
 export function createClientSession({ events, onDropped, onFull, onDrained }: ClientSessionOptions): ClientSession {
@@ -151,7 +151,7 @@ function isLosable(message: RpcMessage): boolean {
   );
 }
 
-/** An ask and its withdrawal belong together. */
+/** A server request and its withdrawal belong together. */
 function mustArrive(message: RpcMessage): boolean {
   return message.kind !== 'notification' || message.method === 'notifications/cancelled';
 }

@@ -7,11 +7,11 @@ import { createClientSession, type ClientSession } from './client-session.ts';
 import { createSharedOutbound } from './outbound.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
-/** What a member has of a connection once it has joined. */
+/** What a session has of a connection once it has joined. */
 export type ClientSessionLink = Omit<Upstream, 'start'>;
 
 export interface SharedConnection {
-  /** Starts the upstream. Called once, when the first member has joined. */
+  /** Starts the upstream. Called once, when the first session has joined. */
   start(): void;
   join(events: UpstreamEvents): ClientSessionLink;
   /** Ends the upstream, and so everybody's. */
@@ -26,7 +26,7 @@ export interface SharedConnectionOptions {
   readonly onEnd: () => void;
 }
 
-/** One connection to a server from its start to its end, and the members that share it. */
+/** One connection to a server from its start to its end, and the sessions that share it. */
 export function createSharedConnection(options: SharedConnectionOptions): SharedConnection {
   const { upstream, clock, warnOnce, onEnd } = options;
   const state = createSharedState(clock);
@@ -41,7 +41,7 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
     if (full.delete(session) && full.size === 0) upstream.resume();
   }
 
-  /** What will be sent again is still in flight for its member; everything else the server has forgotten. */
+  /** What will be sent again is still in flight for its session; everything else the server has forgotten. */
   function lose(end: UpstreamEnd): void {
     const surviving = new Set<number>();
     const untaken = new Map<ClientSession, RpcMessage[]>();
@@ -71,7 +71,7 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
           onEnd();
           const bereft = [...members];
           members.clear();
-          // What may be sent again holds messages of all members, and none of them can send it.
+          // What may be sent again holds messages of all sessions, and none of them can send it.
           const { untaken: _untaken, ...reason } = end;
           for (const session of bereft) session.end(reason);
         },
@@ -107,5 +107,5 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
   };
 }
 
-/** The end of one member alone; the server goes on. */
+/** The end of one session alone; the server goes on. */
 const left: UpstreamEnd = { reason: 'the session has left the server', code: 'upstream_exited', stderr: '' };

@@ -35,7 +35,7 @@ export interface SharedIds<Owner> {
   find(id: unknown): SharedCall<Owner> | undefined;
   /** As `find`, and also a call that was cancelled. */
   trace(id: unknown): SharedCall<Owner> | undefined;
-  /** Takes a call out of the books: it is answered, or was never sent. */
+  /** Takes a call off the list: it is answered, or was never sent. */
   settle(id: unknown, failed: boolean): SharedCall<Owner> | undefined;
   /** The client no longer waits for its call: nothing but the answer comes back. */
   cancel(owner: Owner, clientId: RequestId): SharedCall<Owner> | undefined;

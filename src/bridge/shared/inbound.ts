@@ -19,16 +19,16 @@ import { rewriteProgress, rewriteResponse } from './messages.ts';
 /** Notifications that concern everybody, whatever the server was doing when it sent them. */
 const forEverybody = /list_changed$/;
 
-/** Whom a message concerns: a member, and the call of it that it came with where that is known. */
+/** Whom a message concerns: a session, and the call of it that it came with where that is known. */
 interface Addressee {
   readonly session: ClientSession;
   readonly callId?: RequestId;
 }
 
 /**
- * The way from the server to the members. What belongs to a call goes to the member that made it; an ask goes to the
- * only member that it can be for, or to nobody; the rest goes to all.
- * @param onRefused called when the server has not agreed with a member: another one may have more luck.
+ * The way from the server to the sessions. What belongs to a call goes to the session that made it; a server request goes to the
+ * only session that it can be for, or to nobody; the rest goes to all.
+ * @param onRefused called when the server has not agreed with a session: another one may have more luck.
  */
 export function createSharedInbound(
   { state, send, warnOnce }: SharedContext,
@@ -124,7 +124,7 @@ export function createSharedInbound(
     return undefined;
   }
 
-  /** The member that an ask without a mark must be for, because nobody else has given the server a reason to ask. */
+  /** The session that a server request without a mark must be for, because nobody else has given the server a reason to ask. */
   function onlySessionFor(): Addressee | 'client_gone' | 'ambiguous_client' {
     const active = ids.active();
     const candidates = active.size === 0 ? members : active;

@@ -77,9 +77,9 @@ export function rewriteRequest(request: RpcRequest, places: Places, changes: Req
   const { id, progressToken: token, level } = changes;
   let params = request.json['params'];
   if (token !== undefined) {
-    params = withSession(params, '_meta', withSession(memberOf(params, '_meta'), 'progressToken', token));
+    params = withMember(params, '_meta', withMember(memberOf(params, '_meta'), 'progressToken', token));
   }
-  if (level !== undefined) params = withSession(params, 'level', level);
+  if (level !== undefined) params = withMember(params, 'level', level);
   const json = { ...request.json, id, ...(params === undefined ? {} : { params }) };
   return { ...request, id, json, bytes: rewrite(request.bytes, places, { ...changes }) };
 }
@@ -93,7 +93,7 @@ export function restoreRequest(request: RpcRequest, id: RequestId, token: Reques
 
 /** The cancellation of a request that has another id at the server. */
 export function rewriteCancellation(message: RpcNotification, places: Places, requestId: RequestId): RpcNotification {
-  const json = { ...message.json, params: withSession(message.json['params'], 'requestId', requestId) };
+  const json = { ...message.json, params: withMember(message.json['params'], 'requestId', requestId) };
   return { ...message, json, bytes: rewrite(message.bytes, places, { requestId }) };
 }
 
@@ -109,14 +109,14 @@ export function rewriteResponse(response: RpcResponse, id: RequestId, written: s
 /** @param written the token as the client wrote it. */
 export function rewriteProgress(message: RpcNotification, token: RequestId, written: string): RpcNotification {
   const bytes = replaceOne(message.bytes, progressToken, written);
-  const params = withSession(message.json['params'], 'progressToken', token);
+  const params = withMember(message.json['params'], 'progressToken', token);
   return { ...message, json: { ...message.json, params }, bytes };
 }
 
 /** The result of `initialize` with another revision in it. */
 export function rewriteRevision(response: RpcResponse, revision: string): RpcResponse {
   const bytes = replaceOne(response.bytes, agreedRevision, JSON.stringify(revision));
-  const result = withSession(response.json['result'], 'protocolVersion', revision);
+  const result = withMember(response.json['result'], 'protocolVersion', revision);
   return { ...response, json: { ...response.json, result }, bytes };
 }
 
@@ -136,7 +136,7 @@ function replaceOne(text: Bytes, tree: PathTree, written: string): Buffer {
 }
 
 /** A copy of an object with one member changed; what was no object becomes one. */
-function withSession(value: unknown, name: string, session: unknown): Record<string, unknown> {
+function withMember(value: unknown, name: string, member: unknown): Record<string, unknown> {
   const members = typeof value === 'object' && value !== null ? value : {};
-  return { ...members, [name]: session };
+  return { ...members, [name]: member };
 }

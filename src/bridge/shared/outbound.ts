@@ -19,9 +19,9 @@ import { placesIn, rewriteCancellation, rewriteRequest, writtenAt, type Places }
 import { maxSubscriptions } from './subscriptions.ts';
 
 export interface SharedOutbound {
-  /** A member says something. Returns false when the server does not take it. */
+  /** A session says something. Returns false when the server does not take it. */
   send(session: ClientSession, message: RpcMessage): boolean;
-  /** A member has gone: what the server does or keeps for it alone is ended. */
+  /** A session has gone: what the server does or keeps for it alone is ended. */
   release(session: ClientSession): void;
   /** The server has refused an `initialize`: that of the next who waits is sent. */
   openNext(): void;
@@ -36,7 +36,7 @@ interface CallOptions {
 }
 
 /**
- * The way from the members to the server: ids and progress tokens become ones that are unique among all members, and
+ * The way from the sessions to the server: ids and progress tokens become ones that are unique among all sessions, and
  * what concerns the whole connection is sent for all of them together.
  */
 export function createSharedOutbound({ state, send }: SharedContext): SharedOutbound {
@@ -73,7 +73,7 @@ export function createSharedOutbound({ state, send }: SharedContext): SharedOutb
     return false;
   }
 
-  /** A request of our own, of whose answer no member hears. */
+  /** A request of our own, of whose answer no session hears. */
   function callForAll(method: string, params: RpcParams, onOutcome?: (failed: boolean) => void): void {
     const id = ids.next();
     ids.open({ id, owner: undefined, method, clientId: id, writtenId: String(id), onOutcome });
@@ -175,7 +175,7 @@ export function createSharedOutbound({ state, send }: SharedContext): SharedOutb
     return cancelled === undefined || send(rewriteCancellation(message, places, cancelled.id));
   }
 
-  /** The answer to an ask that was put to another member, or to nobody, goes nowhere. */
+  /** The answer to a server request that was put to another session, or to nobody, goes nowhere. */
   function sendAnswer(session: ClientSession, response: RpcResponse): boolean {
     const places = placesIn(response);
     const forwarded = serverRequests.answer(response, session);

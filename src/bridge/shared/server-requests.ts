@@ -18,17 +18,17 @@ export function canBeAsked(capabilities: unknown, method: string): boolean {
 }
 
 export interface SharedServerRequests<Owner> {
-  /** The server asks a client. Returns the id of an older ask that gives way. */
+  /** The server asks a client. Returns the id of an older server request that gives way. */
   open(serverRequest: RpcRequest, owner: Owner): RequestId | undefined;
   /** What the server is to get of a client's answer. Undefined when the client was not asked, or no longer is. */
   answer(response: RpcResponse, owner: Owner): RpcResponse | undefined;
-  /** The server has got the answer: the ask is over. */
+  /** The server has got the answer: the server request is over. */
   settle(response: RpcResponse): void;
-  /** Whether an ask with this progress token was put to this client, which may tell of its progress. */
+  /** Whether a server request with this progress token was put to this client, which may tell of its progress. */
   isWatched(token: RequestId | undefined, owner: Owner): boolean;
-  /** The ask is over. Returns the client that it was put to. */
+  /** The server request is over. Returns the client that it was put to. */
   close(id: RequestId | undefined): Owner | undefined;
-  /** The client has gone. Returns the ids of the asks that nobody will answer. */
+  /** The client has gone. Returns the ids of the server requests that nobody will answer. */
   release(owner: Owner): readonly RequestId[];
   /** The server has forgotten everything. */
   clear(): void;

@@ -19,7 +19,7 @@ export interface SharedState {
   readonly subscriptions: SharedSubscriptions<ClientSession>;
 }
 
-/** What those who move messages between the members and the server have in common. */
+/** What those who move messages between the sessions and the server have in common. */
 export interface SharedContext {
   readonly state: SharedState;
   /** To the server; false when it does not take it. */

@@ -25,7 +25,7 @@ export interface SharedUpstream {
  * are kept apart, there is one handshake, and log level and subscriptions are those of all together. What the server
  * keeps in itself (a working folder, a login, its tasks) is shared in fact.
  *
- * An ask (request of the server) is put to a session only when it is certain to be for it: the transport tells
+ * A server request is put to a session only when it is certain to be for it: the transport tells
  * (Streamable HTTP), or the server is at work for no other session. Otherwise it is refused with
  * `data.reason: "ambiguous_client"`. The server knows the capabilities of the session that came first.
  */
@@ -70,7 +70,7 @@ export function createSharedUpstream(options: SharedUpstreamOptions): SharedUpst
           const connection = running ?? connect();
           current = connection;
           link = connection.join(events);
-          // Only now: a connection that fails at once tells its first member so.
+          // Only now: a connection that fails at once tells its first session so.
           if (running === undefined) connection.start();
         },
         send: (message) => link?.send(message) ?? false,

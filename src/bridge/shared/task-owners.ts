@@ -18,7 +18,7 @@ const relatedTask = 'io.modelcontextprotocol/related-task';
 type Kind = 'elicitation' | 'task';
 
 export interface TaskOwners<Owner> {
-  /** Remembers what of an answer, or of an ask, will be spoken of later without a request: elicitations and tasks. */
+  /** Remembers what of an answer, or of a server request, will be spoken of later without a request: elicitations and tasks. */
   remember(message: RpcResponse | RpcRequest, owner: Owner): void;
   /** Whom an elicitation or task concerns that a message names. Of `named`, false means that it names none. */
   ownerOf(message: RpcMessage): { readonly named: boolean; readonly owner: Owner | undefined };

@@ -14,7 +14,7 @@ export interface OpenRequests {
   find(id: RequestId): RequestId | undefined;
   /** The only request that can be meant; undefined where there are several, or none. */
   only(): RequestId | undefined;
-  /** Takes a request out of the books. Returns its answer under the very id of it; undefined where there is none. */
+  /** Takes a request off the list. Returns its answer under the very id of it; undefined where there is none. */
   answered(response: RpcResponse): RpcResponse | undefined;
 }
 

@@ -6,7 +6,7 @@ const defaultMaxSessionBytes = 8 * 1024 * 1024;
 /** What may be kept of the events of all sessions, in bytes. */
 const defaultMaxBytes = 64 * 1024 * 1024;
 
-/** What an event costs beside its message, in bytes: its record, and its places in the books. */
+/** What an event costs beside its message, in bytes: its record, and its places in the indexes. */
 const overheadBytes = 512;
 
 /** A message is copied when it is a smaller part than this of the memory it was read into, so that the rest can go. */

@@ -48,7 +48,7 @@ function use(upstream: Upstream): { messages: RpcMessage[]; ends: UpstreamEnd[];
   return { messages, ends, lost };
 }
 
-/** A world whose spares have died so often that no more are kept. */
+/** A world whose idle servers have died so often that no more are kept. */
 function stopped(): SparesWorld {
   const given = world(1);
   given.warmPool.begin();

@@ -30,7 +30,7 @@ interface Player {
   readonly name: string;
   readonly client: Client;
   readonly waiting: Map<RequestId, Sent>;
-  /** Asks that it has not answered. */
+  /** Server requests that it has not answered. */
   readonly asked: Map<RequestId, string>;
   left: boolean;
 }
@@ -145,7 +145,7 @@ async function play(random: Random, knowsOrigin: boolean): Promise<Tally> {
     client.upstream.send(response(first[0], { mark: first[1] }));
   }
 
-  /** Answers an ask that somebody else was asked. */
+  /** Answers a server request that somebody else was asked. */
   function forge(player: Player): void {
     const open = [...openAsks.keys()].filter((id) => ownerOf(openAsks.get(id)) !== player.name);
     if (open.length > 0) player.client.upstream.send(response(pick(open), { mark: 'forged' }));

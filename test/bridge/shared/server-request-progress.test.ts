@@ -1,4 +1,4 @@
-// What clients tell of the progress of asks: it reaches the server only from the session that was asked.
+// What clients tell of the progress of server requests: it reaches the server only from the session that was asked.
 import { describe, expect, test } from 'vitest';
 import { createSharedServerRequests } from '../../../src/bridge/shared/server-requests.ts';
 import type { RequestId } from '../../../src/mcp/json-rpc.ts';

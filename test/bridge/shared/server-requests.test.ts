@@ -9,7 +9,7 @@ const withdrawal = (requestId: unknown) => notification('notifications/cancelled
 const serverRequest = (id: number | string = 'ask', method = 'sampling/createMessage', params: object = {}) =>
   request(id, method, params);
 
-/** What the server is told of an ask that reached nobody. */
+/** What the server is told of a server request that reached nobody. */
 function refusals(world: SharedWorld): string[] {
   return world.sent().map((line) => /"reason":"(\w+)"/.exec(line)?.[1] ?? line);
 }

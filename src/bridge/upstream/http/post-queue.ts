@@ -21,7 +21,7 @@ export interface PostQueue<P extends OutgoingPost> {
 }
 
 /**
- * Requests wait for room without holding up the rest: an answer to an ask may be what makes the room. Nor does `ping`
+ * Requests wait for room without holding up the rest: an answer to a server request may be what makes the room. Nor does `ping`
  * wait, by which a client learns whether the server is still there.
  */
 export function createPostQueue<P extends OutgoingPost>(options: PostQueueOptions<P>): PostQueue<P> {
