@@ -116,7 +116,8 @@ describe('installed elsewhere', () => {
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
       const answer = await fetch(localUrl, { method: 'POST', headers, body });
       const { result } = await answer.json();
-      await exposed.close();
+      const { close } = exposed;
+      await close();
       const refused = await expose({ server: { stdio: '' } }).catch((error) => error instanceof ExposeError && error.code);
       console.log(JSON.stringify({ status: answer.status, name: result.serverInfo.name, publicUrl, server, refused }));
     `;

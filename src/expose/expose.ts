@@ -263,7 +263,8 @@ class Exposure implements Exposed {
     return this.#servers.reports();
   }
 
-  async close({ drainMs = defaultDrainMs }: { readonly drainMs?: number } = {}): Promise<void> {
+  // Fields rather than methods: callers pass them on without their object.
+  readonly close = async ({ drainMs = defaultDrainMs }: { readonly drainMs?: number } = {}): Promise<void> => {
     this.#door.stop();
     this.#drained ??= this.#servers.drain();
     if (drainMs <= 0) this.#hurry.resolve();
@@ -272,11 +273,9 @@ class Exposure implements Exposed {
     void this.#servers.close();
     await settledWithin(this.#drained, farewellMs);
     await this.end();
-  }
+  };
 
-  kill(): void {
-    this.#prepared.watchdog.killAll();
-  }
+  readonly kill = (): void => this.#prepared.watchdog.killAll();
 
   /** Ends what has started, in the reverse order, at once. Never rejects. */
   end(): Promise<void> {
