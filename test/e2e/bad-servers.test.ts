@@ -109,7 +109,7 @@ describe('a server that writes garbage on stdout', () => {
     const general = await session.listen();
     expect(textOf(await tool(session, 'echo', { text: 'through the noise' }))).toBe('through the noise');
     await exposed.waitForStderr(/stdout/i);
-    expect(exposed.stderr()).toContain('starting up...');
+    await exposed.waitForStderr(/starting up\.\.\./);
     expect(general.messages).toEqual([]);
     // oxlint-disable-next-line no-control-regex
     expect(exposed.stderr()).not.toMatch(/[\0\u0001\u001b]/);

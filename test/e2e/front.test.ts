@@ -95,7 +95,7 @@ describe('--public-url without a tunnel', () => {
     const proxy = await startProxy(await freePort());
     const exposed = await startExpose({ server: fixture('echo'), args: frontArgs(proxy) });
     expect(exposed.ready).toMatchObject({ tunnel: { verified: false } });
-    expect(exposed.stderr()).toMatch(/502: the proxy in front does not reach this mcp-expose/);
+    await exposed.waitForStderr(/502: the proxy in front does not reach this mcp-expose/);
     expect((await initializeAs(exposed, 'localhost')).status).toBe(200);
   });
 

@@ -18,7 +18,7 @@ const onAll = ['--host', '0.0.0.0'];
 describe('a relay on all addresses', () => {
   test('says at its start which addresses others can use', async () => {
     const relay = await startRelay({ args: onAll });
-    expect(relay.stderr()).toMatch(/warning: without --public-url, agents get URLs under the address that they dial/);
+    await relay.waitForStderr(/warning: without --public-url, agents get URLs under the address that they dial.*\n/);
     for (const address of own) expect(relay.stderr()).toContain(`http://${address}:${relay.port}`);
   });
 
@@ -42,8 +42,9 @@ describe('a relay on all addresses', () => {
 test('behind a proxy it says at its start, and when it sees it, that origins cannot be told apart', async () => {
   const port = await freePort();
   const relay = await startRelay({ port, args: ['--public-url', 'https://relay.example'] });
-  expect(relay.stderr()).toMatch(/warning: .*X-Forwarded-For.*cannot be told apart/);
-  await startBehindRelay({ ...relay, url: `http://127.0.0.1:${port}` }, { server });
+  await relay.waitForStderr(/warning: .*X-Forwarded-For.*cannot be told apart/);
+  const exposed = await startBehindRelay({ ...relay, url: `http://127.0.0.1:${port}` }, { server });
+  expect(exposed.publicUrl).toMatch(/^https:\/\/relay\.example\//);
   await relay.waitForStderr(/warning: the proxy in front of this relay does not name its clients/);
 });
 

@@ -63,7 +63,7 @@ describe('several servers', () => {
     const whole = { command: fixture('progress').join(' ') };
     const exposed = await startExpose({ config: await configFile({ 'A b': whole, 'a-b': echo, Mcp: echo }) });
     expect(exposed.ready.servers).toMatchObject([{ name: 'a-b-2', tools: 1 }, { name: 'a-b' }, { name: 'Mcp-2' }]);
-    expect(exposed.stderr()).toContain('the server "A b" is served as a-b-2');
+    await exposed.waitForStderr(/the server "A b" is served as a-b-2/);
     expect(await serverNameAt(exposed, 'a-b-2')).toMatchObject({ name: 'fixture-progress' });
     expect(await serverNameAt(exposed, 'a-b')).toMatchObject({ name: 'fixture-echo' });
   });

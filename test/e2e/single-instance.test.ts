@@ -73,7 +73,7 @@ test.each(servers.slice(0, 2))('with %s, a second client is told why it is not s
   expect(error?.message).toContain(`the server exited with code 1; ${hint}`);
   await refusedInitialize(exposed);
   expect(warnings(exposed).filter((message) => message === hint)).toHaveLength(1);
-  expect(exposed.stderr()).toContain(`mcp-expose: warning: ${hint}`);
+  await eventually(() => expect(exposed.stderr()).toContain(`mcp-expose: warning: ${hint}`));
   expect(await pidOf(first, 3)).toBe(pid);
   await first.end();
   const next = await openSession(exposed.url, exposed.token);

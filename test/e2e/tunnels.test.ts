@@ -179,8 +179,11 @@ test.each([
   const exposed = await startExpose(options(['--tunnel', 'auto'], { env }));
   expect(exposed.ready.tunnel.provider).toBe(provider);
   expect(exposed.publicUrl).toMatch(/^https:\/\/calm-/);
-  for (const reason of reasons)
-    expect(exposed.stderr()).toMatch(new RegExp(reason.source.replace('^', 'mcp-expose: ').replace('$', ''), 'm'));
+  await Promise.all(
+    reasons.map((reason) =>
+      exposed.waitForStderr(new RegExp(reason.source.replace('^', 'mcp-expose: ').replace('$', ''), 'm')),
+    ),
+  );
   expect(eventsOf(exposed, 'attempt').at(-1)).toMatchObject({ provider, outcome: 'up' });
 });
 
@@ -219,9 +222,10 @@ test('auto that finds nothing goes on locally, and says why of each', async () =
     ['ngrok', 'skipped'],
     ['tailscale', 'skipped'],
   ]);
-  for (const provider of ['cloudflared', 'ngrok', 'tailscale']) {
-    expect(exposed.stderr()).toMatch(new RegExp(`^mcp-expose: ${provider}: \\S`, 'm'));
-  }
+  const told = ['cloudflared', 'ngrok', 'tailscale'].map(
+    (provider) => new RegExp(`^mcp-expose: ${provider}: \\S`, 'm'),
+  );
+  await Promise.all(told.map((line) => exposed.waitForStderr(line)));
   const client = await connectV1(exposed.localUrl, exposed.token);
   expect(await client.call('echo', { text: 'here' })).toBe('here');
 });
