@@ -1,5 +1,4 @@
 import { systemClock, type Clock } from '../../platform/clock.ts';
-import type { Upstream } from '../upstream/upstream.ts';
 
 /** What is known of a server from all connections to it. */
 export interface UpstreamHealthReport {
@@ -20,79 +19,64 @@ export interface UpstreamHealthReport {
   readonly failedAt: number | undefined;
 }
 
-export interface UpstreamHealth {
-  /** The same upstream, whose life is watched. Only what is started counts. */
-  watch(upstream: Upstream): Upstream;
-  /** Tell it of each connection that was made anew. */
-  restarted(): void;
-  /** Tell it of a connection that lives and does not work, and why. */
-  failed(reason: string): void;
-  report(): UpstreamHealthReport;
-}
-
 /** Knows from the connections alone, without asking anything, whether the server behind them works. */
-export function createUpstreamHealth({ clock = systemClock }: { readonly clock?: Clock } = {}): UpstreamHealth {
-  let children = 0;
-  let heardChildren = 0;
-  let restarts = 0;
-  let lastHeardAt: number | undefined;
-  let failedAt: number | undefined;
-  let failure: string | undefined;
-  /** Connections by their start: the newest, and the newest that failed. */
-  let newest = 0;
-  let newestFailed = 0;
+export class UpstreamHealth {
+  readonly #clock: Clock;
+  #children = 0;
+  #restarts = 0;
+  #lastHeardAt: number | undefined;
+  #failedAt: number | undefined;
+  #failure: string | undefined;
+  /** Connections by their start: the newest, the newest that failed, and those that live and have been heard. */
+  #newest = 0;
+  #newestFailed = 0;
+  readonly #heard = new Set<number>();
 
-  function fail(place: number, reason: string): void {
-    newestFailed = Math.max(newestFailed, place);
-    failure = reason;
-    failedAt = clock.now();
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
   }
 
-  return {
-    watch(upstream) {
-      let isHeard = false;
-      let isExpectedToEnd = false;
-      return {
-        send: (message) => upstream.send(message),
-        isWritable: () => upstream.isWritable(),
-        whenWritable: (callback) => upstream.whenWritable(callback),
-        pause: () => upstream.pause(),
-        resume: () => upstream.resume(),
-        start(events) {
-          const place = ++newest;
-          children++;
-          upstream.start({
-            onLost: (end) => events.onLost?.(end),
-            onMessage(message, origin) {
-              if (!isHeard) heardChildren++;
-              isHeard = true;
-              lastHeardAt = clock.now();
-              // That an older one still lives does not mean that another one could be made; a last word proves nothing.
-              if (!isExpectedToEnd && place > newestFailed) failure = undefined;
-              events.onMessage(message, origin);
-            },
-            onClose(end) {
-              children--;
-              if (isHeard) heardChildren--;
-              if (!isExpectedToEnd) {
-                fail(place, end.reason);
-              }
-              events.onClose(end);
-            },
-          });
-        },
-        close() {
-          isExpectedToEnd = true;
-          return upstream.close();
-        },
-      };
-    },
-    restarted: () => void restarts++,
-    failed: (reason) => fail(newest, reason),
-    report() {
-      const counts = { children, restarts, lastHeardAt, failedAt };
-      if (failure !== undefined) return { state: 'down', reason: failure, ...counts };
-      return { state: heardChildren > 0 ? 'up' : 'unknown', ...counts };
-    },
-  };
+  /** Tell it of each connection that was started. @returns its place in their order. */
+  started(): number {
+    this.#children++;
+    return ++this.#newest;
+  }
+
+  /** Tell it of each message. @param isEnding we have asked the connection to end: a last word proves nothing. */
+  heard(place: number, isEnding: boolean): void {
+    this.#heard.add(place);
+    this.#lastHeardAt = this.#clock.now();
+    // That an older one still lives does not mean that another one could be made.
+    if (!isEnding && place > this.#newestFailed) this.#failure = undefined;
+  }
+
+  /** Tell it of each end. @param failure why, where nobody has asked for it. */
+  ended(place: number, failure: string | undefined): void {
+    this.#children--;
+    this.#heard.delete(place);
+    if (failure !== undefined) this.failed(failure, place);
+  }
+
+  /** Tell it of a connection that lives and does not work, and why. */
+  failed(reason: string, place: number = this.#newest): void {
+    this.#newestFailed = Math.max(this.#newestFailed, place);
+    this.#failure = reason;
+    this.#failedAt = this.#clock.now();
+  }
+
+  /** Tell it of each connection that was made anew. */
+  restarted(): void {
+    this.#restarts++;
+  }
+
+  report(): UpstreamHealthReport {
+    const counts = {
+      children: this.#children,
+      restarts: this.#restarts,
+      lastHeardAt: this.#lastHeardAt,
+      failedAt: this.#failedAt,
+    };
+    if (this.#failure !== undefined) return { state: 'down', reason: this.#failure, ...counts };
+    return { state: this.#heard.size > 0 ? 'up' : 'unknown', ...counts };
+  }
 }

@@ -1,20 +1,23 @@
 import { describeServer, type ServerDescription } from '../../bridge/describe-server.ts';
-import { createSessions } from '../../bridge/session/sessions.ts';
-import { createSharedUpstream } from '../../bridge/shared/shared-upstream.ts';
-import { createInstances } from '../../bridge/restart/instances.ts';
-import { createWarmPool } from '../../bridge/restart/warm-pool.ts';
+import { createSessions, type Sessions } from '../../bridge/session/sessions.ts';
+import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
+import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { createRestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
-import { createUpstreamHealth } from '../../bridge/restart/upstream-health.ts';
 import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import type { Watchdog } from '../../platform/process/watchdog.ts';
-import { createUpstreamFactory, type ConnectionSettings, type ServerSource } from './upstream-factory.ts';
+import {
+  createUpstreamFactory,
+  type ConnectionSettings,
+  type ServerSource,
+  type UpstreamFactory,
+} from './upstream-factory.ts';
 import type { BodyReader } from '../../http/body.ts';
 import type { Readiness, ServedServer } from '../../http/directory.ts';
 import type { EventStore } from '../../http/responses/event-store.ts';
-import { createMcpEndpoint, type RequestReport } from '../../http/mcp-endpoint.ts';
+import { createMcpEndpoint, type McpEndpoint, type RequestReport } from '../../http/mcp-endpoint.ts';
 import type { KeepAliveTimer } from '../../http/responses/keep-alive-timer.ts';
-import { createSseEndpoint } from '../../http/sse-endpoint.ts';
+import { createSseEndpoint, type SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
 import { ExposeError } from '../../errors.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
@@ -22,9 +25,6 @@ import { version } from '../../version.ts';
 
 /** How long a server may take to start and answer: `npx` may have to download it first. */
 export const defaultStartTimeoutMs: number = 60_000;
-
-/** Servers that are started ahead of the sessions that will need them, as soon as they are known to bear each other. */
-const defaultWarm = 1;
 
 /** How servers are run, the same for all of a run. */
 export type ServerSettings = ConnectionSettings &
@@ -50,169 +50,150 @@ export interface ExposedServerOptions {
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
 }
 
+/** @throws ExposeError as `createUpstreamFactory` does. */
+export async function createExposedServer(options: ExposedServerOptions): Promise<ExposedServer> {
+  return new ExposedServer(options, await createUpstreamFactory(options));
+}
+
 /** One server with all that it takes to expose it: its connections, its sessions, its endpoints. */
-export interface ExposedServer extends ServedServer {
+export class ExposedServer implements ServedServer {
+  readonly name?: string;
+  readonly mcp: McpEndpoint;
+  readonly sse: SseEndpoint;
+  readonly #options: ExposedServerOptions;
+  readonly #isProcess: boolean;
+  readonly #isShared: boolean;
+  readonly #startTimeoutMs: number;
+  readonly #server: ManagedServer;
+  readonly #shared: SharedUpstream | undefined;
+  readonly #sessions: Sessions;
+  readonly #isReady: ReturnType<typeof createReadinessCheck>;
+  readonly #closing = new AbortController();
+  #isStarting = true;
+
+  constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, onWarning, onRequest } = options;
+    const { startTimeoutMs = defaultStartTimeoutMs, isolation = 'session', warm } = settings;
+    if (name !== undefined) this.name = name;
+    this.#options = options;
+    this.#isProcess = source.kind === 'stdio';
+    this.#isShared = isolation === 'shared';
+    this.#startTimeoutMs = startTimeoutMs;
+    this.#server = new ManagedServer({
+      connect,
+      isProcess: this.#isProcess,
+      isShared: this.#isShared,
+      warm,
+      onWarning,
+    });
+    this.#shared = this.#isShared ? createSharedUpstream({ create: () => this.#nextUpstream(), onWarning }) : undefined;
+    this.#sessions = this.#createSessions();
+    const served = { sessions: this.#sessions, bodies, keepAliveTimer, onRequest };
+    this.mcp = createMcpEndpoint({ ...served, eventStore });
+    this.sse = createSseEndpoint({ ...served, startTimeoutMs });
+    this.#isReady = createReadinessCheck({
+      report: () => this.#server.health.report(),
+      isLifeProof: source.kind !== 'http',
+      // A second connection to what all share may do harm.
+      probe: this.#isShared && this.#isProcess ? undefined : (signal) => this.#probe(signal),
+    });
+  }
+
+  async readiness(): Promise<Readiness> {
+    const { status, reason } = this.#isStarting ? { status: 'starting' as const } : await this.#isReady();
+    const { children, restarts } = this.#server.health.report();
+    const why = reason === undefined ? {} : { reason };
+    return { status, ...why, sessions: this.#sessions.count(), children, restarts };
+  }
+
   /**
    * Asks the server what it is, over a connection of its own, and starts what waits for sessions.
    * @param isAlone there are no other servers to start.
    * @throws ExposeError as `describeServer` does, or the signal's reason.
    */
-  start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription>;
-  /** Whether a session of ours would start no process beside one that may not bear it. */
-  mayBeTried(): boolean;
-  /** Takes no more requests; resolves when none is waiting for its response. */
-  drain(): Promise<void>;
-  /** Ends all of it; resolves when nothing is left. */
-  close(): Promise<void>;
-}
-
-/** @throws ExposeError as `createUpstreamFactory` does. */
-export async function createExposedServer(options: ExposedServerOptions): Promise<ExposedServer> {
-  const {
-    name,
-    source,
-    settings,
-    watchdog,
-    eventStore,
-    bodies,
-    keepAliveTimer,
-    onStderr,
-    onWarning,
-    onSessions,
-    onRequest,
-  } = options;
-  const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session' } = settings;
-  const connect = await createUpstreamFactory({ source, settings, watchdog, onStderr, onWarning });
-  const health = createUpstreamHealth();
-  const isProcess = source.kind === 'stdio';
-
-  const isShared = isolation === 'shared';
-  const warm = settings.warm ?? defaultWarm;
-
-  const instances = createInstances({
-    // Whoever asks for processes that wait beside those in use says that they may be.
-    mayCoexist: !isProcess || (!isShared && (settings.warm ?? 0) > 0),
-    onChange: () => warmPool.refill(),
-    onWarning,
-  });
-  // The one that all sessions share is started ahead; after that, nobody will need another one.
-  const warmPool = createWarmPool({
-    create: (isWanted) => watched(health.watch(connect(isWanted))),
-    count: isProcess ? (isShared ? Math.min(1, warm) : warm) : 0,
-    refill: !isShared,
-    mayKeep: instances.isFree,
-    onWarning,
-  });
-  const watched = (upstream: Upstream, isBrief?: boolean): Upstream =>
-    isProcess ? instances.watch(upstream, isBrief) : upstream;
-  const restarting = (): Upstream =>
-    createRestartingUpstream({
-      create: warmPool.take,
-      whenClear: instances.whenClear,
-      restart,
-      startTimeoutMs,
-      onRestarted: health.restarted,
-      onWarning,
-    });
-  const shared = isShared ? createSharedUpstream({ create: restarting, onWarning }) : undefined;
-  const sessions = createSessions({
-    nextUpstream: shared === undefined ? restarting : shared.attach,
-    startTimeoutMs,
-    maxSessions: settings.maxSessions,
-    idleTimeoutMs: settings.idleTimeoutMs,
-    onChange(open) {
-      // Also where the server could not be described at first: it has got well.
-      if (open > 0) warmPool.begin();
-      onSessions(open);
-    },
-    onSilent: health.failed,
-    onWarning,
-  });
-  const mcp = createMcpEndpoint({ sessions, bodies, keepAliveTimer, eventStore, onRequest });
-  const sse = createSseEndpoint({ sessions, bodies, keepAliveTimer, startTimeoutMs, onRequest });
-
-  const descriptions = new Set<Promise<void>>();
-  const closing = new AbortController();
-  let isStarting = true;
-
-  /** @param url its address for errors, where no client reads them. */
-  function look(signal: AbortSignal, url?: string): Promise<ServerDescription> {
-    return new Promise((resolve, reject) => {
-      instances.whenClear(() => void lookNow(signal, url).then(resolve, reject));
-    });
-  }
-
-  async function lookNow(signal: AbortSignal, url: string | undefined): Promise<ServerDescription> {
-    const upstream = watched(health.watch(connect(() => true)), true);
-    try {
-      return await describeServer({
-        upstream,
-        url,
-        timeoutMs: startTimeoutMs,
-        onWarning,
-        signal: AbortSignal.any([signal, closing.signal]),
-        checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
-        clientVersion: version,
-      });
-    } finally {
-      const ended = upstream.close().finally(() => descriptions.delete(ended));
-      descriptions.add(ended);
-    }
-  }
-
-  async function start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription> {
+  async start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription> {
+    const { source } = this.#options;
     // Many that start at once keep each other from it.
-    const isAhead = isAlone && isProcess && instances.mayCoexist();
-    if (isAhead) warmPool.begin();
+    const isAhead = isAlone && this.#isProcess && this.#server.mayCoexist;
+    if (isAhead) this.#server.begin();
     try {
-      const description = await look(signal, isProcess ? undefined : redactUrl(source.url));
+      const description = await this.#describe(signal, source.kind === 'stdio' ? undefined : redactUrl(source.url));
       // By then it may have given back what the next process needs.
-      if (isShared || !instances.mayCoexist()) await Promise.all(descriptions);
-      if (!isAhead) warmPool.begin();
+      if (this.#isShared || !this.#server.mayCoexist) await this.#server.looksEnded();
+      if (!isAhead) this.#server.begin();
       return description;
     } finally {
-      isStarting = false;
+      this.#isStarting = false;
     }
   }
 
-  const mayBeTried = (): boolean => isShared || instances.mayCoexist() || instances.count() === warmPool.ready;
+  /** Whether a session of ours would start no process beside one that may not bear it. */
+  mayBeTried(): boolean {
+    return this.#server.mayBeTried();
+  }
+
+  /** Takes no more requests; resolves when none is waiting for its response. */
+  async drain(): Promise<void> {
+    await Promise.all([this.mcp.drain(), this.sse.drain()]);
+  }
+
+  /** Ends all of it; resolves when nothing is left. */
+  async close(): Promise<void> {
+    this.#closing.abort(new ExposeError('internal', 'the server is no longer exposed'));
+    // Their calls are told before their streams end.
+    const ended = Promise.all([this.#sessions.close(), this.#shared?.close(), this.#server.close()]);
+    this.mcp.close();
+    this.sse.close();
+    await ended;
+  }
+
+  #createSessions(): Sessions {
+    const { settings, onSessions, onWarning } = this.#options;
+    const shared = this.#shared;
+    return createSessions({
+      nextUpstream: shared === undefined ? () => this.#nextUpstream() : shared.attach,
+      startTimeoutMs: this.#startTimeoutMs,
+      maxSessions: settings.maxSessions,
+      idleTimeoutMs: settings.idleTimeoutMs,
+      onChange: (open) => {
+        // Also where the server could not be described at first: it has got well.
+        if (open > 0) this.#server.begin();
+        onSessions(open);
+      },
+      onSilent: (reason) => this.#server.health.failed(reason),
+      onWarning,
+    });
+  }
+
+  #nextUpstream(): Upstream {
+    const { settings, onWarning } = this.#options;
+    return createRestartingUpstream({
+      create: () => this.#server.take(),
+      whenClear: (connect) => this.#server.whenClear(connect),
+      restart: settings.restart ?? 'on-exit',
+      startTimeoutMs: this.#startTimeoutMs,
+      onRestarted: () => this.#server.health.restarted(),
+      onWarning,
+    });
+  }
 
   /** Asks the server whether it works, unless a process of it does already and may not bear another one. */
-  async function probe(signal: AbortSignal): Promise<void> {
-    if (!mayBeTried()) return;
-    if (!instances.mayCoexist()) warmPool.dismiss();
-    await look(signal);
+  async #probe(signal: AbortSignal): Promise<void> {
+    if (this.mayBeTried()) await this.#describe(signal);
   }
 
-  const isReady = createReadinessCheck({
-    health,
-    isLifeProof: source.kind !== 'http',
-    // A second connection to what all share may do harm.
-    probe: isShared && isProcess ? undefined : probe,
-  });
-  async function readiness(): Promise<Readiness> {
-    const { status, reason } = isStarting ? { status: 'starting' as const } : await isReady();
-    const { children, restarts } = health.report();
-    return { status, ...(reason === undefined ? {} : { reason }), sessions: sessions.count(), children, restarts };
+  /** @param url its address for errors, where no client reads them. */
+  #describe(signal: AbortSignal, url?: string): Promise<ServerDescription> {
+    return this.#server.look((upstream) =>
+      describeServer({
+        upstream,
+        url,
+        timeoutMs: this.#startTimeoutMs,
+        onWarning: this.#options.onWarning,
+        signal: AbortSignal.any([signal, this.#closing.signal]),
+        checkAlone: this.#isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
+        clientVersion: version,
+      }),
+    );
   }
-
-  return {
-    ...(name === undefined ? {} : { name }),
-    mcp,
-    sse,
-    readiness,
-    start,
-    mayBeTried,
-    async drain() {
-      await Promise.all([mcp.drain(), sse.drain()]);
-    },
-    async close() {
-      closing.abort(new ExposeError('internal', 'the server is no longer exposed'));
-      // Their calls are told before their streams end.
-      const ended = Promise.all([sessions.close(), shared?.close(), warmPool.close(), ...descriptions]);
-      mcp.close();
-      sse.close();
-      await ended;
-    },
-  };
 }

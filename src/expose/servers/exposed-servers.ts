@@ -12,9 +12,12 @@ import { createUnusableServer } from './unusable-server.ts';
 /** The name of a server that is the only one and was given none: it is at `/mcp` alone. */
 export const unnamed = '';
 
+/** What this needs of a server. */
+export type ServerOfRun = Pick<ExposedServer, keyof ExposedServer>;
+
 export interface ExposedServersOptions {
   /** Makes a server, which has not been started. */
-  readonly create: (name: string | undefined, source: ServerSource) => Promise<ExposedServer>;
+  readonly create: (name: string | undefined, source: ServerSource) => Promise<ServerOfRun>;
 }
 
 /** The servers of a run, which may come and go. */
@@ -43,7 +46,7 @@ export interface ExposedServers {
 interface Entry {
   readonly source: ServerSource | ExposeError;
   /** Undefined when it could not even be made. */
-  readonly server: ExposedServer | undefined;
+  readonly server: ServerOfRun | undefined;
   report: Pick<ServerReport, 'description' | 'error'>;
 }
 
@@ -56,7 +59,7 @@ export function createExposedServers({ create }: ExposedServersOptions): Exposed
   let allEnded: Promise<void> | undefined;
   const closing = new AbortController();
 
-  function end(server: ExposedServer): Promise<void> {
+  function end(server: ServerOfRun): Promise<void> {
     const ending = server.close().finally(() => endings.delete(ending));
     endings.add(ending);
     return ending;

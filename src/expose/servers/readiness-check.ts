@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../../platform/clock.ts';
-import type { UpstreamHealth } from '../../bridge/restart/upstream-health.ts';
+import type { UpstreamHealthReport } from '../../bridge/restart/upstream-health.ts';
 import { settledWithin } from '../../platform/deferred.ts';
 import { messageOf } from '../../errors.ts';
 import type { Readiness } from '../../http/directory.ts';
@@ -19,7 +19,8 @@ const patienceMs = 5000;
 type Verdict = Pick<Readiness, 'status' | 'reason'>;
 
 export interface ReadinessCheckOptions {
-  readonly health: UpstreamHealth;
+  /** What is known from its connections. */
+  readonly report: () => UpstreamHealthReport;
   /** Whether a connection that lives proves that the server does. Those of Streamable HTTP only remember a session. */
   readonly isLifeProof: boolean;
   /** Asks the server what it is; undefined where a second connection to it would do harm. */
@@ -32,7 +33,7 @@ export interface ReadinessCheckOptions {
  * nothing, by asking it. One probe at a time.
  */
 export function createReadinessCheck(options: ReadinessCheckOptions): () => Promise<Verdict> {
-  const { health, isLifeProof, probe, clock = systemClock } = options;
+  const { report, isLifeProof, probe, clock = systemClock } = options;
   let lastKnown: Verdict = { status: 'ready' };
   let probing: Promise<Verdict> | undefined;
 
@@ -48,7 +49,7 @@ export function createReadinessCheck(options: ReadinessCheckOptions): () => Prom
   }
 
   return async () => {
-    const { state, reason, lastHeardAt = 0, failedAt = 0 } = health.report();
+    const { state, reason, lastHeardAt = 0, failedAt = 0 } = report();
     const signAge = clock.now() - lastHeardAt;
     const isAlive = isLifeProof && state === 'up';
     if (isAlive || (state !== 'down' && signAge < (isLifeProof ? signLifeMs : failureLifeMs)))

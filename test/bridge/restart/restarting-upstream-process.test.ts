@@ -2,9 +2,8 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { createChannel, type Channel } from '../../../src/bridge/session/channel.ts';
-import { createWarmPool, type WarmPool } from '../../../src/bridge/restart/warm-pool.ts';
+import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
 import { createRestartingUpstream } from '../../../src/bridge/restart/restarting-upstream.ts';
-import { createUpstreamHealth, type UpstreamHealth } from '../../../src/bridge/restart/upstream-health.ts';
 import { createStdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
 import type { UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import type { RpcRequest } from '../../../src/mcp/json-rpc.ts';
@@ -22,8 +21,7 @@ interface RealSession {
   readonly standalone: FakeSink;
   readonly ends: UpstreamEnd[];
   readonly warnings: string[];
-  readonly health: UpstreamHealth;
-  readonly warmPool: WarmPool;
+  readonly server: ManagedServer;
   /** Of all processes that were started. */
   readonly processes: ProcessInfo[];
   readonly call: (tool: string, args?: object) => FakeCall;
@@ -42,38 +40,38 @@ async function openSession(spareCount: number): Promise<RealSession> {
   const ends: UpstreamEnd[] = [];
   const warnings: string[] = [];
   const standalone = createFakeSink();
-  const health = createUpstreamHealth();
   const onWarning = (warning: string): void => void warnings.push(warning);
-  const warmPool = createWarmPool({
-    create: () =>
-      health.watch(
-        createStdioUpstream({
-          command: fixtureCommand('crash-on-call'),
-          env: cleanEnvironment('/nonexistent'),
-          execa,
-          watchdog: {
-            guard: (pid) => void processes.push(infoOf(pid)),
-            release() {},
-            killAll() {},
-            close: () => Promise.resolve(),
-          },
-          onStderr() {},
-          onWarning,
-        }),
-      ),
-    count: spareCount,
+  const server = new ManagedServer({
+    connect: () =>
+      createStdioUpstream({
+        command: fixtureCommand('crash-on-call'),
+        env: cleanEnvironment('/nonexistent'),
+        execa,
+        watchdog: {
+          guard: (pid) => void processes.push(infoOf(pid)),
+          release() {},
+          killAll() {},
+          close: () => Promise.resolve(),
+        },
+        onStderr() {},
+        onWarning,
+      }),
+    isProcess: true,
+    isShared: false,
+    warm: spareCount,
     onWarning,
   });
   const upstream = createRestartingUpstream({
-    create: warmPool.take,
+    create: () => server.take(),
+    whenClear: (connect) => server.whenClear(connect),
     restart: 'on-exit',
     startTimeoutMs: 15_000,
-    onRestarted: health.restarted,
+    onRestarted: () => server.health.restarted(),
     onWarning,
   });
   const channel = createChannel({ upstream, standalone, onClose: (end) => ends.push(end) });
   async function close(): Promise<void> {
-    await Promise.all([channel.close(), warmPool.close()]);
+    await Promise.all([channel.close(), server.close()]);
   }
   atEnd('test', async () => {
     for (const { pid } of processes) killGroup(pid);
@@ -94,11 +92,11 @@ async function openSession(spareCount: number): Promise<RealSession> {
     return responses[0]?.json['result'];
   }
 
-  warmPool.begin();
+  server.begin();
   channel.start();
   await settled(send(initialize));
   channel.forward(notification('notifications/initialized'));
-  return { channel, standalone, ends, warnings, health, warmPool, processes, call, text, close };
+  return { channel, standalone, ends, warnings, server, processes, call, text, close };
 }
 
 function pidIs({ pid }: ProcessInfo): unknown {
@@ -106,11 +104,11 @@ function pidIs({ pid }: ProcessInfo): unknown {
 }
 
 test('a session lives on when its process is killed, and its next call is answered by another one', async () => {
-  const { standalone, ends, warnings, health, processes, call, text, close } = await openSession(0);
+  const { standalone, ends, warnings, server, processes, call, text, close } = await openSession(0);
   const [first] = processes;
   if (first === undefined) throw new Error('no process was started');
   expect(await text('pid')).toEqual(pidIs(first));
-  expect(health.report()).toMatchObject({ state: 'up', children: 1, restarts: 0 });
+  expect(server.health.report()).toMatchObject({ state: 'up', children: 1, restarts: 0 });
   const pending = call('wait');
   await text('pid');
   process.kill(first.pid, 'SIGKILL');
@@ -124,10 +122,10 @@ test('a session lives on when its process is killed, and its next call is answer
   expect(again).not.toEqual(pidIs(first));
   expect([methodsOf(standalone), ends]).toEqual([['notifications/tools/list_changed'], []]);
   expect(warnings).toEqual(['the server was ended by SIGKILL; it is started again']);
-  expect(health.report()).toMatchObject({ state: 'up', children: 1, restarts: 1 });
+  expect(server.health.report()).toMatchObject({ state: 'up', children: 1, restarts: 1 });
   await close();
   await eventually(() => processes.forEach(expectGone));
-  expect([ends.length, health.report().children]).toEqual([1, 0]);
+  expect([ends.length, server.health.report().children]).toEqual([1, 0]);
 });
 
 test('a server that falls over at every call is given up in the end, with its last words', async () => {
@@ -147,12 +145,12 @@ test('a server that falls over at every call is given up in the end, with its la
 });
 
 test('a spare takes over, and another one is kept', async () => {
-  const { call, text, processes, warmPool, health, ends } = await openSession(1);
-  await eventually(() => expect([processes.length, warmPool.ready]).toEqual([2, 1]));
+  const { call, text, processes, server, ends } = await openSession(1);
+  await eventually(() => expect([processes.length, server.ready]).toEqual([2, 1]));
   const [, spare] = processes;
   if (spare === undefined) throw new Error('no spare was started');
   await settled(call('crash'));
   expect(await text('pid')).toEqual(pidIs(spare));
-  await eventually(() => expect([processes.length, warmPool.ready, health.report().children]).toEqual([3, 1, 2]));
+  await eventually(() => expect([processes.length, server.ready, server.health.report().children]).toEqual([3, 1, 2]));
   expect(ends).toEqual([]);
 });

@@ -1,37 +1,32 @@
 import { expect, test } from 'vitest';
-import { createUpstreamHealth, type UpstreamHealth } from '../../../src/bridge/restart/upstream-health.ts';
+import type { UpstreamHealth } from '../../../src/bridge/restart/upstream-health.ts';
 import type { Upstream } from '../../../src/bridge/upstream/upstream.ts';
-import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
-import { createFakeUpstream, type FakeUpstream } from '../fake-upstream.ts';
+import type { FakeClock } from '../../harness/fake-clock.ts';
+import type { FakeUpstream } from '../fake-upstream.ts';
 import { notification } from '../messages.ts';
+import { managedWorld, use } from './managed-world.ts';
 
 interface Started {
   readonly server: FakeUpstream;
   readonly upstream: Upstream;
-  readonly seen: unknown[];
 }
 
-function world(): { health: UpstreamHealth; clock: FakeClock; start: () => Started } {
-  const clock = createFakeClock();
-  const health = createUpstreamHealth({ clock });
+function world(): { health: UpstreamHealth; clock: FakeClock; start: () => Started; connect: () => Upstream } {
+  const { health, clock, made, connect } = managedWorld();
   const start = (): Started => {
-    const server = createFakeUpstream();
-    const upstream = health.watch(server);
-    const seen: unknown[] = [];
-    upstream.start({
-      onMessage: (message, origin) => seen.push(message, origin),
-      onLost: ({ reason }) => seen.push(reason),
-      onClose: ({ reason }) => seen.push(reason),
-    });
-    return { server, upstream, seen };
+    const upstream = connect();
+    use(upstream);
+    const server = made.at(-1);
+    if (server === undefined) throw new Error('no connection was made');
+    return { server, upstream };
   };
-  return { health, clock, start };
+  return { health, clock, start, connect };
 }
 
 const word = notification('notifications/message');
 
 test('nothing is known before anybody has said anything', () => {
-  const { health, start } = world();
+  const { health, start, connect } = world();
   expect(health.report()).toEqual({
     state: 'unknown',
     children: 0,
@@ -40,7 +35,7 @@ test('nothing is known before anybody has said anything', () => {
     failedAt: undefined,
   });
   start();
-  health.watch(createFakeUpstream());
+  connect();
   expect(health.report()).toEqual({
     state: 'unknown',
     children: 1,
@@ -102,15 +97,4 @@ test('restarts are counted', () => {
   health.restarted();
   health.restarted();
   expect(health.report().restarts).toBe(2);
-});
-
-test('the upstream is the same for whoever uses it', () => {
-  const { start } = world();
-  const { server, upstream, seen } = start();
-  upstream.send(word);
-  upstream.pause();
-  server.say(word, 5);
-  server.lose({ reason: 'lost' });
-  server.die({ reason: 'dead' });
-  expect([server.sent.length, server.paused, seen]).toEqual([1, true, [word, 5, 'lost', 'dead']]);
 });

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { ExposeError } from '../../../src/errors.ts';
 import type { ServerSource } from '../../../src/expose/servers/upstream-factory.ts';
-import type { ExposedServer } from '../../../src/expose/servers/exposed-server.ts';
-import { createExposedServers, unnamed, type ExposedServers } from '../../../src/expose/servers/exposed-servers.ts';
+import {
+  createExposedServers,
+  unnamed,
+  type ExposedServers,
+  type ServerOfRun,
+} from '../../../src/expose/servers/exposed-servers.ts';
 
 const never = new AbortController().signal;
 
@@ -18,7 +22,7 @@ interface World {
 function world(): World {
   const log: string[] = [];
   const servers = createExposedServers({
-    async create(name = 'the only one', made): Promise<ExposedServer> {
+    async create(name = 'the only one', made): Promise<ServerOfRun> {
       const url = made.kind === 'stdio' ? '' : made.url;
       if (url.includes('impossible')) throw new ExposeError('upstream_url_refused', 'no such URL');
       log.push(`made ${name}`);

@@ -20,7 +20,7 @@ function world(answers: (string | undefined)[] = [], isLifeProof = true, canProb
   const check = createReadinessCheck({
     clock,
     isLifeProof,
-    health: { watch: (upstream) => upstream, restarted() {}, failed() {}, report: () => report },
+    report: () => report,
     probe: canProbe ? probe : undefined,
   });
   return {

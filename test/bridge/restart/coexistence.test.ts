@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { createInstances, type Instances } from '../../../src/bridge/restart/instances.ts';
+import type { Coexistence, Knowledge } from '../../../src/bridge/restart/coexistence.ts';
 import type { UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
-import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
-import { createFakeUpstream, type FakeUpstream } from '../fake-upstream.ts';
+import type { FakeClock } from '../../harness/fake-clock.ts';
+import type { FakeUpstream } from '../fake-upstream.ts';
 import { agreement, request } from '../messages.ts';
+import { managedWorld, use } from './managed-world.ts';
 
 const hint = 'this server seems to run only once: --isolation shared serves many clients with one process';
 
@@ -15,7 +16,7 @@ interface Run {
 }
 
 interface World {
-  readonly instances: Instances;
+  readonly coexistence: Coexistence;
   readonly clock: FakeClock;
   readonly warnings: string[];
   readonly changes: () => number;
@@ -25,38 +26,30 @@ interface World {
   work(): Run;
 }
 
-function world(mayCoexist = false): World {
-  const clock = createFakeClock();
-  const warnings: string[] = [];
-  let changes = 0;
-  const instances = createInstances({
-    mayCoexist,
-    clock,
-    onChange: () => void changes++,
-    onWarning: (warning) => warnings.push(warning),
-  });
+function world(knowledge: Knowledge = 'unknown'): World {
+  const { coexistence, clock, warnings, changes, made, connect } = managedWorld({ knowledge });
   function run(isBrief?: boolean): Run {
-    const process = createFakeUpstream();
-    const watched = instances.watch(process, isBrief);
-    const ends: UpstreamEnd[] = [];
-    watched.start({ onMessage() {}, onClose: (end) => ends.push(end) });
-    const callTool = (): void => void watched.send(request(7, 'tools/call'));
-    return { process, ends, close: watched.close, callTool };
+    const connection = connect(isBrief);
+    const { ends } = use(connection);
+    const process = made.at(-1);
+    if (process === undefined) throw new Error('no connection was made');
+    const callTool = (): void => void connection.send(request(7, 'tools/call'));
+    return { process, ends, close: () => connection.close(), callTool };
   }
   function work(): Run {
     const running = run();
     running.process.say(agreement());
     return running;
   }
-  return { instances, clock, warnings, changes: () => changes, run, work };
+  return { coexistence, clock, warnings, changes, run, work };
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Asks for a start; the answer tells whether it has come. */
-function asking({ instances }: World): { hasStarted: () => boolean; cancel: () => void } {
+function asking({ coexistence }: World): { hasStarted: () => boolean; cancel: () => void } {
   let started = false;
-  const cancel = instances.whenClear(() => (started = true));
+  const cancel = coexistence.whenClear(() => (started = true));
   return { hasStarted: () => started, cancel };
 }
 
@@ -69,11 +62,11 @@ describe('a process', () => {
     const closing = first.close();
     const next = asking(given);
     await settled();
-    expect([next.hasStarted(), given.instances.count()]).toEqual([false, 1]);
+    expect([next.hasStarted(), given.coexistence.count]).toEqual([false, 1]);
     open();
     await closing;
     await settled();
-    expect([next.hasStarted(), given.instances.count()]).toEqual([true, 0]);
+    expect([next.hasStarted(), given.coexistence.count]).toEqual([true, 0]);
   });
 
   test('that has died is waited for until what it has left behind is gone', async () => {
@@ -96,7 +89,7 @@ describe('a process', () => {
     const two = asking(given);
     const three = asking(given);
     two.cancel();
-    expect([one.hasStarted(), given.instances.isFree()]).toEqual([false, false]);
+    expect([one.hasStarted(), given.coexistence.isFree]).toEqual([false, false]);
     await brief.close();
     await settled();
     expect([one, two, three].map(({ hasStarted }) => hasStarted())).toEqual([true, false, true]);
@@ -104,37 +97,37 @@ describe('a process', () => {
   });
 
   test('waits for nothing where processes may run side by side', () => {
-    const given = world(true);
+    const given = world('wanted');
     const first = given.work();
     first.process.holdEnd();
     void first.close();
-    expect([asking(given).hasStarted(), given.instances.isFree()]).toEqual([true, true]);
+    expect([asking(given).hasStarted(), given.coexistence.isFree]).toEqual([true, true]);
   });
 });
 
 describe('two processes', () => {
   test('that have worked side by side for two seconds may do so', () => {
     const given = world();
-    const { instances, clock, work } = given;
+    const { coexistence, clock, work } = given;
     work();
     clock.advance(60_000);
-    expect([instances.mayCoexist(), instances.isFree()]).toEqual([false, false]);
+    expect([coexistence.isAllowed, coexistence.isFree]).toEqual([false, false]);
     work();
     clock.advance(1999);
-    expect([instances.mayCoexist(), given.changes()]).toEqual([false, 0]);
+    expect([coexistence.isAllowed, given.changes()]).toEqual([false, 0]);
     clock.advance(1);
-    expect([instances.mayCoexist(), instances.isFree(), given.changes()]).toEqual([true, true, 1]);
+    expect([coexistence.isAllowed, coexistence.isFree, given.changes()]).toEqual([true, true, 1]);
     expect(clock.pending).toBe(0);
   });
 
   test('that were never there at the same time prove nothing, nor does one that says nothing', async () => {
-    const { instances, clock, work, run } = world();
+    const { coexistence, clock, work, run } = world();
     await work().close();
     await work().close();
     run();
     work();
     clock.advance(60_000);
-    expect([instances.mayCoexist(), clock.pending]).toEqual([false, 0]);
+    expect([coexistence.isAllowed, clock.pending]).toEqual([false, 0]);
   });
 });
 
@@ -201,8 +194,33 @@ describe('a process that ends when another one starts', () => {
     expect(given.run().process.started).toBe(true);
   });
 
+  test.each([
+    ['by coincidence, long after another one did, may do so again', 2000, false],
+    ['soon after another one did is ended by it', 1999, true],
+  ])('%s', (_what, livedMs, isTold) => {
+    const { clock, warnings, work, run } = world();
+    const first = work();
+    const second = work();
+    first.process.die();
+    clock.advance(livedMs);
+    run();
+    second.process.die();
+    expect(warnings).toEqual(isTold ? [hint] : []);
+  });
+
+  test('while one starts that may end it, too, is no coincidence yet', () => {
+    const { clock, warnings, work, run } = world();
+    const first = work();
+    const second = work();
+    first.process.die();
+    run();
+    clock.advance(60_000);
+    second.process.die();
+    expect(warnings).toEqual([hint]);
+  });
+
   test('is no reason to start none where the user wants several', () => {
-    const given = world(true);
+    const given = world('wanted');
     for (let round = 0; round < 3; round++) {
       const older = given.work();
       const newer = given.run();

@@ -1,0 +1,157 @@
+import type { UpstreamEnd } from '../upstream/upstream.ts';
+
+/** So many processes in a row that end when another one starts are no coincidence. */
+const maxReplaced = 2;
+
+/** What whoever asks for a second process of such a server is told. */
+export const runsOnce = 'this server seems to run only once: --isolation shared serves many clients with one process';
+
+/** Whether processes may run at the same time: nobody knows, the user says so, or it was seen or they are not ours. */
+export type Knowledge = 'unknown' | 'wanted' | 'proven';
+
+export interface CoexistenceOptions {
+  /** What is known at the start. */
+  readonly knowledge: Knowledge;
+  /** Another process may be started, which may not have been the case before. */
+  readonly onChange: () => void;
+  readonly onWarning: (message: string) => void;
+}
+
+/** What the rules ask of a process. */
+export interface Process {
+  /** No other process may start before it is gone. */
+  readonly isBrief: boolean;
+  /** It has worked so long that it can no longer disturb another one, or be disturbed, by its start. */
+  readonly isSettled: boolean;
+  readonly isEnding: boolean;
+  /** It was asked to do something that may have ended it. */
+  readonly hasWorked: boolean;
+}
+
+/**
+ * The rules by which processes of one server run at the same time. Many servers can run only once, since they hold a port, a
+ * lock file, a browser profile or a device. Until two processes have run side by side without harm, nothing is started
+ * before what ends is gone, and clients of a server that cannot do it are told.
+ */
+export class Coexistence {
+  readonly #options: CoexistenceOptions;
+  #knowledge: Knowledge;
+  /** In the order of their starts. */
+  readonly #running = new Set<Process>();
+  /** Those of them that have said something, in the order of their first messages. */
+  readonly #heard = new Set<Process>();
+  readonly #waiting = new Set<{ readonly start: () => void }>();
+  #replaced = 0;
+  #hasWarned = false;
+
+  constructor(options: CoexistenceOptions) {
+    this.#options = options;
+    this.#knowledge = options.knowledge;
+  }
+
+  /** Whether processes may run at the same time as far as is known. */
+  get isAllowed(): boolean {
+    return this.#knowledge !== 'unknown';
+  }
+
+  get isProven(): boolean {
+    return this.#knowledge === 'proven';
+  }
+
+  /** Number of processes that have been started and are not gone. */
+  get count(): number {
+    return this.#running.size;
+  }
+
+  /** Whether there is neither a process nor somebody who waits to start one; or it does not matter. */
+  get isFree(): boolean {
+    return this.isAllowed || (this.#running.size === 0 && this.#waiting.size === 0);
+  }
+
+  /**
+   * Calls `start` when no process is left that is about to end: now, or later in the order of the calls.
+   * @returns how to call it off.
+   */
+  whenClear(start: () => void): () => void {
+    if (this.#waiting.size === 0 && this.#isClear()) {
+      start();
+      return () => {};
+    }
+    const entry = { start };
+    this.#waiting.add(entry);
+    return () => this.#waiting.delete(entry);
+  }
+
+  /** A process is about to start. Returns false when that would end the one that another client uses: it must not start. */
+  admit(process: Process): boolean {
+    const isTaken =
+      !this.isAllowed && this.#replaced >= maxReplaced && [...this.#running].some(({ isEnding }) => !isEnding);
+    if (!isTaken) this.#running.add(process);
+    return !isTaken;
+  }
+
+  /** It has said something for the first time. */
+  heard(process: Process): void {
+    this.#heard.add(process);
+  }
+
+  /** It has worked long enough after its first message to be settled. */
+  settled(process: Process): void {
+    if (hasOther(this.#heard, process, 'before')) {
+      this.#knowledge = 'proven';
+      this.#changed();
+    } else if (this.#replaced < maxReplaced && !hasOther(this.#running, process, 'after')) {
+      // What ended beside an earlier start was a coincidence: nothing ends this one, which may have started again.
+      this.#replaced = 0;
+    }
+  }
+
+  /** What an end that nobody has asked for says about running side by side, in the words of the end. */
+  judge(process: Process, end: UpstreamEnd): UpstreamEnd {
+    // One that could not be started says nothing of the others.
+    if (this.isProven || process.isBrief || end.code === 'upstream_not_started') return end;
+    if (hasOther(this.#running, process, 'before', (other) => this.#heard.has(other))) {
+      if (process.isSettled || process.hasWorked) return end;
+    } else {
+      const hasNewer = hasOther(this.#running, process, 'after', ({ isSettled }) => !isSettled);
+      // Newer ones may have ended this one: once may be a coincidence.
+      if (!hasNewer || this.isAllowed || ++this.#replaced < maxReplaced) return end;
+    }
+    if (!this.#hasWarned) this.#options.onWarning(runsOnce);
+    this.#hasWarned = true;
+    return { ...end, reason: `${end.reason}; ${runsOnce}` };
+  }
+
+  /** Nothing of it is left. */
+  gone(process: Process): void {
+    this.#running.delete(process);
+    this.#heard.delete(process);
+    this.#changed();
+  }
+
+  #isClear(): boolean {
+    return this.isAllowed || ![...this.#running].some(({ isBrief, isEnding }) => isBrief || isEnding);
+  }
+
+  #changed(): void {
+    for (const entry of this.#waiting) {
+      if (!this.#isClear()) return;
+      this.#waiting.delete(entry);
+      entry.start();
+    }
+    this.#options.onChange();
+  }
+}
+
+/** Whether another process that lives comes before or after this one. */
+function hasOther(
+  order: ReadonlySet<Process>,
+  process: Process,
+  where: 'before' | 'after',
+  counts: (other: Process) => boolean = () => true,
+): boolean {
+  const all = [...order];
+  const place = all.indexOf(process);
+  const others = where === 'before' ? all.slice(0, place) : all.slice(place + 1);
+  return others.some((other) => !other.isEnding && counts(other));
+}
