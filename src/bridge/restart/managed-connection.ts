@@ -33,13 +33,13 @@ type State = 'new' | 'warm' | 'starting' | 'heard' | 'settled' | 'ending' | 'gon
 /** One connection to a server, from its start to its end: what happens to it is told to all that the server consists of. */
 export class ManagedConnection implements Upstream, Process {
   readonly isBrief: boolean;
+  hasWorked = false;
   readonly #owner: ConnectionOwner;
   readonly #upstream: Upstream;
   #state: State = 'new';
   #events: UpstreamEvents | undefined;
   /** Place in the order of all connections to the server. */
   #place = 0;
-  #hasWorked = false;
   #cancelSettling: (() => void) | undefined;
   /** What it was sent since it was warm and before it has said anything: another connection can get the same. */
   #early: RpcMessage[] | undefined;
@@ -61,10 +61,6 @@ export class ManagedConnection implements Upstream, Process {
 
   get isEnding(): boolean {
     return this.#state === 'ending' || this.#state === 'gone';
-  }
-
-  get hasWorked(): boolean {
-    return this.#hasWorked;
   }
 
   /** Starts it before anybody needs it. Nothing is sent to it, and what it says waits in its pipe. */
@@ -90,7 +86,7 @@ export class ManagedConnection implements Upstream, Process {
   send(message: RpcMessage): boolean {
     // Why it was not started is about to be told.
     if (this.#state === 'refused') return true;
-    if (message.kind === 'request' && message.method === 'tools/call') this.#hasWorked = true;
+    if (message.kind === 'request' && message.method === 'tools/call') this.hasWorked = true;
     if (this.#early === undefined) return this.#upstream.send(message);
     this.#early.push(message);
     // It has died, which its end is about to tell, or does not read. Another one takes its place.

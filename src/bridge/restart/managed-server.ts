@@ -24,7 +24,7 @@ export class ManagedServer {
   readonly health: UpstreamHealth;
   readonly #isShared: boolean;
   readonly #coexistence: Coexistence;
-  readonly #warmPool: WarmPool<ManagedConnection>;
+  readonly #warmPool: WarmPool;
   readonly #owner: ConnectionOwner;
   /** Of connections that have served a look. */
   readonly #endings = new Set<Promise<void>>();

@@ -6,63 +6,57 @@ const maxMessages = 1000;
 /** All of them together, in bytes: as much as a server that runs may leave unread. */
 const maxBytes: number = 64 * 1024 * 1024;
 
-export interface Outbox {
-  readonly isEmpty: boolean;
-  /** Of all of them together. */
-  readonly bytes: number;
-  /** Adds one at the end. Returns false when there is no room for it. */
-  push(message: RpcMessage): boolean;
-  /** Takes the first one out. */
-  shift(): RpcMessage | undefined;
-  /** Adds again at the beginning what `shift` has taken out. */
-  putBack(message: RpcMessage): void;
-  /** Takes all of them out, in order. */
-  takeAll(): RpcMessage[];
-  /** Takes out the request of this id. Returns false when there is none. */
-  withdraw(id: RequestId): boolean;
-  /** All of them, in order. */
-  list(): RpcMessage[];
-}
-
 /** A bounded queue of what cannot be sent yet. */
-export function createOutbox(): Outbox {
-  let messages: RpcMessage[] = [];
-  let bytes = 0;
+export class Outbox {
+  #messages: RpcMessage[] = [];
+  #bytes = 0;
 
-  return {
-    get isEmpty() {
-      return messages.length === 0;
-    },
-    get bytes() {
-      return bytes;
-    },
-    push(message) {
-      if (messages.length >= maxMessages || bytes + message.bytes.length > maxBytes) return false;
-      messages.push(message);
-      bytes += message.bytes.length;
-      return true;
-    },
-    shift() {
-      const first = messages.shift();
-      bytes -= first?.bytes.length ?? 0;
-      return first;
-    },
-    putBack(message) {
-      messages.unshift(message);
-      bytes += message.bytes.length;
-    },
-    takeAll() {
-      const all = messages;
-      messages = [];
-      bytes = 0;
-      return all;
-    },
-    withdraw(id) {
-      const index = messages.findIndex((message) => message.kind === 'request' && message.id === id);
-      const [withdrawn] = index === -1 ? [] : messages.splice(index, 1);
-      bytes -= withdrawn?.bytes.length ?? 0;
-      return withdrawn !== undefined;
-    },
-    list: () => [...messages],
-  };
+  get isEmpty(): boolean {
+    return this.#messages.length === 0;
+  }
+
+  /** Of all of them together. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds one at the end. Returns false when there is no room for it. */
+  push(message: RpcMessage): boolean {
+    if (this.#messages.length >= maxMessages || this.#bytes + message.bytes.length > maxBytes) return false;
+    this.#messages.push(message);
+    this.#bytes += message.bytes.length;
+    return true;
+  }
+
+  /** Takes the first one out. */
+  shift(): RpcMessage | undefined {
+    const first = this.#messages.shift();
+    this.#bytes -= first?.bytes.length ?? 0;
+    return first;
+  }
+
+  /** Adds again at the beginning what `shift` has taken out. */
+  putBack(message: RpcMessage): void {
+    this.#messages.unshift(message);
+    this.#bytes += message.bytes.length;
+  }
+
+  /** Takes all of them out, in order. */
+  takeAll(): RpcMessage[] {
+    this.#bytes = 0;
+    return this.#messages.splice(0);
+  }
+
+  /** Takes out the request of this id. Returns false when there is none. */
+  withdraw(id: RequestId): boolean {
+    const index = this.#messages.findIndex((message) => message.kind === 'request' && message.id === id);
+    const [withdrawn] = index === -1 ? [] : this.#messages.splice(index, 1);
+    this.#bytes -= withdrawn?.bytes.length ?? 0;
+    return withdrawn !== undefined;
+  }
+
+  /** All of them, in order. */
+  list(): RpcMessage[] {
+    return [...this.#messages];
+  }
 }

@@ -22,144 +22,143 @@ const lasting: ReadonlySet<string> = new Set([
   'resources/unsubscribe',
 ]);
 
-export interface Replay {
-  /** With what ids of ours begin, and no id of a client does. */
-  readonly prefix: string;
-  /** Whether client and server have agreed: only then is there something to replay. */
-  readonly isAgreed: boolean;
-  /** Notes what a message of the client would change, before it is sent. */
-  sending(message: RpcMessage): void;
-  /** It was not sent after all. */
-  notSent(id: RequestId): void;
-  /** Notes what a response of the server has changed. */
-  answered(response: RpcResponse): void;
-  /** What has not been answered by now never will be. */
-  lose(): void;
-  /** The client's `initialize`, with a new id of ours. */
-  initialize(): RpcRequest;
-  /** Why the answer to that does not do, or undefined when both sides have agreed on the same as before. */
-  objection(response: RpcResponse): string | undefined;
-  /** What follows: that the client is ready, its log level, its subscriptions. Empty if the client was not ready yet. */
-  rest(): RpcMessage[];
-  /** What the client should look at again, since the new server may have another list of it than the old one had. */
-  changes(response: RpcResponse): RpcMessage[];
-  /** What the server has refused of the rest, in words: the first of it, since all may fail alike. */
-  refusal(response: RpcResponse): string | undefined;
-  /** Whether an id is one of ours. */
-  isOwn(id: RequestId): boolean;
-}
-
 /**
  * Remembers what a client has told its server that the server must know for longer than one request, so that another
  * process of the server can be told the same.
- * @param onWarning told once when there is more than can be remembered.
  */
-export function createReplay(onWarning: (message: string) => void): Replay {
-  // Nobody can guess it, so no id of a client begins with it.
-  const prefix = `mcp-expose-${randomBytes(16).toString('base64url')}-`;
-  let lastId = 0;
-  const unanswered = new Map<RequestId, RpcRequest>();
-  let agreement: { readonly request: RpcRequest; readonly revision: string } | undefined;
-  let isReady = false;
-  let level: unknown;
-  const subscriptions = new Set<string>();
-  let subscriptionLength = 0;
-  let warned = false;
+export class Replay {
+  /** With what ids of ours begin. Nobody can guess it, so no id of a client does. */
+  readonly prefix: string = `mcp-expose-${randomBytes(16).toString('base64url')}-`;
+  readonly #onWarning: (message: string) => void;
+  #lastId = 0;
+  readonly #unanswered = new Map<RequestId, RpcRequest>();
+  #agreement: { readonly request: RpcRequest; readonly revision: string } | undefined;
+  #isReady = false;
+  #level: unknown;
+  readonly #subscriptions = new Set<string>();
+  #subscriptionLength = 0;
+  #hasWarned = false;
   /** Methods of what was replayed and is not answered yet. */
-  const replayed = new Map<RequestId, string>();
-  let refused = false;
+  readonly #replayed = new Map<RequestId, string>();
+  #isRefused = false;
 
-  const ownRequest = (method: string, params: Readonly<Record<string, unknown>>): RpcRequest =>
-    newRequest(`${prefix}${++lastId}`, method, params);
-
-  function subscribe(uri: string): void {
-    if (subscriptions.has(uri)) return;
-    if (subscriptions.size < maxSubscriptions && subscriptionLength + uri.length <= maxSubscriptionLength) {
-      subscriptions.add(uri);
-      subscriptionLength += uri.length;
-      return;
-    }
-    if (!warned) {
-      const limit = `${maxSubscriptions} or ${maxSubscriptionLength} characters`;
-      onWarning(`a client subscribes to more than ${limit} of resources: not all will survive a restart of the server`);
-    }
-    warned = true;
+  /** @param onWarning told once when there is more than can be remembered. */
+  constructor(onWarning: (message: string) => void) {
+    this.#onWarning = onWarning;
   }
 
-  function unsubscribe(uri: string): void {
-    if (subscriptions.delete(uri)) subscriptionLength -= uri.length;
+  /** Whether client and server have agreed: only then is there something to replay. */
+  get isAgreed(): boolean {
+    return this.#agreement !== undefined;
   }
 
-  function apply(request: RpcRequest, result: unknown): void {
+  /** Notes what a message of the client would change, before it is sent. */
+  sending(message: RpcMessage): void {
+    if (message.kind === 'request' && lasting.has(message.method)) this.#unanswered.set(message.id, message);
+    if (isInitialized(message)) this.#isReady = true;
+    // Nobody waits for its answer any more, which may never come.
+    const cancelled = cancelledBy(message);
+    if (cancelled !== undefined) this.#unanswered.delete(cancelled);
+  }
+
+  /** It was not sent after all. */
+  notSent(id: RequestId): void {
+    this.#unanswered.delete(id);
+  }
+
+  /** Notes what a response of the server has changed. */
+  answered(response: RpcResponse): void {
+    const request = this.#unanswered.get(response.id);
+    if (request === undefined) return;
+    this.#unanswered.delete(response.id);
+    if (!response.failed) this.#apply(request, response.json['result']);
+  }
+
+  /** What has not been answered by now never will be. */
+  lose(): void {
+    this.#unanswered.clear();
+    this.#replayed.clear();
+    this.#isRefused = false;
+  }
+
+  /** The client's `initialize`, with a new id of ours. */
+  initialize(): RpcRequest {
+    if (this.#agreement === undefined) throw new Error('nothing was agreed on that could be replayed');
+    return withId(this.#agreement.request, this.#nextId());
+  }
+
+  /** Why the answer to that does not do, or undefined when both sides have agreed on the same as before. */
+  objection(response: RpcResponse): string | undefined {
+    if (response.failed) return `it refused initialize: ${reasonIn(response)}`;
+    const revision = memberOf(response.json['result'], 'protocolVersion');
+    const before = this.#agreement?.revision;
+    if (revision === before) return undefined;
+    return `it speaks revision ${JSON.stringify(revision)} now, and the client ${JSON.stringify(before)}`;
+  }
+
+  /** What follows: that the client is ready, its log level, its subscriptions. Empty if the client was not ready yet. */
+  rest(): RpcMessage[] {
+    if (!this.#isReady) return [];
+    const level = this.#level;
+    const requests = [
+      ...(level === undefined ? [] : [newRequest(this.#nextId(), 'logging/setLevel', { level })]),
+      ...Array.from(this.#subscriptions, (uri) => newRequest(this.#nextId(), 'resources/subscribe', { uri })),
+    ];
+    for (const { id, method } of requests) this.#replayed.set(id, method);
+    return [newNotification('notifications/initialized'), ...requests];
+  }
+
+  /** What the server has refused of the rest, in words: the first of it, since all may fail alike. */
+  refusal(response: RpcResponse): string | undefined {
+    const method = this.#replayed.get(response.id);
+    this.#replayed.delete(response.id);
+    if (method === undefined || !response.failed || this.#isRefused) return undefined;
+    this.#isRefused = true;
+    return `${method}: ${reasonIn(response)}`;
+  }
+
+  /** What the client should look at again, since the new server may have another list of it than the old one had. */
+  changes({ json }: RpcResponse): RpcMessage[] {
+    if (!this.#isReady) return [];
+    const capabilities = memberOf(json['result'], 'capabilities');
+    return lists
+      .filter((list) => memberOf(memberOf(capabilities, list), 'listChanged') === true)
+      .map((list) => newNotification(`notifications/${list}/list_changed`));
+  }
+
+  /** Whether an id is one of ours. */
+  isOwn(id: RequestId): boolean {
+    return typeof id === 'string' && id.startsWith(this.prefix);
+  }
+
+  #nextId(): string {
+    return `${this.prefix}${++this.#lastId}`;
+  }
+
+  #apply(request: RpcRequest, result: unknown): void {
     const { method, json } = request;
     const { params } = json;
     const uri = memberOf(params, 'uri');
     const revision = memberOf(result, 'protocolVersion');
-    if (method === 'initialize' && typeof revision === 'string') agreement = { request, revision };
-    else if (method === 'logging/setLevel') level = memberOf(params, 'level');
-    else if (method === 'resources/subscribe' && typeof uri === 'string') subscribe(uri);
-    else if (method === 'resources/unsubscribe' && typeof uri === 'string') unsubscribe(uri);
+    if (method === 'initialize' && typeof revision === 'string') this.#agreement = { request, revision };
+    else if (method === 'logging/setLevel') this.#level = memberOf(params, 'level');
+    else if (method === 'resources/subscribe' && typeof uri === 'string') this.#subscribe(uri);
+    else if (method === 'resources/unsubscribe' && typeof uri === 'string' && this.#subscriptions.delete(uri))
+      this.#subscriptionLength -= uri.length;
   }
 
-  return {
-    prefix,
-    get isAgreed() {
-      return agreement !== undefined;
-    },
-    sending(message) {
-      if (message.kind === 'request' && lasting.has(message.method)) unanswered.set(message.id, message);
-      if (isInitialized(message)) isReady = true;
-      // Nobody waits for its answer any more, which may never come.
-      const cancelled = cancelledBy(message);
-      if (cancelled !== undefined) unanswered.delete(cancelled);
-    },
-    notSent: (id) => void unanswered.delete(id),
-    answered(response) {
-      const request = unanswered.get(response.id);
-      if (request === undefined) return;
-      unanswered.delete(response.id);
-      if (!response.failed) apply(request, response.json['result']);
-    },
-    lose() {
-      unanswered.clear();
-      replayed.clear();
-      refused = false;
-    },
-    initialize() {
-      if (agreement === undefined) throw new Error('nothing was agreed on that could be replayed');
-      return withId(agreement.request, `${prefix}${++lastId}`);
-    },
-    objection(response) {
-      if (response.failed) return `it refused initialize: ${reasonIn(response)}`;
-      const revision = memberOf(response.json['result'], 'protocolVersion');
-      if (revision === agreement?.revision) return undefined;
-      return `it speaks revision ${JSON.stringify(revision)} now, and the client ${JSON.stringify(agreement?.revision)}`;
-    },
-    rest() {
-      if (!isReady) return [];
-      const requests = [
-        ...(level === undefined ? [] : [ownRequest('logging/setLevel', { level })]),
-        ...Array.from(subscriptions, (uri) => ownRequest('resources/subscribe', { uri })),
-      ];
-      for (const { id, method } of requests) replayed.set(id, method);
-      return [newNotification('notifications/initialized'), ...requests];
-    },
-    refusal(response) {
-      const method = replayed.get(response.id);
-      replayed.delete(response.id);
-      if (method === undefined || !response.failed || refused) return undefined;
-      refused = true;
-      return `${method}: ${reasonIn(response)}`;
-    },
-    changes({ json }) {
-      if (!isReady) return [];
-      const capabilities = memberOf(json['result'], 'capabilities');
-      return lists
-        .filter((list) => memberOf(memberOf(capabilities, list), 'listChanged') === true)
-        .map((list) => newNotification(`notifications/${list}/list_changed`));
-    },
-    isOwn: (id) => typeof id === 'string' && id.startsWith(prefix),
-  };
+  #subscribe(uri: string): void {
+    if (this.#subscriptions.has(uri)) return;
+    if (this.#subscriptions.size < maxSubscriptions && this.#subscriptionLength + uri.length <= maxSubscriptionLength) {
+      this.#subscriptions.add(uri);
+      this.#subscriptionLength += uri.length;
+      return;
+    }
+    const limit = `${maxSubscriptions} or ${maxSubscriptionLength} characters`;
+    const warning = `a client subscribes to more than ${limit} of resources: not all will survive a restart of the server`;
+    if (!this.#hasWarned) this.#onWarning(warning);
+    this.#hasWarned = true;
+  }
 }
 
 function reasonIn({ json }: RpcResponse): string {

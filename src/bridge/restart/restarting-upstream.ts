@@ -3,11 +3,12 @@ import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newResult } from '../../mcp/new-message.ts';
 import { createServerRequestIds, originalServerRequestIds } from './server-request-ids.ts';
-import { createReplay, type Replay } from './replay.ts';
-import { createRestartBudget, type RestartBudget } from './restart-budget.ts';
+import { Replay } from './replay.ts';
+import { RestartBudget } from './restart-budget.ts';
 import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
-import { createOutbox } from './outbox.ts';
+import type { ManagedServer } from './managed-server.ts';
+import { Outbox } from './outbox.ts';
 
 /** While its server restarts, the client is read no further once this many bytes wait; the limit of a running server. */
 const maxWaitingBytes = 1024 * 1024;
@@ -20,10 +21,8 @@ const maxHeldBytes = 1024 * 1024;
 const endExpectedMs = 1000;
 
 export interface RestartingUpstreamOptions {
-  /** Makes a connection, not yet started. */
-  readonly create: () => Upstream;
-  /** Calls back when a connection may be made; by default at once. Returns how to cancel that. */
-  readonly whenClear?: (connect: () => void) => () => void;
+  /** Where its connections come from. */
+  readonly server: Pick<ManagedServer, 'take' | 'whenClear' | 'health'>;
   /** `never`: only a session that the server has forgotten is opened again. */
   readonly restart: 'on-exit' | 'never';
   /** How long a restarted server may take to answer `initialize`, in milliseconds. */
@@ -31,8 +30,6 @@ export interface RestartingUpstreamOptions {
   readonly clock?: Clock;
   /** Returns 0 to 1 as Math.random does. */
   readonly random?: () => number;
-  /** The client can go on with a new connection. */
-  readonly onRestarted?: () => void;
   readonly onWarning: (message: string) => void;
 }
 
@@ -53,11 +50,11 @@ interface Introduction {
 
 /**
  * One upstream made of one connection after the other. Messages pass untouched. When a connection ends after client and
- * server have completed `initialize`, the next one gets the same `initialize`, subscriptions and log level (`createReplay`);
+ * server have completed `initialize`, the next one gets the same `initialize`, subscriptions and log level (`Replay`);
  * the client learns of it through `onLost` and `list_changed` notifications. What the server certainly has not acted on is
  * sent again; the other calls in flight fail, since a call must not be made twice.
  *
- * An end before that, and the end at which `createRestartBudget` gives up, go to `onClose`.
+ * An end before that, and the end at which `RestartBudget` gives up, go to `onClose`.
  */
 export function createRestartingUpstream(options: RestartingUpstreamOptions): Upstream {
   return new RestartingUpstream(options);
@@ -72,7 +69,7 @@ class RestartingUpstream implements Upstream {
   readonly #backoff: Backoff;
   readonly #budget: RestartBudget;
   readonly #replay: Replay;
-  readonly #waiting = createOutbox();
+  readonly #waiting = new Outbox();
   #phase: Phase = 'new';
   #events: UpstreamEvents | undefined;
   #current: Upstream | undefined;
@@ -94,8 +91,8 @@ class RestartingUpstream implements Upstream {
     this.#options = options;
     this.#clock = clock;
     this.#backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
-    this.#budget = createRestartBudget(clock);
-    this.#replay = createReplay(onWarning);
+    this.#budget = new RestartBudget(clock);
+    this.#replay = new Replay(onWarning);
   }
 
   start(given: UpstreamEvents): void {
@@ -148,11 +145,11 @@ class RestartingUpstream implements Upstream {
   }
 
   #attempt(): void {
-    this.#cancelAttempt = (this.#options.whenClear ?? atOnce)(() => this.#connect());
+    this.#cancelAttempt = this.#options.server.whenClear(() => this.#connect());
   }
 
   #connect(): void {
-    const connection = this.#options.create();
+    const connection = this.#options.server.take();
     this.#current = connection;
     if (++this.#connections > 1)
       this.#serverRequestIds = createServerRequestIds(`${this.#replay.prefix}${this.#connections}-`);
@@ -221,7 +218,7 @@ class RestartingUpstream implements Upstream {
     this.#backoff.connected();
     if (this.#isPaused) connection.pause();
     for (const message of this.#replay.rest()) connection.send(message);
-    this.#options.onRestarted?.();
+    this.#options.server.health.restarted();
     const changes: Held[] = this.#replay.changes(agreement).map((message) => ({ message }));
     for (const { message, origin } of [...changes, ...held]) {
       if (this.#current === connection) this.#events?.onMessage(message, origin);
@@ -355,11 +352,6 @@ class RestartingUpstream implements Upstream {
       this.#usable()?.whenWritable(() => this.#drain());
     }
   }
-}
-
-function atOnce(connect: () => void): () => void {
-  connect();
-  return () => {};
 }
 
 /** Whether a message answers or names something that a server forgets with its connection. */

@@ -1,5 +1,6 @@
 import { createBackoff, type Backoff } from '../../platform/backoff.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
+import type { ManagedConnection } from './managed-connection.ts';
 
 /** So many idle servers that die one after the other, before anybody has used them, mean that the next one will, too. */
 const maxDeathsInRow = 3;
@@ -10,15 +11,9 @@ const maxDeathsInRow = 3;
  */
 const refillDelayMs = 50;
 
-interface Idle {
-  /** Starts it ahead of its use. */
-  warmUp(): void;
-  close(): Promise<void>;
-}
-
-export interface WarmPoolOptions<T> {
+export interface WarmPoolOptions {
   /** Makes a server, not yet started. */
-  readonly create: () => T;
+  readonly create: () => ManagedConnection;
   /** How many are kept; 0: none. */
   readonly count: number;
   /** Whether another one is started in the place of one that was taken. */
@@ -32,12 +27,12 @@ export interface WarmPoolOptions<T> {
 }
 
 /** Decides how many idle servers are kept, and when the next one is started. */
-export class WarmPool<T extends Idle> {
-  readonly #options: WarmPoolOptions<T>;
+export class WarmPool {
+  readonly #options: WarmPoolOptions;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
   /** The oldest first. */
-  readonly #idle: T[] = [];
+  readonly #idle: ManagedConnection[] = [];
   /** Of those that died, what they have left behind included, and those that nobody needs. */
   readonly #endings = new Set<Promise<void>>();
   #count: number;
@@ -46,7 +41,7 @@ export class WarmPool<T extends Idle> {
   #delayMs = refillDelayMs;
   #phase: 'new' | 'filling' | 'closed' = 'new';
 
-  constructor(options: WarmPoolOptions<T>) {
+  constructor(options: WarmPoolOptions) {
     const { clock = systemClock, random, count } = options;
     this.#options = options;
     this.#clock = clock;
@@ -75,7 +70,7 @@ export class WarmPool<T extends Idle> {
   }
 
   /** The oldest idle server that lives, if there is one. */
-  take(): T | undefined {
+  take(): ManagedConnection | undefined {
     const taken = this.#idle.shift();
     if (!this.#options.isRefilled) this.#count--;
     this.refill();
@@ -83,7 +78,7 @@ export class WarmPool<T extends Idle> {
   }
 
   /** A server that was started ahead has ended before it was of use to anybody. */
-  died(server: T, reason: string): void {
+  died(server: ManagedConnection, reason: string): void {
     if (++this.#deathsInRow === maxDeathsInRow) {
       this.#options.onWarning(
         `${maxDeathsInRow} servers that were started ahead ended unused, the last one: ${reason}; none is started ahead now`,
@@ -127,7 +122,7 @@ export class WarmPool<T extends Idle> {
     }
   }
 
-  #end(server: T): void {
+  #end(server: ManagedConnection): void {
     const ending = server.close().finally(() => this.#endings.delete(ending));
     this.#endings.add(ending);
   }

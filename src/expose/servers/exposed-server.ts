@@ -168,11 +168,9 @@ export class ExposedServer implements ServedServer {
   #nextUpstream(): Upstream {
     const { settings, onWarning } = this.#options;
     return createRestartingUpstream({
-      create: () => this.#server.take(),
-      whenClear: (connect) => this.#server.whenClear(connect),
+      server: this.#server,
       restart: settings.restart ?? 'on-exit',
       startTimeoutMs: this.#startTimeoutMs,
-      onRestarted: () => this.#server.health.restarted(),
       onWarning,
     });
   }

@@ -19,7 +19,7 @@ export interface ManagedWorldOptions {
 export interface ManagedWorld {
   readonly coexistence: Coexistence;
   readonly health: UpstreamHealth;
-  readonly warmPool: WarmPool<ManagedConnection>;
+  readonly warmPool: WarmPool;
   /** The servers behind the connections, the first one first, and whether each is wanted. */
   readonly made: FakeUpstream[];
   readonly wanted: (() => boolean)[];

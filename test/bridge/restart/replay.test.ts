@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createReplay, type Replay } from '../../../src/bridge/restart/replay.ts';
+import { Replay } from '../../../src/bridge/restart/replay.ts';
 import type { RpcMessage } from '../../../src/mcp/json-rpc.ts';
 import { agreement, failedResponse, initialize, message, notification, request, response } from '../messages.ts';
 
@@ -15,7 +15,7 @@ let lastId = 100;
 /** Client and server have agreed, and the client is ready. */
 function world(isReady = true): ReplayWorld {
   const warnings: string[] = [];
-  const replay = createReplay((warning) => warnings.push(warning));
+  const replay = new Replay((warning) => warnings.push(warning));
   const done: ReplayWorld['done'] = (method, params, failed = false) => {
     const id = ++lastId;
     replay.sending(request(id, method, params));
@@ -46,14 +46,14 @@ describe('client and server have agreed', () => {
     ['no revision', response(0, {})],
     ['an answer to something else', response(1, { protocolVersion: '2025-11-25' })],
   ])('not by %s', (_what, answer) => {
-    const replay = createReplay(() => {});
+    const replay = new Replay(() => {});
     replay.sending(initialize);
     replay.answered(answer);
     expect(replay.isAgreed).toBe(false);
   });
 
   test('not by an answer that came after the connection was lost, or to what was not sent', () => {
-    const replay = createReplay(() => {});
+    const replay = new Replay(() => {});
     replay.sending(initialize);
     replay.lose();
     replay.answered(agreement());

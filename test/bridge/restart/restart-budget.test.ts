@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { createRestartBudget, type RestartBudget } from '../../../src/bridge/restart/restart-budget.ts';
+import { RestartBudget } from '../../../src/bridge/restart/restart-budget.ts';
 import type { UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
 
 function world(): { budget: RestartBudget; clock: FakeClock } {
   const clock = createFakeClock();
-  return { budget: createRestartBudget(clock), clock };
+  return { budget: new RestartBudget(clock), clock };
 }
 
 const end = (code: UpstreamEnd['code'], retryAfterMs = 0): UpstreamEnd => ({

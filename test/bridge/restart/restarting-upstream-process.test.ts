@@ -62,11 +62,9 @@ async function openSession(spareCount: number): Promise<RealSession> {
     onWarning,
   });
   const upstream = createRestartingUpstream({
-    create: () => server.take(),
-    whenClear: (connect) => server.whenClear(connect),
+    server,
     restart: 'on-exit',
     startTimeoutMs: 15_000,
-    onRestarted: () => server.health.restarted(),
     onWarning,
   });
   const channel = createChannel({ upstream, standalone, onClose: (end) => ends.push(end) });

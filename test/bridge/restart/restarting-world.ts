@@ -3,6 +3,7 @@ import {
   createRestartingUpstream,
   type RestartingUpstreamOptions,
 } from '../../../src/bridge/restart/restarting-upstream.ts';
+import { UpstreamHealth } from '../../../src/bridge/restart/upstream-health.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../../../src/bridge/upstream/upstream.ts';
 import type { RequestId, RpcMessage } from '../../../src/mcp/json-rpc.ts';
 import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
@@ -51,14 +52,22 @@ export function methodsSentTo(server: FakeUpstream): unknown[] {
   return sentTo(server).map(({ method, id }) => method ?? id);
 }
 
-export interface SupervisedWorldOptions extends Partial<Omit<RestartingUpstreamOptions, 'create'>> {
+export interface SupervisedWorldOptions extends Partial<Omit<RestartingUpstreamOptions, 'server'>> {
   /** What is made of each server in memory. */
   readonly wrap?: (server: FakeUpstream) => Upstream;
+  /** Calls back when a connection may be made; by default at once. */
+  readonly whenClear?: (connect: () => void) => () => void;
   /** False: the test starts it. */
   readonly starts?: boolean;
 }
 
-export function supervisedWorld({ wrap, starts = true, ...options }: SupervisedWorldOptions = {}): SupervisedWorld {
+function atOnce(connect: () => void): () => void {
+  connect();
+  return () => {};
+}
+
+export function supervisedWorld(given: SupervisedWorldOptions = {}): SupervisedWorld {
+  const { wrap, whenClear = atOnce, starts = true, ...options } = given;
   const clock = createFakeClock();
   const made: FakeUpstream[] = [];
   const messages: RpcMessage[] = [];
@@ -66,18 +75,21 @@ export function supervisedWorld({ wrap, starts = true, ...options }: SupervisedW
   const lost: UpstreamEnd[] = [];
   const ends: UpstreamEnd[] = [];
   const warnings: string[] = [];
-  let restarts = 0;
+  const health = new UpstreamHealth(clock);
   const upstream = createRestartingUpstream({
-    create() {
-      const connection = createFakeUpstream();
-      made.push(connection);
-      return wrap?.(connection) ?? connection;
+    server: {
+      take() {
+        const connection = createFakeUpstream();
+        made.push(connection);
+        return wrap?.(connection) ?? connection;
+      },
+      whenClear,
+      health,
     },
     restart: 'on-exit',
     startTimeoutMs,
     clock,
     random: () => 1,
-    onRestarted: () => void restarts++,
     onWarning: (warning) => warnings.push(warning),
     ...options,
   });
@@ -112,7 +124,7 @@ export function supervisedWorld({ wrap, starts = true, ...options }: SupervisedW
     lost,
     ends,
     warnings,
-    restarts: () => restarts,
+    restarts: () => health.report().restarts,
     server,
     agree() {
       upstream.send(initialize);

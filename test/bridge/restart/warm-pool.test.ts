@@ -197,7 +197,7 @@ describe('closing', () => {
     await closing;
     clock.advance(60_000);
     warmPool.begin();
-    take();
+    warmPool.take();
     clock.advance(60_000);
     expect([made.map(({ closeCalls }) => closeCalls), clock.pending, warnings]).toEqual([[0, 1], 0, []]);
   });
