@@ -1,5 +1,5 @@
-import { limitEvents } from '../tunnel/relay/server/event-limit.ts';
-import { createRelay, type RelayEvent } from '../tunnel/relay/server/relay.ts';
+import { limitEvents, type RelayEvent } from '../tunnel/relay/server/relay-events.ts';
+import { createRelay } from '../tunnel/relay/server/relay.ts';
 import type { CommandContext } from './context.ts';
 import type { Output } from './output.ts';
 import type { RelayFlags } from './program.ts';

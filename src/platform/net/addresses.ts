@@ -32,6 +32,12 @@ export function isIn(list: BlockList, host: string): boolean {
 
 export const isLoopbackAddress = (host: string): boolean => isIn(loopback, host);
 
+/** Whether a host name or address, with or without brackets, means this machine only (RFC 6761 §6.3). */
+export function isLoopbackHost(host: string): boolean {
+  const name = withoutBrackets(host).toLowerCase();
+  return name === 'localhost' || name.endsWith('.localhost') || isLoopbackAddress(name);
+}
+
 /** Whether a server that binds to this address listens on every address of the host. */
 export const isWildcardAddress = (host: string): boolean => isIn(wildcard, host);
 
@@ -52,6 +58,11 @@ export function unmapped(address: string): string {
 /** An address as a URL holds it: IPv6 in brackets, a zone as in RFC 6874. */
 export function inUrl(address: string): string {
   return isIPv6(address) ? `[${address.replace('%', '%25')}]` : address;
+}
+
+/** `::1` of `[::1]`, as `URL.hostname` has it; any other text as it is. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 /** An IPv4 address itself; of an IPv6 address its /64, since one customer usually has all of it. */

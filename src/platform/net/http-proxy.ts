@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { isLoopbackAddress } from './addresses.ts';
+import { isLoopbackHost, withoutBrackets } from './addresses.ts';
 
 const defaultPorts: ReadonlyMap<string, string> = new Map([
   ['http:', '80'],
@@ -16,7 +16,7 @@ const defaultPorts: ReadonlyMap<string, string> = new Map([
 export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
   const secure = target.protocol === 'wss:' || target.protocol === 'https:';
   const value = readEither(env, secure ? 'https_proxy' : 'http_proxy') ?? readEither(env, 'all_proxy');
-  if (value === undefined || isLoopback(target.hostname)) return undefined;
+  if (value === undefined || isLoopbackHost(target.hostname)) return undefined;
   if (isExempt(target, readEither(env, 'no_proxy') ?? '')) return undefined;
   const text = value.includes('://') ? value : `http://${value}`;
   if (!URL.canParse(text)) return undefined;
@@ -39,7 +39,7 @@ export async function connectThroughProxy(proxy: URL, target: URL, signal: Abort
   return await new Promise((resolve, reject) => {
     const connect = request({
       method: 'CONNECT',
-      host: stripBrackets(proxy.hostname),
+      host: withoutBrackets(proxy.hostname),
       port: portOf(proxy),
       path: authority,
       headers,
@@ -68,14 +68,8 @@ export async function connectThroughProxy(proxy: URL, target: URL, signal: Abort
   });
 }
 
-/** Whether `hostname` names this machine only. */
-export function isLoopback(hostname: string): boolean {
-  const host = stripBrackets(hostname).toLowerCase();
-  return host === 'localhost' || host.endsWith('.localhost') || isLoopbackAddress(host);
-}
-
 function isExempt(target: URL, list: string): boolean {
-  const host = stripBrackets(target.hostname).toLowerCase();
+  const host = withoutBrackets(target.hostname).toLowerCase();
   return list.split(/[\s,]+/).some((entry) => {
     if (entry === '*') return true;
     const [, name = '', port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
@@ -91,8 +85,4 @@ function readEither(env: NodeJS.ProcessEnv, name: string): string | undefined {
 
 function portOf(url: URL): string {
   return url.port || (defaultPorts.get(url.protocol) ?? '');
-}
-
-function stripBrackets(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, '');
 }

@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ExposeError } from '../../errors.ts';
 import { capabilities } from '../capabilities.ts';
-import { lanAddresses } from '../../platform/net/addresses.ts';
+import { isWildcardAddress, lanAddresses } from '../../platform/net/addresses.ts';
 import { createIdentity } from '../relay/protocol/identity.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 import type { Relay, RelayOptions } from '../relay/server/relay.ts';
@@ -41,7 +41,7 @@ async function openLan(
   // Those that stand for every address are no address that others could call.
   const addresses =
     options.addresses?.flatMap((address) =>
-      address === '::' ? reachable : address === '0.0.0.0' ? reachable.filter(isIPv4) : [address],
+      !isWildcardAddress(address) ? [address] : isIPv4(address) ? reachable.filter(isIPv4) : reachable,
     ) ?? reachable;
   if (addresses.length === 0) {
     throw new ExposeError('tunnel_unavailable', 'this machine has no network address that others could use', {

@@ -2,7 +2,7 @@ import { ExposeError } from '../../errors.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
 import type { ConnectOptions } from '../relay/agent/connection.ts';
 import { connectOnce } from '../relay/agent/connection.ts';
-import { isLoopback } from '../../platform/net/http-proxy.ts';
+import { isLoopbackHost } from '../../platform/net/addresses.ts';
 import { createStreamServer } from '../relay/agent/stream-server.ts';
 import { openReconnecting } from '../reconnect.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -62,7 +62,7 @@ export function createRelayProvider(options: RelayProviderOptions): TunnelProvid
   return {
     name: 'relay',
     capabilities: capabilities.relay,
-    ...(endpoint.protocol === 'ws:' && !isLoopback(endpoint.hostname)
+    ...(endpoint.protocol === 'ws:' && !isLoopbackHost(endpoint.hostname)
       ? { notice: `the connection to the relay ${options.relayUrl} is not encrypted` }
       : {}),
     open: async (target, tunnelOptions) => await openTunnel(options, endpoint, target, tunnelOptions),

@@ -13,8 +13,8 @@ import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import type { RelayProviderOptions } from '../../../src/tunnel/providers/relay.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { RequestHandler, Tunnel, TunnelStatus } from '../../../src/tunnel/provider.ts';
-import type { Relay, RelayEvent, RelayOptions } from '../../../src/tunnel/relay/server/relay.ts';
-import { createRelay } from '../../../src/tunnel/relay/server/relay.ts';
+import type { RelayEvent } from '../../../src/tunnel/relay/server/relay-events.ts';
+import { createRelay, type Relay, type RelayOptions } from '../../../src/tunnel/relay/server/relay.ts';
 
 /** Bound for every wait, in milliseconds; far above what a loaded machine needs. */
 const patienceMs = 15_000;

@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
 import { redactUrl } from '../../../platform/text/redact.ts';
-import { isLoopbackAddress } from '../../../platform/net/addresses.ts';
+import { isLoopbackAddress, isLoopbackHost, withoutBrackets } from '../../../platform/net/addresses.ts';
 import { isCredentialAddress } from '../../../platform/net/credential-addresses.ts';
 
 const credentialNames: ReadonlySet<string> = new Set([
@@ -40,7 +40,7 @@ export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly al
     ]);
   }
   refuseCredentialHost(url);
-  if (url.protocol === 'http:' && !allowPlainHttp && !isLocal(hostOf(url))) {
+  if (url.protocol === 'http:' && !allowPlainHttp && !isLoopbackHost(hostOf(url))) {
     throw refused(`${redactUrl(url.href).slice(0, maxShown)} is not encrypted on its way to another machine`, [
       'use https://',
       'if you trust the network in between, say --allow-plain-http',
@@ -85,7 +85,7 @@ export function guardLookup(resolve: Resolve): LookupFunction {
 function refusalOf(hostname: string, found: readonly { readonly address: string }[]): ExposeError | undefined {
   const host = withoutFinalDot(hostname.toLowerCase());
   if (found.some(({ address }) => isCredentialAddress(address))) return credentialHost(host);
-  if (isLocal(host) && found.some(({ address }) => !isLoopbackAddress(address))) {
+  if (isLoopbackHost(host) && found.some(({ address }) => !isLoopbackAddress(address))) {
     return refused(`${host} does not resolve to this machine`, ['check the hosts file, or use 127.0.0.1']);
   }
   return undefined;
@@ -95,14 +95,9 @@ function credentialHost(host: string): ExposeError {
   return refused(`${host} is an address under which clouds hand out credentials, mcp-expose never calls it`, []);
 }
 
-/** Whether a host names this machine, whatever the resolver says. */
-function isLocal(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || isLoopbackAddress(host);
-}
-
 /** Without the brackets of an IPv6 address and the dot at the end of a full name. */
 function hostOf({ hostname }: URL): string {
-  return withoutFinalDot(hostname.replace(/^\[|\]$/g, ''));
+  return withoutFinalDot(withoutBrackets(hostname));
 }
 
 /** A full name may end with a dot, and is the same name (RFC 1034 §3.1). */

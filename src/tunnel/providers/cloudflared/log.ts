@@ -1,7 +1,7 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
-import { isLoopback } from '../../../platform/net/http-proxy.ts';
+import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 
 /** What is to be done about cloudflared itself, beside what every tunnel's lines say. */
 export type CloudflaredOutputEvent =
@@ -94,7 +94,7 @@ function rulesIn(config: unknown): readonly Rule[] {
 function leadsTo(service: unknown, port: number): boolean {
   if (typeof service !== 'string' || !URL.canParse(service)) return false;
   const url = new URL(service);
-  return isLoopback(url.hostname) && url.port === String(port);
+  return isLoopbackHost(url.hostname) && url.port === String(port);
 }
 
 function errorIn(detail: string): CloudflaredOutputEvent | undefined {

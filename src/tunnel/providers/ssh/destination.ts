@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
+import { inUrl } from '../../../platform/net/addresses.ts';
 
 /** A server that speaks SSH, as far as the user has said. */
 export interface Destination {
@@ -35,10 +36,5 @@ export function parseDestination(text: string): Destination {
 
 /** `host`, or `host:port` where it is not the usual one: for sentences. */
 export function wordsForServer({ host, port = 22 }: Destination): string {
-  return port === 22 ? host : `${bracketed(host)}:${port}`;
-}
-
-/** As a host stands in a URL. */
-export function bracketed(host: string): string {
-  return isIP(host) === 6 ? `[${host}]` : host;
+  return port === 22 ? host : `${inUrl(host)}:${port}`;
 }

@@ -1,8 +1,8 @@
 import type { TunnelSessionOptions } from '../external/external-provider.ts';
 import type { TunnelSession } from '../../reconnect.ts';
+import { inUrl } from '../../../platform/net/addresses.ts';
 import { outputOf } from '../external/program-output.ts';
 import { destinationArguments } from './arguments.ts';
-import { bracketed } from './destination.ts';
 import type { SshPlan } from './plan.ts';
 import { betterUrls, isDebugLine, readGenericSshLine } from './readers.ts';
 import { callSsh, type StartSshSession } from './ssh-call.ts';
@@ -34,7 +34,7 @@ export function createGenericSshStart(plan: SshPlan): StartSshSession {
       isForwarded = true;
       starting.take({ kind: 'ready' });
       if (publicUrl !== undefined) return;
-      const url = `http://${bracketed(host)}${port === 80 ? '' : `:${port}`}`;
+      const url = `http://${inUrl(host)}${port === 80 ? '' : `:${port}`}`;
       cancelTimeout = plan.environment.clock.after(hasSession ? service.settleMs : 0, () => {
         if (said.length === 0) starting.take({ kind: 'urls', urls: [url] });
       });

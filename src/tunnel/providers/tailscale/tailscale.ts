@@ -8,7 +8,7 @@ import type { TunnelProvider } from '../../provider.ts';
 import { createTailscaleReader, type Reach } from './output.ts';
 import { askPortsInUse, askTailscaleStatus, whyNotRunning } from './status.ts';
 
-/** The port of an https URL without one. Hosted clients call no other. */
+/** The default port of https, and the only one that hosted clients connect to. */
 const defaultPort = 443;
 
 /** The ports that Funnel is open on (https://tailscale.com/kb/1223/funnel), and good ones for the tailnet as well. */
@@ -81,8 +81,9 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
     });
     const session = await starting.started;
     if (port !== defaultPort && port !== lastPort) {
+      const effect = reach === 'internet' ? `: hosted clients connect to port ${defaultPort} only` : '';
       options.onWarning(
-        `tailscale serves something else on port ${defaultPort}, so the URL has port ${port}: hosted clients (Claude, ChatGPT) will not reach it; tailscale serve status shows what has port ${defaultPort}`,
+        `tailscale serves something else on port ${defaultPort}, so the URL has port ${port}${effect}; tailscale serve status shows what uses port ${defaultPort}`,
       );
     }
     lastPort = port;

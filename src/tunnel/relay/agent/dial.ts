@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import type { WebSocket } from 'ws';
 import { abortReason } from '../../../platform/deadline.ts';
+import { withoutBrackets } from '../../../platform/net/addresses.ts';
 import { maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
 import { connectThroughProxy, proxyFor } from '../../../platform/net/http-proxy.ts';
@@ -89,7 +90,7 @@ export async function dial(options: DialOptions): Promise<DialResult> {
 async function layerOver(tunnel: Socket, url: URL): Promise<Socket> {
   if (url.protocol !== 'wss:') return tunnel;
   const { connect } = await import('node:tls');
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const host = withoutBrackets(url.hostname);
   // Server Name Indication must not hold an address (RFC 6066, section 3).
   const secure = connect({ socket: tunnel, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
   // Whoever takes it over listens too; after an abort nobody does, and its error would end the process.

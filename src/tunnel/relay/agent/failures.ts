@@ -1,7 +1,7 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { isBaseUrl } from '../protocol/parse-message.ts';
 import type { Reject } from '../protocol/protocol.ts';
-import { isLoopback } from '../../../platform/net/http-proxy.ts';
+import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
@@ -43,7 +43,7 @@ export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailur
   return failure('tunnel_unreachable', message, thrown, [
     'check that the relay is running and that the address and the port are right',
     // Nothing on this machine is behind one.
-    ...(isLoopback(new URL(relayUrl).hostname) ? [] : ['behind a company proxy, set HTTPS_PROXY']),
+    ...(isLoopbackHost(new URL(relayUrl).hostname) ? [] : ['behind a company proxy, set HTTPS_PROXY']),
   ]);
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket, WebSocketServer } from 'ws';
 import { deriveName, verifyProof } from '../protocol/identity.ts';
@@ -7,13 +8,12 @@ import { handshakeTimeoutMs, maxStreams, pingIntervalMs } from '../protocol/limi
 import { parseAgentMessage } from '../protocol/parse-message.ts';
 import type { Hello, Proof, RejectCode } from '../protocol/protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from '../protocol/protocol.ts';
-import type { AgentSession } from './agent-session.ts';
-import { createAgentSession } from './agent-session.ts';
+import { createAgentSession, type AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './error-responses.ts';
-import { clientNetwork, unknownNetwork } from './client-network.ts';
-import { isLoopbackAddress } from '../../../platform/net/addresses.ts';
-import { createOriginRate, OriginShares } from './origin-limits.ts';
+import { inUrl, isLoopbackAddress, isWildcardAddress } from '../../../platform/net/addresses.ts';
+import { clientNetwork, createOriginRate, OriginShares, unknownNetwork } from './origin-limits.ts';
 import type { Registry } from './registry.ts';
+import type { RelayEvent } from './relay-events.ts';
 import { nameObjection } from './reserved-names.ts';
 
 /**
@@ -33,27 +33,12 @@ const fullRetryMs = 10_000;
 /** When an agent of a draining relay may come back, in milliseconds: the time of a restart. */
 const drainingRetryMs = 1_000;
 
-/** What happened to an agent, for the operator's log. */
-export type RelayEvent =
-  | {
-      readonly type: 'agent_connected';
-      readonly name: string;
-      readonly epoch: number;
-      readonly urls: readonly string[];
-      readonly agent: string;
-      readonly address: string;
-    }
-  | { readonly type: 'agent_disconnected'; readonly name: string; readonly epoch: number; readonly reason: string }
-  | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string }
-  /** Something that the operator of the relay should know. */
-  | { readonly type: 'warning'; readonly message: string };
-
 export interface AgentHandshakeOptions {
   /** `noServer`, without compression. */
   readonly webSocketServer: WebSocketServer;
   readonly registry: Registry<AgentSession>;
-  /** Hosts that a proof may be made for. */
-  readonly acceptedHosts: (isLocalPeer: boolean) => ReadonlySet<string>;
+  /** What names this relay; asked for each agent, since the port is known only once the relay listens. */
+  readonly relayNames: () => RelayNames;
   /** Whether a proxy of the operator's is in front, as far as that can be told. */
   readonly hasProxy: () => boolean;
   /** Public base URLs of a name, for an agent that dialled `relayHost`. */
@@ -105,7 +90,7 @@ export function createAgentHandshake(options: AgentHandshakeOptions): AgentHands
     const address = request.socket.remoteAddress ?? '';
     // Behind a proxy on this machine every peer looks local, so a forwarded connection never counts as such.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
-    const hosts = options.acceptedHosts(isLoopbackAddress(address) && !isForwarded);
+    const hosts = acceptedHosts(options.relayNames(), isLoopbackAddress(address) && !isForwarded);
     if (origin === unknownNetwork) tellOfUnnamed();
     const nonce = randomBytes(32);
     let hello: { readonly message: Hello; readonly bytes: Buffer } | undefined;
@@ -285,4 +270,48 @@ function cutLater(socket: WebSocket): void {
   socket.once('close', () => {
     clearTimeout(timer);
   });
+}
+
+export interface RelayNames {
+  /** Addresses that the relay listens on. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly publicUrl: URL | undefined;
+  readonly domain: string | undefined;
+}
+
+/** Default ports that a URL leaves out; an agent's own scheme decides, which the relay behind a proxy cannot see. */
+const defaultPorts: ReadonlySet<number> = new Set([80, 443]);
+
+/**
+ * Every `host[:port]` under which an agent may have dialled this relay. A proof for any other host was made for somebody
+ * else and is being passed on. Loopback names are only among them for a peer on this machine (`isLocalPeer`), since
+ * every machine has a relay of that name.
+ */
+export function acceptedHosts(options: RelayNames, isLocalPeer: boolean): ReadonlySet<string> {
+  const hosts = new Set<string>();
+  const addWithPort = (name: string): void => {
+    hosts.add(`${name}:${options.port}`);
+    if (defaultPorts.has(options.port)) hosts.add(name);
+  };
+  if (options.publicUrl !== undefined) hosts.add(options.publicUrl.host);
+  if (options.domain !== undefined) {
+    hosts.add(options.domain);
+    addWithPort(options.domain);
+    if (options.publicUrl !== undefined && options.publicUrl.port !== '') {
+      hosts.add(`${options.domain}:${options.publicUrl.port}`);
+    }
+  }
+  for (const address of options.addresses.flatMap(expandWildcard)) {
+    if (isLocalPeer || !isLoopbackAddress(address)) addWithPort(inUrl(address).toLowerCase());
+  }
+  if (isLocalPeer) for (const name of ['localhost', '127.0.0.1', '[::1]']) addWithPort(name);
+  return hosts;
+}
+
+function expandWildcard(address: string): string[] {
+  if (!isWildcardAddress(address)) return [address];
+  return Object.values(networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .map((entry) => entry.address);
 }

@@ -15,8 +15,7 @@ import {
 import { parseAgentMessage } from '../protocol/parse-message.ts';
 import { createPipe, reportFaults } from '../protocol/pipe.ts';
 import { closeCodes, encodeMessage } from '../protocol/protocol.ts';
-import { createFrameBudget } from './frame-budget.ts';
-import { createRstStreamLimiter } from './rst-stream-limiter.ts';
+import { createFrameBudget, createRstStreamLimiter } from './http2-limits.ts';
 
 /** How long an orderly close of the socket may take before it is cut, in milliseconds. */
 const closeGraceMs = 1_000;

@@ -4,8 +4,7 @@ import { constants } from 'node:http2';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer } from './error-responses.ts';
 import { maxInterimResponses } from '../protocol/limits.ts';
-import { toRequestHeaders, toResponseHeaders } from './headers.ts';
-import type { PublicOrigin } from './origin-headers.ts';
+import { toRequestHeaders, toResponseHeaders, type PublicOrigin } from './headers.ts';
 
 /** What a client is told to wait before it tries again, in seconds: longer than an agent's first attempts to reconnect. */
 const retryAfterS = 2;

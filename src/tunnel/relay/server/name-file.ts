@@ -16,6 +16,9 @@ const maxOriginLength = 64;
 /** Time between two writes, in milliseconds: a claim waits for one, and whoever claims in a loop must not keep the disk busy. */
 const writeGapMs = 250;
 
+/** Each is reported once: the file cannot be written, at the start or later; another process writes it. */
+type Warning = 'unwritable' | 'shared';
+
 /** A wished name, as it survives a restart of the relay. */
 export interface KeptName {
   readonly name: string;
@@ -56,7 +59,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
   const chosen = resolveLink(path ?? join(folder, `${fileStem(relay)}.json`));
   const names = readNames(chosen, path !== undefined);
   let written: Stats | undefined;
-  let isTold = false;
+  const warned = new Set<Warning>();
 
   const write = async (kept: readonly KeptName[]): Promise<void> => {
     // Beside it and renamed, so that a crash never leaves half a file.
@@ -66,13 +69,16 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
     const before = statSync(chosen, { throwIfNoEntry: false });
     await rename(draft, chosen);
     if (written !== undefined && before !== undefined && before.ino !== written.ino) {
-      tell(`another process writes ${chosen}, too: give each relay a --state of its own, or names will be lost`);
+      warnOnce(
+        'shared',
+        `another process writes ${chosen}, too: give each relay a --state of its own, or names will be lost`,
+      );
     }
     written = statSync(chosen, { throwIfNoEntry: false });
   };
-  const tell = (message: string): void => {
-    if (!isTold) onWarning(message);
-    isTold = true;
+  const warnOnce = (kind: Warning, message: string): void => {
+    if (!warned.has(kind)) onWarning(message);
+    warned.add(kind);
   };
 
   try {
@@ -86,7 +92,8 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
         cause: error,
       });
     }
-    tell(
+    warnOnce(
+      'unwritable',
       `${message}; after a restart of this relay, wished names go to the first agent that asks (--state names another file)`,
     );
   }
@@ -99,7 +106,10 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
     await ready;
     waiting = undefined;
     const writing = write(snapshot()).catch((error: unknown) => {
-      tell(`cannot write the relay's state to ${chosen}: ${messageOf(error)}; wished names may not survive a restart`);
+      warnOnce(
+        'unwritable',
+        `cannot write the relay's state to ${chosen}: ${messageOf(error)}; wished names may not survive a restart`,
+      );
     });
     ready = writing.then(async () => await pause(writeGapMs, undefined, closing)).catch(() => {});
     await writing;

@@ -1,7 +1,6 @@
 import { isDerivedForm } from '../protocol/identity.ts';
-import { unknownNetwork } from './client-network.ts';
 import type { KeptName, NameFile } from './name-file.ts';
-import { OriginShares } from './origin-limits.ts';
+import { OriginShares, unknownNetwork } from './origin-limits.ts';
 
 /** How long a name is kept for its key after its last use, in milliseconds. */
 export const nameKeptMs: number = 24 * 60 * 60 * 1000;

@@ -6,23 +6,19 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError } from '../../../errors.ts';
 import { watchOpenFiles } from '../../../platform/net/listening.ts';
 import { redactUrl } from '../../../platform/text/redact.ts';
-import { lanAddresses } from '../../../platform/net/addresses.ts';
+import { inUrl, isWildcardAddress, lanAddresses } from '../../../platform/net/addresses.ts';
 import { deriveName } from '../protocol/identity.ts';
 import { maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
-import type { RelayEvent } from './agent-handshake.ts';
 import { createAgentHandshake } from './agent-handshake.ts';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './error-responses.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
-import { bracket, isWildcard, acceptedHosts } from './accepted-hosts.ts';
 import { listenOn, createPublicServer } from './public-server.ts';
 import { openNameFile, type NameFile } from './name-file.ts';
 import { createRegistry } from './registry.ts';
-import type { Route, RouteOptions } from './route.ts';
-import { labelBelow, originOf, printable, routeRequest } from './route.ts';
-
-export type { RelayEvent } from './agent-handshake.ts';
+import type { RelayEvent } from './relay-events.ts';
+import { labelBelow, originOf, printable, routeRequest, type Route, type RouteOptions } from './route.ts';
 
 /** How long open requests may go on when the relay is closed, in milliseconds. */
 const closeGraceMs = 500;
@@ -84,7 +80,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   const urlsOf = (name: string, relayHost: string): string[] => {
     if (soleName !== undefined) return urls();
     // A relay on all addresses does not know which of them others can reach; the agent has proved which one it dialled.
-    const bases = publicUrl === undefined && addresses.some(isWildcard) ? [`http://${relayHost}`] : urls();
+    const bases = publicUrl === undefined && addresses.some(isWildcardAddress) ? [`http://${relayHost}`] : urls();
     const byPath = bases.map((url) => `${url}/${name}`);
     if (domain === undefined) return byPath;
     const suffix = publicUrl === undefined ? `:${port}` : publicUrl.port && `:${publicUrl.port}`;
@@ -110,16 +106,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
     }),
     registry,
     hasProxy,
-    acceptedHosts: (isLocalPeer) =>
-      acceptedHosts(
-        {
-          addresses,
-          port,
-          ...(publicUrl === undefined ? {} : { publicUrl }),
-          ...(domain === undefined ? {} : { domain }),
-        },
-        isLocalPeer,
-      ),
+    relayNames: () => ({ addresses, port, publicUrl, domain }),
     urlsOf,
     reservedNames: new Set([basePath.split('/')[1] ?? '']),
     ...(options.sole === undefined ? {} : { solePublicKey: options.sole.publicKey }),
@@ -212,7 +199,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
       throw error;
     }
   }
-  for (const address of publicUrl === undefined ? addresses.filter(isWildcard) : [])
+  for (const address of publicUrl === undefined ? addresses.filter(isWildcardAddress) : [])
     warn(withoutPublicUrl(address, port));
   if (hasProxy()) {
     warn(
@@ -243,7 +230,7 @@ function misplacedAnswer(relayUrl: string | undefined): Answer {
 
 function withoutPublicUrl(wildcard: string, port: number): string {
   const own = lanAddresses(networkInterfaces()).filter((address) => wildcard !== '0.0.0.0' || isIP(address) === 4);
-  const others = own.map((address) => `http://${bracket(address)}:${port}`);
+  const others = own.map((address) => `http://${inUrl(address).toLowerCase()}:${port}`);
   return `without --public-url, agents get URLs under the address that they dial, and nobody else can use those under 127.0.0.1; others reach this relay at ${others.join(', ') || 'no address of this environment'}`;
 }
 
@@ -284,7 +271,7 @@ function unknownAnswer(what: string): { status: number; code: typeof relayErrorC
 }
 
 function urlHost(address: string): string {
-  return isWildcard(address) ? '127.0.0.1' : bracket(address);
+  return isWildcardAddress(address) ? '127.0.0.1' : inUrl(address).toLowerCase();
 }
 
 function parsePublicUrl(text: string): URL {

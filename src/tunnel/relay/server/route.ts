@@ -1,6 +1,6 @@
 import { isValidName } from '../protocol/identity.ts';
 import { tunnelPath } from '../protocol/protocol.ts';
-import type { PublicOrigin } from './origin-headers.ts';
+import type { PublicOrigin } from './headers.ts';
 
 /** Paths below this are the relay's own, under every host. */
 const ownPrefix = '/_mcp-expose/';

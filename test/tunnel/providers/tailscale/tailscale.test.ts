@@ -52,9 +52,7 @@ describe('the port', () => {
     expect(tunnel.publicUrls).toEqual([url]);
     expect((await world.ask(url)).status).toBe(200);
     expect(warnings).toEqual([
-      expect.stringContaining(
-        `the URL has port ${new URL(url).port}: hosted clients (Claude, ChatGPT) will not reach it`,
-      ),
+      expect.stringContaining(`the URL has port ${new URL(url).port}: hosted clients connect to port 443 only`),
     ]);
   });
 

@@ -1,5 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { request as httpRequest } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http2';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { toRequestHeaders, toResponseHeaders } from '../../../../src/tunnel/relay/server/headers.ts';
+import type { World } from '../world.ts';
+import { echo, fieldsOf, headOf, startWorld } from '../world.ts';
 
 function toHeaders(...rawHeaders: string[]) {
   return toRequestHeaders({
@@ -122,5 +126,122 @@ describe('event streams', () => {
     expect([...toResponseHeaders({ ':path': '/', 'content-type': 'text/plain', connection: 'x' })]).toEqual([
       ['content-type', 'text/plain'],
     ]);
+  });
+});
+
+const byPath = (): undefined => undefined;
+
+async function bodyOf(url: string, headers: Record<string, string>): Promise<string> {
+  const request = httpRequest(url, { agent: false, headers });
+  request.end();
+  const chunks: Buffer[] = [];
+  for await (const chunk of await headOf(request)) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString();
+}
+
+describe('what of an answer gets through a relay', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await startWorld({ domain: 'relay.test' });
+  });
+  afterEach(async () => {
+    await world.end();
+  });
+
+  /** For the connection, for the operator's proxy, or for more than this host. */
+  const never = {
+    'alt-svc': 'h3="evil.test:443"; ma=31536000',
+    'clear-site-data': '"cookies"',
+    'expect-ct': 'max-age=1',
+    nel: '{"report_to":"evil","max_age":31536000,"include_subdomains":true}',
+    'public-key-pins': 'pin-sha256="x"; max-age=1',
+    'x-accel-redirect': '/internal/secrets',
+    'x-accel-expires': '99999',
+    'x-sendfile': '/etc/passwd',
+  };
+  /** For all of an origin. */
+  const originWide = {
+    'accept-ch': 'Sec-CH-UA-Model',
+    'critical-ch': 'Sec-CH-UA-Model',
+    'origin-agent-cluster': '?1',
+    'report-to': '{"group":"evil","max_age":1,"endpoints":[{"url":"https://evil.test"}]}',
+    'reporting-endpoints': 'evil="https://evil.test"',
+    'service-worker-allowed': '/',
+    'set-cookie': ['a=1', 'b=2; Path=/'],
+    'set-login': 'logged-in',
+    'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  };
+  /** For the answer that they come with. */
+  const ownAnswer = {
+    'access-control-allow-origin': 'https://app.test',
+    'cache-control': 'no-store',
+    'content-security-policy': "default-src 'none'",
+    location: '/elsewhere',
+    'mcp-session-id': 's',
+    'www-authenticate': 'Bearer resource_metadata="https://relay.test/x"',
+  };
+
+  /** What a client at `host` gets of an answer with these headers, lower case. */
+  async function received(sent: OutgoingHttpHeaders, host: (name: string) => string | undefined) {
+    const { url } = await world.agent((request, response) => {
+      request.resume();
+      response.writeHead(200, sent).end();
+    });
+    // The first URL names the agent by its host; the name is the path otherwise.
+    const name = new URL(url).hostname.split('.')[0] ?? '';
+    const own = host(name);
+    const headers = own === undefined ? {} : { host: own };
+    const path = own === undefined ? `/${name}/mcp` : '/mcp';
+    const request = httpRequest(`${world.relay.url}${path}`, { agent: false, headers });
+    request.end();
+    const response = await headOf(request);
+    response.resume();
+    return response.headers;
+  }
+
+  const byHost = (name: string): string => `${name}.relay.test:${world.relay.port}`;
+
+  describe('a name in the path, whose origin other agents have as well', () => {
+    test.each(Object.entries({ ...never, ...originWide }))('%s does not get through', async (name, value) => {
+      expect((await received({ [name]: value }, byPath))[name]).toBeUndefined();
+    });
+
+    test('what concerns its own answers does', async () => {
+      expect(await received(ownAnswer, byPath)).toMatchObject(ownAnswer);
+    });
+
+    test('cookies of the origin do not get to the agent', async () => {
+      const { url } = await world.agent(echo);
+      const name = new URL(url).hostname.split('.')[0] ?? '';
+      const text = await bodyOf(`${world.relay.url}/${name}/mcp`, { cookie: 'a=1' });
+      expect(fieldsOf(text)['headers']).not.toHaveProperty('cookie');
+    });
+  });
+
+  describe('a name with a host of its own', () => {
+    test.each(Object.entries(never))('%s does not get through', async (name, value) => {
+      expect((await received({ [name]: value }, byHost))[name]).toBeUndefined();
+    });
+
+    test('what concerns its own host does', async () => {
+      const sent = { ...ownAnswer, ...originWide };
+      expect(await received(sent, byHost)).toMatchObject(sent);
+    });
+
+    test('a cookie for the hosts of others does not', async () => {
+      const parents = ['Domain=relay.test', 'domain=.Relay.Test', 'Secure; DOMAIN = relay.test ; Path=/'];
+      const sent = {
+        'set-cookie': ['own=1; HttpOnly', 'empty=1; Domain=', ...parents.map((part) => `toss=1; ${part}`)],
+      };
+      const kept = ['own=1; HttpOnly', 'empty=1; Domain='];
+      expect((await received(sent, byHost))['set-cookie']).toEqual(kept);
+      expect((await received({ 'set-cookie': 'a=1; Domain=relay.test' }, byHost))['set-cookie']).toBeUndefined();
+    });
+
+    test('its own cookies get to the agent', async () => {
+      const { url } = await world.agent(echo);
+      const text = await bodyOf(`${world.relay.url}/mcp`, { cookie: 'a=1', host: new URL(url).host });
+      expect(fieldsOf(text)).toMatchObject({ headers: { cookie: 'a=1' } });
+    });
   });
 });

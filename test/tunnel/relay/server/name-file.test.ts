@@ -151,6 +151,19 @@ test('two relays that share a file are told', async () => {
   expect(warnings).toContainEqual(expect.stringContaining('another process writes'));
 });
 
+test('a shared file that then cannot be written: both are told, each once', async () => {
+  const one = await open();
+  await open();
+  await one.save(() => [kept]);
+  mkdirSync(join(`${path}.new`, 'in-the-way'), { recursive: true });
+  await one.save(() => [kept]);
+  await one.save(() => [kept]);
+  expect(warnings).toEqual([
+    expect.stringContaining('another process writes'),
+    expect.stringContaining('may not survive a restart'),
+  ]);
+});
+
 describe('a registry with a file', () => {
   const now = 1_000_000_000_000;
   const hour = 60 * 60 * 1000;

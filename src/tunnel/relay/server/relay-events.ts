@@ -1,9 +1,22 @@
-import type { Clock } from '../../../platform/clock.ts';
-import { systemClock } from '../../../platform/clock.ts';
+import { systemClock, type Clock } from '../../../platform/clock.ts';
 import { createDropCount } from '../protocol/drop-count.ts';
-import type { RelayEvent } from './agent-handshake.ts';
-import { clientNetwork } from './client-network.ts';
-import { createOriginRate } from './origin-limits.ts';
+import type { RejectCode } from '../protocol/protocol.ts';
+import { clientNetwork, createOriginRate } from './origin-limits.ts';
+
+/** What happened to an agent, for the operator's log. */
+export type RelayEvent =
+  | {
+      readonly type: 'agent_connected';
+      readonly name: string;
+      readonly epoch: number;
+      readonly urls: readonly string[];
+      readonly agent: string;
+      readonly address: string;
+    }
+  | { readonly type: 'agent_disconnected'; readonly name: string; readonly epoch: number; readonly reason: string }
+  | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string }
+  /** Something that the operator of the relay should know. */
+  | { readonly type: 'warning'; readonly message: string };
 
 /** Events of one origin: as many as agents that come back through one proxy after a restart, then what a day's log can hold. */
 const burst = 1_000;

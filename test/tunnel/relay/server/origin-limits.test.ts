@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clientNetwork } from '../../../../src/tunnel/relay/server/client-network.ts';
+import { clientNetwork } from '../../../../src/tunnel/relay/server/origin-limits.ts';
 
 test.each([
   ['192.0.2.1', undefined, '192.0.2.1'],

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../platform/clock.ts';
+import { systemClock, type Clock } from '../../../platform/clock.ts';
 import type { Frame } from '../protocol/frame-reader.ts';
 import { ackFlag, frameTypes, paddedFlag } from '../protocol/frame-reader.ts';
 import { createTokenBucket } from '../../../platform/token-bucket.ts';
@@ -36,10 +36,9 @@ export interface FrameBudget {
 }
 
 /** What one agent may make the relay's HTTP/2 do. */
-export function createFrameBudget(clock?: Clock): FrameBudget {
-  const options = clock === undefined ? {} : { clock };
-  const headerBytes = createTokenBucket({ burst: headerBurstBytes, perSecond: headerBytesPerSecond, ...options });
-  const frames = createTokenBucket({ burst: frameBurst, perSecond: framesPerSecond, ...options });
+export function createFrameBudget(clock: Clock = systemClock): FrameBudget {
+  const headerBytes = createTokenBucket({ burst: headerBurstBytes, perSecond: headerBytesPerSecond, clock });
+  const frames = createTokenBucket({ burst: frameBurst, perSecond: framesPerSecond, clock });
   let blocksBeforeAck = 0;
   let hasAcknowledged = false;
 
@@ -66,6 +65,49 @@ export function createFrameBudget(clock?: Clock): FrameBudget {
         default:
       }
       return frames.take(1) ? undefined : 'too many frames with little or no content';
+    },
+  };
+}
+
+/**
+ * nghttp2 ends a connection whose client resets more than 1000 streams at once or 33 per second for long (its defence
+ * against CVE-2023-44487). For the agent the relay is that client: without a budget, anybody who opens and drops
+ * requests quickly could cut an agent off. Both numbers stay below nghttp2's.
+ */
+const resetBurst = 900;
+const resetsPerSecond = 30;
+
+export interface RstStreamLimiter {
+  /** Runs `reset` now, or later when the budget is used up; in order. It returns false where nothing was left to reset. */
+  spend(reset: () => boolean): void;
+  close(): void;
+}
+
+export function createRstStreamLimiter(clock: Clock = systemClock): RstStreamLimiter {
+  const bucket = createTokenBucket({ burst: resetBurst, perSecond: resetsPerSecond, clock });
+  let cancel: (() => void) | undefined;
+  const waiting = new Set<() => boolean>();
+
+  const run = (): void => {
+    cancel = undefined;
+    for (const reset of waiting) {
+      if (!bucket.take(1)) {
+        cancel = clock.after(1000 / resetsPerSecond, run);
+        return;
+      }
+      waiting.delete(reset);
+      if (!reset()) bucket.add(1);
+    }
+  };
+
+  return {
+    spend(reset) {
+      waiting.add(reset);
+      if (cancel === undefined) run();
+    },
+    close() {
+      cancel?.();
+      waiting.clear();
     },
   };
 }

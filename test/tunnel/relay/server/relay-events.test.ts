@@ -1,7 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { RelayEvent } from '../../../../src/tunnel/relay/server/agent-handshake.ts';
-import type { LimitedEvents } from '../../../../src/tunnel/relay/server/event-limit.ts';
-import { limitEvents } from '../../../../src/tunnel/relay/server/event-limit.ts';
+import { limitEvents, type LimitedEvents, type RelayEvent } from '../../../../src/tunnel/relay/server/relay-events.ts';
 import type { FakeClock } from '../../../harness/fake-clock.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
 

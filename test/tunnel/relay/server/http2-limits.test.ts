@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createFrameBudget } from '../../../../src/tunnel/relay/server/frame-budget.ts';
+import { createFrameBudget, createRstStreamLimiter } from '../../../../src/tunnel/relay/server/http2-limits.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
 
 const headers = (length: number) => ({ type: 1, flags: 4, length, errorCode: 0 });
@@ -41,4 +41,45 @@ test('bodies cost nothing, frames with little or no content do', () => {
   expect(budget.objectTo({ type: 0, flags: 8, length: 20, errorCode: 0 })).toBe(
     'too many frames with little or no content',
   );
+});
+
+test('900 resets at once, then 30 a second, in order', () => {
+  const clock = createFakeClock();
+  const budget = createRstStreamLimiter(clock);
+  const done: number[] = [];
+  for (let index = 0; index < 1000; index += 1) budget.spend(() => done.push(index) > 0);
+  expect(done).toHaveLength(900);
+  clock.advance(1000);
+  expect(done.length).toBeGreaterThanOrEqual(928);
+  expect(done.length).toBeLessThanOrEqual(931);
+  clock.advance(5000);
+  expect(done).toEqual(Array.from({ length: 1000 }, (_, index) => index));
+  expect(clock.pending).toBe(0);
+});
+
+test('900 resets at once after an idle minute, too', () => {
+  const clock = createFakeClock();
+  const budget = createRstStreamLimiter(clock);
+  const done: number[] = [];
+  clock.advance(60_000);
+  for (let index = 0; index < 2000; index += 1) budget.spend(() => done.push(index) > 0);
+  expect(done).toHaveLength(900);
+  budget.close();
+});
+
+test('a reset with nothing left to reset costs nothing', () => {
+  const clock = createFakeClock();
+  const budget = createRstStreamLimiter(clock);
+  let done = 0;
+  for (let index = 0; index < 5000; index += 1) budget.spend(() => (done += 1) > 4000);
+  expect(done).toBe(4900);
+  budget.close();
+});
+
+test('close forgets the resets that wait and leaves no timer', () => {
+  const clock = createFakeClock();
+  const budget = createRstStreamLimiter(clock);
+  for (let index = 0; index < 1000; index += 1) budget.spend(() => true);
+  budget.close();
+  expect(clock.pending).toBe(0);
 });
