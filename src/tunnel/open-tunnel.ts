@@ -13,8 +13,8 @@ import type {
 } from './provider.ts';
 import { createProbeMarker } from './probe/probe-marker.ts';
 import { isBlocking, wordsFor } from './probe/problem.ts';
-import { createSelfProbe, type Opening } from './probe/self-probe.ts';
-import { watchTunnel } from './probe/watch-tunnel.ts';
+import { SelfProbe, type Opening } from './probe/self-probe.ts';
+import { TunnelWatch } from './probe/tunnel-watch.ts';
 
 /** How long a URL that is new may take until it works, in milliseconds. */
 const defaultSettleMs = 8000;
@@ -118,8 +118,8 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
   /** Before `open` has resolved there is none, but it may tell of its status at once. */
   const opened: { tunnel?: Tunnel; isUp: boolean } = { isUp: true };
   const publicUrl = (): string => opened.tunnel?.publicUrls[0] ?? '';
-  const watch = watchTunnel({
-    probe: createSelfProbe({
+  const watch = new TunnelWatch({
+    probe: new SelfProbe({
       environment,
       marker,
       capabilities,
@@ -177,8 +177,8 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
         return tunnel.expiresAt;
       },
       maxSilenceMs: maxSilenceMs(capabilities),
-      isVerified: watch.isVerified,
-      isTrusted: watch.isTrusted,
+      isVerified: () => watch.isVerified(),
+      isTrusted: () => watch.isTrusted(),
       begin: (until) => watch.begin(until),
       close,
     };

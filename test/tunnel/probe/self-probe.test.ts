@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createProbeMarker } from '../../../src/tunnel/probe/probe-marker.ts';
 import { capabilities } from '../../../src/tunnel/capabilities.ts';
 import type { Problem } from '../../../src/tunnel/probe/problem.ts';
-import { createSelfProbe } from '../../../src/tunnel/probe/self-probe.ts';
+import { SelfProbe } from '../../../src/tunnel/probe/self-probe.ts';
 import { gate } from '../../harness/gate.ts';
 import { freePort } from '../../harness/loopback-server.ts';
 import { createWorld, selfSigned, token, type WorldOptions } from './world.ts';
@@ -48,7 +48,7 @@ test('all is well without a token, too', async () => {
 describe('the way', () => {
   test('no DNS', async () => {
     const failure = Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' });
-    const probe = createSelfProbe({
+    const probe = new SelfProbe({
       environment: {
         env: {},
         // In the place of a resolver, of which a machine that runs tests may have none.

@@ -19,7 +19,7 @@ import { connect } from 'node:net';
 import { capabilities } from './built/tunnel/capabilities.js';
 import { createHostOverrides } from './built/platform/net/host-overrides.js';
 import { createProbeMarker } from './built/tunnel/probe/probe-marker.js';
-import { createSelfProbe } from './built/tunnel/probe/self-probe.js';
+import { SelfProbe } from './built/tunnel/probe/self-probe.js';
 
 const [host, keyFile, certFile] = process.argv.slice(2);
 const marker = createProbeMarker((request, response) => {
@@ -45,7 +45,7 @@ const proxy = createProxy().on('connect', (request, near) => {
 });
 const proxyUrl = 'http://127.0.0.1:' + (await listen(proxy));
 const look = async (name, env, resolve) => {
-  const probe = createSelfProbe({
+  const probe = new SelfProbe({
     environment: { env, overrides: createHostOverrides(resolve) },
     marker,
     capabilities: capabilities.tailscale,

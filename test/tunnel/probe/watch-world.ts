@@ -3,7 +3,7 @@ import { createDeferred, type Deferred } from '../../../src/platform/deferred.ts
 import { capabilities, type Capabilities } from '../../../src/tunnel/capabilities.ts';
 import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { wordsFor, type Problem } from '../../../src/tunnel/probe/problem.ts';
-import { watchTunnel, type TunnelWatch } from '../../../src/tunnel/probe/watch-tunnel.ts';
+import { TunnelWatch } from '../../../src/tunnel/probe/tunnel-watch.ts';
 import { within } from '../../harness/eventually.ts';
 import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
 
@@ -66,7 +66,7 @@ export function createWatchWorld({ resolve = [], way = capabilities.cloudflared 
       if (world.fails !== undefined) throw world.fails;
       return (what === 'reach' ? world.findsFirst.reach.shift() : undefined) ?? world.finds[what];
     };
-  const watch = watchTunnel({
+  const watch = new TunnelWatch({
     probe: { reach: ask('reach'), streams: ask('streams'), enter: ask('enter'), look: ask('look') },
     capabilities: way,
     clock,

@@ -18,7 +18,7 @@ import type { HttpRequest, HttpResponse } from '../../../src/http/message.ts';
 import { capabilities, type Capabilities } from '../../../src/tunnel/capabilities.ts';
 import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { createProbeMarker } from '../../../src/tunnel/probe/probe-marker.ts';
-import { createSelfProbe, type Opening, type SelfProbe } from '../../../src/tunnel/probe/self-probe.ts';
+import { SelfProbe, type Opening } from '../../../src/tunnel/probe/self-probe.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { listenOnLoopback } from '../../harness/loopback-server.ts';
 import { temporaryDirectory } from '../../harness/program.ts';
@@ -110,7 +110,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   });
   const url = `${front.tls === undefined ? 'http' : 'https'}://${host}:${frontPort}`;
   hosts.setUrls([url]);
-  const probe = createSelfProbe({
+  const probe = new SelfProbe({
     environment: {
       env: options.env ?? {},
       overrides: createHostOverrides(options.overrides ?? [`${host}:${frontPort}:127.0.0.1`]),
