@@ -2,13 +2,15 @@ import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
 import type { OutputEvent } from '../external/output-event.ts';
-import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
-import { startProcessSession } from '../external/process-session.ts';
+import { TunnelProgram } from '../external/tunnel-program.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { openConfiguration } from './configuration.ts';
 import { readCloudflaredLine, type CloudflaredOutputEvent } from './log.ts';
 import { watchMetrics } from './metrics.ts';
+
+const installHint = 'https://developers.cloudflare.com/tunnel/downloads/ tells how to install it';
 
 /** Without a connection after so long, in milliseconds, UDP is taken to be blocked (cloudflared#1609). */
 const quicTimeoutMs = 12_000;
@@ -37,6 +39,7 @@ interface Manner {
  * the token is of. Flags and log of cloudflared 2022 to 2026; endpoints `/quicktunnel` and `/ready` of its metrics server.
  */
 export function createCloudflaredProvider({ environment, publicUrl }: CloudflaredOptions): TunnelProvider {
+  const program = new TunnelProgram(environment, 'cloudflared', installHint);
   const token = environment.env['TUNNEL_TOKEN'] ?? '';
   const isNamed = token !== '';
   /** What has worked, or has turned out not to, is remembered for the next life. */
@@ -62,13 +65,8 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
     let quicFailures = 0;
     let refusals = 0;
     let isStarting = true;
-    const starting = startProcessSession({
-      ...options,
-      environment,
-      program: 'cloudflared',
-      installHint: 'https://developers.cloudflare.com/tunnel/downloads/ tells how to install it',
+    const starting = program.start(options, {
       noUrlHints: isNamed ? ['say what the world calls the tunnel with --public-url'] : [],
-      file: 'cloudflared',
       args: argumentsFor({ ...current, port: options.port, configuration: configuration.file }),
       // The variables of its flags would change what tunnel this is.
       withheld: ['TUNNEL_*'],
@@ -152,8 +150,7 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
   return createExternalProvider({
     environment,
     capabilities: isNamed ? capabilities.cloudflaredNamed : capabilities.cloudflared,
-    unusable: async () =>
-      (await isInstalled(environment, 'cloudflared')) ? undefined : 'cloudflared is not installed',
+    program,
     start,
   });
 }

@@ -1,5 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
+import { parseFields, type Fields } from '../external/json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 
@@ -42,32 +43,20 @@ export function readCloudflaredLine(line: string, port: number): CloudflaredOutp
 }
 
 /** Text without fields of its own becomes a message; zerolog writes fields as `name=value` behind it. */
-function entryOf(line: string): Readonly<Record<string, unknown>> {
-  return objectIn(line) ?? { message: line.replace(/^\S+Z (?:DBG|INF|WRN|ERR|FTL) /, '') };
+function entryOf(line: string): Fields {
+  const entry = parseFields(line);
+  return 'message' in entry ? entry : { message: line.replace(/^\S+Z (?:DBG|INF|WRN|ERR|FTL) /, '') };
 }
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * A tunnel with a name gets its rules from Cloudflare. What the world calls us is the host that leads to our port, or else
  * the first one: the port may be somebody else's who hands on to us.
  */
-function readConfiguration(
-  entry: Readonly<Record<string, unknown>>,
-  message: string,
-  port: number,
-): OutputEvent | undefined {
+function readConfiguration(entry: Fields, message: string, port: number): OutputEvent | undefined {
   const written = entry['config'] ?? /config="((?:[^"\\]|\\.)*)"/.exec(message)?.[1]?.replaceAll(/\\(["\\])/g, '$1');
   const hosts = rulesIn(written).flatMap((rule) => {
     const { hostname, service } = rule;
@@ -85,7 +74,7 @@ interface Rule {
 
 function rulesIn(config: unknown): readonly Rule[] {
   if (typeof config !== 'string') return [];
-  const { ingress } = objectIn(config) ?? {};
+  const { ingress } = parseFields(config);
   return Array.isArray(ingress)
     ? ingress.filter((rule): rule is Rule => typeof rule === 'object' && rule !== null)
     : [];

@@ -1,8 +1,8 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
-import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
-import { startProcessSession, type ProcessSessionOptions } from '../external/process-session.ts';
+import { TunnelProgram } from '../external/tunnel-program.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSession } from '../../reconnect.ts';
 import { outputOf } from '../external/program-output.ts';
 import type { TunnelProvider } from '../../provider.ts';
@@ -33,8 +33,9 @@ export function createDevtunnelProvider({ environment, name }: DevtunnelOptions)
     });
   }
 
+  const program = new TunnelProgram(environment, 'devtunnel', installHint);
+
   async function unusable(signal: AbortSignal): Promise<string | undefined> {
-    if (!(await isInstalled(environment, 'devtunnel'))) return 'devtunnel is not installed';
     const shown = await outputOf(environment, 'devtunnel', ['user', 'show'], {
       timeoutMs: loginTimeoutMs,
       signal,
@@ -45,9 +46,6 @@ export function createDevtunnelProvider({ environment, name }: DevtunnelOptions)
   }
 
   async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
-    if (!(await isInstalled(environment, 'devtunnel'))) {
-      throw new ExposeError('tunnel_not_installed', 'devtunnel is not installed', { hints: [installHint] });
-    }
     if (name !== undefined) return await hostNamed(options, name);
     return await host(options, ['host', '-p', String(options.port), '--allow-anonymous']);
   }
@@ -86,18 +84,9 @@ export function createDevtunnelProvider({ environment, name }: DevtunnelOptions)
     }
   }
 
-  async function host(options: TunnelSessionOptions, args: ProcessSessionOptions['args']): Promise<TunnelSession> {
-    return await startProcessSession({
-      ...options,
-      environment,
-      program: 'devtunnel',
-      installHint,
-      file: 'devtunnel',
-      args,
-      saysReady: true,
-      read: readDevtunnelLine,
-    }).started;
+  async function host(options: TunnelSessionOptions, args: readonly string[]): Promise<TunnelSession> {
+    return await program.start(options, { args, saysReady: true, read: readDevtunnelLine }).started;
   }
 
-  return createExternalProvider({ environment, capabilities: capabilities.devtunnel, unusable, start });
+  return createExternalProvider({ environment, capabilities: capabilities.devtunnel, program, unusable, start });
 }

@@ -1,5 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
+import { fieldsOf, type Fields } from '../external/json-fields.ts';
 import { outputOf, type LookupEnvironment, type ProgramOutput } from '../external/program-output.ts';
 import { createHint, devtunnelErrorIn, saysNoSuchTunnel } from './output.ts';
 
@@ -77,30 +78,26 @@ export async function addPort(
   }
 }
 
-export function readPort(shown: Readonly<Record<string, unknown>>): number | undefined {
-  const ports: unknown = recordOf(shown['tunnel'] ?? shown)['ports'];
-  const numbers = (Array.isArray(ports) ? ports : []).map((port) => Number(recordOf(port)['portNumber']));
+export function readPort(shown: Fields): number | undefined {
+  const ports: unknown = fieldsOf(shown['tunnel'] ?? shown)['ports'];
+  const numbers = (Array.isArray(ports) ? ports : []).map((port) => Number(fieldsOf(port)['portNumber']));
   return numbers.find((number) => Number.isInteger(number) && number > 0 && number < 65_536);
 }
 
-export function readIsOpen(access: Readonly<Record<string, unknown>>): boolean {
+export function readIsOpen(access: Fields): boolean {
   const entries: unknown = access['accessControlEntries'];
-  return (Array.isArray(entries) ? entries.map(recordOf) : []).some(
+  return (Array.isArray(entries) ? entries.map(fieldsOf) : []).some(
     ({ type, isDeny, scopes }) =>
       type === 'Anonymous' && isDeny !== true && Array.isArray(scopes) && scopes.includes('connect'),
   );
 }
 
 /** Undefined when it failed. First-time users are greeted in front of the JSON. */
-function jsonIn(output: ProgramOutput | undefined): Readonly<Record<string, unknown>> | undefined {
+function jsonIn(output: ProgramOutput | undefined): Fields | undefined {
   if (output?.code !== 0) return undefined;
   try {
-    return recordOf(JSON.parse(output.stdout.slice(output.stdout.indexOf('{'))));
+    return fieldsOf(JSON.parse(output.stdout.slice(output.stdout.indexOf('{'))));
   } catch {
     return undefined;
   }
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }

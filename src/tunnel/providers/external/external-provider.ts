@@ -3,6 +3,7 @@ import type { HostEnvironment } from '../../host-environment.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../../provider.ts';
 import { openReconnecting, type TunnelSession } from '../../reconnect.ts';
 import { sweepTemporaryFolders } from './temporary-folder.ts';
+import type { TunnelProgram } from './tunnel-program.ts';
 
 export interface TunnelSessionOptions {
   /** Port on 127.0.0.1 that the tunnel forwards to. */
@@ -25,24 +26,30 @@ export interface ExternalProviderOptions {
   readonly capabilities: Capabilities;
   /** Default: who carries the traffic, and whether they can read it. */
   readonly notice?: string;
+  /** Without it the tunnel is unusable, and no session is started. */
+  readonly program?: TunnelProgram;
+  /** As in `TunnelProvider`; asked when the program is installed. */
   readonly unusable?: (signal: AbortSignal) => Promise<string | undefined>;
   readonly start: StartTunnelSession;
 }
 
 /** A provider whose tunnel is run by another program or service. It forwards to a listener that only this tunnel uses. */
 export function createExternalProvider(options: ExternalProviderOptions): TunnelProvider {
-  const { capabilities, unusable } = options;
+  const { capabilities, program, unusable } = options;
   return {
     name: capabilities.name,
     capabilities,
     notice: options.notice ?? trustNotice(capabilities),
-    ...(unusable === undefined ? {} : { unusable }),
+    async unusable(signal) {
+      if (program !== undefined && !(await program.isInstalled())) return program.notInstalled().message;
+      return await unusable?.(signal);
+    },
     open: async (target, tunnelOptions) => await openExternal(options, target, tunnelOptions),
   };
 }
 
 async function openExternal(
-  { environment, start }: ExternalProviderOptions,
+  { environment, program, start }: ExternalProviderOptions,
   target: TunnelTarget,
   options: TunnelOptions,
 ): Promise<Tunnel> {
@@ -55,7 +62,10 @@ async function openExternal(
     const tunnel = await openReconnecting({
       ...options,
       clock: environment.clock,
-      connect: (signal, onUrls) => start({ port, signal, onUrls, onWarning }),
+      async connect(signal, onUrls) {
+        if (program !== undefined && !(await program.isInstalled())) throw program.notInstalled();
+        return await start({ port, signal, onUrls, onWarning });
+      },
     });
     return {
       get publicUrls() {

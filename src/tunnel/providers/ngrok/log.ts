@@ -1,3 +1,4 @@
+import { fieldsOf, parseFields } from '../external/json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { concernsRequests, errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 
@@ -43,8 +44,8 @@ export function readNgrokLine(line: string, port: number): NgrokOutputEvent | un
 /** The public URL of what leads to our port, from `GET /api/tunnels` (https://ngrok.com/docs/agent/api). */
 export function readTunnels(body: Readonly<Record<string, unknown>>, port: number): OutputEvent | undefined {
   const tunnels: unknown = body['tunnels'];
-  for (const tunnel of Array.isArray(tunnels) ? tunnels.map(recordOf) : []) {
-    const found = leadsTo(recordOf(tunnel['config'])['addr'], port) ? urls(tunnel['public_url']) : undefined;
+  for (const tunnel of Array.isArray(tunnels) ? tunnels.map(fieldsOf) : []) {
+    const found = leadsTo(fieldsOf(tunnel['config'])['addr'], port) ? urls(tunnel['public_url']) : undefined;
     if (found !== undefined) return found;
   }
   return undefined;
@@ -64,18 +65,8 @@ function leadsTo(address: unknown, port: number): boolean {
 
 /** What it prints beside the log (`ERROR:  ERR_NGROK_4018`) repeats the line before it. */
 function entryOf(line: string): Readonly<Record<string, string | undefined>> {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch {
-    return {};
-  }
-  const texts = Object.entries(recordOf(json)).filter(
+  const texts = Object.entries(parseFields(line)).filter(
     (field): field is [string, string] => typeof field[1] === 'string',
   );
   return Object.fromEntries(texts);
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }

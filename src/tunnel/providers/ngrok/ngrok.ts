@@ -2,9 +2,10 @@ import { sleep } from '../../../platform/clock.ts';
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
-import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import { getLocalJson } from '../external/local-json.ts';
-import { startProcessSession, type StartingSession } from '../external/process-session.ts';
+import type { StartingSession } from '../external/process-session.ts';
+import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { readNgrokLine, readTunnels, type NgrokOutputEvent } from './log.ts';
@@ -13,9 +14,7 @@ import { loadNgrokSdk, startNgrokSdkSession, type NgrokSdk, findNgrokToken } fro
 /** Between two looks at its API, in milliseconds. */
 const pollMs = 250;
 
-const installHints = [
-  'https://ngrok.com/download tells how to install it; npm install @ngrok/ngrok does as well',
-] as const;
+const installHint = 'https://ngrok.com/download tells how to install it; npm install @ngrok/ngrok does as well';
 const noToken = 'ngrok has no token: run ngrok config add-authtoken, or set NGROK_AUTHTOKEN';
 
 export interface NgrokOptions {
@@ -31,18 +30,18 @@ export interface NgrokOptions {
  * loaded only then. Options of `ngrok http` and its environment: https://ngrok.com/docs/agent/cli and …/agent/config.
  */
 export function createNgrokProvider({ environment, publicUrl, loadSdk = loadNgrokSdk }: NgrokOptions): TunnelProvider {
+  const agent = new TunnelProgram(environment, 'ngrok', installHint);
+
   async function unusable(): Promise<string | undefined> {
-    const isThere = (await isInstalled(environment, 'ngrok')) || (await loadSdk()) !== undefined;
-    if (!isThere) return 'ngrok is not installed';
+    const isThere = (await agent.isInstalled()) || (await loadSdk()) !== undefined;
+    if (!isThere) return agent.notInstalled().message;
     return (await findNgrokToken(environment)) === undefined ? noToken : undefined;
   }
 
   async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
-    if (await isInstalled(environment, 'ngrok')) return await startAgent(options, environment, publicUrl);
+    if (await agent.isInstalled()) return await startAgent(agent, options, environment, publicUrl);
     const sdk = await loadSdk();
-    if (sdk === undefined) {
-      throw new ExposeError('tunnel_not_installed', 'ngrok is not installed', { hints: installHints });
-    }
+    if (sdk === undefined) throw agent.notInstalled();
     const token = await findNgrokToken(environment);
     if (token === undefined) {
       throw new ExposeError('tunnel_rejected', 'ngrok has no token', {
@@ -56,6 +55,7 @@ export function createNgrokProvider({ environment, publicUrl, loadSdk = loadNgro
 }
 
 async function startAgent(
+  agent: TunnelProgram,
   options: TunnelSessionOptions,
   environment: HostEnvironment,
   publicUrl: string | undefined,
@@ -100,12 +100,7 @@ async function startAgent(
     }
   }
 
-  const starting: StartingSession = startProcessSession({
-    ...options,
-    environment,
-    program: 'ngrok',
-    installHint: installHints[0],
-    file: 'ngrok',
+  const starting: StartingSession = agent.start(options, {
     args: [
       'http',
       `127.0.0.1:${port}`,

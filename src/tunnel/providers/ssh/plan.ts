@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs';
 
 import { ExposeError } from '../../../errors.ts';
+import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import { parseDestination, type Destination } from './destination.ts';
 import { refuseReadable } from './ssh-files.ts';
 import { serviceAt, serviceNamed, type SshService, type SshServiceName } from './services.ts';
+
+const installHint = 'install OpenSSH’s client, for example the package openssh-client';
 
 export interface SshProviderOptions {
   readonly environment: HostEnvironment;
@@ -24,6 +27,7 @@ export interface SshProviderOptions {
 /** Whom to call, and what to ask for. */
 export interface SshPlan extends Destination {
   readonly environment: HostEnvironment;
+  readonly program: TunnelProgram;
   readonly service: SshService;
   readonly remote: string;
   readonly keyFile: string | undefined;
@@ -52,6 +56,7 @@ export function planSsh(options: SshProviderOptions): SshPlan {
   const user = wanted?.user ?? service.user;
   return {
     environment,
+    program: new TunnelProgram(environment, 'ssh', installHint),
     service,
     host,
     ...(port === undefined ? {} : { port }),

@@ -1,5 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
+import { parseFields } from '../external/json-fields.ts';
 import { baseUrl, urlWithin, type OutputEvent } from '../external/output-event.ts';
 import type { OutputName } from '../external/tunnel-process.ts';
 
@@ -11,7 +12,7 @@ const maxShownLength = 160;
  * one on the same connection (localhost.run/docs/forever-free: free names change regularly).
  */
 export function readLocalhostRunLine(line: string): OutputEvent | undefined {
-  const { event, authz_code: code, address, message } = objectIn(line);
+  const { event, authz_code: code, address, message } = parseFields(line);
   if (event !== 'tcpip-forward') return undefined;
   if (typeof code === 'string' && code !== 'OK') {
     const said = excerpt(typeof message === 'string' && message !== '' ? message : code, maxShownLength);
@@ -129,13 +130,4 @@ function anyUrl(line: string): string | undefined {
     ([candidate]) => baseUrl(candidate.replace(/[.:/]+$/, '')) ?? [],
   );
   return urls.find((url) => url.startsWith('https:')) ?? urls[0];
-}
-
-function objectIn(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { startProcessSession, type ProcessSessionOptions, type StartingSession } from '../external/process-session.ts';
+import type { StartingSession } from '../external/process-session.ts';
+import type { ProgramCall } from '../external/tunnel-program.ts';
 import { makeTemporaryFolder } from '../external/temporary-folder.ts';
 import type { TunnelSessionOptions } from '../external/external-provider.ts';
 import type { TunnelSession } from '../../reconnect.ts';
@@ -12,7 +13,7 @@ import { openSshFiles, type SshFiles } from './ssh-files.ts';
 import type { SshPlan } from './plan.ts';
 
 export interface SshCallOptions extends Pick<
-  ProcessSessionOptions,
+  ProgramCall,
   'read' | 'isChatter' | 'saysReady' | 'settleMs' | 'knownUrls' | 'noUrlHints'
 > {
   readonly plan: SshPlan;
@@ -29,9 +30,6 @@ export interface SshCallOptions extends Pick<
 /** Begins one life of a tunnel, which may not be the first. */
 export type StartSshSession = (session: TunnelSessionOptions, isRestart: boolean) => Promise<TunnelSession>;
 
-/** How to get ssh, for whom it is missing. */
-const installHint = 'install OpenSSH’s client, for example the package openssh-client';
-
 /** Starts ssh as the plan says. What it says goes wrong is found here, what it is to say well by `read`. */
 export async function callSsh(options: SshCallOptions): Promise<StartingSession> {
   const { plan, session, isRestart, command, logLevel, read } = options;
@@ -45,13 +43,8 @@ export async function callSsh(options: SshCallOptions): Promise<StartingSession>
   const keyFile = plan.keyFile ?? files.keyFile;
   const knownHostsFiles = [files.knownHostsFile, ...(isAnonymous ? [] : ['~/.ssh/known_hosts'])];
   const login = pinggyToken === undefined ? undefined : writeLogin(pinggyToken, options.isForced === true);
-  const starting = startProcessSession({
+  const starting = plan.program.start(session, {
     ...options,
-    ...session,
-    environment,
-    program: 'ssh',
-    installHint,
-    file: 'ssh',
     args: sshArguments({
       host,
       port,

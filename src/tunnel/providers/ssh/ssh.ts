@@ -1,6 +1,5 @@
 import { trustNotice } from '../../capabilities.ts';
 import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
-import { isInstalled } from '../../host-environment.ts';
 import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createGenericSshStart } from './generic-ssh.ts';
@@ -13,7 +12,7 @@ import { createSshServiceStart } from './ssh-service.ts';
  */
 export function createSshProvider(options: SshProviderOptions): TunnelProvider {
   const plan = planSsh(options);
-  const { environment, service } = plan;
+  const { environment, program, service } = plan;
   const startOne = service.read === undefined ? createGenericSshStart(plan) : createSshServiceStart(plan);
   let isRestart = false;
 
@@ -27,8 +26,8 @@ export function createSshProvider(options: SshProviderOptions): TunnelProvider {
     environment,
     capabilities: service.capabilities,
     notice: noticeFor(plan),
-    // Whether its name resolves is for ssh to say: it may be known to its configuration alone.
-    unusable: async () => ((await isInstalled(environment, 'ssh')) ? undefined : 'ssh is not installed'),
+    // Whether the server's name resolves is up to ssh: its configuration may be the only place that knows it.
+    program,
     start,
   });
 }

@@ -1,3 +1,4 @@
+import { fieldsOf, parseFields, type Fields } from '../external/json-fields.ts';
 import { outputOf, type LookupEnvironment } from '../external/program-output.ts';
 
 /** What `tailscale status --json` says of this machine (ipn/ipnstate/ipnstate.go). */
@@ -17,12 +18,12 @@ export async function askTailscaleStatus(
   return readTailscaleStatus(await jsonOf(environment, ['status', '--json', '--peers=false'], signal));
 }
 
-export function readTailscaleStatus(status: Readonly<Record<string, unknown>>): TailscaleStatus {
-  const self = recordOf(status['Self']);
+export function readTailscaleStatus(status: Fields): TailscaleStatus {
+  const self = fieldsOf(status['Self']);
   const name = self['DNSName'];
   const list: unknown = self['Capabilities'];
   // Older versions have only the list.
-  const capabilities = [...Object.keys(recordOf(self['CapMap'])), ...(Array.isArray(list) ? list.map(String) : [])];
+  const capabilities = [...Object.keys(fieldsOf(self['CapMap'])), ...(Array.isArray(list) ? list.map(String) : [])];
   return {
     state: typeof status['BackendState'] === 'string' ? status['BackendState'] : undefined,
     host: typeof name === 'string' && name !== '' ? name.replace(/\.$/, '').toLowerCase() : undefined,
@@ -58,26 +59,14 @@ export async function askPortsInUse(environment: LookupEnvironment, signal: Abor
  * From the configuration that `tailscale serve status --json` and `funnel status --json` print alike (ipn/serve.go): what runs
  * in the background stands at the top, what runs in the foreground below `Foreground`, by session.
  */
-export function readPortsInUse(configuration: Readonly<Record<string, unknown>>): ReadonlySet<number> {
-  const parts = [configuration, ...Object.values(recordOf(configuration['Foreground'])).map(recordOf)];
-  const keys = parts.flatMap((part) => [...Object.keys(recordOf(part['TCP'])), ...Object.keys(recordOf(part['Web']))]);
+export function readPortsInUse(configuration: Fields): ReadonlySet<number> {
+  const parts = [configuration, ...Object.values(fieldsOf(configuration['Foreground'])).map(fieldsOf)];
+  const keys = parts.flatMap((part) => [...Object.keys(fieldsOf(part['TCP'])), ...Object.keys(fieldsOf(part['Web']))]);
   // `443`, and `host:443`.
   return new Set(keys.map((key) => Number(key.slice(key.lastIndexOf(':') + 1))));
 }
 
-async function jsonOf(
-  environment: LookupEnvironment,
-  args: readonly string[],
-  signal: AbortSignal,
-): Promise<Readonly<Record<string, unknown>>> {
+async function jsonOf(environment: LookupEnvironment, args: readonly string[], signal: AbortSignal): Promise<Fields> {
   const output = await outputOf(environment, 'tailscale', args, { signal });
-  try {
-    return recordOf(JSON.parse(output?.stdout ?? ''));
-  } catch {
-    return {};
-  }
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+  return parseFields(output?.stdout ?? '');
 }

@@ -1,8 +1,8 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
-import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
-import { startProcessSession } from '../external/process-session.ts';
+import { TunnelProgram } from '../external/tunnel-program.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createTailscaleReader, type Reach } from './output.ts';
@@ -32,6 +32,7 @@ export interface TailscaleOptions {
  * @throws ExposeError `usage` for a URL at a port where Funnel is not to be had.
  */
 export function createTailscaleProvider({ environment, publicUrl, reach }: TailscaleOptions): TunnelProvider {
+  const program = new TunnelProgram(environment, 'tailscale', installHint);
   const command = reach === 'internet' ? 'funnel' : 'serve';
   const wish = publicUrl === undefined ? undefined : wishFrom(publicUrl, reach);
   /** Of the life before: with the same port, the URL stays. */
@@ -39,7 +40,6 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
   let waits = 0;
 
   async function unusable(signal: AbortSignal): Promise<string | undefined> {
-    if (!(await isInstalled(environment, 'tailscale'))) return 'tailscale is not installed';
     const status = await askTailscaleStatus(environment, signal);
     const why = whyNotRunning(status);
     if (why !== undefined) return why;
@@ -48,9 +48,6 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
 
   async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
     const { signal } = options;
-    if (!(await isInstalled(environment, 'tailscale'))) {
-      throw new ExposeError('tunnel_not_installed', 'tailscale is not installed', { hints: [installHint] });
-    }
     const [status, inUse] = await Promise.all([
       askTailscaleStatus(environment, signal),
       askPortsInUse(environment, signal),
@@ -70,12 +67,7 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
       });
     }
     const port = choosePort(inUse);
-    const starting = startProcessSession({
-      ...options,
-      environment,
-      program: 'tailscale',
-      installHint,
-      file: 'tailscale',
+    const starting = program.start(options, {
       args: [command, '--yes', `--https=${port}`, `http://127.0.0.1:${options.port}`],
       read: createTailscaleReader(reach, host),
     });
@@ -105,6 +97,7 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
   return createExternalProvider({
     environment,
     capabilities: reach === 'internet' ? capabilities.tailscale : capabilities.tailscaleServe,
+    program,
     unusable,
     start,
   });

@@ -4,13 +4,11 @@ import path from 'node:path';
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
-import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
-import { startProcessSession } from '../external/process-session.ts';
+import { TunnelProgram } from '../external/tunnel-program.ts';
+import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSession } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createZrokReader } from './output.ts';
-
-type Program = 'zrok2' | 'zrok';
 
 const installHint =
   'https://docs.zrok.io tells how to install it; then run zrok2 enable with the token of your account';
@@ -33,40 +31,37 @@ export function createZrokProvider({ environment, name }: ZrokOptions): TunnelPr
     });
   }
 
-  /** The first that is enabled, or else the first that is there. */
-  async function findProgram(): Promise<{ readonly program: Program; readonly isEnabled: boolean } | undefined> {
-    const found = await Promise.all(
-      (['zrok2', 'zrok'] as const).map(async (program) => ({
+  const zrok1 = new TunnelProgram(environment, 'zrok', installHint);
+  const zrok2 = new TunnelProgram(environment, 'zrok2', installHint);
+
+  /** The first that is enabled, or else the first that is installed. */
+  async function findProgram(): Promise<{ readonly program: TunnelProgram; readonly isEnabled: boolean } | undefined> {
+    const all = await Promise.all(
+      [zrok2, zrok1].map(async (program) => ({
         program,
-        isThere: await isInstalled(environment, program),
-        isEnabled: await hasEnvironment(environment.env, program),
+        isThere: await program.isInstalled(),
+        isEnabled: await hasEnvironment(environment.env, program.name),
       })),
     );
-    const there = found.filter(({ isThere }) => isThere);
-    return there.find(({ isEnabled }) => isEnabled) ?? there[0];
+    const installed = all.filter(({ isThere }) => isThere);
+    return installed.find(({ isEnabled }) => isEnabled) ?? installed[0];
   }
 
   async function unusable(): Promise<string | undefined> {
     const found = await findProgram();
-    if (found === undefined) return 'zrok is not installed';
-    return found.isEnabled ? undefined : `${found.program} is not enabled: run ${found.program} enable`;
+    if (found === undefined) return zrok1.notInstalled().message;
+    const { name: program } = found.program;
+    return found.isEnabled ? undefined : `${program} is not enabled: run ${program} enable`;
   }
 
   async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
     const found = await findProgram();
-    if (found === undefined) {
-      throw new ExposeError('tunnel_not_installed', 'zrok is not installed', { hints: [installHint] });
-    }
+    if (found === undefined) throw zrok1.notInstalled();
     const { program } = found;
     const target = `http://127.0.0.1:${options.port}`;
-    return await startProcessSession({
-      ...options,
-      environment,
-      program,
-      installHint,
-      file: program,
-      args: program === 'zrok2' ? argumentsOf2(target, name, environment.env) : argumentsOf1(target, name),
-      read: createZrokReader(program),
+    return await program.start(options, {
+      args: program === zrok2 ? argumentsOf2(target, name, environment.env) : argumentsOf1(target, name),
+      read: createZrokReader(program.name),
     }).started;
   }
 
@@ -92,7 +87,7 @@ function argumentsOf1(target: string, name: string | undefined): string[] {
 }
 
 /** `enable` leaves this file (environment/env_v0_4/dirs.go, of v1 and v2). */
-async function hasEnvironment(env: NodeJS.ProcessEnv, program: Program): Promise<boolean> {
+async function hasEnvironment(env: NodeJS.ProcessEnv, program: string): Promise<boolean> {
   const file = path.join(env['HOME'] ?? env['USERPROFILE'] ?? '', `.${program}`, 'environment.json');
   return await stat(file).then(
     (found) => found.isFile(),

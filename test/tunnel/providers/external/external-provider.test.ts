@@ -9,6 +9,7 @@ import {
   createExternalProvider,
   type StartTunnelSession,
 } from '../../../../src/tunnel/providers/external/external-provider.ts';
+import { TunnelProgram } from '../../../../src/tunnel/providers/external/tunnel-program.ts';
 import type { TunnelSession } from '../../../../src/tunnel/reconnect.ts';
 import type { TunnelProvider, TunnelTarget } from '../../../../src/tunnel/provider.ts';
 import { temporaryDirectory } from '../../../harness/program.ts';
@@ -97,12 +98,23 @@ test('it is called as its row says, and may say more of itself', async () => {
     start: () => Promise.reject(new Error()),
   };
   const provider = createExternalProvider(shared);
-  expect([provider.name, provider.capabilities, provider.unusable]).toEqual([
-    'tailscale',
-    capabilities.tailscale,
-    undefined,
-  ]);
+  expect([provider.name, provider.capabilities]).toEqual(['tailscale', capabilities.tailscale]);
+  expect(await provider.unusable?.(options.signal)).toBeUndefined();
   expect(provider.notice).toContain('cannot read it');
   const other = createExternalProvider({ ...shared, notice: 'beware', unusable: async () => 'it is off' });
   expect([other.notice, await other.unusable?.(options.signal)]).toEqual(['beware', 'it is off']);
+});
+
+test('without its program it is unusable, and no session is started', async () => {
+  const environment = createMachine({ env: { PATH: temporaryDirectory() } });
+  const provider = createExternalProvider({
+    environment,
+    capabilities: capabilities.cloudflared,
+    program: new TunnelProgram(environment, 'thing', 'install it'),
+    unusable: () => Promise.reject(new Error('must not be asked')),
+    start: () => Promise.reject(new Error('must not start')),
+  });
+  expect(await provider.unusable?.(options.signal)).toBe('thing is not installed');
+  const { target } = createWorld(() => Promise.reject(new Error()));
+  await expect(provider.open(target, options)).rejects.toMatchObject({ code: 'tunnel_not_installed' });
 });
