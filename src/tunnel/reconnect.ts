@@ -27,6 +27,17 @@ export interface TunnelSession {
   close(): Promise<void>;
 }
 
+/** What a session of a provider in providers/ is started with. */
+export interface TunnelSessionOptions {
+  /** Port on 127.0.0.1 that the tunnel forwards to. */
+  readonly port: number;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
+  /** The URLs have changed during the session: the previous ones may no longer work. */
+  readonly onUrls: (publicUrls: readonly string[]) => void;
+  readonly onWarning: (message: string) => void;
+}
+
 /** A failed attempt to start a session. */
 export interface ConnectFailure {
   readonly error: ExposeError;

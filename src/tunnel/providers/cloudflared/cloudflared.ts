@@ -1,10 +1,10 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
 import type { OutputEvent } from '../external/output-event.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { openConfiguration } from './configuration.ts';
 import { readCloudflaredLine, type CloudflaredOutputEvent } from './log.ts';

@@ -1,9 +1,9 @@
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import { outputOf } from '../external/program-output.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { addPort, findNamedTunnel } from './named-tunnel.ts';

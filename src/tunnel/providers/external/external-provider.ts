@@ -1,19 +1,9 @@
 import { trustNotice, type Capabilities } from '../../capabilities.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../../provider.ts';
-import { openReconnecting, type TunnelSession } from '../../reconnect.ts';
+import { openReconnecting, type TunnelSession, type TunnelSessionOptions } from '../../reconnect.ts';
 import { sweepTemporaryFolders } from './temporary-folder.ts';
 import type { TunnelProgram } from './tunnel-program.ts';
-
-export interface TunnelSessionOptions {
-  /** Port on 127.0.0.1 that the tunnel forwards to. */
-  readonly port: number;
-  /** Ends a start that is under way. */
-  readonly signal: AbortSignal;
-  /** The URLs have changed during the session: the previous ones may no longer work. */
-  readonly onUrls: (publicUrls: readonly string[]) => void;
-  readonly onWarning: (message: string) => void;
-}
 
 /**
  * Starts a session of the tunnel. Resolves once it has a URL.

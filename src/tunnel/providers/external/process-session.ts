@@ -2,8 +2,7 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError } from '../../../errors.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import type { OutputEvent } from './output-event.ts';
-import type { TunnelSessionOptions } from './external-provider.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import { startTunnelProcess, type OutputName, type ProcessEnd, type TunnelProcessOptions } from './tunnel-process.ts';
 
 /** How long a program may take until it has a URL, in milliseconds. */

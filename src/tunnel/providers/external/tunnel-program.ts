@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
-import type { TunnelSessionOptions } from './external-provider.ts';
+import type { TunnelSessionOptions } from '../../reconnect.ts';
 import { startProcessSession, type ProcessSessionOptions, type StartingSession } from './process-session.ts';
 
 /** How a program is called for one session. */

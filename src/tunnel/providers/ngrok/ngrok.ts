@@ -1,12 +1,12 @@
 import { sleep } from '../../../platform/clock.ts';
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import { getLocalJson } from '../external/local-json.ts';
 import type { StartingSession } from '../external/process-session.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { readNgrokLine, readTunnels, type NgrokOutputEvent } from './log.ts';
 import { loadNgrokSdk, startNgrokSdkSession, type NgrokSdk, findNgrokToken } from './sdk.ts';

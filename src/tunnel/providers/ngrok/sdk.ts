@@ -4,8 +4,7 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { abortReason } from '../../../platform/deadline.ts';
 import { baseUrl } from '../external/output-event.ts';
-import type { TunnelSessionOptions } from '../external/external-provider.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import { errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 

@@ -1,5 +1,4 @@
-import type { TunnelSessionOptions } from '../external/external-provider.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import { inUrl } from '../../../platform/net/addresses.ts';
 import { outputOf } from '../external/program-output.ts';
 import { destinationArguments } from './arguments.ts';

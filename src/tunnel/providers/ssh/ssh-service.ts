@@ -1,7 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import type { OutputEvent } from '../external/output-event.ts';
-import type { TunnelSessionOptions } from '../external/external-provider.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { SshPlan } from './plan.ts';
 import { betterUrls, isPinggyTaken } from './readers.ts';
 import type { SshService } from './services.ts';

@@ -1,6 +1,6 @@
 import { trustNotice } from '../../capabilities.ts';
-import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createGenericSshStart } from './generic-ssh.ts';
 import { planSsh, type SshPlan, type SshProviderOptions } from './plan.ts';

@@ -3,10 +3,10 @@ import path from 'node:path';
 
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
-import { createExternalProvider, type TunnelSessionOptions } from '../external/external-provider.ts';
+import { createExternalProvider } from '../external/external-provider.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
-import type { TunnelSession } from '../../reconnect.ts';
+import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { createZrokReader } from './output.ts';
 
