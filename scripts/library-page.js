@@ -39,7 +39,7 @@ ${events(source)}
 ## Errors
 
 \`expose()\` rejects with an \`ExposeError\`: \`message\`, \`hints\` (what to do), \`exitCode\` (of the command line) and \`code\`, one of
-${[...codes.matchAll(/^\s+\| '(\w+)'/gm)].map(([, code]) => `\`${code}\``).join(', ')}.
+${[...codes.matchAll(/^ {2}(\w+): \d,$/gm)].map(([, code]) => `\`${code}\``).join(', ')}.
 [Errors](errors.md) explains each.
 `;
 }
