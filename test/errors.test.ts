@@ -140,24 +140,3 @@ describe('docs/errors.md lists what clients receive:', () => {
     expect(told).toMatch(new RegExp(`^\\| .+ \\| ${code} \\|`, 'm'));
   });
 });
-
-/** age's voice: lower case, no full stop. */
-describe('messages in the sources', () => {
-  const sources = [
-    'src/expose/expose.ts',
-    'src/auth/token.ts',
-    'src/http/listener.ts',
-    'src/http/addresses.ts',
-    'src/bridge/describe-server.ts',
-  ];
-
-  test.each(sources)('of %s begin in lower case and end without a full stop', (file) => {
-    const messages = [...read(file).matchAll(/new ExposeError\(\s*'\w+',\s*(['`])((?:(?!\1).)*)\1/g)].map(
-      ([, , text]) => text ?? '',
-    );
-    for (const message of messages) {
-      expect(message).not.toMatch(/^[A-Z]/);
-      expect(message).not.toMatch(/\.$/);
-    }
-  });
-});

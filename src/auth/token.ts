@@ -19,8 +19,7 @@ const maxTokenFileBytes = 4096;
 /** What may stand behind `Bearer` (RFC 6750 §2.1, `b64token`). */
 const bearerSyntax = /^[A-Za-z0-9\-._~+/]+=*$/;
 
-const newTokenHint =
-  'put a token there, or leave it out to get a new one with each start: unset MCP_EXPOSE_TOKEN, no --token-file';
+const newTokenHint = 'give a token, or unset MCP_EXPOSE_TOKEN and omit --token-file to get a new one with each start';
 
 /** A new token: `mcpx_` and 256 bits from the system's generator, in base64url. */
 export function generateToken(): string {

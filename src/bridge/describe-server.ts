@@ -54,7 +54,7 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       new ExposeError('upstream_silent', `${subject} did not answer within ${timeoutMs / 1000} s`, {
         hints: [
           url === undefined ? 'is it an MCP server that speaks over stdio? --verbose shows what it prints' : checkAlone,
-          'give it longer with --start-timeout 120s',
+          'allow more time with --start-timeout 120s',
         ],
       }),
     );
@@ -122,13 +122,13 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       const next = memberOf(result, 'nextCursor');
       if (typeof next !== 'string') return tools.size;
       if (cursors.has(next)) {
-        onWarning(`the server lists its tools in a circle: after ${tools.size} of them the cursor does not advance`);
+        onWarning(`tools/list repeats a cursor: only the first ${tools.size} tools are counted`);
         return tools.size;
       }
       cursors.add(next);
       cursor = next;
     }
-    onWarning(`the server lists more than ${maxToolPages} pages of tools, ${tools.size} of them are counted`);
+    onWarning(`tools/list has more than ${maxToolPages} pages: only the first ${tools.size} tools are counted`);
     return tools.size;
   }
 

@@ -3,8 +3,8 @@ import { newError } from '../mcp/new-message.ts';
 
 const refusals = {
   client_not_listening: 'the client is not listening',
-  client_gone: 'the client that this is for has gone',
-  ambiguous_client: 'several clients share this server, and it cannot be told which of them this is for',
+  client_gone: 'the client of this request has disconnected',
+  ambiguous_client: 'several clients share this server, and the request does not say which of them it is for',
   too_many_asks: 'too many requests of the server are unanswered',
 } as const;
 

@@ -44,7 +44,7 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
         specOf(long)?.secrecy === 'value' || value.includes('\n') ? '' : `=${shellQuote(redactValue(long, value))}`;
       throw new ExposeError(
         'usage',
-        `the environment variable ${twin}${shown} is not valid: ${error.message.replace(/\.$/, '')}`,
+        `the environment variable ${twin}${shown} is not valid: ${error.message.replace(/^A/, 'a').replace(/\.$/, '')}`,
         {
           hints: [`correct it, or unset it: unset ${twin}`],
         },

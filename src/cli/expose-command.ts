@@ -40,7 +40,7 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   showReady(output, exposed, { tokenOrigin: token.origin, startedInMs: performance.now() - startedAt });
 
   await context.untilEnding();
-  if (output.interactive) output.note('ending, running calls get up to 10 s; press Ctrl+C again not to wait for them');
+  if (output.interactive) output.note('stopping: running calls get up to 10 s; press Ctrl+C again to stop at once');
   await exposed.close();
 }
 
@@ -84,7 +84,7 @@ function requireServer({ server: { stdio, http, sse, config } }: ExposeOptions):
   if ([stdio, http, sse, config].some((way) => way !== undefined)) return;
   throw new ExposeError('usage', 'no server specified', {
     hints: [
-      'name the command that starts it: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
+      'give the command that starts it: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
       'mcp-expose --help lists the other options',
     ],
   });
@@ -192,7 +192,7 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       output.event({ event: 'tunnel', state, publicUrl });
       const why = reason === undefined ? '' : `: ${reason}`;
       output.note(`tunnel ${state}${state === 'up' ? ` at ${publicUrl}` : why}`);
-      if (state === 'down') output.note('the public URL does not come back, the local URL goes on working');
+      if (state === 'down') output.note('the public URL is lost, the local URL still works');
       return;
     }
     case 'attempt': {
@@ -218,7 +218,7 @@ export function showEvent(output: Output, event: ExposeEvent): void {
         localUrl: event.localUrl,
         servers: event.servers.map(serverEvent),
       });
-      output.note(`the configuration has changed, it has ${whatIsExposed(event.servers)} now`);
+      output.note(`the configuration has changed: ${whatIsExposed(event.servers)}`);
       for (const { name, error } of event.servers)
         if (error !== undefined) output.warning(messageOfServer(name, error));
       return;

@@ -70,7 +70,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     function hurry(signal: NodeJS.Signals): void {
       isHurried = true;
       endedBy = signal;
-      output.note('ending at once, clients that wait are told that the server is shutting down');
+      output.note('stopping at once: waiting clients get the error that the server is shutting down');
       context.onHurry();
       setTimeout(() => forceExit(signal), hurriedEndMs).unref();
     }
@@ -141,15 +141,16 @@ function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {
   });
 }
 
-/** commander's message, in our voice: its `error: ` and its full stop go, its suggestion becomes a hint. */
+/** commander's message in the style of the others: without `error: ` and the full stop, with its suggestion as a hint. */
 function usageError({ message }: CommanderError): ExposeError {
   const [first = '', ...more] = withoutSecret(message)
     .replace(/^error: /, '')
     .replace(' is invalid. ', ' is not valid: ')
+    .replace(': Allowed', ': allowed')
     .split('\n');
   const hints = more.map((line) => line.replace(/^\(D(.*)\)$/, 'd$1').trim()).filter((line) => line !== '');
   return new ExposeError('usage', first.replace(/\.$/, ''), {
-    hints: [...hints, 'mcp-expose --help lists what there is'],
+    hints: [...hints, 'mcp-expose --help lists the options'],
   });
 }
 

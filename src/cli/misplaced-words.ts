@@ -63,7 +63,7 @@ export function refuseMisplacedWords({ program, own, serverCommand }: CommandLin
     throw unexpected(word, [`mcp-expose ${topic}--${word}`]);
   }
   if (last !== undefined && isHalfOfValue(last, word, given)) {
-    throw new ExposeError('usage', `there is an unexpected argument after the value of ${last.long}`, {
+    throw new ExposeError('usage', `unexpected argument after the value of ${last.long}`, {
       hints: [
         'put a value with blanks in quotes, as in: --upstream-header "Authorization: Bearer …"',
         'write the command of the server after --, as in: mcp-expose -- npx -y @modelcontextprotocol/server-filesystem .',
@@ -90,7 +90,7 @@ export function refuseMisplacedWords({ program, own, serverCommand }: CommandLin
   if (mine.given.length === 0) throw unexpected(word, [corrected]);
   const names = mine.given.map(({ long }) => long).join(', ');
   const split = commandLine([...others, ...mine.given], serverPart(mine.rest));
-  throw unexpected(word, [corrected, `if mcp-expose itself is to have ${names}: ${split}`]);
+  throw unexpected(word, [corrected, `or, to give ${names} to mcp-expose: ${split}`]);
 }
 
 /** What to write where all of a command was quoted after `--`; empty where that is not so. */
@@ -183,5 +183,5 @@ function unexpected(word: string, hints: readonly string[]): ExposeError {
 
 function withMaskHint(hints: readonly string[]): readonly string[] {
   const isMasked = hints.some((hint) => hint.includes('…'));
-  return isMasked ? [...hints, '… takes the place of what may be secret: write your own value'] : hints;
+  return isMasked ? [...hints, '… replaces a possible secret: write your own value'] : hints;
 }

@@ -207,6 +207,6 @@ function readError(error: unknown): { code: string; message: string; hints: read
   return {
     code: 'internal',
     message: error instanceof Error ? error.message : String(error),
-    hints: ['this is a fault of mcp-expose, please report it with what --verbose shows'],
+    hints: ['this is a bug in mcp-expose: please report it with the output of --verbose'],
   };
 }

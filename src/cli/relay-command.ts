@@ -9,7 +9,7 @@ export async function runRelay(flags: RelayFlags, { output, untilEnding }: Comma
   const { host, port, publicUrl, domain, state } = flags;
   const log = limitEvents(
     (event) => showEvent(output, event),
-    (count) => output.warning(`${count} events of agents that come and go too often were not shown`),
+    (count) => output.warning(`${count} more events of agents were not shown`),
   );
   const relay = await createRelay({
     host,

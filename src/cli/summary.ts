@@ -40,9 +40,7 @@ function row(label: string, value: Part): Part[] {
 /** One that could not be checked looks like none that could. */
 function publicUrlText(publicUrl: string, tunnel: Exposed['tunnel']): Part {
   if (tunnel === undefined || tunnel.isVerified) return ['cyan', publicUrl];
-  const doubt = tunnel.isTrusted
-    ? 'could not be checked from here, see above'
-    : 'is answered by somebody else, see above';
+  const doubt = tunnel.isTrusted ? 'could not be checked from here, see above' : 'leads to another server, see above';
   return ['yellow', `${publicUrl} (${doubt})`];
 }
 
@@ -63,7 +61,7 @@ export function withoutPublicUrl({ foundNoTunnel, token }: Pick<Exposed, 'foundN
 function timeOf(expiresAt: number): string {
   const minutes = Math.max(0, Math.round((expiresAt - Date.now()) / 60_000));
   const time = new Date(expiresAt).toTimeString().slice(0, 5);
-  return `${time}, in ${countOf(minutes, 'minute')}; then the URL is another one`;
+  return `${time}, in ${countOf(minutes, 'minute')}; then the URL changes`;
 }
 
 /** One line for each server, with its path where there are several. */
@@ -78,7 +76,7 @@ function exposedRows(servers: readonly ServerReport[]): Part[][] {
 }
 
 function reportText({ description, error }: ServerReport): string {
-  if (description === undefined) return error?.message ?? 'it has not said what it is';
+  if (description === undefined) return error?.message ?? 'it did not describe itself';
   const { name, version: ownVersion, tools } = description;
   return `${[name, ownVersion].join(' ').trim()} · ${countOf(tools, 'tool')}`;
 }

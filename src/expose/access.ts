@@ -21,7 +21,7 @@ export async function chooseToken(
   if (tokenFile === undefined && token === undefined) return generateToken();
   const own =
     tokenFile === undefined
-      ? checkToken(token ?? '', 'MCP_EXPOSE_TOKEN (or options.token)')
+      ? checkToken(token ?? '', 'MCP_EXPOSE_TOKEN')
       : await readTokenFile(tokenFile, process.stdin, signal);
   if (own.length < weakTokenLength)
     warn(`the token is short: ${weakTokenLength} random characters or more cannot be guessed`);
@@ -29,7 +29,7 @@ export async function chooseToken(
 }
 
 /**
- * The tunnel to open. Nobody exposes a server to strangers by omitting an option: without a token, `auto` opens none.
+ * The tunnel to open. Without a token, `auto` opens none: omitting an option must not expose a server to everybody.
  */
 export function guardedTunnel(
   { access = {}, tunnel = {} }: ExposeOptions,

@@ -21,24 +21,28 @@ import { readServerSources, type ServerSources } from './servers/server-sources.
 import { shareIdentity } from './servers/share-identity.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
 
-/** What the answer to a probe's `initialize` may take in addition to the server's start, in milliseconds. */
+/** How long the answer to a probe's `initialize` may take after the server has started, in milliseconds. */
 const startMarginMs = 10_000;
 
 /** How long `close` waits for requests in progress, in milliseconds. */
 const defaultDrainMs = 10_000;
 
-/** How long clients that still wait after that may take to be told that it ends, in milliseconds. */
+/** How long to wait after that for clients to receive the error that ends their requests, in milliseconds. */
 const farewellMs = 250;
 
 /**
  * Exposes MCP servers over Streamable HTTP at `/mcp`, or each at `/<name>/mcp`, and over the older HTTP+SSE transport at
  * `/sse`: starts or calls them, guards them, and opens the tunnel. Resolves when clients can use them. If it throws, nothing
  * is left running.
+ * @param reported changes the errors of servers that are reported, to the words of the caller.
  * @throws ExposeError with any code of `ErrorCode`, or the signal's reason.
  */
-export async function expose(options: ExposeOptions): Promise<Exposed> {
+export async function expose(
+  options: ExposeOptions,
+  reported: (error: ExposeError) => ExposeError = (error) => error,
+): Promise<Exposed> {
   const { signal = new AbortController().signal } = options;
-  const exposure = await prepare(options, signal);
+  const exposure = new Exposure({ ...(await prepare(options, signal)), reported });
   try {
     await exposure.start(signal);
     return exposure;
@@ -48,8 +52,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   }
 }
 
-/** Decides everything that can be decided before anything is started. */
-async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Exposure> {
+/** Checks the options, reads the servers and chooses the tunnel, before anything is started. */
+async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Omit<Prepared, 'reported'>> {
   const { server, access = {}, listen = {} } = options;
   const { onEvent = () => {} } = options.output ?? {};
   const warn = (message: string): void => onEvent({ type: 'warning', message });
@@ -66,7 +70,7 @@ async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Exp
   });
   checkExposure(options, bind, plan, hasFront);
   const token = await chooseToken(access, signal, warn);
-  return new Exposure({ options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token });
+  return { options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token };
 }
 
 interface Prepared {
@@ -79,9 +83,10 @@ interface Prepared {
   readonly plan: TunnelPlan;
   readonly hasFront: boolean;
   readonly token: string | undefined;
+  readonly reported: (error: ExposeError) => ExposeError;
 }
 
-/** Servers, the front door and the tunnel of one run, in the order in which they start; they end in the reverse order. */
+/** The servers, the front door and the tunnel of one run. They start in this order and end in the reverse order. */
 class Exposure implements Exposed {
   readonly #prepared: Prepared;
   readonly #maxBodyBytes: number;
@@ -91,7 +96,7 @@ class Exposure implements Exposed {
   #tunnel: OpenTunnel | undefined;
   /** While the public URL is probed, the probe's session and requests are not reported. */
   #isProbing = false;
-  /** Each part that has started puts its end here. */
+  /** How to end each part that has started. */
   readonly #endings: (() => unknown)[] = [];
   #ended: Promise<void> | undefined;
   #drained: Promise<void> | undefined;
@@ -121,10 +126,10 @@ class Exposure implements Exposed {
     );
   }
 
-  /** @throws ExposeError, or the signal's reason; then `end` ends what has started. */
+  /** @throws ExposeError, or the signal's reason; the caller then calls `end`. */
   async start(signal: AbortSignal): Promise<void> {
     const { sources, plan, onEvent } = this.#prepared;
-    // Before any process is started: a port in use must leave none behind.
+    // Before any process is started, so that a port in use leaves none behind.
     await this.#door.open();
     this.#endings.push(() => this.#door.close());
     const count = sources.current().size;
@@ -173,7 +178,7 @@ class Exposure implements Exposed {
     const reports = this.#servers.reports();
     const failures = reports.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
     if (failures.length === reports.length) throw nothingWorks(failures);
-    for (const { name, error } of failures) this.#warn(`${messageOfServer(name, error)}; the other servers go on`);
+    for (const { name, error } of failures) this.#warn(`${messageOfServer(name, error)}; the other servers continue`);
   }
 
   async #openTunnel(signal: AbortSignal): Promise<void> {
@@ -217,7 +222,7 @@ class Exposure implements Exposed {
     signal.throwIfAborted();
   }
 
-  /** The configuration has changed. */
+  /** Applies a change of the configuration. */
   async #replaceServers(next: ReturnType<ServerSources['current']>): Promise<void> {
     if (!(await this.#servers.set(next, new AbortController().signal))) return;
     const { publicUrl, localUrl, servers } = this;
@@ -226,7 +231,7 @@ class Exposure implements Exposed {
 
   readonly #warn = (message: string): void => this.#prepared.onEvent({ type: 'warning', message });
 
-  /** With several servers, the path of each follows the URL. */
+  /** With several servers, the URL to which their paths are added. */
   #urlBelow(base: string): string {
     return this.#prepared.sources.current().size === 1 ? base + mcpPath : base;
   }
@@ -260,16 +265,19 @@ class Exposure implements Exposed {
   }
 
   get servers(): readonly ServerReport[] {
-    return this.#servers.reports();
+    return this.#servers.reports().map((report) => ({
+      ...report,
+      error: report.error && this.#prepared.reported(report.error),
+    }));
   }
 
-  // Fields rather than methods: callers pass them on without their object.
+  // Fields instead of methods, so that callers can pass them on without the object.
   readonly close = async ({ drainMs = defaultDrainMs }: { readonly drainMs?: number } = {}): Promise<void> => {
     this.#door.stop();
     this.#drained ??= this.#servers.drain();
     if (drainMs <= 0) this.#hurry.resolve();
     await settledWithin(Promise.race([this.#drained, this.#hurry.promise]), drainMs);
-    // Before the listener and the tunnel end, by which clients that still wait are told.
+    // Before the listener and the tunnel end, since clients receive their errors through these.
     void this.#servers.close();
     await settledWithin(this.#drained, farewellMs);
     await this.end();
@@ -277,11 +285,11 @@ class Exposure implements Exposed {
 
   readonly kill = (): void => this.#prepared.watchdog.killAll();
 
-  /** Ends what has started, in the reverse order, at once. Never rejects. */
+  /** Ends everything that has started, in the reverse order, without waiting for requests. Never rejects. */
   end(): Promise<void> {
     this.#ended ??= (async () => {
       for (const ending of this.#endings.toReversed()) {
-        // oxlint-disable-next-line no-await-in-loop -- what is used is ended after what uses it, even when that fails
+        // oxlint-disable-next-line no-await-in-loop -- each part ends after the parts that use it, even if these fail to end
         await Promise.allSettled([(async () => ending())()]);
       }
     })();
@@ -313,16 +321,16 @@ function reportOf(tunnel: OpenTunnel): TunnelReport {
   };
 }
 
-/** None of the servers works: why not, for each. */
+/** The error if no server works, with a hint for each. */
 function nothingWorks(failures: readonly { readonly name: string; readonly error: ExposeError }[]): ExposeError {
   const [first] = failures;
-  if (first === undefined) return new ExposeError('internal', 'there is no server');
+  if (first === undefined) return new ExposeError('internal', 'no server to start');
   if (failures.length === 1) return first.error;
   const hints = failures.map(({ name, error }) => [messageOfServer(name, error), ...error.hints].join('; '));
   return new ExposeError(first.error.code, `none of the ${failures.length} servers could be started`, { hints });
 }
 
-/** Waits for both; when one fails, tells the other to stop, waits until it has, and throws what failed first. */
+/** Waits for all; if one fails, aborts the others, waits for them, and throws the first error. */
 async function untilFirstFailure(startup: AbortController, parts: readonly Promise<void>[]): Promise<void> {
   try {
     await Promise.all(parts);

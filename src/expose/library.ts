@@ -1,7 +1,8 @@
 import { ExposeError } from '../errors.ts';
 import { expose as run } from './expose.ts';
 import { longOf, optionEntries, optionTable, type OptionKey } from './option-table.ts';
-import type { Exposed, ExposeOptions } from './options.ts';
+import { parseDuration } from './option-values.ts';
+import type { Exposed, ExposeEvent, ExposeOptions } from './options.ts';
 
 /**
  * Exposes MCP servers over Streamable HTTP at `/mcp`, or each at `/<name>/mcp`, and over the older HTTP+SSE transport at
@@ -14,18 +15,31 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const { onEvent } = options.output ?? {};
   const output: ExposeOptions['output'] = {
     ...options.output,
-    onEvent:
-      onEvent &&
-      ((event) => onEvent(event.type === 'warning' ? { ...event, message: withOptionNames(event.message) } : event)),
+    onEvent: onEvent && ((event) => onEvent(eventWithOptionNames(event))),
   };
   try {
-    return await run({ ...options, output });
+    return await run({ ...options, output }, errorWithOptionNames);
   } catch (error) {
-    if (!(error instanceof ExposeError)) throw error;
-    throw new ExposeError(error.code, withOptionNames(error.message), {
-      hints: error.hints.map(withOptionNames),
-      cause: error.cause ?? error,
-    });
+    throw error instanceof ExposeError ? errorWithOptionNames(error) : error;
+  }
+}
+
+function errorWithOptionNames(error: ExposeError): ExposeError {
+  return new ExposeError(error.code, withOptionNames(error.message), {
+    hints: error.hints.map(withOptionNames),
+    cause: error.cause ?? error,
+  });
+}
+
+function eventWithOptionNames(event: ExposeEvent): ExposeEvent {
+  switch (event.type) {
+    case 'warning':
+      return { ...event, message: withOptionNames(event.message) };
+    case 'attempt':
+    case 'tunnel':
+      return event.reason === undefined ? event : { ...event, reason: withOptionNames(event.reason) };
+    default:
+      return event;
   }
 }
 
@@ -35,17 +49,24 @@ const keyOfFlag: ReadonlyMap<string, OptionKey> = new Map([
   ...optionEntries().map(([key, spec]) => [longOf(spec), key] as const),
   // Both show what a server prints.
   ['--verbose', 'output.onEvent'],
+  ['MCP_EXPOSE_TOKEN', 'access.token'],
 ]);
 
-/** What messages quote, so that no flag in it is one of ours: values, server output, URLs, and what to do at a relay. */
+/** Quotations in messages, which may contain flags: values, server output, URLs, and hints for the operator of a relay. */
 const quotation = /(?<!\w)'[^']*'(?!\w)|"[^"]*"|\bit printed: [^]*|https?:\/\/\S+|if this is your relay.*/;
-const flagOrQuotation = new RegExp(`${quotation.source}|(?<![\\w-])--[a-z][a-z-]*`, 'g');
+const flagWithDuration = /(?<flag>(?<![\w-])--[a-z][a-z-]*|MCP_EXPOSE_TOKEN)(?<duration> \d+(?:ms|s|m|h)\b)?/;
+const flagOrQuotation = new RegExp(`${quotation.source}|${flagWithDuration.source}`, 'g');
 
-/** Flags of the command line become options: `--port` is `listen.port`, `--no-auth` is `access.token: false`. */
+/**
+ * Replaces flags of the command line with options: `--port` with `listen.port`, `--no-auth` with `access.token: false`,
+ * `--start-timeout 120s` with `server.startTimeoutMs: 120000`.
+ */
 function withOptionNames(text: string): string {
-  return text.replaceAll(flagOrQuotation, (found) => {
-    const key = keyOfFlag.get(found);
-    return key === undefined ? found : found.startsWith('--no-') ? `${key}: false` : key;
+  return text.replaceAll(flagOrQuotation, (found, ...[flag, duration = '']: readonly (string | undefined)[]) => {
+    const key = flag === undefined ? undefined : keyOfFlag.get(flag);
+    if (key === undefined) return found;
+    if (found.startsWith('--no-')) return `${key}: false`;
+    return key.endsWith('Ms') && duration !== '' ? `${key}: ${parseDuration(duration.trim())}` : key + duration;
   });
 }
 
@@ -76,7 +97,7 @@ function unknownOption(given: string): ExposeError {
   });
 }
 
-/** Of two paths of options. One in the wrong group, or without its unit, is near. */
+/** How much two paths of options differ; little for the wrong group or a missing unit. */
 function unlikeness(given: string, key: string): number {
   const [givenName = '', keyName = ''] = [given, key].map((path) => path.split('.').at(-1));
   const ofNames = keyName.startsWith(givenName) ? Number(keyName !== givenName) : distanceOf(givenName, keyName);

@@ -3,9 +3,9 @@ import { redactWord } from '../platform/text/redact.ts';
 import { tunnelKinds, type TunnelKind } from '../tunnel/kinds.ts';
 import type { TunnelChoice } from './options.ts';
 
-// Parsers of option values, as texts.
+// Parsers of option values.
 
-/** What an option does not take; the message says what it takes. */
+/** An invalid value; the message says what the option takes. */
 export class InvalidValue extends Error {}
 
 export function parsePort(value: string): number {
@@ -70,7 +70,7 @@ export function parseUrl(value: string): string {
   return value.replace(/\/+$/, '');
 }
 
-/** An http(s) URL as it is written: every character of its path may matter to the server. */
+/** An http(s) URL, unchanged: every character of its path may matter to the server. */
 export function parseHttpUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol))
@@ -78,7 +78,7 @@ export function parseHttpUrl(value: string): string {
   return value;
 }
 
-/** A host name, or an address, in lower case, with a port where it has one: a proxy may have it on any. */
+/** A host name or an address, in lower case, with its port if it has one: a proxy may listen on any. */
 export function parseDomain(value: string): string {
   const [, name = '', port = ''] = /^(.*?)\.?(:\d{1,5})?$/.exec(value.toLowerCase()) ?? [];
   const isName = name.length <= 253 && /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}$/.test(name);
@@ -89,8 +89,8 @@ export function parseDomain(value: string): string {
 }
 
 /**
- * `Name: value` of an HTTP header; `${env:NAME}` in the value stands for a variable of ours, so that a secret need not
- * stand on the command line. Adds to those given before.
+ * `Name: value` of an HTTP header; `${env:NAME}` in the value is replaced by an environment variable, so that a secret need
+ * not be on the command line. Added to the headers given before.
  */
 export function parseHeader(
   value: string,
@@ -117,9 +117,9 @@ export function parseVariable(
   if (name === undefined) throw new InvalidValue('it takes NAME=value, or NAME to pass on your own');
   const content = given ?? process.env[name];
   if (content === undefined) {
-    // What is not written like a variable is a value without a name, and may be a secret.
+    // Text that is not a variable name may be a value without a name, and so a secret.
     const shown = /^[A-Z_][A-Z\d_]*$/.test(name) ? `variable ${redactWord(name)}` : 'such variable';
-    throw new InvalidValue(`there is no ${shown} to pass on; to set one, write NAME=value`);
+    throw new InvalidValue(`there is no ${shown} to pass on; write NAME=value to set one`);
   }
   return new Map([...previous, [name, content]]);
 }
@@ -127,22 +127,22 @@ export function parseVariable(
 /** What `--tunnel` takes. */
 export const tunnelChoices: readonly TunnelChoice[] = ['auto', ...tunnelKinds, 'none'];
 
-/** One of the ways that there are, or `auto` or `none`. */
+/** The kind of a tunnel, `auto` or `none`. */
 export function parseTunnel(value: string): TunnelChoice {
   const choice = tunnelChoices.find((candidate) => candidate === parseTunnelName(value));
   if (choice !== undefined) return choice;
-  throw new InvalidValue(`Allowed choices are ${tunnelChoices.join(', ')}.`);
+  throw new InvalidValue(`allowed choices are ${tunnelChoices.join(', ')}`);
 }
 
-/** Without a relay, `auto` has none to try; with one, it tries nothing else. */
+/** What `auto` can try: without a relay it has none to try, and with one it tries nothing else. */
 const triable: readonly TunnelKind[] = tunnelKinds.filter((kind) => kind !== 'relay');
 
-/** @throws ExposeError `usage` for a name that many may try and that will not do. */
+/** @throws ExposeError `usage` for a known tunnel that cannot work. */
 function parseTunnelName(value: string): string {
   if (value === 'tunnelmole') {
     throw new ExposeError(
       'usage',
-      'tunnelmole cannot carry MCP: it holds back whole answers and passes no event streams',
+      'tunnelmole cannot carry MCP: it buffers whole responses and does not pass event streams',
       {
         hints: ['use another --tunnel; docs/tunnels.md helps to choose'],
       },
@@ -151,11 +151,11 @@ function parseTunnelName(value: string): string {
   return value;
 }
 
-/** Several of the ways that there are, in order, with commas between. */
+/** Kinds of tunnels in order, separated by commas. */
 export function parseTunnelOrder(value: string): readonly TunnelKind[] {
   return value.split(',').map((part) => {
     const kind = triable.find((candidate) => candidate === parseTunnelName(part.trim()));
-    if (kind === undefined) throw new InvalidValue(`it is made of ${triable.join(', ')}`);
+    if (kind === undefined) throw new InvalidValue(`it takes a list of ${triable.join(', ')}`);
     return kind;
   });
 }

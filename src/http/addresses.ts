@@ -32,7 +32,7 @@ export async function resolveBindAddress(host: string): Promise<BindAddress> {
     ({ address } = await lookUp(host.replace(/^\[(.*)\]$/, '$1'), { verbatim: true }));
   } catch (cause) {
     const isName = host !== '' && cause instanceof Error && 'code' in cause && cause.code !== 'EMFILE';
-    const why = isName ? 'there is no host of this name' : messageOf(cause);
+    const why = isName ? 'no such host' : messageOf(cause);
     throw new ExposeError('address_unavailable', `cannot listen on ${host}: ${why}`, {
       hints: ['--host takes an address of this machine, 127.0.0.1 unless given'],
       cause,

@@ -113,8 +113,8 @@ export function createHandler({
       server !== undefined
         ? ['server_not_found', `the host names the server ${label}, and the path another one`]
         : name === undefined
-          ? ['server_not_named', 'there are several servers here: name one in the path, as in /<server>/mcp']
-          : ['server_not_found', `there is no server ${JSON.stringify(name.slice(0, 64))} here`];
+          ? ['server_not_named', 'several servers are here: name one in the path, as in /<server>/mcp']
+          : ['server_not_found', `unknown server ${JSON.stringify(name.slice(0, 64))}`];
     const servers = directory.all().flatMap((each) => each.name ?? []);
     const data = { reason, ...(name === undefined ? {} : { server: name.slice(0, 64) }), servers };
     refuse(request, response, { status: 404, code: rpcCode.badRequest, message, data });
@@ -139,7 +139,7 @@ function rootRoute(request: HttpRequest, { server }: RootRoute, directory: Direc
 
 function nothingHere(directory: Directory): string {
   const path = directory.unnamed() === undefined ? '/<server>/mcp' : '/mcp';
-  return `there is nothing at this path, the MCP endpoint is ${path}`;
+  return `not found: the MCP endpoint is ${path}`;
 }
 
 /** A server need not offer such a stream (MCP 2025-11-25, Listening for Messages from the Server); one that is held back is none. */

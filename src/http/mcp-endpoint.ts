@@ -241,8 +241,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     }
     const session = sessions.find(sessionId, caller.id);
     if (session === undefined) {
-      const message =
-        'there is no such session, it may have ended: send initialize without Mcp-Session-Id to begin a new one';
+      const message = 'unknown session, it may have ended: send initialize without Mcp-Session-Id';
       refuse(request, response, { status: 404, code: rpcCode.sessionNotFound, message, id });
       return undefined;
     }
@@ -279,7 +278,7 @@ export function createMcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       case 'nothing': {
         // Where a GET brings no stream, MCP wants 405. The official clients take it in silence; a 404 would end their
         // session, any other refusal or an empty stream would make them ask again and again.
-        const message = 'there is nothing to come behind this Last-Event-ID';
+        const message = 'no events follow this Last-Event-ID';
         refuse(request, response, { status: 405, message, headers: { allow: 'POST, DELETE' } });
         return;
       }

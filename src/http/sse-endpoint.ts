@@ -136,7 +136,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
       if (session === undefined) open(request, response, connection, message);
       else refuseOnStream(response, connection, message, initialized);
     } else if (session?.revision === undefined || sessions.find(session.id, caller.id) === undefined) {
-      refuse(request, response, { status: 400, message: 'there is no session yet: send initialize first' });
+      refuse(request, response, { status: 400, message: 'no session yet: send initialize first' });
     } else if (message.kind === 'request') {
       accept(response);
       const call = createCall(connection, message, () => {});
@@ -206,7 +206,7 @@ export function createSseEndpoint(options: SseEndpointOptions): SseEndpoint {
     const id = query === -1 ? null : new URLSearchParams(url.slice(query)).get('sessionId');
     const connection = id === null ? undefined : connections.get(id);
     if (connection?.callerId === caller.id && connection.events.isOpen()) return connection;
-    const message = 'there is no such connection, it may have ended: connect to /sse again';
+    const message = 'unknown connection, it may have ended: connect to /sse again';
     refuse(request, response, { status: 404, code: rpcCode.sessionNotFound, message });
     return undefined;
   }

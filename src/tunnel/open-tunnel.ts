@@ -162,7 +162,7 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
     const settled = await watch.untilSettled(signal);
     signal.throwIfAborted();
     if (mustWork && (settled === undefined || !opened.isUp))
-      throw new ExposeError('tunnel_unreachable', 'it broke off before it had worked');
+      throw new ExposeError('tunnel_unreachable', 'the connection was lost before it was usable');
     const fatal = settled?.find((problem) => problem.kind === 'guard_missing' || (mustWork && isBlocking(problem)));
     if (fatal !== undefined) {
       const code = fatal.kind === 'guard_missing' ? 'tunnel_unguarded' : 'tunnel_unreachable';

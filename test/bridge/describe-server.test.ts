@@ -60,7 +60,7 @@ test.each([
   const warnings: string[] = [];
   const { tools } = await described(upstream, undefined, (warning) => warnings.push(warning));
   expect([tools, listed]).toEqual([2, cursors.length + 1]);
-  expect(warnings).toEqual(['the server lists its tools in a circle: after 2 of them the cursor does not advance']);
+  expect(warnings).toEqual(['tools/list repeats a cursor: only the first 2 tools are counted']);
 });
 
 async function failureOf(attempt: Promise<unknown>): Promise<ExposeError> {

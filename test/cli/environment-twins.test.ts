@@ -50,7 +50,7 @@ describe('an option that takes a value', () => {
     [
       'TUNNEL',
       'magic',
-      'Allowed choices are auto, relay, lan, cloudflared, ngrok, tailscale, tailscale-serve, devtunnel, zrok, ssh, localhost.run, srv.us, pinggy, serveo, sish, localtunnel, none',
+      'allowed choices are auto, relay, lan, cloudflared, ngrok, tailscale, tailscale-serve, devtunnel, zrok, ssh, localhost.run, srv.us, pinggy, serveo, sish, localtunnel, none',
     ],
     ['RELAY', 'relay.example', 'it takes a URL such as https://relay.example'],
     ['HTTP', 'ftp://host/mcp', 'it takes a URL such as http://127.0.0.1:3000/mcp'],

@@ -9,7 +9,7 @@ test('a tunnel that is down for good is told with its reason and what still work
   const terminal = createTerminal();
   showEvent(terminal.output, { type: 'tunnel', state: 'down', publicUrl, reason: 'the name was taken over' });
   expect(terminal.stderr()).toBe(
-    'mcp-expose: tunnel down: the name was taken over\nmcp-expose: the public URL does not come back, the local URL goes on working\n',
+    'mcp-expose: tunnel down: the name was taken over\nmcp-expose: the public URL is lost, the local URL still works\n',
   );
 });
 
@@ -38,7 +38,7 @@ test('a changed configuration is told, with what is broken in it', () => {
   ];
   showEvent(terminal.output, { type: 'servers', publicUrl: null, localUrl: 'http://127.0.0.1:7801', servers });
   expect(terminal.stderr()).toBe(
-    'mcp-expose: the configuration has changed, it has 1 of 2 servers, 2 tools now\nmcp-expose: warning: git: no answer\n',
+    'mcp-expose: the configuration has changed: 1 of 2 servers, 2 tools now\nmcp-expose: warning: git: no answer\n',
   );
 });
 

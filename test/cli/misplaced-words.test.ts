@@ -21,7 +21,7 @@ function refusalOf(argv: readonly string[]): { message: string; hints: readonly 
   throw new Error(`${argv.join(' ')} was let pass`);
 }
 
-const masked = '… takes the place of what may be secret: write your own value';
+const masked = '… replaces a possible secret: write your own value';
 
 describe('a forgotten -- is named by the first word behind it', () => {
   test.each<[string[], string, string]>([
@@ -52,7 +52,7 @@ describe('a forgotten -- is named by the first word behind it', () => {
   test('options of ours among the words of the command may be meant for either', () => {
     expect(refusalOf(['--json', 'npx', 'x', '--tunnel', 'none', '-y']).hints).toEqual([
       'write -- before the command: mcp-expose --json -- npx x --tunnel none -y',
-      'if mcp-expose itself is to have --tunnel: mcp-expose --json --tunnel none -- npx x -y',
+      'or, to give --tunnel to mcp-expose: mcp-expose --json --tunnel none -- npx x -y',
     ]);
   });
 
@@ -98,7 +98,7 @@ describe('other words where only options can be', () => {
     [['--env', 'KEY=open', 'sesame'], '--env'],
   ])('half of a value that should have been quoted is not shown: %j', (argv, option) => {
     const { message, hints } = refusalOf(argv);
-    expect(message).toBe(`there is an unexpected argument after the value of ${option}`);
+    expect(message).toBe(`unexpected argument after the value of ${option}`);
     expect(hints.join(' ')).not.toContain('sesame');
   });
 });

@@ -211,13 +211,11 @@ describe('an error that is not ours', () => {
     [new TypeError('x is not a function'), 'x is not a function'],
     ['thrown text', 'thrown text'],
     [undefined, 'undefined'],
-  ])('%s is told as a fault of mcp-expose', (error, message) => {
+  ])('%s is reported as a bug in mcp-expose', (error, message) => {
     const terminal = createTerminal({ json: true });
     terminal.output.error(error);
     expect(parseJson<unknown>(terminal.stdout())).toMatchObject({ event: 'error', code: 'internal', message });
-    expect(terminal.stderr()).toContain(
-      `mcp-expose: error: ${message}\nmcp-expose: hint: this is a fault of mcp-expose`,
-    );
+    expect(terminal.stderr()).toContain(`mcp-expose: error: ${message}\nmcp-expose: hint: this is a bug in mcp-expose`);
   });
 
   test('shows where it came from with --verbose only', () => {

@@ -88,7 +88,7 @@ describe('the summary shows', () => {
       'secure-filesystem': { url: 'https://k3v9.relay.example/mcp' },
     });
     const foreign = summary({ tunnel: { ...tunnel, isVerified: false, isTrusted: false } });
-    expect(foreign).toMatch(/Public: .* \(is answered by somebody else, see above\)/);
+    expect(foreign).toMatch(/Public: .* \(leads to another server, see above\)/);
     expect(config(foreign).mcpServers).toMatchObject({ 'secure-filesystem': { url: 'http://127.0.0.1:7801/mcp' } });
   });
 
@@ -101,7 +101,7 @@ describe('the summary shows', () => {
       isVerified: true,
       isTrusted: true,
     };
-    expect(summary({ tunnel })).toMatch(/Until: +\d\d:\d\d, in 60 minutes; then the URL is another one/);
+    expect(summary({ tunnel })).toMatch(/Until: +\d\d:\d\d, in 60 minutes; then the URL changes/);
     expect(summary()).not.toContain('Until:');
   });
 

@@ -186,7 +186,9 @@ describe.each<[string, (args: string[]) => Promise<Exposed>]>([
       expect(await oldAnswer).toContain('the server is shutting down');
       expect(await ended).toBe(130);
       const lastLine = exposed.stderr().trimEnd().split('\n').at(-1);
-      expect(lastLine).toBe('mcp-expose: ending at once, clients that wait are told that the server is shutting down');
+      expect(lastLine).toBe(
+        'mcp-expose: stopping at once: waiting clients get the error that the server is shutting down',
+      );
       expectNothingLeft(exposed);
     },
   );

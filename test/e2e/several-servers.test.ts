@@ -204,7 +204,7 @@ describe('--watch', () => {
     const exposed = await startExpose({ config: file, args: ['--watch'] });
     const session = await openAt(exposed, 'files');
     await writeFile(file, '{ "mcpServers": ');
-    await exposed.waitForStderr(/the change of .*mcp\.json was not taken over/);
+    await exposed.waitForStderr(/the change of .*mcp\.json was not applied/);
     expect((await session.call(2, 'tools/list')).result).toBeDefined();
   });
 });

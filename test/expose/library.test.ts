@@ -1,5 +1,9 @@
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { expose, ExposeError, type ExposeOptions } from '../../src/index.ts';
+import { expose, ExposeError, type ExposeEvent, type ExposeOptions } from '../../src/index.ts';
+import { eventually } from '../harness/eventually.ts';
+import { fixture } from '../harness/program.ts';
+import { writeConfig } from './config/config-file.ts';
 
 async function failureOf(options: unknown): Promise<ExposeError> {
   // oxlint-disable-next-line no-unsafe-type-assertion -- what a caller without types may pass
@@ -11,7 +15,21 @@ async function failureOf(options: unknown): Promise<ExposeError> {
   return thrown;
 }
 
+function eventOf<Type extends ExposeEvent['type']>(
+  type: Type,
+  events: readonly ExposeEvent[],
+): Extract<ExposeEvent, { type: Type }> {
+  const found = events.find((event): event is Extract<ExposeEvent, { type: Type }> => event.type === type);
+  if (found === undefined) throw new Error(`no event ${type}`);
+  return found;
+}
+
 const server = { stdio: ['node', '-e', ''] };
+
+function stdioOf(name: string): [string, ...string[]] {
+  const [file = '', ...args] = fixture(name);
+  return [file, ...args];
+}
 
 describe('an option that does not exist', () => {
   test.each([
@@ -52,6 +70,58 @@ describe('messages and hints name options, not flags', () => {
   test('of two servers', async () => {
     const { message } = await failureOf({ server: { ...server, http: 'http://127.0.0.1:1/mcp' } });
     expect(message).toContain('server.stdio, server.http');
+  });
+
+  test('of a start that takes too long, in milliseconds', async () => {
+    const { code, hints } = await failureOf({
+      server: { stdio: stdioOf('silent.js'), startTimeoutMs: 300 },
+      tunnel: { kind: 'none' },
+    });
+    expect(code).toBe('upstream_silent');
+    expect(hints).toEqual([
+      'is it an MCP server that speaks over stdio? output.onEvent shows what it prints',
+      'allow more time with server.startTimeoutMs: 120000',
+    ]);
+  });
+
+  test('of a token', async () => {
+    const { message, hints } = await failureOf({ server, access: { token: '' }, tunnel: { kind: 'none' } });
+    expect(message).toBe('access.token is empty');
+    expect(hints.join()).toMatch(/access\.token\b.*access\.tokenFile/);
+  });
+
+  test('of a server in `servers` and in its event', async () => {
+    const [command, ...args] = stdioOf('echo.js');
+    const echo = { command, args };
+    const file = writeConfig({ mcpServers: { echo, remote: { url: 'http://mcp.example/mcp' } } });
+    const events: ExposeEvent[] = [];
+    const { servers, close } = await expose({
+      server: { config: file, watch: true },
+      tunnel: { kind: 'none' },
+      output: { onEvent: (event) => events.push(event) },
+    });
+    const hints = ['use https://', 'if you trust the network in between, add server.allowPlainHttp'];
+    try {
+      expect(servers.map(({ error }) => error?.hints)).toEqual([undefined, hints]);
+      writeConfig({ mcpServers: { echo, other: { url: 'http://other.example/mcp' } } }, 'mcp.json', path.dirname(file));
+      const { servers: next } = await eventually(() => eventOf('servers', events));
+      expect(next.map(({ name, error }) => [name, error?.hints])).toEqual([
+        ['echo', undefined],
+        ['other', hints],
+      ]);
+    } finally {
+      await close();
+    }
+  });
+
+  test('of a tunnel that cannot be used', async () => {
+    const events: ExposeEvent[] = [];
+    await expose({
+      server: { stdio: stdioOf('echo.js') },
+      tunnel: { kind: 'auto', order: ['ssh'] },
+      output: { onEvent: (event) => events.push(event) },
+    }).then(async ({ close }) => close());
+    expect(eventOf('attempt', events).reason).toBe('tunnel.kind ssh does not say which server to use');
   });
 });
 

@@ -174,7 +174,7 @@ describe.each(protocols)('over %s', (protocol) => {
     expect(await seen(web.ask({ path, headers: bearer }))).toEqual([
       404,
       undefined,
-      JSON.stringify(refusal('there is nothing at this path, the MCP endpoint is /mcp')),
+      JSON.stringify(refusal('not found: the MCP endpoint is /mcp')),
     ]);
   });
 

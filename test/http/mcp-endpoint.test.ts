@@ -259,7 +259,7 @@ describe.each(protocols)('over %s', (protocol) => {
         id: 1,
         error: {
           code: -32603,
-          message: 'the server exited with code 3; its last words: disk full',
+          message: 'the server exited with code 3; its last stderr output: disk full',
           data: { exitCode: 3 },
         },
       });

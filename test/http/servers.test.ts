@@ -72,7 +72,7 @@ describe.each(protocols)('over %s', (protocol) => {
         id: null,
         error: {
           code: -32000,
-          message: 'there are several servers here: name one in the path, as in /<server>/mcp',
+          message: 'several servers are here: name one in the path, as in /<server>/mcp',
           data: { reason: 'server_not_named', servers: ['files', 'Git-2'] },
         },
       },
@@ -102,7 +102,7 @@ describe.each(protocols)('over %s', (protocol) => {
           id: null,
           error: {
             code: -32000,
-            message: 'there is no server "nope" here',
+            message: 'unknown server "nope"',
             data: { reason: 'server_not_found', server: 'nope', servers: ['files'] },
           },
         },

@@ -213,7 +213,7 @@ describe('a tunnel that cannot be used', () => {
       },
     };
     const world: World = open({ front, mustWork: true });
-    await expect(world.opened).rejects.toMatchObject({ message: 'it broke off before it had worked' });
+    await expect(world.opened).rejects.toMatchObject({ message: 'the connection was lost before it was usable' });
     expect(world.events.at(-1)).toBe('closed');
   });
 

@@ -81,7 +81,7 @@ export class WarmPool {
   died(server: ManagedConnection, reason: string): void {
     if (++this.#deathsInRow === maxDeathsInRow) {
       this.#options.onWarning(
-        `${maxDeathsInRow} servers that were started ahead ended unused, the last one: ${reason}; none is started ahead now`,
+        `${maxDeathsInRow} idle servers exited, the last one: ${reason}; no idle servers are started now`,
       );
     }
     const place = this.#idle.indexOf(server);

@@ -30,7 +30,7 @@ export const sessionEnded: CallFailure = {
 export function failureOf({ code, reason, exitCode, signal, stderr }: UpstreamEnd): CallFailure {
   return {
     code: rpcCode.internalError,
-    message: stderr === '' ? reason : `${reason}; its last words: ${stderr}`,
+    message: stderr === '' ? reason : `${reason}; its last stderr output: ${stderr}`,
     data: { reason: code, exitCode, signal, stderr },
   };
 }

@@ -52,9 +52,9 @@ export function placesIn(message: RpcRequest | RpcNotification | RpcResponse): P
   const tree = message.kind === 'response' ? plain : (trees.get(message.method) ?? call);
   const { spans, duplicateKey } = locateMembers(message.bytes, tree);
   if (duplicateKey !== undefined)
-    return `the member ${JSON.stringify(duplicateKey)} stands there twice or in another spelling`;
+    return `the member ${JSON.stringify(duplicateKey)} occurs twice or with different capitalization`;
   if (message.kind !== 'response' && (spans.has('result') || spans.has('error'))) {
-    return 'the message has a "method", and "result" or "error" beside it';
+    return 'the message has a "method", and a "result" or "error" too';
   }
   return spans;
 }

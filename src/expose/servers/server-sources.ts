@@ -31,12 +31,12 @@ export async function readServerSources(
     const message =
       given.length === 0 ? 'no server specified' : `the server is specified in several ways: ${given.join(', ')}`;
     throw new ExposeError('usage', message, {
-      hints: ['give one of --stdio, --http, --sse and --config, or a command after --'],
+      hints: ['give one of --stdio, --http, --sse and --config'],
     });
   }
   if (cwd !== undefined && !isFolder(cwd)) {
     throw new ExposeError('usage', `--cwd ${cwd} is not a folder`, {
-      hints: ['it takes the folder in which the server runs, and makes none'],
+      hints: ['it takes an existing folder, in which the server runs'],
     });
   }
   if (config !== undefined) return readConfigured(config, options, onWarning);
@@ -96,7 +96,7 @@ async function readConfigured(
           current = sources;
           await onChange(sources);
         } catch (error) {
-          if (!stopped) onWarning(`the change of ${file} was not taken over: ${messageOf(error)}`);
+          if (!stopped) onWarning(`the change of ${file} was not applied: ${messageOf(error)}`);
         }
       };
       const watched = watchConfig(file, {

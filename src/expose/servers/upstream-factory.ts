@@ -94,7 +94,7 @@ async function readCertificates(file: string): Promise<string> {
     throw new ExposeError('usage', `cannot read the certificates ${file}: ${messageOf(cause)}`, { cause });
   }
   if (!text.includes('-----BEGIN CERTIFICATE-----')) {
-    throw new ExposeError('usage', `there is no certificate in ${file}`, {
+    throw new ExposeError('usage', `${file} contains no certificate`, {
       hints: ['--upstream-ca takes a file in PEM format, as in "-----BEGIN CERTIFICATE-----"'],
     });
   }

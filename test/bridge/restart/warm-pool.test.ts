@@ -146,9 +146,7 @@ describe('an idle server that dies before it is used', () => {
       clock.advance(30_000);
     }
     expect([made.length, warmPool.ready, clock.pending]).toEqual([4, 1, 0]);
-    expect(warnings).toEqual([
-      '3 servers that were started ahead ended unused, the last one: three; none is started ahead now',
-    ]);
+    expect(warnings).toEqual(['3 idle servers exited, the last one: three; no idle servers are started now']);
   });
 
   test('is replaced again when a server has lived for a client', () => {

@@ -238,7 +238,7 @@ describe('the end of the upstream', () => {
     upstream.die({ reason: 'the server exited with code 3', exitCode: 3, stderr: 'disk full\nbye' });
     const failure = {
       code: -32603,
-      message: 'the server exited with code 3; its last words: disk full\nbye',
+      message: 'the server exited with code 3; its last stderr output: disk full\nbye',
       data: { reason: 'upstream_exited', exitCode: 3, stderr: 'disk full\nbye' },
     };
     for (const { failures } of calls) expect(failures).toEqual([failure]);
@@ -273,7 +273,7 @@ test('the loss of the connection fails the calls in flight, frees every id, and 
   call(3);
   channel.forward(notification('notifications/cancelled', { requestId: 3 }));
   upstream.lose({ reason: 'the server was ended by SIGKILL', signal: 'SIGKILL', stderr: 'oops' });
-  const reason = 'the server was ended by SIGKILL; its last words: oops';
+  const reason = 'the server was ended by SIGKILL; its last stderr output: oops';
   expect([first, second].map(({ failures }) => failures.map(({ message }) => message))).toEqual([[reason], [reason]]);
   const next = [call(1), call(3)];
   upstream.say(response(1));

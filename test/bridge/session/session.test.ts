@@ -97,7 +97,7 @@ describe('opening', () => {
     const { upstream, opening, happened } = world();
     upstream.die({ reason: 'the server exited with code 7', exitCode: 7, stderr: 'no database' });
     expect(opening.failures[0]).toMatchObject({
-      message: 'the server exited with code 7; its last words: no database',
+      message: 'the server exited with code 7; its last stderr output: no database',
     });
     expect(happened).toEqual(['end']);
     expect(vi.getTimerCount()).toBe(0);

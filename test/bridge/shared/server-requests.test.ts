@@ -145,7 +145,7 @@ describe('an ask is refused', () => {
     world.server().say(serverRequest(3));
     expect([a.take(), b.take()]).toEqual([[], []]);
     expect(world.sent()).toEqual([
-      '{"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"several clients share this server, and it cannot be told which of them this is for","data":{"reason":"ambiguous_client"}}}',
+      '{"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"several clients share this server, and the request does not say which of them it is for","data":{"reason":"ambiguous_client"}}}',
       expect.stringContaining('"id":3,'),
     ]);
     expect(world.warnings).toEqual([

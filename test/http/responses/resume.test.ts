@@ -95,7 +95,7 @@ describe.each(protocols)('over %s', (protocol) => {
     expect(eventsIn(await (await come('1-2')).body())).toEqual([response(1).json]);
     const nothing = await come('1-3');
     expect(nothing.headers['allow']).toBe('POST, DELETE');
-    expect(await refusalOf(nothing)).toEqual([405, -32000, 'there is nothing to come behind this Last-Event-ID']);
+    expect(await refusalOf(nothing)).toEqual([405, -32000, 'no events follow this Last-Event-ID']);
   });
 
   test('a server that dies while the client is away leaves it an error and no session', async () => {

@@ -13,13 +13,13 @@ const maxShown = 200;
  * server is among them.
  */
 export function failureWords(thrown: unknown): string {
-  if (thrown instanceof ExposeError) return 'its name leads to an address that mcp-expose does not call';
+  if (thrown instanceof ExposeError) return 'its name resolves to an address to which mcp-expose sends no requests';
   const code = errorCode(thrown);
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'the connection was closed before it had answered';
   const known = networkErrorWords(thrown);
   if (known !== undefined) return known;
   if (code === 'HPE_HEADER_OVERFLOW') return 'the head of its answer is too large';
-  if (code.startsWith('HPE_')) return 'what answers there does not speak HTTP';
+  if (code.startsWith('HPE_')) return 'it does not speak HTTP';
   if (certificateError.test(code)) {
     return `its certificate is not trusted (${code}); for an authority of your own, use --upstream-ca`;
   }

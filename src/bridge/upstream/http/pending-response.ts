@@ -130,8 +130,7 @@ export function createPendingResponse(options: PendingResponseOptions): PendingR
       fruitless = hadMessages ? 0 : fruitless + 1;
       if (hadMessages) backoff = createBackoff({ clock });
       const asked = isClean && cursor.retryMs !== undefined;
-      if (fruitless > (asked ? maxFruitlessPolls : maxFruitlessTries))
-        lose('the server does not go on with its answer');
+      if (fruitless > (asked ? maxFruitlessPolls : maxFruitlessTries)) lose('the server does not resume its answer');
       else tryAgain(asked ? (cursor.retryMs ?? 0) : backoff.next(cursor.retryMs));
     }
   }

@@ -22,7 +22,7 @@ export function compressedWords({ headers }: IncomingMessage): string | undefine
   const codings = codingsOf(headers['content-encoding']);
   if (codings === undefined) return undefined;
   const what = `the server compressed its answer (${excerpt(codings, maxCodings)})`;
-  return `${what}, although mcp-expose asked for none of that: turn compression off in the server or the proxy in front of it`;
+  return `${what}, although mcp-expose does not accept that: turn compression off in the server or the proxy in front of it`;
 }
 
 /** The same with the beginning of a page that is plain text: an HTML page says too little in so few words. */

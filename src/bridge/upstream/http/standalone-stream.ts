@@ -77,7 +77,7 @@ export function openStandaloneStream(options: StandaloneStreamOptions): Standalo
   }
 
   function giveUp(why: string): void {
-    onWarning(`what the server says of its own accord is not heard: ${why}`);
+    onWarning(`messages of the server outside of calls are not received: ${why}`);
   }
 
   void open();

@@ -43,7 +43,7 @@ export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly al
   if (url.protocol === 'http:' && !allowPlainHttp && !isLoopbackHost(hostOf(url))) {
     throw refused(`${redactUrl(url.href).slice(0, maxShown)} is not encrypted on its way to another machine`, [
       'use https://',
-      'if you trust the network in between, say --allow-plain-http',
+      'if you trust the network in between, add --allow-plain-http',
     ]);
   }
   url.hash = '';
@@ -92,7 +92,7 @@ function refusalOf(hostname: string, found: readonly { readonly address: string 
 }
 
 function credentialHost(host: string): ExposeError {
-  return refused(`${host} is an address under which clouds hand out credentials, mcp-expose never calls it`, []);
+  return refused(`${host} is a cloud metadata address, to which mcp-expose sends no requests`, []);
 }
 
 /** Without the brackets of an IPv6 address and the dot at the end of a full name. */

@@ -174,7 +174,7 @@ describe('failures', () => {
     const port = await listenOnLoopback(net.createServer((socket) => socket.end('220 mail ready\r\n')));
     expect(await client(`http://127.0.0.1:${port}/`).post()).toMatchObject({
       kind: 'failed',
-      reason: 'what answers there does not speak HTTP',
+      reason: 'it does not speak HTTP',
       unsent: false,
     });
   });
@@ -199,13 +199,12 @@ describe('failures', () => {
 /** What clients may know of it: no name, no address. */
 const notCalled = {
   kind: 'failed',
-  reason: 'its name leads to an address that mcp-expose does not call',
+  reason: 'its name resolves to an address to which mcp-expose sends no requests',
   unsent: true,
   final: true,
 };
 
-const refusalOf = (host: string) =>
-  `${host} is an address under which clouds hand out credentials, mcp-expose never calls it`;
+const refusalOf = (host: string) => `${host} is a cloud metadata address, to which mcp-expose sends no requests`;
 
 describe('names', () => {
   test('that change their address to that of credentials are not called', async () => {

@@ -8,7 +8,7 @@ describe('why there was no response', () => {
   test.each([
     ['ECONNREFUSED', 'connection refused'],
     ['ENOTFOUND', 'no such host'],
-    ['HPE_INVALID_CONSTANT', 'what answers there does not speak HTTP'],
+    ['HPE_INVALID_CONSTANT', 'it does not speak HTTP'],
     ['HPE_HEADER_OVERFLOW', 'the head of its answer is too large'],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS; is its address http:// instead?'],
     ['EPROTO', 'it does not speak TLS; is its address http:// instead?'],
@@ -21,7 +21,7 @@ describe('why there was no response', () => {
 
   test('an address that is not called is named to nobody', () => {
     const error = new ExposeError('upstream_url_refused', 'db.internal (10.0.0.1) is refused');
-    expect(failureWords(error)).toBe('its name leads to an address that mcp-expose does not call');
+    expect(failureWords(error)).toBe('its name resolves to an address to which mcp-expose sends no requests');
   });
 
   test('of an unknown error the beginning is shown, without control characters', () => {

@@ -143,7 +143,7 @@ describe('it is given up', () => {
     expect(gets).toHaveLength(5);
     expect(error()).toEqual({
       code: -32603,
-      message: 'the server does not go on with its answer',
+      message: 'the server does not resume its answer',
       data: { reason: 'upstream_stream_lost' },
     });
   });
@@ -161,6 +161,6 @@ describe('it is given up', () => {
     const { untilOver, gets, error } = pending(streamOf(`retry: 1000\n${withId}`), () => streamOf(''));
     await untilOver();
     expect(gets).toHaveLength(10_000);
-    expect(memberOf(error(), 'message')).toBe('the server does not go on with its answer');
+    expect(memberOf(error(), 'message')).toBe('the server does not resume its answer');
   });
 });

@@ -17,7 +17,7 @@ import {
 const isGet = ({ method }: Visit) => method === 'GET';
 const hello = ': hello\n\n';
 const note = (name: string, id?: string) => event({ method: `notifications/${name}` }, id);
-const notHeard = 'what the server says of its own accord is not heard: ';
+const notHeard = 'messages of the server outside of calls are not received: ';
 
 interface World {
   readonly server: ScriptedServer;

@@ -135,7 +135,7 @@ describe('an answer that breaks off', () => {
       if (connection.received.length === 1) throw new Error('it has not been given up');
     }, 10_000);
     expect((await connection.answerTo(1)).error).toMatchObject({
-      message: 'the server does not go on with its answer',
+      message: 'the server does not resume its answer',
       data: { reason: 'upstream_stream_lost' },
     });
     // The id of an event alone is nothing that came.

@@ -188,7 +188,7 @@ describe('an answer', () => {
     'an answer that is compressed with %s is called that',
     async (coding) => {
       const headers = { 'Content-Encoding': coding };
-      const words = `the server compressed its answer (${coding}), although mcp-expose asked for none of that`;
+      const words = `the server compressed its answer (${coding}), although mcp-expose does not accept that`;
       const server = await startScripted(
         afterHandshake(
           withoutStream((visit) => {

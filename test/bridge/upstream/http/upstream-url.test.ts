@@ -110,7 +110,7 @@ describe('the address of credentials of a cloud', () => {
   ])('%s is never called', (url) => {
     expect(refusalOf(url)).toMatchObject({
       code: 'upstream_url_refused',
-      message: expect.stringContaining('is an address under which clouds hand out credentials'),
+      message: expect.stringContaining('is a cloud metadata address'),
     });
   });
 
