@@ -106,7 +106,7 @@ describe('--public-url without a tunnel', () => {
     const args = [...frontArgs(proxy), '--port', String(port)];
     const run = launchExpose({ server: fixture('echo'), args, env: { MCP_EXPOSE_TOKEN: token } });
     expect(await run.exited).toBe(4);
-    expect(run.stderr()).toMatch(/lets in who brings no token/);
+    expect(run.stderr()).toMatch(/lets in requests without a token/);
   });
 
   test.each([

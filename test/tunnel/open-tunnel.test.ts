@@ -265,7 +265,7 @@ test('a way that lets everybody in later on is closed, and that is told', async 
   isOpen = true;
   clock.advance(60_000);
   await eventually(() => expect(events.slice(-2).toSorted()).toEqual(['closed', 'down']), 15_000);
-  expect(warnings).toEqual([expect.stringContaining('lets in who brings no token')]);
+  expect(warnings).toEqual([expect.stringContaining('lets in requests without a token')]);
   expect([tunnel.isVerified(), tunnel.isTrusted()]).toEqual([false, false]);
 });
 

@@ -62,7 +62,7 @@ export function createSharedInbound(
       if (addressee === 'ambiguous_client') {
         warnOnce(
           'ask',
-          `the server asks (${serverRequest.method}), but not whom of the clients that share it: refused`,
+          `refused a request of the server (${serverRequest.method}): it does not say which of several clients it is for`,
         );
       }
       send(rejectServerRequest(serverRequest.id, addressee));

@@ -73,27 +73,27 @@ export function wordsFor(
     case 'tunnel_dead':
       return isFront
         ? `${host} answers with ${problem.status}: the proxy in front does not reach this mcp-expose; let it lead to the local URL, with a fixed --port`
-        : `${host} answers with ${problem.status}, the tunnel has nobody at this end: if it lasts, start again, or take another --tunnel`;
+        : `${host} answers with ${problem.status}, the tunnel is not connected to this mcp-expose: if it lasts, start again, or use another --tunnel`;
     case 'throttled':
-      return `${host} takes no more requests for now (429): wait a little, or ${otherwise}`;
+      return `${host} accepts no more requests for now (429): wait a little, or ${otherwise}`;
     case 'interstitial':
       return interstitial === undefined || !problem.canBeSkipped
         ? `an interstitial page is in front of ${host}: MCP clients cannot click through it; ${otherwise}`
         : `an interstitial page is in front of ${host}: clients have to send the header ${interstitial.header}: ${interstitial.value}`;
     case 'wrong_service':
-      return `what answers at ${url} (${problem.status}) is not this mcp-expose: check --public-url, and where the name leads; do not send the token there`;
+      return `what answers at ${url} (${problem.status}) is not this mcp-expose: check --public-url, and the address of the name; do not send the token there`;
     case 'host_changed':
       return `${host} hands requests on under another name than its own: let it pass the Host header as it is`;
     case 'guard_missing':
-      return `${url} lets in who brings no token (${problem.status}): something on the way adds a credential, take that away`;
+      return `${url} lets in requests without a token (${problem.status}): something on the way adds a credential, remove that`;
     case 'token_lost':
-      return `the Authorization header does not get through ${host}: something on the way takes it out; let it pass, or ${otherwise}`;
+      return `the Authorization header does not get through ${host}: something on the way removes it; configure it to pass, or ${otherwise}`;
     case 'upstream_dead':
       return `the way through ${host} works, but the server behind it does not: ${problem.reason}`;
     case 'post_buffered':
       return `${host} holds event streams back until they end: progress and questions of the server come late; ${otherwise}`;
     default:
-      return `${host} holds back streams that answer a GET: clients are told that there is none (405), what the server says of its own accord waits for their next call`;
+      return `${host} holds back streams that answer a GET: clients are told that there is none (405), other messages of the server wait for their next call`;
   }
 }
 

@@ -149,7 +149,7 @@ describe('an ask is refused', () => {
       expect.stringContaining('"id":3,'),
     ]);
     expect(world.warnings).toEqual([
-      'the server asks (roots/list), but not whom of the clients that share it: refused',
+      'refused a request of the server (roots/list): it does not say which of several clients it is for',
     ]);
   });
 

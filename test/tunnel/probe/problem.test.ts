@@ -24,7 +24,7 @@ const problems: [Problem, boolean, boolean, string][] = [
   [{ kind: 'interstitial', canBeSkipped: false }, false, true, 'take another --tunnel'],
   [{ kind: 'wrong_service', status: 200 }, false, true, 'check --public-url'],
   [{ kind: 'host_changed' }, false, true, 'Host header'],
-  [{ kind: 'guard_missing', status: 404 }, false, true, 'lets in who brings no token (404)'],
+  [{ kind: 'guard_missing', status: 404 }, false, true, 'lets in requests without a token (404)'],
   [{ kind: 'token_lost' }, false, true, 'the Authorization header does not get through'],
   [{ kind: 'upstream_dead', reason: 'it is down' }, false, false, 'the server behind it does not: it is down'],
   [{ kind: 'post_buffered' }, false, false, 'holds event streams back until they end'],

@@ -25,7 +25,7 @@ export function startFailure(command: ServerCommand, cwd: string | undefined, ca
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   // The system says the same of a missing folder as of a missing program.
   if (cwd !== undefined && !isFolder(cwd)) {
-    return failure(`there is no folder ${cwd}`, 'correct --cwd, or "cwd" in the configuration');
+    return failure(`the folder ${cwd} does not exist`, 'correct --cwd, or "cwd" in the configuration');
   }
   const known = systemErrors.get(code);
   if (known !== undefined) return failure(...known);

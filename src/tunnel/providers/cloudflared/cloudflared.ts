@@ -10,7 +10,7 @@ import { openConfiguration } from './configuration.ts';
 import { readCloudflaredLine, type CloudflaredOutputEvent } from './log.ts';
 import { watchMetrics } from './metrics.ts';
 
-const installHint = 'https://developers.cloudflare.com/tunnel/downloads/ tells how to install it';
+const installHint = 'https://developers.cloudflare.com/tunnel/downloads/ explains how to install it';
 
 /** Without a connection after so long, in milliseconds, UDP is taken to be blocked (cloudflared#1609). */
 const quicTimeoutMs = 12_000;
@@ -66,7 +66,7 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
     let refusals = 0;
     let isStarting = true;
     const starting = program.start(options, {
-      noUrlHints: isNamed ? ['say what the world calls the tunnel with --public-url'] : [],
+      noUrlHints: isNamed ? ['give the public URL of the tunnel with --public-url'] : [],
       args: argumentsFor({ ...current, port: options.port, configuration: configuration.file }),
       // The variables of its flags would change what tunnel this is.
       withheld: ['TUNNEL_*'],

@@ -107,6 +107,6 @@ function errorIn(detail: string): CloudflaredOutputEvent | undefined {
 
 function tokenRefused(said: string): ExposeError {
   return new ExposeError('tunnel_rejected', `Cloudflare does not accept the tunnel's token: ${said}`, {
-    hints: ['copy the token of the tunnel anew from the Zero Trust dashboard into TUNNEL_TOKEN'],
+    hints: ['copy the token of the tunnel again from the Zero Trust dashboard into TUNNEL_TOKEN'],
   });
 }

@@ -14,7 +14,7 @@ import { createPortBridge } from './port-bridge.ts';
 const loginTimeoutMs = 8000;
 
 const installHint =
-  'https://learn.microsoft.com/azure/developer/dev-tunnels/get-started tells how to install it; then run devtunnel user login';
+  'https://learn.microsoft.com/azure/developer/dev-tunnels/get-started explains how to install it; then run devtunnel user login';
 
 export interface DevtunnelOptions {
   readonly environment: HostEnvironment;

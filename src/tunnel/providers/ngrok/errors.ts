@@ -34,7 +34,7 @@ const refusals: ReadonlyMap<string, Refusal> = new Map([
     {
       isLasting: true,
       says: 'this version of ngrok is too old',
-      hint: 'run ngrok update, or get it anew from https://ngrok.com/download',
+      hint: 'run ngrok update, or get it again from https://ngrok.com/download',
     },
   ],
   [
@@ -122,7 +122,7 @@ export function concernsRequests(number: string): boolean {
 export function ngrokError(number: string | undefined, text: string): ExposeError {
   const known = number === undefined ? undefined : refusals.get(number);
   const label = number === undefined ? '' : ` (ERR_NGROK_${number})`;
-  const more = number === undefined ? [] : [`https://ngrok.com/docs/errors/err_ngrok_${number} tells more`];
+  const more = number === undefined ? [] : [`see https://ngrok.com/docs/errors/err_ngrok_${number}`];
   if (known === undefined) {
     return new ExposeError('tunnel_unavailable', `ngrok says: ${firstSentence(text)}${label}`, { hints: more });
   }

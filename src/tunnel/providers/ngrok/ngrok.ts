@@ -14,7 +14,7 @@ import { loadNgrokSdk, startNgrokSdkSession, type NgrokSdk, findNgrokToken } fro
 /** Between two looks at its API, in milliseconds. */
 const pollMs = 250;
 
-const installHint = 'https://ngrok.com/download tells how to install it; npm install @ngrok/ngrok does as well';
+const installHint = 'https://ngrok.com/download explains how to install it; or run npm install @ngrok/ngrok';
 const noToken = 'ngrok has no token: run ngrok config add-authtoken, or set NGROK_AUTHTOKEN';
 
 export interface NgrokOptions {

@@ -104,6 +104,6 @@ function pinggyToken({ env }: HostEnvironment): string | undefined {
   // It goes into a configuration, where a line break would begin another option.
   if (/^[\w.~-]+$/.test(token)) return token;
   throw new ExposeError('usage', 'PINGGY_TOKEN is not a token of Pinggy', {
-    hints: ['copy it from https://dashboard.pinggy.io, without what stands behind a +'],
+    hints: ['copy it from https://dashboard.pinggy.io, without the + and what follows it'],
   });
 }

@@ -81,7 +81,7 @@ async function attempt(
     command: service.command,
     logLevel: 'INFO',
     settleMs: service.settleMs,
-    noUrlHints: ['say what the world calls it with --public-url'],
+    noUrlHints: ['give the public URL of the tunnel with --public-url'],
     ...(publicUrl === undefined ? {} : { knownUrls: [publicUrl], saysReady: true }),
     read(line) {
       if (pinggyToken !== undefined && isPinggyTaken(line)) {

@@ -49,7 +49,7 @@ function readRefusal(line: string): ReturnType<LineReader> {
     const where = /https:\/\/\S*[^\s.]/.exec(unavailable)?.[0] ?? 'https://tailscale.com/kb/1223/funnel';
     const why = excerpt(unavailable.replace(/\.?\s*See https.*$/, ''), maxShownLength);
     return failure('tunnel_rejected', `Funnel is not allowed on this machine: ${why}`, [
-      `${where} tells how to allow it`,
+      `${where} explains how to allow it`,
     ]);
   }
   const refusedPort = /\bport (\d+) is not allowed for funnel/.exec(line)?.[1];

@@ -17,7 +17,7 @@ const ports = [defaultPort, 8443, 10_000];
 /** The daemon forgets a session that has ended soon, but not at once: tries before the URL is given up for another port. */
 const maxWaitsForPort = 3;
 
-const installHint = 'https://tailscale.com/download tells how to install it';
+const installHint = 'https://tailscale.com/download explains how to install it';
 
 export interface TailscaleOptions {
   readonly environment: HostEnvironment;

@@ -11,7 +11,7 @@ import type { TunnelProvider } from '../../provider.ts';
 import { createZrokReader } from './output.ts';
 
 const installHint =
-  'https://docs.zrok.io tells how to install it; then run zrok2 enable with the token of your account';
+  'https://docs.zrok.io explains how to install it; then run zrok2 enable with the token of your account';
 
 export interface ZrokOptions {
   readonly environment: HostEnvironment;

@@ -126,13 +126,11 @@ function rejectHints(reject: Reject, name: string | undefined): readonly string[
   switch (reject.code) {
     case 'name_taken':
     case 'name_reserved':
-      return ['choose another --name, or leave it out to get a name of your own'];
+      return ['choose another --name, or omit it to get a name of your own'];
     case 'auth':
       return ['if this is your relay, start it with --public-url set to the address that agents use for it'];
     case 'quota':
-      return [
-        name === undefined ? 'try again later' : 'leave --name out to get a name of your own, or try again later',
-      ];
+      return [name === undefined ? 'try again later' : 'omit --name to get a name of your own, or try again later'];
     case 'version':
       return ['use the same version of mcp-expose on both ends'];
     default:

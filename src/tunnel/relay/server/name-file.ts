@@ -94,7 +94,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
     }
     warnOnce(
       'unwritable',
-      `${message}; after a restart of this relay, wished names go to the first agent that asks (--state names another file)`,
+      `${message}; after a restart of this relay, requested names go to the first agent that asks (--state names another file)`,
     );
   }
 
@@ -108,7 +108,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
     const writing = write(snapshot()).catch((error: unknown) => {
       warnOnce(
         'unwritable',
-        `cannot write the relay's state to ${chosen}: ${messageOf(error)}; wished names may not survive a restart`,
+        `cannot write the relay's state to ${chosen}: ${messageOf(error)}; requested names may not survive a restart`,
       );
     });
     ready = writing.then(async () => await pause(writeGapMs, undefined, closing)).catch(() => {});
@@ -188,7 +188,7 @@ function resolveLink(path: string): string {
 function unusable(path: string, why: string, cause?: unknown): ExposeError {
   return new ExposeError('state_unusable', `the relay's state ${path} ${why}`, {
     hints: [
-      'restore it, or delete it to start without: wished names then go to the first agent that asks',
+      'restore it, or delete it to start without: requested names then go to the first agent that asks',
       '--state names another file',
     ],
     ...(cause === undefined ? {} : { cause }),

@@ -154,7 +154,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     for (const [whose, share] of shares) {
       for (const record of share) if (isExpired(record)) forget(record);
       if (share.size < maxWishedNames) continue;
-      return `this relay keeps ${maxWishedNames} names for ${whose} already, each until 24 hours after its last use; without a wish you get a name that belongs to your key`;
+      return `this relay keeps ${maxWishedNames} names for ${whose} already, each until 24 hours after its last use; omit the name to get one that belongs to your key`;
     }
     return undefined;
   };
@@ -218,7 +218,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
           forgotten = nameToForget(isWished, origin);
           if (forgotten === undefined && isWished) {
             return quota(
-              'this relay remembers as many names as it can; without a wish you get a name that belongs to your key',
+              'this relay remembers as many names as it can; omit the name to get one that belongs to your key',
             );
           }
         }

@@ -34,12 +34,12 @@ describe('a server that does not start', () => {
 
   test('since there is no such folder', async () => {
     const server = startStdio(fixtureCommand('echo'), { cwd: '/no/such/folder' });
-    expect(await reasonOf(server)).toBe('the server did not start: there is no folder /no/such/folder');
+    expect(await reasonOf(server)).toBe('the server did not start: the folder /no/such/folder does not exist');
   });
 
   test('since the folder is none that could be', async () => {
     const cwd = `/${'x'.repeat(5000)}`;
-    expect(await reasonOf(startStdio(fixtureCommand('echo'), { cwd }))).toContain('there is no folder /xxx');
+    expect(await reasonOf(startStdio(fixtureCommand('echo'), { cwd }))).toContain('the folder /xxx');
   });
 
   test('since the file is a folder', async () => {

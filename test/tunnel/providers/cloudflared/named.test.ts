@@ -123,6 +123,6 @@ test('nobody says what the world calls it: the user is asked to', async () => {
   const { message, hints } = await refused;
   expect([message, hints[0]]).toEqual([
     'cloudflared had no URL after 30 s',
-    'say what the world calls the tunnel with --public-url',
+    'give the public URL of the tunnel with --public-url',
   ]);
 });

@@ -79,7 +79,7 @@ describe('errors of the service', () => {
       error: {
         code: 'tunnel_unavailable',
         message: 'ngrok says: Something is off. (ERR_NGROK_390)',
-        hints: ['https://ngrok.com/docs/errors/err_ngrok_390 tells more'],
+        hints: ['see https://ngrok.com/docs/errors/err_ngrok_390'],
       },
     });
   });

@@ -69,13 +69,13 @@ describe('refusals', () => {
       'Funnel not available; HTTPS must be enabled. See https://tailscale.com/s/https.',
       'tunnel_rejected',
       'Funnel is not allowed on this machine: HTTPS must be enabled',
-      'https://tailscale.com/s/https tells how to allow it',
+      'https://tailscale.com/s/https explains how to allow it',
     ],
     [
       'Funnel not available; "funnel" node attribute not set. See https://tailscale.com/s/no-funnel.',
       'tunnel_rejected',
       'Funnel is not allowed on this machine: "funnel" node attribute not set',
-      'https://tailscale.com/s/no-funnel tells how to allow it',
+      'https://tailscale.com/s/no-funnel explains how to allow it',
     ],
     [
       'port 8443 is not allowed for funnel; allowed ports are: 443',

@@ -175,7 +175,7 @@ describe('refusals', () => {
       { refusal: 'Funnel not available; "funnel" node attribute not set. See https://tailscale.com/s/no-funnel.' },
       'tunnel_rejected',
       'Funnel is not allowed on this machine: "funnel" node attribute not set',
-      'https://tailscale.com/s/no-funnel tells how to allow it',
+      'https://tailscale.com/s/no-funnel explains how to allow it',
     ],
     [
       { refusal: 'foreground listener already exists for port 443' },

@@ -117,7 +117,7 @@ test('a chosen file that cannot be written is refused; the default one only cost
   const blocked = join(folder.path, 'blocked');
   writeFileSync(blocked, 'a file where the folder should be');
   const file = await open({ path: undefined, home: blocked });
-  expect(warnings).toEqual([expect.stringContaining('wished names go to the first agent that asks')]);
+  expect(warnings).toEqual([expect.stringContaining('requested names go to the first agent that asks')]);
   await file.save(() => [kept]);
   expect(warnings).toHaveLength(1);
 });
@@ -132,7 +132,7 @@ test('a default folder that this user may not search only costs the memory', asy
   await open({ path: undefined, home });
   vi.restoreAllMocks();
   syncBuiltinESMExports();
-  expect(warnings).toEqual([expect.stringContaining('wished names go to the first agent that asks')]);
+  expect(warnings).toEqual([expect.stringContaining('requested names go to the first agent that asks')]);
 });
 
 test('a write that fails later is told once, and the next ones are tried all the same', async () => {
