@@ -11,13 +11,12 @@ export interface BearerCheck {
   check(authorization: readonly string[]): BearerVerdict;
 }
 
-/** Tokens are compared in as many bytes at least, whatever their length. */
+/** Fewest bytes in which tokens are compared, whatever their length. */
 const minComparedBytes = 256;
 
 /**
- * Compares bearer tokens with the one that is accepted in constant time: always the same number of bytes, so that neither
- * the length nor the content of the token shows in how long an answer takes. (Digests would do the same at ten times the
- * cost, on every request.)
+ * Compares bearer tokens with the accepted one in constant time: always the same number of bytes, so that the time reveals
+ * neither the length nor the content of the token. (Comparing digests would take ten times as long, on every request.)
  */
 export function createBearerCheck(token: string): BearerCheck {
   const size = Math.max(minComparedBytes, token.length + 1);
@@ -28,16 +27,16 @@ export function createBearerCheck(token: string): BearerCheck {
       const [header, ...further] = authorization;
       if (header === undefined) return 'absent';
       if (further.length > 0) return 'malformed';
-      // Another scheme, or a token that no bearer could be, is a credential that is wrong, not one that is missing.
+      // Another scheme or an invalid token is a wrong credential, not a missing one.
       if (!credentials.test(header)) return 'wrong';
       const presented = header.slice(scheme.length).trim();
-      // What is longer is cut to another length than that of the token.
+      // A longer token is cut to a length that differs from that of the accepted one.
       return timingSafeEqual(padded(presented, scratch), expected) ? 'accepted' : 'wrong';
     },
   };
 }
 
-/** The characters of a token, each a byte, with zeros behind them: no token has one. */
+/** The characters of a token, one byte each, padded with zero bytes, which no token contains. */
 function padded(token: string, into: Buffer): Buffer {
   into.fill(0, into.write(token, 'latin1'));
   return into;

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 
 import { unmapped } from '../platform/net/addresses.ts';
 
-/** What is known of where a request comes from. */
+/** Where a request comes from. */
 export interface Source {
   /** Address at the other end of the connection. */
   readonly peerAddress: string | undefined;
@@ -11,10 +11,10 @@ export interface Source {
 }
 
 /**
- * The address of the client, as far as that can be trusted: of the connection or, where a hop of ours is at its other end,
- * what that hop has written last in the header that it is known to write. What stands before may be the client's own words.
- * @param hopHeader in lower case; undefined where clients connect themselves, null where a hop says nothing of them that can
- * be trusted: it is at the other end of every connection, and so on this machine.
+ * The address of the client as far as it can be trusted: that of the connection or, behind a known hop, the last address in
+ * the header that the hop writes. Earlier addresses in the header may come from the client.
+ * @param hopHeader in lower case; undefined if clients connect directly, null if the hop writes no header that can be trusted.
+ * With a hop, every connection comes from this machine.
  */
 export function clientAddress(
   { peerAddress, valuesOf }: Source,
@@ -26,7 +26,7 @@ export function clientAddress(
   return last === undefined ? undefined : addressIn(last.trim());
 }
 
-/** Without brackets and port; an IPv4 address that is mapped into IPv6 is the same client. */
+/** Without brackets and port, and with an IPv4-mapped IPv6 address as IPv4. */
 function addressIn(text: string): string | undefined {
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
   const address = unmapped(bare);

@@ -2,35 +2,35 @@ import { createBearerCheck } from './bearer.ts';
 import { clientAddress, type Source } from './client-address.ts';
 import type { HostList, HostMatch } from './hosts.ts';
 
-/** Who is calling, as far as the credential tells. */
+/** The caller, as far as the credential identifies it. */
 export interface Caller {
-  /** The same for two requests exactly when they came with the same credential. */
+  /** Equal for two requests exactly if they have the same credential. */
   readonly id: string;
-  /** Where from, as far as that is known for sure (see client-address.ts). */
+  /** Address of the client, if it can be trusted (see client-address.ts). */
   readonly address?: string | undefined;
 }
 
-/** What the guard looks at. It never sees a body. */
+/** The parts of a request that the guard checks. It never gets a body. */
 export interface RequestHead {
   readonly host: string | undefined;
   readonly origin: string | undefined;
   /** Every Authorization header, in order. */
   readonly authorization: readonly string[];
-  /** Where it comes from; left out where nobody wants to know. */
+  /** Where it comes from; omitted if clients are not reported. */
   readonly source?: Source | undefined;
 }
 
 export interface Denial {
   readonly status: 400 | 401 | 403;
-  /** What to answer, for a person to read. */
+  /** The message of the answer. */
   readonly reason: string;
-  /** Value of `WWW-Authenticate`, where one is due. */
+  /** Value of `WWW-Authenticate`, if the answer needs one. */
   readonly challenge?: string;
-  /** The same for programs: why, and the value that was refused. */
+  /** The reason for programs, with the rejected value. */
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** Who came in, and by which of our names. */
+/** The caller, and the host name that it used. */
 export interface Admitted {
   readonly caller: Caller;
   readonly host: HostMatch;
@@ -44,11 +44,11 @@ export interface Guard {
 
 export interface GuardOptions {
   readonly hosts: HostList;
-  /** The bearer token that is accepted, or undefined where everybody is let in. */
+  /** The accepted bearer token, or undefined if none is required. */
   readonly token: string | undefined;
   /**
-   * The header in which the hop in front of this guard names the client; null where it does not, undefined where clients
-   * connect themselves.
+   * The header in which the hop before this guard writes the client's address; null if it writes none, undefined if clients
+   * connect directly.
    */
   readonly hopHeader?: string | null | undefined;
 }
@@ -57,8 +57,8 @@ const anonymous: Caller = { id: 'anonymous' };
 const bearerOfToken: Caller = { id: 'bearer' };
 
 /**
- * Decides whether a request may come in: first whether it was meant for this server (Host and Origin), then whether it
- * brings the credential. Challenges follow RFC 6750 §3: no `error` where no credential came.
+ * Decides whether a request is accepted: first whether it is for this server (Host and Origin), then whether it has the
+ * credential. Challenges follow RFC 6750 §3: no `error` if there is no credential.
  */
 export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
   const bearer = token === undefined ? undefined : createBearerCheck(token);
@@ -106,7 +106,7 @@ function quoted(value: string | undefined): string {
   return value === undefined ? '(none)' : JSON.stringify(shortened(value));
 }
 
-/** No longer than a host name can be. */
+/** Cut to the greatest length of a host name. */
 function shortened(value: string): string {
   return value.slice(0, 253);
 }

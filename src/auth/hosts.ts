@@ -1,42 +1,42 @@
-/** Names under which a machine reaches itself, as they stand in a Host header (RFC 9110 §7.2). */
+/** Names of the loopback interface, as in a Host header (RFC 9110 §7.2). */
 const loopbackNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 const loopbackOrigin = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 
-/** What is known of the way in from the Host header alone. */
+/** What the Host header says about a request. */
 export interface HostMatch {
-  /** The label in front of one of our names, `files` of `files.k3v9.relay.example`, where such labels are known. */
+  /** A known label before one of the host names of this server: `files` of `files.k3v9.relay.example`. */
   readonly label?: string;
-  /** The path in front of all of ours under this host, without a trailing slash: a relay may give paths, not hosts. */
+  /** The prefix of all paths under this host, without a trailing slash: a relay may assign paths instead of hosts. */
   readonly basePath: string;
 }
 
 export interface HostList {
-  /** What a Host header (or `:authority`) that names this server says of the way in; undefined for any other. */
+  /** For a Host header (or `:authority`) that names this server; undefined for any other. */
   matchHost(host: string | undefined): HostMatch | undefined;
   /**
-   * Whether a page of this Origin may call this server; a request without one comes from no browser page.
-   * @param host of the request, one of ours: a page that came from there may call it.
+   * Whether a page of this Origin may call this server; a request without one does not come from a web page.
+   * @param host of the request, which is accepted: a page from that host may call it.
    */
   admitsOrigin(origin: string | undefined, host?: string): boolean;
-  /** Replaces the URLs, beside the loopback names, under which this server is reached. */
+  /** Replaces the URLs of this server; the loopback names are always accepted. */
   setUrls(urls: readonly string[]): void;
 }
 
 export interface HostListOptions {
-  /** Whether pages of an origin that is none of ours may call. Default: none may. */
+  /** Whether pages of a foreign origin may call. Default: none may. */
   readonly allowsOrigin?: (origin: string) => boolean;
-  /** Whether `<label>.<name of ours>` is a name of ours too; asked in lower case. Default: none is. */
+  /** Whether `<label>.<host name of this server>` is accepted too; called in lower case. Default: never. */
   readonly hasLabel?: (label: string) => boolean;
 }
 
 const loopback: HostMatch = { basePath: '' };
 
 /**
- * The names by which requests may call this server. A page that re-binds its own host name to this machine's address
- * (DNS rebinding) sends a name that is not on the list, whatever address it connects to.
+ * The host names that requests may use for this server. A page that resolves its own host name to the address of this machine
+ * (DNS rebinding) sends a name that is not in the list, whatever address it connects to.
  *
- * A name is admitted with any port, since there may be another one in front (port mapping, a container, SSH): a page that
- * re-binds its name has that name with every port.
+ * A name is accepted with any port, since clients may use another port (port mapping, a container, SSH). That is safe, because
+ * a page with a rebound name sends that name with every port.
  */
 export function createHostList(options: HostListOptions = {}): HostList {
   const { allowsOrigin = () => false, hasLabel = () => false } = options;
@@ -47,7 +47,7 @@ export function createHostList(options: HostListOptions = {}): HostList {
     const dot = name.indexOf('.');
     const label = name.slice(0, Math.max(dot, 0));
     const match = hosts.get(name.slice(dot + 1));
-    // Where all of ours is behind a path, there are no hosts to give.
+    // Below a path prefix, there are no host names with labels.
     return match?.basePath === '' && hasLabel(label) ? { label, basePath: '' } : undefined;
   }
 
@@ -56,7 +56,7 @@ export function createHostList(options: HostListOptions = {}): HostList {
       if (host === undefined) return undefined;
       const written = host.toLowerCase();
       const name = written.replace(/:\d{1,5}$/, '');
-      // A relay may be on this machine, too: what is known of a name comes first.
+      // Known names come first, since a relay may also be on this machine.
       return hosts.get(written) ?? hosts.get(name) ?? (loopbackNames.has(name) ? loopback : matchLabel(name));
     },
     admitsOrigin(origin, host) {
@@ -71,7 +71,7 @@ export function createHostList(options: HostListOptions = {}): HostList {
   };
 }
 
-/** By name alone, and with its port where a URL of the same name has another path. The first URL of a name stands for it. */
+/** By name, and by name with port if a URL with the same name has another path. The first URL of a name counts. */
 function hostsOf(urls: readonly URL[]): Map<string, HostMatch> {
   const hosts = new Map<string, HostMatch>();
   for (const { host, hostname, pathname } of urls) {
@@ -83,8 +83,8 @@ function hostsOf(urls: readonly URL[]): Map<string, HostMatch> {
 }
 
 /**
- * Whether the page came from the host, and the port, that it calls. Whether that was encrypted only a proxy in front knows, so
- * both schemes will do.
+ * Whether the page is from the host and port that it calls. Only a reverse proxy knows whether that was encrypted, so both
+ * schemes are accepted.
  */
 function isSameOrigin(origin: string, host: string | undefined): boolean {
   const [, scheme, authority] = /^(https?):\/\/([^/]+)$/.exec(origin.toLowerCase()) ?? [];

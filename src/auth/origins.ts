@@ -1,26 +1,25 @@
 import { ExposeError } from '../errors.ts';
 
-/** `https://app.example`, and those of apps, extensions and web views; a file's has no host. */
+/** `https://app.example`, and the origins of apps, extensions and web views; that of a file has no host. */
 const originSyntax = /^(?<scheme>[a-z][a-z0-9+.-]*):\/\/(?<host>[^/?#@\\\s]*)\/?$/;
 
-/** Of those other than of web pages, which no URL parser knows: a name, an id, a dot. */
+/** The host of an origin that is not a web page's, which URL parsers do not know: a name, an id, a dot. */
 const appHostSyntax = /^[\w.~%-]+(?::\d{1,5})?$/;
 
-/** What `*` stands for: one label of a host name, or the whole of an id. */
+/** What `*` matches: one label of a host name, or a whole id. */
 const labelSyntax = /^[\w~%-]+$/;
 
-/** In `https://*.app.example`, stands where the label does. */
+/** Replaces `*` in `https://*.app.example` for the URL parser. */
 const labelInPlace = 'label';
 
-/** No page has an origin of these. */
+/** Schemes that are never those of an origin. */
 const pagelessSchemes: ReadonlySet<string> = new Set(['ws', 'wss', 'ftp']);
 
 /**
- * Tells whether an origin is one of those that the user allows.
- * @param allowed each as `--allow-origin` takes it: an origin (RFC 6454 §6.2), with or without the default port, a slash at its
- * end and upper case; `*` may stand for exactly one label in front, `https://*.app.example`, or for the id of an app,
- * `vscode-webview://*`.
- * @throws ExposeError `usage` for anything that no page's Origin header would ever be, or too many would.
+ * Returns whether an origin is allowed by the user.
+ * @param allowed each as in `--allow-origin`: an origin (RFC 6454 §6.2), with or without the default port, a trailing slash and
+ * upper case; `*` may replace exactly the first label, `https://*.app.example`, or the id of an app, `vscode-webview://*`.
+ * @throws ExposeError `usage` for a value that no Origin header can have, or that allows too much.
  */
 export function createOriginMatcher(allowed: readonly string[]): (origin: string) => boolean {
   const exact = new Set<string>();
@@ -32,7 +31,7 @@ export function createOriginMatcher(allowed: readonly string[]): (origin: string
     else exact.add(origin);
   }
   return (origin) => {
-    // Browsers write those of pages in lower case; the ids of apps have no such rule.
+    // Browsers write origins of pages in lower case; for the ids of apps there is no such rule.
     const name = /^https?:/i.test(origin) ? origin : origin.toLowerCase();
     if (exact.has(name)) return true;
     return patterns.some(
@@ -44,7 +43,7 @@ export function createOriginMatcher(allowed: readonly string[]): (origin: string
   };
 }
 
-/** As browsers write it, maybe with one `*`. */
+/** The origin as browsers write it, possibly with one `*`. */
 function readOrigin(value: string): string {
   if (value === '*') throw refusal(value, 'any web page could use the server', 'name each origin');
   if (value.toLowerCase() === 'null') {

@@ -5,18 +5,18 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { ExposeError, messageOf } from '../errors.ts';
 import { looksLikeToken, shellQuote } from '../platform/text/redact.ts';
 
-/** Secret scanners and people recognise our tokens by it. */
+/** Identifies tokens of mcp-expose for secret scanners and people. */
 export const tokenPrefix = 'mcpx_';
 
 const tokenBytes = 32;
 
-/** Shorter than this is worth a warning: 22 characters of base64url are 128 bits. */
+/** A shorter token causes a warning: 22 characters of base64url are 128 bits. */
 export const weakTokenLength = 22;
 
-/** Largest token file or standard input that is read, in bytes: one line, with room for a comment-free future. */
+/** Largest token file or standard input that is read, in bytes. */
 const maxTokenFileBytes = 4096;
 
-/** What may stand behind `Bearer` (RFC 6750 §2.1, `b64token`). */
+/** What may follow `Bearer` (RFC 6750 §2.1, `b64token`). */
 const bearerSyntax = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 const newTokenHint = 'give a token, or unset MCP_EXPOSE_TOKEN and omit --token-file to get a new one with each start';
@@ -44,7 +44,7 @@ export function checkToken(supplied: string, origin: string): string {
 
 /**
  * Reads a token from a file that only its owner may read, or from standard input when `path` is `-`.
- * @param signal gives up waiting for standard input, and closes it.
+ * @param signal ends the wait for standard input, and closes it.
  * @throws ExposeError `token_unusable`: missing, not a file, readable by others, too large, empty or not a bearer token;
  * or the signal's reason.
  */
@@ -54,7 +54,7 @@ export async function readTokenFile(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<string> {
   if (path === '-') return checkToken(await readInput(stdin, signal), 'standard input');
-  // Whoever writes the token itself there must not find it in the log.
+  // The error must not show a token that was given as the file name.
   if (looksLikeToken(path)) {
     throw unusable('--token-file takes the name of a file, not the token itself', [
       'write the token into a file, or set MCP_EXPOSE_TOKEN; to use a file of this name, write ./ before it',
@@ -62,7 +62,7 @@ export async function readTokenFile(
   }
   let file: FileHandle;
   try {
-    // Without waiting: a pipe that nobody writes to is no token file.
+    // Non-blocking: opening a pipe that nobody writes to would block.
     file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
@@ -73,12 +73,12 @@ export async function readTokenFile(
     throw unusable(`cannot read the token file ${path}: ${messageOf(cause)}`, [], cause);
   }
   try {
-    // Asked of the open file, so that nobody can swap it between the look and the reading.
+    // The open file is checked, so that it cannot be replaced between the check and the read.
     const { mode, size } = await file
       .stat()
       .then((stat) => ({ mode: stat.isFile() ? stat.mode : undefined, size: stat.size }));
     if (mode === undefined) throw unusable(`the token file ${path} is not a file`);
-    // Windows has no such bits; its files inherit the access list of their folder.
+    // Windows has no mode bits; its files inherit the access list of their folder.
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw unusable(
         `the token file ${path} can be read by other users (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
@@ -100,7 +100,7 @@ async function readInput(stdin: Readable, signal: AbortSignal): Promise<string> 
     for await (const chunk of input) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
       size += bytes.length;
-      // Left early, the loop closes the stream.
+      // Leaving the loop early closes the stream.
       if (size > maxTokenFileBytes) throw unusable(`standard input is larger than ${maxTokenFileBytes} bytes`);
       chunks.push(bytes);
     }

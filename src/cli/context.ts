@@ -1,16 +1,16 @@
 import type { CommandLine } from './misplaced-words.ts';
 import type { Output } from './output.ts';
 
-/** What a command gets beside its options. */
+/** What a command gets in addition to its options. */
 export interface CommandContext {
   readonly output: Output;
   readonly commandLine: CommandLine;
-  /** Aborted by the first signal that asks us to end. */
+  /** Aborted by the first signal that ends the process. */
   readonly ending: AbortSignal;
-  /** Resolves then. */
+  /** Resolves when `ending` is aborted. */
   untilEnding(): Promise<void>;
-  /** Called by the second one: nothing is waited for any more. */
+  /** Called by the second signal, after which nothing is waited for. */
   onHurry: () => void;
-  /** Called just before the process ends without having ended its work: the last chance to take others along. */
+  /** Called just before the process exits early, to kill its child processes. */
   onForcedExit: () => void;
 }

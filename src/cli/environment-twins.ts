@@ -7,16 +7,16 @@ import { redactValue } from './misplaced-words.ts';
 
 const prefix = 'MCP_EXPOSE_';
 
-/** The environment variable that does what an option does: `--max-body` is `MCP_EXPOSE_MAX_BODY`. */
+/** The environment variable that sets an option: `MCP_EXPOSE_MAX_BODY` for `--max-body`. */
 export function twinOf(option: Option): string {
   const long = option.long ?? '';
   return prefix + long.replace(/^--/, '').replaceAll('-', '_').toUpperCase();
 }
 
 /**
- * Sets the options that were not given on the command line from their environment twins. An option that can be given
- * several times takes one value per line there; a switch takes 1, true, yes, on or 0, false, no, off.
- * @throws ExposeError `usage` for a value that the option would refuse.
+ * Sets options that were not given on the command line from their environment variables. A repeatable option takes one value
+ * per line there; a switch takes 1, true, yes, on or 0, false, no, off.
+ * @throws ExposeError `usage` for a value that the option rejects.
  */
 export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv): void {
   for (const option of command.options) {
@@ -39,7 +39,7 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
       }
     } catch (error) {
       if (!(error instanceof InvalidArgumentError)) throw error;
-      // A line break is part of no value: the one at fault is not known here.
+      // With several lines, it is not known here which of them is wrong.
       const shown =
         specOf(long)?.secrecy === 'value' || value.includes('\n') ? '' : `=${shellQuote(redactValue(long, value))}`;
       throw new ExposeError(
@@ -53,7 +53,7 @@ export function applyEnvironmentTwins(command: Command, env: NodeJS.ProcessEnv):
   }
 }
 
-/** Whether the twin of a switch is on. For what has to be known before the options are; says nothing of bad values. */
+/** Whether the variable of a switch is on, for what is needed before options are parsed. Bad values are not reported. */
 export function isTwinOn(twin: string, env: NodeJS.ProcessEnv): boolean {
   return on.test(env[twin] ?? '');
 }

@@ -17,7 +17,7 @@ import { rejectIneffectiveOptions } from './ineffective-options.ts';
 import { attributeOf } from './program.ts';
 import { countOf, summaryLines, whatIsExposed, withoutPublicUrl } from './summary.ts';
 
-/** Exposes a server until we are asked to end. */
+/** Exposes a server until a signal ends the process. */
 export async function runExpose(command: Command, context: CommandContext): Promise<void> {
   const { output, ending } = context;
   const startedAt = performance.now();
@@ -44,7 +44,7 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   await exposed.close();
 }
 
-/** A whole command that was quoted after `--` is the name of no program. */
+/** Corrects a whole command that was quoted as one word after `--`. */
 function withCorrection(error: unknown, { commandLine }: CommandContext): unknown {
   if (!(error instanceof ExposeError && error.message.includes('one word with blanks'))) return error;
   const hints = unquotedCommandHints(commandLine);
@@ -52,7 +52,7 @@ function withCorrection(error: unknown, { commandLine }: CommandContext): unknow
 }
 
 /**
- * The options of `expose()` from a command line, with its environment twins applied.
+ * The options of `expose()` from a command line, to which environment variables have been applied.
  * @throws ExposeError `usage` if the server is specified twice.
  */
 export function optionsOf(command: Command, serverCommand: readonly string[]): ExposeOptions {
@@ -92,11 +92,11 @@ function requireServer({ server: { stdio, http, sse, config } }: ExposeOptions):
 
 interface TokenChoice {
   readonly access: AccessOptions;
-  /** In words where the user's own token comes from; undefined for a new one. */
+  /** Where the user's own token comes from, as text; undefined for a new one. */
   readonly origin: string | undefined;
 }
 
-/** Takes the token out of our environment, so that nothing that we start can find it there. */
+/** Removes the token from the environment, so that child processes do not get it. */
 function takeToken(access: AccessOptions): TokenChoice {
   const fromEnvironment = process.env['MCP_EXPOSE_TOKEN'];
   delete process.env['MCP_EXPOSE_TOKEN'];
@@ -156,7 +156,7 @@ function tunnelEvent({ provider, tunnel }: Exposed): Readonly<Record<string, unk
   };
 }
 
-/** A server that has not said what it is has an error instead. */
+/** With an error instead of a description if the server did not describe itself. */
 function serverEvent({ name, path, description, error }: ServerReport): Readonly<Record<string, unknown>> {
   if (description === undefined) {
     return { name, path, era: null, protocolVersion: null, tools: null, error: error?.message ?? null };
@@ -165,13 +165,13 @@ function serverEvent({ name, path, description, error }: ServerReport): Readonly
   return { name, path, era, protocolVersion, tools };
 }
 
-/** `cloudflared is not installed` behind `cloudflared: ` needs to say less. */
+/** Shortens `cloudflared is not installed` to `not installed`, to follow `cloudflared: `. */
 function withoutSubject(reason: string, subject: string): string {
   const rest = reason.startsWith(`${subject} `) ? reason.slice(subject.length + 1) : reason;
   return rest.replace(/^is /, '');
 }
 
-/** As much of a method's name is shown, in characters: callers choose it. */
+/** Longest method name that is shown, in characters: callers choose it. */
 const maxMethodLength = 64;
 
 /** Prints what happens while a server is being exposed. */
@@ -199,7 +199,7 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       const { provider, outcome, reason } = event;
       output.event({ event: 'attempt', provider, outcome, ...(reason === undefined ? {} : { reason }) });
       if (outcome === 'trying') void output.progress(`trying ${provider}`);
-      // One line for each that did not do; where one does, they are of less interest.
+      // One line for each tunnel that did not work.
       else if (reason !== undefined) output.note(`${provider}: ${withoutSubject(reason, provider)}`);
       return;
     }

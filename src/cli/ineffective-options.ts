@@ -8,8 +8,8 @@ import { writtenOptions } from './misplaced-words.ts';
 import { attributeOf } from './program.ts';
 
 /**
- * Rejects options of the command line that have no effect with the others. Those from the environment pass, since a profile
- * may set them for many runs.
+ * Rejects options of the command line that have no effect with the others. Environment variables are not rejected, since a
+ * profile may set them for many runs.
  * @param options what the command line and the environment set.
  * @throws ExposeError `usage`.
  */
@@ -65,15 +65,15 @@ function tunnelProblem(
       hint: 'name the relay with --relay https://relay.example, or the service with --tunnel',
     };
   }
-  // `auto` passes the options of ssh on to the servers of the user that it tries.
+  // `auto` uses the ssh options for the user's own servers that it tries.
   const isTried = used === 'auto' && order.some((tried) => userServers.has(tried) && tunnels.includes(tried));
-  // A tunnel of none has no hosts, but its public URL is probed.
+  // With --tunnel none there are no hosts of a tunnel, but the public URL is probed.
   const isProbed = long === '--resolve' && publicUrl !== undefined;
   if (tunnels.includes(used) || (isTried && long.startsWith('--ssh')) || isProbed) return undefined;
   return { why: without ?? `with ${tunnelText(command, kind)}`, hint };
 }
 
-/** The choice of the tunnel as the user made it. */
+/** The choice of the tunnel as the user wrote it. */
 function tunnelText(command: Command, kind: TunnelChoice): string {
   const option = command.options.find(({ long }) => long === '--tunnel');
   const isFromEnvironment = option !== undefined && command.getOptionValueSource('tunnel') === 'env';

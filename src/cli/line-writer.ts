@@ -1,19 +1,19 @@
-/** What waits for whoever reads a stream of ours, in bytes; while there is more, further lines are dropped. */
+/** Largest buffer of a standard stream, in bytes; while it is full, lines are dropped. */
 const maxWaitingBytes: number = 1024 * 1024;
 
 export interface LineWriter {
   /**
    * Writes a line, or drops it while nobody reads the stream.
-   * @param line makes it, so that one that is dropped costs nothing.
+   * @param line a function, so that a dropped line costs nothing.
    */
   write(line: () => string): void;
-  /** Writes a line in any case; only for the few that the user cannot do without. */
+  /** Writes a line even if the buffer is full; only for the few lines that must not be lost. */
   writeAlways(line: string): void;
 }
 
 /**
- * Writes lines to a stream that may be a pipe which nobody reads: Node would keep them all.
- * @param droppedLine tells how many lines were dropped; written once the stream is read again.
+ * Writes lines to a stream that may be a pipe that nobody reads, of which Node would buffer all lines.
+ * @param droppedLine says how many lines were dropped; written when the stream is read again.
  */
 export function createLineWriter(stream: NodeJS.WriteStream, droppedLine: (count: number) => string): LineWriter {
   let dropped = 0;

@@ -13,16 +13,16 @@ import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type OutputFlags, type RelayFlags } from './program.ts';
 
-/** How long the end may take after a second signal, in milliseconds: for words to those who wait. */
+/** How long the shutdown may take after a second signal, in milliseconds: enough to send errors to waiting clients. */
 const hurriedEndMs = 1000;
 
 /** Runs the command line and ends the process with its exit code. @param argv what follows the program's name. */
 export async function main(argv: readonly string[]): Promise<void> {
   const separator = argv.indexOf('--');
-  // Split here, so that the server may be called `relay`, or take any option.
+  // Split before parsing, so that the server's command may be `relay` and have any option.
   const own = separator === -1 ? argv : argv.slice(0, separator);
   const serverCommand = separator === -1 ? [] : argv.slice(separator + 1);
-  // For a command line that cannot be read.
+  // For errors of the command line.
   let output = outputFor({
     color: !own.includes('--no-color') && !isTwinOn('MCP_EXPOSE_NO_COLOR', process.env),
     ...(own.includes('--json') || isTwinOn('MCP_EXPOSE_JSON', process.env) ? { json: true } : {}),
@@ -47,7 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       onHurry() {},
       onForcedExit() {},
     };
-    // As when the terminal is closed.
+    // As if the terminal had been closed.
     const stopWatching = watchParent(() => {
       endedBy ??= 'SIGHUP';
       ending.abort(new ExposeError('internal', 'the program that started mcp-expose has ended'));
@@ -59,7 +59,7 @@ export async function main(argv: readonly string[]): Promise<void> {
           endedBy = signal;
           ending.abort(new ExposeError('internal', `ended by ${signal}`));
         } else if (signal === 'SIGHUP') {
-          // The shell and the system both tell that the terminal was closed. Nobody is there who could be impatient.
+          // Both the shell and the system send SIGHUP for a closed terminal: the second one is not a user who does not wait.
         } else if (isHurried) {
           forceExit(signal);
         } else {
@@ -121,12 +121,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   if (endedBy !== undefined) exitCode = exitCodeOf(endedBy);
   output.event({ event: 'closed', reason: endedBy ?? (exitCode === 0 ? 'done' : 'error'), exitCode });
-  // What was written to a pipe may still be on its way; the process ends by itself when it is through.
+  // Output to a pipe may not be written yet; the process exits by itself when it is.
   process.exitCode = exitCode;
   setTimeout(() => process.exit(), flushMs).unref();
 }
 
-/** When something unforeseen keeps the process alive after its work is done. */
+/** How long to wait for that, in milliseconds, in case something keeps the process alive. */
 const flushMs = 500;
 
 function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {
@@ -154,7 +154,7 @@ function usageError({ message }: CommanderError): ExposeError {
   });
 }
 
-/** What was given may be a secret, or hold one. */
+/** Without values that may be secrets or contain them. */
 function withoutSecret(message: string): string {
   return message
     .replace(

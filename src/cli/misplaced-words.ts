@@ -11,7 +11,7 @@ interface GivenOption {
   readonly value: string;
 }
 
-/** Options that exist, up to the first word that is neither one nor its value, and the words from there on. */
+/** The known options, up to the first word that is neither an option nor its value, and the words from there on. */
 interface Reading {
   readonly given: readonly GivenOption[];
   readonly rest: readonly string[];
@@ -20,24 +20,24 @@ interface Reading {
 /** The command line, as `main` has split it. */
 export interface CommandLine {
   readonly program: Command;
-  /** What is before the first `--`. */
+  /** The words before the first `--`. */
   readonly own: readonly string[];
-  /** What is after it. */
+  /** The words after it. */
   readonly serverCommand: readonly string[];
 }
 
 const serverOptions: ReadonlySet<string> = new Set(['--stdio', '--http', '--sse', '--config']);
 
-/** What MCP servers are usually started with, or a file. */
+/** The programs that usually start MCP servers, or a file. */
 const looksLikeCommand =
   /^(?:npx|npm|pnpm|yarn|bunx?|deno|node|tsx|uvx?|pipx?|python[\d.]*|docker|podman|java|dotnet|go|cargo|ruby|php|bash|sh|mcp-.*)$|^[.~]{0,2}\/|\.(?:[cm]?[jt]s|py|sh|exe|cmd|jar)$/;
 
-/** `--`, and what word processors make of it. */
+/** `--`, and the dashes into which word processors change it. */
 const dashes = /^[-–—]+$/;
 
 /**
- * Refuses words where only options can be, most of them left there by a forgotten `--`, and shows the command line as it
- * was meant. Values that may be secret are not repeated.
+ * Rejects words in the place of options, usually because of a forgotten `--`, and shows the corrected command line. Values
+ * that may be secret are not shown.
  * @throws ExposeError `usage`.
  */
 export function refuseMisplacedWords({ program, own, serverCommand }: CommandLine): void {
@@ -54,7 +54,7 @@ export function refuseMisplacedWords({ program, own, serverCommand }: CommandLin
   }
   const stdio = given.find(({ long }) => long === '--stdio');
   if (word.startsWith('-') && !dashes.test(word)) {
-    // Of a command without quotes, --stdio has taken the first word only. Anything else is an option that does not exist.
+    // After --stdio, this is a word of a command without quotes. Otherwise it is an unknown option.
     const isOfCommand = stdio !== undefined && !/\s/.test(stdio.value) && (last === stdio || !word.startsWith('--'));
     if (!isOfCommand) return;
   }
@@ -93,7 +93,7 @@ export function refuseMisplacedWords({ program, own, serverCommand }: CommandLin
   throw unexpected(word, [corrected, `or, to give ${names} to mcp-expose: ${split}`]);
 }
 
-/** What to write where all of a command was quoted after `--`; empty where that is not so. */
+/** The correction of a command that was quoted as one word after `--`; empty if it was not. */
 export function unquotedCommandHints({ program, own, serverCommand }: CommandLine): readonly string[] {
   const [command = '', ...args] = serverCommand;
   if (args.length > 0 || !/\s/.test(command.trim())) return [];
@@ -124,7 +124,7 @@ function readOptions(command: Command, words: readonly string[]): Reading {
   return { given, rest: [] };
 }
 
-/** Options of ours among the words of a command, and the words without them. */
+/** The options of mcp-expose among the words of a command, and the other words. */
 function ownOptionsIn(program: Command, command: readonly string[]): Reading {
   const given: GivenOption[] = [];
   const rest: string[] = [];
@@ -140,20 +140,20 @@ function ownOptionsIn(program: Command, command: readonly string[]): Reading {
   return { given, rest: [...rest, ...command.slice(end)] };
 }
 
-/** Of these options the rest of a value may be a secret, so it is not repeated where it could be that. */
+/** Options whose value may contain a secret: words that may be the rest of the value are not shown. */
 function isHalfOfValue({ long, value }: GivenOption, word: string, given: readonly GivenOption[]): boolean {
   if (long === '--upstream-header') return true;
   if (long !== '--env') return false;
   return given.some((other) => serverOptions.has(other.long)) || value.endsWith('=') || !looksLikeCommand.test(word);
 }
 
-/** The words for a server, of which the first may be a whole command in one text. */
+/** The words of the server's command; the first may be a whole command in one text. */
 function serverPart([first = '', ...rest]: readonly string[]): string[] {
   if (!/["'\\$`|&;<>()*~#]|^\w+=/.test(first)) return ['--', ...redactWords([...first.trim().split(/\s+/), ...rest])];
   return ['--stdio', redactCommand([first, ...rest.map(shellQuote)].join(' '))];
 }
 
-/** As one would type it. */
+/** As a user would type it. */
 function commandLine(given: readonly GivenOption[], server: readonly string[]): string {
   return ['mcp-expose', ...given.flatMap(redactOption), ...server].map(shellQuote).join(' ');
 }
@@ -164,12 +164,12 @@ function redactOption({ long, words, value }: GivenOption): string[] {
   return words.length === 2 ? [long, shown] : words[0]?.includes('=') === true ? [`${long}=${shown}`] : [...words];
 }
 
-/** The value of one of our options without what may be a secret in it. */
+/** The value of an option of mcp-expose, with possible secrets replaced. */
 export function redactValue(long: string, value: string): string {
   const secrecy = specOf(long)?.secrecy;
   if (secrecy === 'command') return redactCommand(value);
   if (secrecy === 'url') return redactUrl(value);
-  // A reference to a variable of ours is how a secret stays off the command line.
+  // A reference to an environment variable is not a secret.
   if (long === '--upstream-header' && /^[\w-]+:\s*(?:\w+ )?\$\{env:\w+\}$/.test(value)) return value;
   if (long === '--upstream-header') return value.replace(/^(?:([\w-]+:).*|.*)$/s, '$1 …').trim();
   return redactWord(value);

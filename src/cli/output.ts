@@ -1,15 +1,14 @@
 /*
  * Everything that mcp-expose prints goes through this file. The rules:
  *
- * - Standard output carries the result and nothing else: the summary on a terminal, one line off a terminal, one JSON
- *   object per line with --json. All else goes to standard error behind `mcp-expose: `, without capital initials and
- *   without full stops.
- * - What a server writes to its standard error stands behind `[server] `, or its name where there are several.
- * - Words of others (servers, relays, agents) are in almost every message. What is printed for people therefore loses
- *   control characters and line breaks here, before our own colours are added; JSON escapes them.
- * - A missing terminal is never consent, and never gets colours, spinners or boxes.
+ * - Standard output has only the result: the summary on a terminal, one line otherwise, one JSON object per line with
+ *   --json. Everything else goes to standard error after `mcp-expose: `, in lower case and without full stops.
+ * - Lines of a server's standard error follow `[server] `, or its name if there are several.
+ * - Almost every message contains text of servers, relays or agents. So control characters and line breaks are removed from
+ *   text output, before colours are added; JSON escapes them.
+ * - Without a terminal there are no questions, colours, spinners or boxes.
  * - The token is shown once, when it is new.
- * - A stream that nobody reads costs lines, not memory: what is dropped is counted, and told when it is read again.
+ * - If nobody reads a stream, lines are dropped instead of buffered, and their number is printed when it is read again.
  */
 import { styleText } from 'node:util';
 
@@ -17,7 +16,7 @@ import { ExposeError, isOutOfFiles } from '../errors.ts';
 import { sanitize } from '../platform/text/sanitize.ts';
 import { createLineWriter } from './line-writer.ts';
 
-/** A spinner, as far as it is used here. */
+/** The part of a spinner that is used here. */
 export interface Spinner {
   text: string;
   clear(): unknown;
@@ -36,25 +35,25 @@ export interface OutputOptions {
 
 export type Style = 'bold' | 'cyan' | 'green' | 'red' | 'yellow' | 'dim';
 
-/** A piece of a line, in a style of its own or in none. */
+/** A part of a line, with or without a style. */
 export type Part = string | readonly [style: Style, text: string];
 
 export interface Output {
-  /** Whether a person is watching: a terminal on both streams, and no wish for JSON or silence. */
+  /** Whether both streams are a terminal, without --json and --quiet. */
   readonly interactive: boolean;
   readonly json: boolean;
   /** Prints a line of the result, whole or in parts. */
   result(...parts: readonly Part[]): void;
-  /** Prints a JSON event, with --json only. What comes before `ready`, or the error in its place, waits for it. */
+  /** Prints a JSON event, with --json only. Events before `ready`, or before the error in its place, are printed after it. */
   event(event: Readonly<Record<string, unknown>>): void;
-  /** Something that the user should know; not shown with --quiet. */
+  /** A message that --quiet suppresses. */
   note(message: string): void;
   warning(message: string): void;
-  /** A server's own words. @param server its name, where there are several. */
+  /** A line that a server printed. @param server its name, if there are several. */
   serverLine(line: string, server?: string): void;
-  /** Only with --verbose. */
+  /** A message that only --verbose shows. */
   detail(message: string): void;
-  /** Something that the user cannot do without. */
+  /** A message that --quiet does not suppress. */
   essential(message: string): void;
   error(error: unknown): void;
   /** Shows a spinner with this text, or changes its text; only on a terminal. */
@@ -62,10 +61,10 @@ export interface Output {
   endProgress(): void;
 }
 
-/** What becomes of a start; a script learns it from the first line. */
+/** The events with the result of a start, which scripts read from the first line. */
 const outcomes = new Set(['ready', 'error', 'closed']);
 
-/** Events that wait for the outcome of a start; further ones are dropped. */
+/** Most events that are kept until the result of a start; further ones are dropped. */
 const maxEarlyEvents = 1000;
 
 export function createOutput(options: OutputOptions): Output {
@@ -73,14 +72,14 @@ export function createOutput(options: OutputOptions): Output {
   const interactive = stdout.isTTY && stderr.isTTY && !json && !quiet && !isSet(env['CI']);
   let spinner: Spinner | undefined;
   let progressText = '';
-  /** Until the outcome is known: a script reads it from the first line. */
+  /** The events before the result, which has to be the first line. */
   let early: Readonly<Record<string, unknown>>[] | undefined = [];
   let earlyDropped = 0;
-  // Whoever reads what we print may stop; that ends neither the sharing nor the process.
+  // If the reader of the output goes away, the process goes on.
   for (const stream of [stdout, stderr]) {
     if (stream.listenerCount('error') === 0) stream.on('error', () => {});
   }
-  // A terminal that does not know its width has none, and ora would count its lines for ever.
+  // ora counts lines in an endless loop on a terminal without a width.
   let wantsSpinner = interactive && stderr.columns > 0;
 
   const toStderr = createLineWriter(stderr, (count) => `mcp-expose: ${unread('lines', count, 'error')}`);
@@ -131,7 +130,7 @@ export function createOutput(options: OutputOptions): Output {
         return;
       }
       if (earlyDropped > 0) early?.push({ event: 'warning', message: `${earlyDropped} more events were dropped` });
-      // In one piece: who reads the outcome has what came before it, too.
+      // In one write, so that a reader of the result also has the events before it.
       print([event, ...(early ?? [])].map((each) => JSON.stringify(each)).join('\n'));
       early = undefined;
     },
@@ -160,7 +159,7 @@ export function createOutput(options: OutputOptions): Output {
       progressText = oneLine(message);
       if (spinner !== undefined) spinner.text = progressText;
       if (!wantsSpinner || spinner !== undefined) return;
-      // 50 ms that only a terminal has to pay; by then the start may be over, or have come further.
+      // Loading takes 50 ms, only on a terminal; by then the start may be over, or the text outdated.
       const { default: ora } = await import('ora');
       if (!wantsSpinner || spinner !== undefined) return;
       const color = wantsColor(options, stderr) && 'cyan';
@@ -186,12 +185,12 @@ function wantsColor({ color, json, env }: OutputOptions, stream: NodeJS.WriteStr
   return stream.isTTY;
 }
 
-/** Nothing that moves the cursor, and no line that could be taken for another message of ours. */
+/** Removes everything that could move the cursor or begin a line that looks like another message of mcp-expose. */
 function oneLine(text: string): string {
   return sanitize(text.replaceAll(/\s*[\r\n\u2028\u2029]\s*/g, ' '));
 }
 
-/** The same for a text of several lines: those after the first are set off from messages of ours. */
+/** The same for a text of several lines: those after the first are indented. */
 function indented(text: string): string {
   return text.split('\n').map(sanitize).join('\n  ');
 }
@@ -202,7 +201,7 @@ function isSet(value: string | undefined): boolean {
 
 function readError(error: unknown): { code: string; message: string; hints: readonly string[] } {
   if (error instanceof ExposeError) return error;
-  // Modules, too, are files.
+  // Modules are files too, so a lazy import can fail for this reason.
   if (isOutOfFiles(error)) return new ExposeError('too_many_open_files', 'too many open files', { cause: error });
   return {
     code: 'internal',

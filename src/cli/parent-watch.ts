@@ -1,12 +1,12 @@
 import { fstatSync } from 'node:fs';
 
-/** How often we look, in milliseconds. */
+/** How often the parent is checked, in milliseconds. */
 const lookMs = 2000;
 
 /**
- * Tells when the program that started us has ended without ending us: nobody reads what we print any more, and nobody
- * would ever end us. Only where a program holds both our standard input and output: what a shell started, in the foreground, in
- * the background or under nohup, may outlive it.
+ * Reports that the program that started mcp-expose has exited without ending it, so that nobody reads its output and nobody
+ * would end it. Only if both standard input and output are pipes: a process of a shell, in the foreground, in the background
+ * or with nohup, may outlive the shell.
  * @returns how to stop watching.
  */
 export function watchParent(onGone: () => void): () => void {
@@ -30,7 +30,7 @@ function isPipe(descriptor: number): boolean {
   }
 }
 
-/** On Windows the number of a parent that has ended stays what it was. */
+/** On Windows, the parent process id stays the same after the parent has exited. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

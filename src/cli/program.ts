@@ -12,7 +12,7 @@ import { InvalidValue } from '../expose/option-values.ts';
 import { defaultTunnelOrder } from '../expose/options.ts';
 import { version } from '../version.ts';
 
-/** Options about what is printed, the same for every command. */
+/** The output options, the same for every command. */
 export interface OutputFlags {
   readonly json?: true;
   readonly quiet?: true;
@@ -84,7 +84,7 @@ const relayExamples = `Examples:
     $ mcp-expose relay --port 7900 --public-url https://relay.example --domain relay.example
 `;
 
-/** The commands and their options, from the option tables. Does nothing by itself. */
+/** The commands and their options, from the option tables. */
 export function createProgram(actions: ProgramActions): Command {
   const program = new Command('mcp-expose')
     .description('Make a local MCP server reachable: bridge, token and tunnel in one process.')
@@ -93,7 +93,7 @@ export function createProgram(actions: ProgramActions): Command {
     .helpOption('-h, --help', 'show this help')
     .addHelpCommand(false)
     .allowExcessArguments(false)
-    // The options of `relay` are its own, though some have the same names.
+    // `relay` has its own options, some with the same names.
     .enablePositionalOptions()
     .addHelpText('before', exposeExamples)
     .addHelpText('after', exposeNotes)
@@ -136,7 +136,7 @@ function parseWith(parse: NonNullable<OptionSpec['parse']>, value: string, previ
   }
 }
 
-/** Under which commander keeps the value of an option: `maxBody` for `--max-body`, `auth` for `--no-auth`. */
+/** The name under which commander stores an option: `maxBody` for `--max-body`, `auth` for `--no-auth`. */
 export function attributeOf(spec: OptionSpec): string {
   return longOf(spec)
     .replace(/^--(?:no-)?/, '')

@@ -4,7 +4,7 @@ import type { CommandContext } from './context.ts';
 import type { Output } from './output.ts';
 import type { RelayFlags } from './program.ts';
 
-/** Runs a relay until we are asked to end. */
+/** Runs a relay until a signal ends the process. */
 export async function runRelay(flags: RelayFlags, { output, untilEnding }: CommandContext): Promise<void> {
   const { host, port, publicUrl, domain, state } = flags;
   const log = limitEvents(

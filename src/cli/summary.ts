@@ -9,7 +9,7 @@ export interface SummaryOptions {
   readonly startedInMs: number;
 }
 
-/** What a person needs to hand the server on, as lines for a terminal, each in parts. */
+/** What a user needs to share the server, as lines for a terminal, each in parts. */
 export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptions): Part[][] {
   const { publicUrl, localUrl, notice, servers, tunnel } = exposed;
   return [
@@ -37,19 +37,19 @@ function row(label: string, value: Part): Part[] {
   return ['  ', ['green', '➜'], '  ', ['bold', label.padEnd(9)], ' ', value];
 }
 
-/** One that could not be checked looks like none that could. */
+/** A URL that could not be checked is marked. */
 function publicUrlText(publicUrl: string, tunnel: Exposed['tunnel']): Part {
   if (tunnel === undefined || tunnel.isVerified) return ['cyan', publicUrl];
   const doubt = tunnel.isTrusted ? 'could not be checked from here, see above' : 'leads to another server, see above';
   return ['yellow', `${publicUrl} (${doubt})`];
 }
 
-/** What cannot be read by others is no reason to be careful. */
+/** Yellow only if the operator can read the traffic. */
 function noticeRow(notice: string, tunnel: Exposed['tunnel']): Part[] {
   return tunnel?.readsTraffic === false ? row('Through:', notice) : row('Note:', ['yellow', notice]);
 }
 
-/** In one line why there is no URL that others can reach, and what to do for one. */
+/** One line that says why there is no public URL and how to get one. */
 export function withoutPublicUrl({ foundNoTunnel, token }: Pick<Exposed, 'foundNoTunnel' | 'token'>): string {
   if (foundNoTunnel) return 'none, no tunnel could be opened; --relay <url> uses a relay, --tunnel lan this network';
   return token === null
@@ -57,14 +57,14 @@ export function withoutPublicUrl({ foundNoTunnel, token }: Pick<Exposed, 'foundN
     : 'none; --tunnel auto looks for a tunnel, --tunnel lan uses this network';
 }
 
-/** Hours and minutes of this day's clock, and how long it is until then. */
+/** The time of day, and the minutes until then. */
 function timeOf(expiresAt: number): string {
   const minutes = Math.max(0, Math.round((expiresAt - Date.now()) / 60_000));
   const time = new Date(expiresAt).toTimeString().slice(0, 5);
   return `${time}, in ${countOf(minutes, 'minute')}; then the URL changes`;
 }
 
-/** One line for each server, with its path where there are several. */
+/** One line for each server, with its path if there are several. */
 function exposedRows(servers: readonly ServerReport[]): Part[][] {
   const [only] = servers;
   if (servers.length === 1 && only !== undefined) return [row('Exposes:', reportText(only))];
@@ -81,7 +81,7 @@ function reportText({ description, error }: ServerReport): string {
   return `${[name, ownVersion].join(' ').trim()} · ${countOf(tools, 'tool')}`;
 }
 
-/** In short what there is: `13 tools`, `2 servers, 15 tools`, or `1 of 2 servers, 13 tools` where one does not work. */
+/** A short summary: `13 tools`, `2 servers, 15 tools`, or `1 of 2 servers, 13 tools` if one does not work. */
 export function whatIsExposed(servers: readonly ServerReport[]): string {
   const working = servers.filter(({ error }) => error === undefined).length;
   const tools = servers.reduce((sum, { description }) => sum + (description?.tools ?? 0), 0);
@@ -98,13 +98,13 @@ function clientConfig(
 ): object {
   const all = {
     ...(token === null ? {} : { Authorization: `Bearer ${tokenOrigin === undefined ? token : '<your token>'}` }),
-    // Without it, a page for people may come in the place of the server's answers.
+    // Without these headers, clients may get a page for browsers.
     ...tunnel?.headers,
   };
   const headers = Object.keys(all).length === 0 ? {} : { headers: all };
-  // Nobody should paste the token where another answers.
+  // The token must not be sent to another server.
   const base = tunnel?.isTrusted === false ? localUrl : (publicUrl ?? localUrl);
-  // What could not be started would be of no use to a client.
+  // A server that could not be started is of no use to a client.
   const working = servers.filter(({ error }) => error === undefined);
   const entries = working.map(({ name, path }): [string, object] => [
     name.replaceAll(/[^\w.-]+/g, '-') || 'server',

@@ -74,7 +74,7 @@ describe('messages and hints name options, not flags', () => {
 
   test('of a start that takes too long, in milliseconds', async () => {
     const { code, hints } = await failureOf({
-      server: { stdio: stdioOf('silent.js'), startTimeoutMs: 300 },
+      server: { stdio: stdioOf('silent'), startTimeoutMs: 300 },
       tunnel: { kind: 'none' },
     });
     expect(code).toBe('upstream_silent');
@@ -91,7 +91,7 @@ describe('messages and hints name options, not flags', () => {
   });
 
   test('of a server in `servers` and in its event', async () => {
-    const [command, ...args] = stdioOf('echo.js');
+    const [command, ...args] = stdioOf('echo');
     const echo = { command, args };
     const file = writeConfig({ mcpServers: { echo, remote: { url: 'http://mcp.example/mcp' } } });
     const events: ExposeEvent[] = [];
@@ -117,7 +117,7 @@ describe('messages and hints name options, not flags', () => {
   test('of a tunnel that cannot be used', async () => {
     const events: ExposeEvent[] = [];
     await expose({
-      server: { stdio: stdioOf('echo.js') },
+      server: { stdio: stdioOf('echo') },
       tunnel: { kind: 'auto', order: ['ssh'] },
       output: { onEvent: (event) => events.push(event) },
     }).then(async ({ close }) => close());

@@ -181,11 +181,11 @@ describe('a variable', () => {
 
   test('without a value, and none of our own, is refused', () => {
     vi.stubEnv('MINE', undefined);
-    expect(refusal(parseVariable, 'MINE')).toBe('there is no variable MINE to pass on; to set one, write NAME=value');
+    expect(refusal(parseVariable, 'MINE')).toBe('there is no variable MINE to pass on; write NAME=value to set one');
   });
 
   test('is not shown where it is written like a value, which may be a secret', () => {
-    expect(refusal(parseVariable, 'sesame')).toBe('there is no such variable to pass on; to set one, write NAME=value');
+    expect(refusal(parseVariable, 'sesame')).toBe('there is no such variable to pass on; write NAME=value to set one');
   });
 
   test.each(['', '=b', '=', 'A\0=b', 'A=b\0c'])('%j is none', (value) => {
