@@ -126,7 +126,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   setTimeout(() => process.exit(), flushMs).unref();
 }
 
-/** How long to wait for that, in milliseconds, in case something keeps the process alive. */
+/** How long output may take before the process exits anyway, in milliseconds. */
 const flushMs = 500;
 
 function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {

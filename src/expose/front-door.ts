@@ -27,11 +27,11 @@ export interface FrontDoorOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Where requests arrive: the local listener and the tunnel, each with a guard and the hosts by which it may be called. */
+/** The two ways in for requests, the local listener and the tunnel, each with a guard and its accepted host names. */
 export class FrontDoor {
   readonly #options: FrontDoorOptions;
   readonly #cors: ReturnType<typeof createCors>;
-  // Apart: a host name that a relay reports must not be accepted where only this machine may connect.
+  // Separate lists: a host name that a relay reports must not be accepted by the local listener.
   readonly #localHosts: HostList;
   readonly #tunnelHosts: HostList;
   #localHandler: RequestHandler;
@@ -48,7 +48,7 @@ export class FrontDoor {
     this.#localHandler = this.#handlerFor(this.#localHosts);
   }
 
-  /** Port and URL on this machine, once it is open. */
+  /** Port and URL on this machine, after `open`. */
   get port(): number {
     return this.#listener?.port ?? 0;
   }
@@ -75,14 +75,14 @@ export class FrontDoor {
     return this.#handlerFor(this.#options.hasFront ? this.#localHosts : this.#tunnelHosts, way);
   }
 
-  /** Listens for the tunnel alone; for a reverse proxy in front, the local listener does. */
+  /** Opens a listener for the tunnel; a reverse proxy uses the local listener. */
   async listenForTunnel(handler: RequestHandler): Promise<TunnelListener> {
     const { hasFront, tunnelPort, onWarning } = this.#options;
     if (!hasFront) return await listen('127.0.0.1', tunnelPort, handler, { portOption: '--tunnel-port', onWarning });
     this.#localHandler = handler;
     return {
       port: this.port,
-      // The proxy's name does not lead here any more.
+      // The name of the proxy is no longer accepted.
       close: async () => {
         this.#localHandler = this.#handlerFor(this.#localHosts);
         this.#setLocalUrls([]);
@@ -90,13 +90,13 @@ export class FrontDoor {
     };
   }
 
-  /** The URLs by which the tunnel's requests come. */
+  /** Sets the public URLs of the tunnel. */
   setTunnelUrls(publicUrls: readonly string[]): void {
     if (this.#options.hasFront) this.#setLocalUrls(publicUrls);
     else this.#tunnelHosts.setUrls(publicUrls);
   }
 
-  /** Accepts no more connections; those that are open go on. */
+  /** Accepts no more connections; open ones stay. */
   stop(): void {
     this.#listener?.stop();
   }
@@ -111,7 +111,7 @@ export class FrontDoor {
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
     const { token, directory, reportsClients } = this.#options;
-    // Clients on this machine connect to the local listener themselves, whether others come through a proxy or not.
+    // Clients on this machine connect to the local listener directly, even if others come through a proxy.
     const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
       guard: createGuard({ hosts, token, hopHeader }),

@@ -23,8 +23,8 @@ export type OptionKey = {
 }[OptionGroup];
 
 /**
- * An option as the command line has it. The group in the help is that of its key, and its environment twin is derived from
- * the flag: `--max-body` is `MCP_EXPOSE_MAX_BODY`.
+ * An option of the command line. Its group in the help is that of its key, and its environment variable is derived from the
+ * flag: `MCP_EXPOSE_MAX_BODY` for `--max-body`.
  */
 export interface OptionSpec {
   /** With the placeholder of its value: `--port <port>`. A switch has none. */
@@ -34,17 +34,17 @@ export interface OptionSpec {
   parse?(value: string, previous: unknown): unknown;
   readonly choices?: readonly string[];
   readonly defaultValue?: string | number;
-  /** May be given several times, and takes one value per line in its environment twin. */
+  /** May be given several times; its environment variable has one value per line. */
   readonly isRepeatable?: true;
-  /** What its value can give away: all of it, a part that is recognised in a URL, or in a command line. Default: a word. */
+  /** What may be secret in its value: all of it, parts of a URL, or parts of a command line. Default: a word that looks like a secret. */
   readonly secrecy?: 'value' | 'url' | 'command';
   /** When it has an effect. Default: always. */
   readonly needs?: Need;
 }
 
 /**
- * What an option applies to: a server that is started (`process`), called (`url`, also if it is one of a configuration with
- * `url-or-config`) or read from a configuration, or these tunnels.
+ * What an option applies to: a server that is started (`process`), called (`url`; `url-or-config` also if it is in a
+ * configuration) or read from a configuration (`config`), or these tunnels.
  */
 export type Need =
   | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' }
@@ -289,7 +289,7 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   'output.reportRequests': undefined,
 };
 
-/** What every command prints, and how. */
+/** The output options of every command. */
 export const outputOptions: readonly OptionSpec[] = [
   { flag: '--json', description: 'print one JSON object per line' },
   { flag: '--quiet', description: 'print only the result and errors' },
@@ -297,7 +297,7 @@ export const outputOptions: readonly OptionSpec[] = [
   { flag: '--no-color', description: 'no colors' },
 ];
 
-/** The options of the command `relay`, but for those of the output. */
+/** The options of the command `relay`, except the output options. */
 export const relayOptions: readonly OptionSpec[] = [
   { flag: '--host <address>', description: 'address to listen on', defaultValue: '127.0.0.1' },
   {

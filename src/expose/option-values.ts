@@ -108,7 +108,7 @@ export function parseHeader(
   return new Map([...previous, [name, content.trim()]]);
 }
 
-/** `NAME=value`, or `NAME` to pass on our own value. Adds to those given before. */
+/** `NAME=value`, or `NAME` to pass on the value of this process. Added to the variables given before. */
 export function parseVariable(
   value: string,
   previous: ReadonlyMap<string, string> = new Map(),
@@ -124,7 +124,7 @@ export function parseVariable(
   return new Map([...previous, [name, content]]);
 }
 
-/** What `--tunnel` takes. */
+/** The values of `--tunnel`. */
 export const tunnelChoices: readonly TunnelChoice[] = ['auto', ...tunnelKinds, 'none'];
 
 /** The kind of a tunnel, `auto` or `none`. */

@@ -10,14 +10,14 @@ import { openFirst, type Attempt, type Candidate } from '../tunnel/open-first.ts
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions } from '../tunnel/open-tunnel.ts';
 import { version } from '../version.ts';
 
-/** The services over ssh are many: each gets so long of the time for all, in milliseconds. */
+/** The part of the time limit of `auto` for each of the many services over ssh, in milliseconds. */
 const sshServiceLimitMs = 6000;
 
-/** Of the first, whose second try over TCP begins late, in milliseconds. */
+/** The part for each of the others, in milliseconds: cloudflared begins its second try, over TCP, late. */
 const firstLimitMs = 16_000;
 
 export interface TunnelPlan {
-  /** One that was asked for, or several of which one will do; none where it is a proxy that somebody else runs. */
+  /** The chosen tunnel, or the ones that `auto` tries; empty for a reverse proxy. */
   readonly kinds: readonly TunnelKind[];
   readonly isAuto: boolean;
   /** @returns undefined when `auto` has found none. */
@@ -27,9 +27,9 @@ export interface TunnelPlan {
 }
 
 /**
- * Decides which tunnels come into question, and opens none yet.
+ * Decides which tunnels to try, without opening one.
  * @param tunnel `none` only with a `publicUrl`.
- * @throws ExposeError `usage` for choices that do not go together.
+ * @throws ExposeError `usage` for options that contradict each other.
  */
 export async function planTunnel(
   choices: TunnelOptions,
@@ -40,7 +40,7 @@ export async function planTunnel(
     onAttempt,
   }: {
     readonly watchdog: Watchdog;
-    /** What is shared; a relay's name for it belongs to that. */
+    /** Identifies what is shared (see share-identity.ts), to which the name at a relay belongs. */
     readonly share: string;
     readonly onAttempt: (attempt: Attempt) => void;
   },
@@ -94,7 +94,7 @@ export async function planTunnel(
   };
 }
 
-/** A base URL: without a slash at its end, and without the path of the endpoint, with which it may have been copied. */
+/** A base URL, without a trailing slash and without the path of the endpoint, with which it may have been copied. */
 function readPublicUrl(written: string, tunnel: TunnelChoice): string {
   const { protocol, username, password, origin, pathname, search, hash } = URL.canParse(written)
     ? new URL(written)

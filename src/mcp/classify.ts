@@ -4,7 +4,7 @@ import { eraOf, legacyRevisions } from './revisions.ts';
 /** Member of `params._meta` that carries the revision of a modern request (MCP 2026-07-28, request envelope). */
 const revisionKey = 'io.modelcontextprotocol/protocolVersion';
 
-/** How a POSTed message is to be served. The era of a request is decided here and nowhere else. */
+/** How to serve a POSTed message. The era of a request is decided only here. */
 export type Classification =
   | { readonly kind: 'opening' } /** `initialize`: opens a legacy session. */
   | { readonly kind: 'session' } /** Belongs to a legacy session that is already open. */
@@ -22,7 +22,7 @@ const session: Classification = { kind: 'session' };
 /**
  * Classifies one message by its body first and by its `MCP-Protocol-Version` header second, since clients of the modern
  * era state the revision in both and legacy ones at most in the header.
- * @param agreed the revision that client and server agreed on in `initialize`, which is always served.
+ * @param agreed the revision that client and server agreed on in `initialize`, which is always accepted.
  */
 export function classify(
   message: RpcMessage,
@@ -49,12 +49,12 @@ function isLegacy(claimed: unknown): boolean {
   return typeof claimed === 'string' && isDate(claimed) && eraOf(claimed) === 'legacy';
 }
 
-/** Other values are not revisions; in the header, they are rejected where it is compared with the session's. */
+/** Other values are not revisions; in the header, they are rejected when it is compared with that of the session. */
 function isDate(revision: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(revision);
 }
 
-/** On this response a dual-era client opens a legacy session instead. */
+/** After this response, a client of both eras opens a legacy session. */
 function unsupported(requested: string): Classification {
   return {
     kind: 'reject',

@@ -5,7 +5,7 @@ const zero = 0x30;
 /** Messages that nest deeper are left to JSON.parse. */
 const maxDepth = 64;
 
-/** Every whole number of so many digits is exact in JavaScript. */
+/** Most digits of a whole number that is always exact in JavaScript. */
 const maxDigits = 15;
 
 const versionTwo: Buffer = Buffer.from('"2.0"');
@@ -19,11 +19,11 @@ const errorName: Buffer = Buffer.from('error');
 const metaName: Buffer = Buffer.from('_meta');
 const progressTokenName: Buffer = Buffer.from('progressToken');
 
-/** The methods of nearly all messages: to compare one takes a few nanoseconds, to decode a string a hundred. */
+/** The methods of nearly all messages: comparing takes a few nanoseconds, decoding a string a hundred. */
 const usualMethods = ['tools/call', 'notifications/progress', 'notifications/message', 'resources/read'];
 const usualMethodBytes: readonly Buffer[] = usualMethods.map((method) => Buffer.from(method));
 
-/** What a bridge needs of a JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it). */
+/** The parts of a JSON-RPC message that a bridge needs (JSON-RPC 2.0 §4 and §5, as restricted by MCP). */
 export interface Envelope {
   readonly id: string | number | undefined;
   /** Undefined in a response. */
@@ -37,11 +37,11 @@ export interface Envelope {
 }
 
 /**
- * Reads the envelope of a message that is written as nearly all are: on one line, its id and its progress token plain
- * strings or whole numbers, no relevant name twice or with an escape in it. The whole message is checked, but hardly any
- * of it becomes a value: to parse 200 bytes takes twice as long and leaves a dozen objects, most of which nobody reads.
+ * Reads the envelope of a message in the usual notation: on one line, with plain strings or whole numbers as id and progress
+ * token, and no relevant name twice or with an escape. The whole message is checked, but hardly any values are created:
+ * parsing 200 bytes takes twice as long and leaves a dozen objects, most of which are not needed.
  * @param text valid UTF-8.
- * @returns what JSON.parse would find, or undefined: written in another way, or not a message.
+ * @returns what JSON.parse would find; undefined for another notation, or if it is not a message.
  */
 export function envelopeOf(text: Buffer): Envelope | undefined {
   const found = new EnvelopeReader();
@@ -69,7 +69,7 @@ class EnvelopeReader implements Envelope {
   /**
    * @param name where the name of the member begins, with its quote; it ends at `nameEnd`.
    * @param start where its value begins.
-   * @returns where the value ends; -1 for what is not written in the usual way.
+   * @returns where the value ends; -1 for an unusual notation.
    */
   readMember(scanner: JsonScanner, name: number, nameEnd: number, start: number): number {
     const { text } = scanner;
@@ -163,7 +163,7 @@ function plainValue(text: Buffer, start: number, end: number): string | number |
   return text[start] === quote ? plainString(text, start, end) : wholeNumber(text, start, end);
 }
 
-/** The content of a string; undefined for other values, and where it has an escape. */
+/** The content of a string; undefined for other values, and for a string with an escape. */
 function plainString(text: Buffer, start: number, end: number): string | undefined {
   if (text[start] !== quote || hasEscape(text, start, end)) return undefined;
   return text.toString('utf8', start + 1, end - 1);

@@ -18,8 +18,8 @@ export function codingsOf(contentEncoding: string | undefined): string | undefin
 }
 
 /**
- * Whether an Accept header admits a media type (RFC 9110 §12.5.1): the most specific range that matches it decides, and
- * `q=0` excludes it. A missing or empty header admits everything.
+ * Whether an Accept header allows a media type (RFC 9110 §12.5.1): the most specific matching range decides, and `q=0`
+ * excludes it. A missing or empty header allows everything.
  */
 export function accepts(accept: string | undefined, type: string): boolean {
   if (accept === undefined || accept.trim() === '') return true;
@@ -32,11 +32,11 @@ export function accepts(accept: string | undefined, type: string): boolean {
 export type AnswerForm = 'json' | 'stream' | 'either';
 
 /**
- * The form that an Accept header asks for, or undefined when it admits neither. MCP wants clients to name both media
- * types (2025-11-25, Streamable HTTP, "Sending Messages to the Server"); a client that names one gets that.
+ * The form that an Accept header asks for, or undefined if it allows neither. MCP requires clients to list both media types
+ * (2025-11-25, Streamable HTTP, "Sending Messages to the Server"); a client that lists one gets that.
  */
 export function answerForm(accept: string | undefined): AnswerForm | undefined {
-  // What the official SDKs send, so that it need not be parsed for every call.
+  // The header of the official SDKs is compared, to avoid parsing it for every call.
   if (accept === 'application/json, text/event-stream') return 'either';
   const takesJson = accepts(accept, 'application/json');
   if (accepts(accept, eventStreamType)) return takesJson ? 'either' : 'stream';

@@ -16,7 +16,7 @@ import {
 export { memberOf } from './rpc-message.ts';
 export type { RequestId, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './rpc-message.ts';
 
-/** JSON-RPC error codes that mcp-expose itself puts on the wire. */
+/** The JSON-RPC error codes that mcp-expose itself sends. */
 export const rpcCode = {
   /** The body is not JSON (JSON-RPC 2.0 §5.1). */
   parseError: -32700,
@@ -26,11 +26,11 @@ export const rpcCode = {
   methodNotFound: -32601,
   /** The upstream ended or could not be started (JSON-RPC 2.0 §5.1). */
   internalError: -32603,
-  /** The HTTP request is wrong around the message: a header, the path, the credential. */
+  /** The HTTP request is wrong: a header, the path, the credential. */
   badRequest: -32000,
   /** No such session (HTTP 404); the same code as the official SDKs use. */
   sessionNotFound: -32001,
-  /** The protocol revision asked for is not served here (MCP 2026-07-28). */
+  /** The requested protocol revision is not supported (MCP 2026-07-28). */
   unsupportedProtocolVersion: -32022,
 } as const;
 
@@ -51,28 +51,28 @@ export interface RpcFault {
   readonly json?: Readonly<Record<string, unknown>>;
 }
 
-/** Several messages at once, which exist in the revision 2025-03-26 alone. */
+/** A batch of messages, which exists only in revision 2025-03-26. */
 export interface RpcBatch {
   readonly kind: 'batch';
   readonly messages: readonly RpcMessage[];
 }
 
-/** Up to here the envelope is read first, in bytes; a longer message is mostly short without its long strings. */
+/** Largest message of which the envelope is read first, in bytes; a longer one is usually short without its long strings. */
 const maxEnvelopeBytes = 16 * 1024;
 
-/** A message without its long strings is parsed up to this size, in bytes: many small values take a hundred times their bytes. */
+/** Largest message that is parsed, without its long strings, in bytes: many small values take a hundred times their size. */
 const maxParsedBytes: number = 64 * 1024;
 
 /** Most messages in a batch of a client: each may be a call. */
 const maxBatchSize = 100;
 
-/** Most messages in a batch of a server, which may add any to the answers to a client's batch. */
+/** Most messages in a batch of a server, which may add messages to the answers to a client's batch. */
 const maxServerBatchSize = 10_000;
 
 /**
  * Reads one JSON-RPC message (JSON-RPC 2.0 §4 and §5, as MCP narrows it) or a batch (§6).
- * Never throws: for other bytes it returns a fault with the code and the reason to answer.
- * @param findings what a `TextReader` has found, where one has read the text as it arrived.
+ * Never throws: for other bytes it returns a fault with the code and reason of the answer.
+ * @param findings the result of a `TextReader`, if one has read the text as it arrived.
  */
 export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage | RpcBatch | RpcFault {
   const found = parse(raw, findings);
@@ -80,8 +80,8 @@ export function parseMessages(raw: Bytes, findings?: TextFindings): RpcMessage |
 }
 
 /**
- * As `parseMessages`, for what a server sends: each message in it, and a fault for each element that is not one. A wrong
- * element must not cost the answers next to it, which nobody would send again.
+ * Like `parseMessages`, for the output of a server: each message in it, and a fault for each element that is not one. A wrong
+ * element must not discard the other answers, which the server would not send again.
  */
 export function parseEach(raw: Bytes, findings?: TextFindings): readonly (RpcMessage | RpcFault)[] {
   const found = parse(raw, findings);
@@ -101,7 +101,7 @@ function parse(raw: Bytes, findings = readText(raw)): RpcMessage | JsonArray | R
   if (Buffer.isBuffer(raw) && raw.length <= maxEnvelopeBytes) return parseEnvelope(raw) ?? parseText(raw, raw);
   const message =
     elided === undefined || elided.length > maxParsedBytes || isArray(elided) ? undefined : parseText(raw, elided);
-  // A fault may come from the elision.
+  // The elision may have caused the fault.
   if (message !== undefined && message.kind !== 'fault') return message;
   const whole = inOnePiece(raw);
   return parseEnvelope(whole) ?? parseText(whole, whole);
@@ -127,7 +127,7 @@ function parseText(raw: Bytes, text: Buffer): RpcMessage | JsonArray | RpcFault 
   return readMessage(raw, text, json);
 }
 
-/** As `parseMessages`, where a batch is not allowed. */
+/** Like `parseMessages`, without batches. */
 export function parseMessage(raw: Bytes): RpcMessage | RpcFault {
   const parsed = parseMessages(raw);
   return parsed.kind === 'batch' ? fault(rpcCode.invalidRequest, 'the message is a batch') : parsed;
@@ -171,7 +171,7 @@ function readMessage(raw: Bytes, text: Buffer, json: unknown): RpcMessage | RpcF
   });
   if (json['jsonrpc'] !== '2.0') return invalid('"jsonrpc" is not "2.0"');
   if (id === undefined && json['id'] !== undefined) return invalid('"id" is neither a string nor a number');
-  // A string cannot hold a line break, so there is none at all where there is none around the long strings.
+  // A string cannot contain a line break, so the text without the long strings shows whether there is one.
   const bytes = hasLineBreak(text) ? onOneLine(raw) : raw;
   if (method === undefined) {
     // Some servers add `"error": null` to a result.
@@ -188,8 +188,8 @@ function readMessage(raw: Bytes, text: Buffer, json: unknown): RpcMessage | RpcF
 }
 
 /**
- * Line breaks in valid JSON are white space (RFC 8259 §2), so they can become spaces and the rest stays as it is. Returns
- * the same bytes where there is none.
+ * Replaces line breaks, which are white space in valid JSON (RFC 8259 §2), by spaces. Returns the same bytes if there are
+ * none.
  */
 function onOneLine(bytes: Bytes): Bytes {
   if (!piecesOf(bytes).some(hasLineBreak)) return bytes;
@@ -205,7 +205,7 @@ function hasLineBreak(bytes: Buffer): boolean {
 }
 
 export interface RpcErrorOptions {
-  /** The request that failed, or null where it is not known (JSON-RPC 2.0 §5). */
+  /** The request that failed, or null if unknown (JSON-RPC 2.0 §5). */
   readonly id: RequestId | null;
   readonly code: number;
   readonly message: string;

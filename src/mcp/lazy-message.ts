@@ -3,7 +3,7 @@ import type { Envelope } from './envelope.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A message of which only the envelope has been read. It is parsed when its `json` is read. */
+/** A message of which only the envelope has been read. It is parsed on the first access to `json`. */
 export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
   const { id, method } = envelope;
   if (method !== undefined) {
@@ -14,14 +14,14 @@ export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
   return lazyResponse(bytes, envelope);
 }
 
-/** As `lazyMessage`, for the envelope of a response. */
+/** Like `lazyMessage`, for the envelope of a response. */
 export function lazyResponse(bytes: Buffer, envelope: Envelope): RpcResponse {
   const { id, failed } = envelope;
   if (id === undefined) throw new Error('the envelope has neither method nor id');
   return new LazyResponse(bytes, envelope, id, failed);
 }
 
-/** Its getters are not copied by a spread: the envelope would not be that of the new message. */
+/** A class, since a spread does not copy getters: the envelope would be wrong for the new message. */
 class LazyMessage {
   readonly bytes: Buffer;
   readonly #envelope: Envelope;

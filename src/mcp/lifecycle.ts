@@ -12,8 +12,8 @@ export function isInitialize(message: RpcMessage): boolean {
 }
 
 /**
- * A client's `initialize` as the server gets it. A revision that mcp-expose does not serve is replaced by the newest that it
- * does, since the server might agree to it; the client gets what the server answers (MCP 2025-11-25, lifecycle, version
+ * A client's `initialize` for the server. A revision that mcp-expose does not support is replaced by the newest that it does,
+ * since the server might accept it; the client gets the answer of the server (MCP 2025-11-25, lifecycle, version
  * negotiation).
  */
 export function withServedRevision(initialize: RpcRequest): RpcRequest {

@@ -13,10 +13,10 @@ const idAtEnd = new RegExp(String.raw`"id"\s*:\s*${idValue}\s*(?:,\s*${version}\
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The members of a response; other JSON hardly ever has only these. */
+/** The members of a response; other JSON rarely has only these. */
 const responseMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'result', 'error']);
 
-/** An error without a message is shown up to this length, in characters. */
+/** Greatest length of an error without a message that is shown, in characters. */
 const shownLength = 200;
 
 /**
@@ -37,7 +37,7 @@ export function isErrorObject(error: unknown): boolean {
   return Number.isInteger(memberOf(error, 'code')) && typeof memberOf(error, 'message') === 'string';
 }
 
-/** The error of a malformed response, as one that clients can read; undefined where it has none. */
+/** The error of a malformed response, as one that clients can read; undefined if it has none. */
 export function errorInMalformed(json: Json): { code: number; message: string; data?: Json } | undefined {
   const { error } = json;
   if (error === undefined || error === null || error === false || isEmpty(error)) return undefined;

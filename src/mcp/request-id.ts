@@ -2,18 +2,18 @@ import { inOnePiece, piecesOf, type Bytes } from '../platform/bytes.ts';
 import { replaceSpans, spanOf, type Span } from './json/locate-members.ts';
 import { memberOf, type RequestId, type RpcNotification, type RpcRequest, type RpcResponse } from './rpc-message.ts';
 
-/** Begins an id that is a number kept as text. A string of a message that begins so is not accepted as an id. */
+/** Prefix of an id that is a number kept as text. A string of a message with this prefix is not accepted as an id. */
 const mark = '\u0000';
 
 const valueEnds: ReadonlySet<number | undefined> = new Set([0x20, 0x2c, 0x7d]);
 
 /**
- * An id or a progress token of a message, exactly as it was written: a number that JavaScript would write otherwise (beyond
- * 2^53, or `1.0`) is kept as text, since two different ones may be the same to JSON.parse.
- * @param value what JSON.parse has made of it.
- * @param text the message; looked at only where the value is a number.
+ * An id or a progress token of a message, exactly as written: a number that JavaScript would write differently (beyond 2^53,
+ * or `1.0`) is kept as text, since JSON.parse may read two different ones as the same.
+ * @param value the result of JSON.parse.
+ * @param text the message; used only if the value is a number.
  * @param path the names of the members from the outermost object to the value.
- * @returns undefined where the value is neither a string nor a number.
+ * @returns undefined if the value is neither a string nor a number.
  */
 export function exactValue(value: unknown, text: Bytes, path: readonly string[]): RequestId | undefined {
   if (typeof value === 'string') return value.startsWith(mark) ? undefined : value;
@@ -25,7 +25,7 @@ export function exactValue(value: unknown, text: Bytes, path: readonly string[])
   return written === String(value) ? value : mark + written;
 }
 
-/** A quick check that spares nearly all messages the search for the member. */
+/** A quick check, which avoids the search for the member in nearly all messages. */
 function isWrittenPlainly(value: number, text: Bytes, name: string): boolean {
   const usual = `"${name}":${value}`;
   return piecesOf(text).some((piece) => {
@@ -44,12 +44,12 @@ export function keptAsText(number: string): RequestId | undefined {
   return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(number) ? mark + number : undefined;
 }
 
-/** Whether a JSON parser may make another number of this id than its sender wrote. */
+/** Whether a JSON parser may read this id as another number than its sender wrote. */
 export function isKeptAsText(id: RequestId): id is string {
   return typeof id === 'string' && id.startsWith(mark);
 }
 
-/** The number that an id means, as the official clients read it; undefined unless JavaScript holds it exactly. */
+/** The number of an id, as the official clients read it; undefined unless it is exact in JavaScript. */
 export function wholeNumberOf(id: RequestId): number | undefined {
   if (typeof id === 'number') return id;
   const text = isKeptAsText(id) ? id.slice(mark.length) : id;
@@ -58,8 +58,8 @@ export function wholeNumberOf(id: RequestId): number | undefined {
 }
 
 /**
- * The same request or response with another id; all other bytes stay as they were.
- * @param written the id as it is to be written. Default: a number as its sender wrote it, a string as JSON.stringify does.
+ * The same request or response with another id; all other bytes stay the same.
+ * @param written the id as JSON. Default: a number as its sender wrote it, a string as JSON.stringify does.
  */
 export function withId<Message extends RpcRequest | RpcResponse>(
   message: Message,
@@ -70,7 +70,7 @@ export function withId<Message extends RpcRequest | RpcResponse>(
   return { ...message, id, json: { ...message.json, id }, bytes };
 }
 
-/** The id of a request or response as its sender wrote it, copied so that it does not keep the message. */
+/** The id of a request or response as its sender wrote it, copied so that it does not retain the message. */
 export function writtenIdOf(message: RpcRequest | RpcResponse): Buffer {
   const { start, end } = idSpanOf(message);
   return Buffer.from(inOnePiece(message.bytes).subarray(start, end));

@@ -1,18 +1,17 @@
 import type { Bytes } from '../platform/bytes.ts';
 import type { Envelope } from './envelope.ts';
 
-/** A JSON-RPC 2.0 id as MCP narrows it: never null. A number that JavaScript would write otherwise is kept as text (`exactValue`). */
+/** A JSON-RPC 2.0 id as restricted by MCP: never null. A number that JavaScript would write differently is kept as text (`exactValue`). */
 export type RequestId = string | number;
 
 interface ParsedMessage {
-  /** The message as it arrived, without line breaks: it can become a line or an SSE `data` field as it is. */
+  /** The message as it arrived, without line breaks, so that it can be sent as a line or an SSE `data` field. */
   readonly bytes: Bytes;
   /**
-   * The same, parsed. Never change it: `bytes` is what is forwarded. In a large message, strings of 4 KiB and more are null
-   * here.
+   * The same, parsed. Never change it: `bytes` is forwarded. In a large message, strings of 4 KiB and more are null here.
    */
   readonly json: Readonly<Record<string, unknown>>;
-  /** What is known without `json`. A message that has one is parsed only when its `json` is read. */
+  /** The parts that are known without `json`. A message with an envelope is parsed only on access to `json`. */
   readonly envelope?: Envelope;
 }
 
@@ -35,7 +34,7 @@ export interface RpcResponse extends ParsedMessage {
 
 export type RpcMessage = RpcRequest | RpcNotification | RpcResponse;
 
-/** A member of an object; undefined where the value is not an object or has no such member of its own. */
+/** An own member of an object; undefined if the value is not an object or has no such member. */
 export function memberOf(value: unknown, name: string): unknown {
   return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }

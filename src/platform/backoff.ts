@@ -3,19 +3,19 @@ import { systemClock } from './clock.ts';
 
 /** First step of the exponential back-off, in milliseconds. */
 const baseDelayMs = 250;
-/** Longest wait between two attempts, in milliseconds: what a person waits for before restarting by hand. */
+/** Longest wait between two attempts, in milliseconds: about as long as a user waits before restarting. */
 const maxDelayMs = 30_000;
 /** Longest wait that a relay can ask for, in milliseconds; beyond 2^31 a timer of Node's would fire at once. */
 const maxRetryAfterMs: number = 10 * 60 * 1000;
-/** A link that lived this long was a good one; a shorter life is a failure that only looked like a success. */
+/** How long a connection must last to count as stable, in milliseconds; a shorter one counts as a failure. */
 const stableAfterMs = 10_000;
 
 export interface Backoff {
-  /** Tell it when a link came up. */
+  /** To be called when a connection is up. */
   connected(): void;
   /**
    * Milliseconds to wait before the next attempt: 0 for the first one after a stable link, then
-   * random(0, min(30 s, 250 ms * 2^n)), "full jitter", so that the agents of a restarted relay do not come back in step.
+   * random(0, min(30 s, 250 ms * 2^n)), "full jitter", so that the agents of a restarted relay do not reconnect at once.
    * `retryAfterMs` from the relay is the least it returns, up to ten minutes.
    */
   next(retryAfterMs?: number): number;

@@ -1,24 +1,24 @@
-/** Pieces of this size on average are passed on faster one by one than joined, in bytes. */
+/** Average size from which pieces are passed on faster one by one than joined, in bytes. */
 const minPieceBytes = 8 * 1024;
 
 /**
- * Bytes in one piece or, where they are many, in the pieces in which they arrived: to join a mebibyte costs more than all
- * other work on it, and as much memory again.
+ * Bytes in one piece or, if there are many, in the pieces in which they arrived: joining a mebibyte costs more than all other
+ * work on it, and as much memory again.
  */
 export type Bytes = Buffer | Pieces;
 
 export interface Pieces {
   readonly pieces: readonly Buffer[];
-  /** Of all pieces together, in bytes. */
+  /** Length of all pieces, in bytes. */
   readonly length: number;
   /** As UTF-8. */
   toString(): string;
 }
 
-/** Bytes as text, each byte a character (ISO 8859-1): short ones take less memory and time than in a buffer. */
+/** Bytes as text, one character per byte (ISO 8859-1): a short one takes less memory and time than a buffer. */
 export type ByteText = string;
 
-/** Up to this size bytes cost less as text. */
+/** Size up to which bytes cost less as text. */
 const maxTextBytes = 4096;
 
 export function asTextIfShort(bytes: Bytes): Bytes | ByteText {
@@ -41,11 +41,11 @@ const minBlockBytes = 1024;
 const maxBlockBytes: number = 64 * 1024;
 
 /**
- * Collects bytes that arrive in pieces. Short pieces are copied together: a Buffer of one byte takes a hundred, and keeps
+ * Collects bytes that arrive in pieces. Short pieces are copied together: a Buffer of one byte takes a hundred, and retains
  * the memory that it is a part of.
  */
 export class PieceCollector {
-  /** Of all pieces so far, in bytes. */
+  /** Length of all pieces so far, in bytes. */
   length = 0;
   #pieces: Buffer[] = [];
   #block: Buffer | undefined;
@@ -80,7 +80,7 @@ export class PieceCollector {
     this.#filled = 0;
   }
 
-  /** All of them, in order. The collector is empty afterwards. */
+  /** All pieces, in order. The collector is empty afterwards. */
   take(): Buffer[] {
     this.#endBlock();
     const pieces = this.#pieces;
@@ -89,7 +89,7 @@ export class PieceCollector {
     return pieces;
   }
 
-  /** As `take`, in one piece. */
+  /** Like `take`, in one piece. */
   takeWhole(): Buffer {
     const { length } = this;
     return inOnePiece(gather(this.take(), length));
@@ -100,7 +100,7 @@ export function piecesOf(bytes: Bytes): readonly Buffer[] {
   return Buffer.isBuffer(bytes) ? [bytes] : bytes.pieces;
 }
 
-/** Costs a copy where there are several pieces. */
+/** Copies if there are several pieces. */
 export function inOnePiece(bytes: Bytes): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(bytes.pieces, bytes.length);
 }

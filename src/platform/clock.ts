@@ -1,8 +1,8 @@
-/** Time as long-lived things see it, so that tests can move it. */
+/** The time source of long-lived objects, which tests replace. */
 export interface Clock {
   /** Milliseconds of wall-clock time: it goes on while the machine sleeps, which a monotonic clock does not. */
   now(): number;
-  /** Calls `callback` once after `delayMs`; the returned function calls it off. */
+  /** Calls `callback` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
 

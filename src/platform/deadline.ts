@@ -1,19 +1,19 @@
-/** Why a signal was aborted, as an Error to reject with. */
+/** The reason of an aborted signal, as an Error. */
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }
 
-/** A signal that somebody has to let go of. */
+/** A signal that has to be released. */
 export interface Deadline {
   readonly signal: AbortSignal;
-  /** Nobody waits any more. */
+  /** Releases the timer and the listener. */
   cancel(): void;
 }
 
 /**
- * A signal that is aborted after so long, in milliseconds, or with another one. Not `AbortSignal.any` of an
- * `AbortSignal.timeout`: nothing holds the latter, and when it is collected its time never comes (Node.js 20).
+ * A signal that is aborted after a time in milliseconds, or with another signal. Not `AbortSignal.any` with
+ * `AbortSignal.timeout`: nothing references the latter, and once it is garbage-collected it never fires (Node.js 20).
  */
 export function createDeadline(timeoutMs: number, signal?: AbortSignal): Deadline {
   const limit = new AbortController();

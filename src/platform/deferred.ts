@@ -1,4 +1,4 @@
-/** A promise with its two ends: what Promise.withResolvers gives from Node 22 on. */
+/** A promise with its `resolve` and `reject`, as Promise.withResolvers returns from Node 22 on. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -15,7 +15,7 @@ export function createDeferred<T>(): Deferred<T> {
   return { promise, ...ends };
 }
 
-/** Waits until a promise is settled, but no longer than this. Never rejects. */
+/** Waits until a promise is settled, or for this time. Never rejects. */
 export async function settledWithin(promise: Promise<unknown>, limitMs: number): Promise<void> {
   const { promise: elapsed, resolve } = createDeferred<void>();
   const timer = setTimeout(resolve, limitMs);

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 /** Age at which a lock without a readable pid, or an interrupted take-over, counts as left behind, in milliseconds. */
 const abandonedAfterMs = 10_000;
 
-/** Locks of this very process: its pid in a lock file may also stem from an earlier process with the same number. */
+/** The locks of this process: its pid in a lock file may also be from an earlier process with the same number. */
 const heldHere = new Set<string>();
 
 export interface SlotLock {
@@ -13,7 +13,7 @@ export interface SlotLock {
 
 /**
  * Takes the lock file `path`, which holds the pid of its owner, or returns undefined while a living process has it.
- * A lock whose owner is dead is taken over. Throws what the file system throws.
+ * A lock whose owner has exited is taken over. Throws the errors of the file system.
  * `isAlive` says whether a pid belongs to a living process.
  */
 export function takeLock(path: string, isAlive: (pid: number) => boolean = isProcessAlive): SlotLock | undefined {
@@ -35,7 +35,7 @@ function takeOver(path: string, isAlive: (pid: number) => boolean): boolean {
   if (ageOf(guard) > abandonedAfterMs) rmSync(guard, { force: true });
   if (!createFile(guard)) return false;
   try {
-    // Somebody may have replaced the lock between the first look and the guard.
+    // Another process may have replaced the lock before this one got the `.takeover` file.
     if (!isStale(path, isAlive)) return false;
     rmSync(path, { force: true });
     return createFile(path);
@@ -47,10 +47,10 @@ function takeOver(path: string, isAlive: (pid: number) => boolean): boolean {
 function isStale(path: string, isAlive: (pid: number) => boolean): boolean {
   const [pidText = '', boot = ''] = (readText(path) ?? '').split('\n');
   const pid = Number(pidText);
-  // The owner creates and fills the file in two steps; an empty one may be a moment old.
+  // The owner creates and fills the file in two steps; an empty one may be new.
   if (!Number.isSafeInteger(pid) || pid <= 0) return ageOf(path) > abandonedAfterMs;
   if (boot !== '' && boot !== bootId()) return true;
-  // In a container every run has the same pid; a lock with ours that we do not hold is from the run before.
+  // In a container every run has the same pid: a lock with this pid that this process does not hold is from an earlier run.
   return pid === process.pid || !isAlive(pid);
 }
 
@@ -68,7 +68,7 @@ function lockText(): string {
   return `${process.pid}\n${bootId()}\n`;
 }
 
-/** Tells boots apart where the system can, since pids start again with each; empty elsewhere. */
+/** Identifies the boot of the system, after which pids start again; empty if unknown. */
 function bootId(): string {
   return process.platform === 'linux' ? (readText('/proc/sys/kernel/random/boot_id') ?? '').trim() : '';
 }
@@ -78,7 +78,7 @@ function isProcessAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it lives, but belongs to another user.
+    // EPERM: it is alive, but belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
@@ -91,7 +91,7 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** Milliseconds since the last change; 0 for a file that is not there. */
+/** Milliseconds since the last change; 0 for a missing file. */
 function ageOf(path: string): number {
   const changedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
   return changedAt === undefined ? 0 : Date.now() - changedAt;

@@ -1,11 +1,11 @@
 import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 
-/** A limit on a rate: so much at once, and so much per second. */
+/** A rate limit: an amount at once (the burst), and an amount per second. */
 export interface TokenBucket {
-  /** Takes `amount` if there is as much; else takes nothing and returns false. */
+  /** Takes `amount` if available; otherwise takes nothing and returns false. */
   take(amount: number): boolean;
-  /** Adds to what may be taken, up to the burst. */
+  /** Adds to the available amount, up to the burst. */
   add(amount: number): void;
 }
 

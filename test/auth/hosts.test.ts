@@ -7,7 +7,7 @@ describe('without URLs', () => {
   test.each(['localhost', 'LocalHost:7801', '127.0.0.1', '127.0.0.1:1', '127.0.0.1:65535', '[::1]', '[::1]:7801'])(
     'the loopback name %s is admitted',
     (host) => {
-      expect(hosts.matchHost(host)).toBeDefined();
+      expect(hosts.matchHost(host)).toEqual({ basePath: '' });
     },
   );
 
@@ -96,7 +96,7 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://k3v9.relay.example', 'http://plain.example']);
     for (const host of ['k3v9.relay.example', 'K3V9.Relay.Example', 'k3v9.relay.example:443', 'plain.example:80']) {
-      expect(hosts.matchHost(host)).toBeDefined();
+      expect(hosts.matchHost(host)).toEqual({ basePath: '' });
     }
     for (const host of [
       'relay.example',
@@ -113,8 +113,8 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['http://192.168.1.7:7801', 'http://[fd00::7]:7801', 'https://host.example:8443/mcp']);
     for (const port of ['', ':7801', ':7802', ':80', ':443', ':65535']) {
-      for (const name of ['192.168.1.7', '[fd00::7]', 'HOST.example'])
-        expect(hosts.matchHost(name + port)).toBeDefined();
+      for (const name of ['192.168.1.7', '[fd00::7]']) expect(hosts.matchHost(name + port)).toEqual({ basePath: '' });
+      expect(hosts.matchHost(`HOST.example${port}`)).toEqual({ basePath: '/mcp' });
       for (const name of ['192.168.1.8', '[fd00::8]', 'fd00::7', 'x.host.example', 'host.example.evil.example'])
         expect(hosts.matchHost(name + port)).toBeUndefined();
     }
@@ -157,7 +157,7 @@ describe('with the URL of a tunnel', () => {
   test('the loopback names stay admitted', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://k3v9.relay.example']);
-    expect(hosts.matchHost('localhost:7801')).toBeDefined();
+    expect(hosts.matchHost('localhost:7801')).toEqual({ basePath: '' });
     expect(hosts.admitsOrigin('http://localhost:5173')).toBe(true);
   });
 
@@ -165,7 +165,7 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://old.example']);
     hosts.setUrls(['https://new.example']);
-    expect(hosts.matchHost('new.example')).toBeDefined();
+    expect(hosts.matchHost('new.example')).toEqual({ basePath: '' });
     expect(hosts.matchHost('old.example')).toBeUndefined();
     expect(hosts.admitsOrigin('https://old.example')).toBe(false);
     hosts.setUrls([]);
@@ -176,7 +176,7 @@ describe('with the URL of a tunnel', () => {
     const hosts = createHostList();
     hosts.setUrls(['https://old.example']);
     expect(() => hosts.setUrls(['https://new.example', 'no url'])).toThrow(TypeError);
-    expect(hosts.matchHost('old.example')).toBeDefined();
+    expect(hosts.matchHost('old.example')).toEqual({ basePath: '' });
     expect(hosts.matchHost('new.example')).toBeUndefined();
   });
 });

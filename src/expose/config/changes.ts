@@ -4,11 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 export interface ConfigChanges {
   readonly added: readonly string[];
   readonly removed: readonly string[];
-  /** There before and after, but not the same. */
+  /** In both, but different. */
   readonly changed: readonly string[];
 }
 
-/** What became of the servers between two readings of a configuration. The order of variables and headers is nothing. */
+/** The differences between two readings of a configuration. The order of variables and headers does not matter. */
 export function changesBetween<Server>(
   before: ReadonlyMap<string, Server>,
   after: ReadonlyMap<string, Server>,

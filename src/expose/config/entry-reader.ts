@@ -5,15 +5,15 @@ import { expand, expandTilde, type Variables } from './expand.ts';
 import { isJsonObject, jsonMember, jsonTypeOf, type JsonObject, type JsonValue } from './json-with-comments.ts';
 import { quoted } from './server-name.ts';
 
-/** Reads the members of one server's entry. What does not fit is thrown as the ExposeError that `refuse` makes. */
+/** Reads the members of one server's entry, and throws the ExposeError of `refuse` for invalid ones. */
 export interface EntryReader {
-  /** @param what goes on the sentence `server "x": …`; it must not hold a value, which may be a secret. */
+  /** @param what completes `server "x": …`; it must not contain a value, which may be a secret. */
   refuse(what: string, hints?: readonly string[]): ExposeError;
   /** A member of any type, as it was written; undefined when it is missing or null. */
   raw(member: string): JsonValue | undefined;
-  /** The same of one that is text. */
+  /** A member that is text. */
   text(member: string): string | undefined;
-  /** Makes sure that a member, if there, is true or false. */
+  /** Checks that a member, if present, is true or false. */
   checkFlag(member: string): void;
   list(member: string): readonly JsonValue[];
   /** The members of a member that is an object. */
@@ -28,8 +28,8 @@ export interface EntryReader {
 }
 
 /**
- * @param name of the server, as it stands in the file.
- * @throws ExposeError `config_unusable` when the entry is no object.
+ * @param name of the server in the file.
+ * @throws ExposeError `config_unusable` if the entry is not an object.
  */
 export function createEntryReader(name: string, entry: JsonValue, variables: Variables): EntryReader {
   const refuse = (what: string, hints: readonly string[] = []): ExposeError =>
@@ -47,7 +47,7 @@ export function createEntryReader(name: string, entry: JsonValue, variables: Var
   const expanded = (written: string, where: string, childNames?: ReadonlySet<string>): string => {
     const expansion = expand(written, variables, childNames);
     if ('problem' in expansion) throw refuse(`${where} ${expansion.problem}`, [expansion.hint]);
-    // No program can be given one, and the system's error would show the value.
+    // No argument can contain NUL, and the system's error would show the value.
     if (expansion.text.includes('\0')) throw refuse(`${where} has a NUL character`);
     return expansion.text;
   };
@@ -79,7 +79,7 @@ export function createEntryReader(name: string, entry: JsonValue, variables: Var
       return path.resolve(variables.workspaceFolder, file);
     },
     value(value, where) {
-      // VS Code takes numbers, too. How true and false are to be written only the server knows.
+      // VS Code accepts numbers too. How to write true and false depends on the server.
       if (typeof value === 'number') return String(value);
       if (typeof value === 'string') return expanded(value, where);
       throw mistyped(where, 'a string', value);

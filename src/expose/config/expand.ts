@@ -1,25 +1,25 @@
 import path from 'node:path';
 
-/** What the variables in a configuration stand for. */
+/** The values of the variables in a configuration. */
 export interface Variables {
-  /** Our own environment. */
+  /** The environment of this process. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The folder that the file was written for: an absolute path. */
+  /** The workspace folder of the file, an absolute path. */
   readonly workspaceFolder: string;
-  /** Undefined where the user has none. */
+  /** Undefined if the user has none. */
   readonly userHome: string | undefined;
-  /** Whether `{env:NAME}` stands for a variable, too, as in opencode's files. Default: it is text. */
+  /** Whether `{env:NAME}` is a variable too, as in files of opencode. Default: it is text. */
   readonly hasBareBraces?: boolean;
 }
 
 export type Expansion =
   | { readonly text: string }
-  /** `problem` goes on a sentence that names the text: `"args[0]" uses …`. Neither holds a value. */
+  /** `problem` completes a sentence that names the text: `"args[0]" uses …`. Neither contains a value. */
   | { readonly problem: string; readonly hint: string };
 
 /**
  * What is replaced; any other `$`, `${` or `{` stays as it is.
- * - `${kind:name}`: Cursor's and VS Code's, of which `env` can be known here
+ * - `${kind:name}`: of Cursor and VS Code; of these kinds, `env` is known here
  * - `${NAME}` and `${NAME:-default}`: Claude Code's environment variables, and the editors' own, such as `${userHome}`
  * - `${/}`: short for `${pathSeparator}`
  * - `{env:NAME}`: opencode's, in its own files, if there is such a variable
@@ -28,10 +28,9 @@ const reference =
   /\$\{(?:(?<kind>[A-Za-z][A-Za-z0-9]*):(?!-)(?<inner>[^{}]+)|(?<name>[A-Za-z_]\w*)(?::-(?<otherwise>[^}]*))?|(?<slash>\/))\}|\{env:(?<plain>[A-Za-z_]\w*)\}/g;
 
 /**
- * Replaces the variables of Claude Code, Cursor, VS Code and Windsurf in a text, once: what comes out of a variable is
- * not looked at again.
- * @param childNames variables that the server will find in its environment: `${NAME}` of these, where ours has none,
- * is left for the server, as Claude Desktop leaves all.
+ * Replaces the variables of Claude Code, Cursor, VS Code and Windsurf in a text, once: variables in a value are not replaced.
+ * @param childNames variables in the environment of the server: `${NAME}` of these stays as it is if this process has no such
+ * variable, as Claude Desktop leaves all.
  */
 export function expand(text: string, variables: Variables, childNames: ReadonlySet<string> = new Set()): Expansion {
   let failure: Expansion | undefined;
@@ -41,7 +40,7 @@ export function expand(text: string, variables: Variables, childNames: ReadonlyS
   }
 
   function variable(written: string, name: string, otherwise: string | undefined): string {
-    // Such a default has ended at its first closing brace, and would leave the rest of itself behind.
+    // Such a default would end at its first closing brace, and the rest would stay in the text.
     if (otherwise?.includes('{') === true) {
       return fail(`has a brace inside of the default of ${name}`, 'a default takes plain text only, no other variable');
     }

@@ -2,26 +2,26 @@ import type { Node } from 'jsonc-parser';
 
 import { ExposeError } from '../../errors.ts';
 
-/** JSON as it was written: members of an object in their order, with those that come twice and any name. */
+/** JSON as written: the members of an object in order, including duplicate ones and any name. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 
 export interface JsonObject {
   readonly members: readonly (readonly [name: string, value: JsonValue])[];
 }
 
-/** Deepest nesting that is read: no configuration has a tenth of it, and the parser calls itself for each level. */
+/** Deepest nesting that is read: no configuration has a tenth of it, and the parser is recursive. */
 const maxDepth = 100;
 
 /**
  * Reads JSON with comments and trailing commas, as VS Code does.
  * @param what names the file in errors.
- * @throws ExposeError `config_unusable` with the line and column of the first mistake. The content never stands in it.
+ * @throws ExposeError `config_unusable` with the line and column of the first mistake, without any content of the file.
  */
 export async function parseJsonWithComments(text: string, what: string): Promise<JsonValue> {
-  // Loaded here: most runs have no configuration file.
+  // Imported here, since most runs have no configuration file.
   const { createScanner, parseTree, printParseErrorCode } = await import('jsonc-parser');
 
-  // In its own pass, which needs no stack, so that a deep nesting cannot overflow the parser's.
+  // Checked before, without recursion, so that deep nesting cannot overflow the stack of the parser.
   const scanner = createScanner(text, true);
   for (let depth = 0; scanner.getPosition() < text.length;) {
     scanner.scan();
@@ -38,7 +38,7 @@ export async function parseJsonWithComments(text: string, what: string): Promise
   const root = parseTree(text, mistakes, { allowTrailingComma: true });
   const [first] = mistakes;
   if (first === undefined && root !== undefined) return valueOf(root);
-  // The parser's names of mistakes are words: CommaExpected.
+  // The parser names mistakes in words, such as CommaExpected.
   const mistake = first === undefined ? 'value expected' : printParseErrorCode(first.error);
   const words = mistake.replaceAll(/(?<=[a-z])[A-Z]/g, ' $&').toLowerCase();
   throw unusable(`${what} is not JSON: ${words} ${placeOf(text, first?.offset ?? 0)}`);
@@ -48,12 +48,12 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A member of an object; the last one of that name, as everywhere in JSON. Null counts as not there. */
+/** A member of an object, the last one of that name, as JSON.parse does. Null counts as missing. */
 export function jsonMember(object: JsonObject, name: string): JsonValue | undefined {
   return object.members.findLast(([other]) => other === name)?.[1] ?? undefined;
 }
 
-/** What a value is, in words, without the value. */
+/** The kind of a value in words, without the value. */
 export function jsonTypeOf(value: JsonValue): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';

@@ -12,17 +12,17 @@ import { readServerSpec, type ServerSpec } from './server-spec.ts';
 export interface Config {
   /** By the name under which each is served, in the order of the file. */
   readonly servers: ReadonlyMap<string, ServerSpec>;
-  /** Servers that cannot be used. The others can. */
+  /** Servers that cannot be used. */
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly string[];
-  /** Tells this content of the file from another one: for `watchConfig`. */
+  /** Identifies the content of the file, for `watchConfig`. */
   readonly digest: string;
 }
 
 export interface ConfigProblem {
   /** Its name in the file. */
   readonly server: string;
-  /** The name under which it would be served; undefined where an entry before it has the same name in the file. */
+  /** The name under which it would be served; undefined if an earlier entry has the same name in the file. */
   readonly served: string | undefined;
   readonly error: ExposeError;
 }
@@ -30,29 +30,29 @@ export interface ConfigProblem {
 type Entry = JsonObject['members'][number];
 
 export interface ReadConfigOptions {
-  /** Our environment, for the variables in the file. */
+  /** The environment of this process, for the variables in the file. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Only these servers, by their names in the file or those under which they are served. Default, and empty: all. */
   readonly only?: readonly string[] | undefined;
 }
 
-/** As many names are listed in a message. */
+/** Most names that a message lists. */
 const maxListed = 20;
 
-/** Folders in which an editor keeps its settings: a file in one of them is written for the folder around it. */
+/** Folders in which editors keep settings: the workspace of a file in one of them is its parent folder. */
 const settingsFolders: ReadonlySet<string> = new Set(['.vscode', '.cursor']);
 
 /**
  * Reads the servers of a configuration file: `mcpServers` as Claude Desktop, Claude Code, Cursor, Windsurf, Cline and
  * Gemini CLI write it, `servers` as VS Code does, on its own or below `mcp` in its settings, `context_servers` as Zed does, or
  * `mcp` as opencode does. Comments and trailing commas are allowed.
- * @throws ExposeError `config_unusable` when the file cannot be read, names no servers, or none of them can be used.
+ * @throws ExposeError `config_unusable` if the file cannot be read or has no servers that can be used.
  */
 export async function readConfig(file: string, options: ReadConfigOptions): Promise<Config> {
   const { env, only = [] } = options;
   const text = await readTextFile(file, `the config file ${file}`);
   const { where, section, warnings } = findServers(file, await parseJsonWithComments(text, `the config file ${file}`));
-  // Before any entry is read or left out: neither mending one server nor choosing some must change the name of another.
+  // Before entries are read and selected: fixing or selecting a server must not change the name of another one.
   const names = namesOf(section.members);
   const entries = selectServers(file, section.members, only, names);
   const variables: Variables = {
@@ -70,7 +70,7 @@ export async function readConfig(file: string, options: ReadConfigOptions): Prom
     const { served, why } = names.get(entry) ?? {};
     try {
       if (served === undefined) throw unusable(`server ${quoted(name)}: it is named twice`, [renameHint]);
-      // oxlint-disable-next-line no-await-in-loop -- few have a file to read, and the order is that of the file
+      // oxlint-disable-next-line no-await-in-loop -- few entries have a file to read, and warnings keep the order of the file
       const spec = await readServerSpec(name, value, variables);
       const reason = why === undefined ? '' : `, since ${why}`;
       if (served !== name) warnings.push(`the server ${quoted(name)} is served as ${served}${reason}`);
@@ -84,7 +84,7 @@ export async function readConfig(file: string, options: ReadConfigOptions): Prom
   return { servers, problems, warnings, digest: digestOf(text) };
 }
 
-/** The part of the file that holds the servers, in whichever client's format. */
+/** The part of the file with the servers, in the format of any client. */
 function findServers(
   file: string,
   root: JsonValue,
@@ -92,7 +92,7 @@ function findServers(
   if (!isJsonObject(root)) throw unusable(`the config file ${file} must hold an object, not ${jsonTypeOf(root)}`);
   const mcp = jsonMember(root, 'mcp');
   const inMcp = isJsonObject(mcp) ? jsonMember(mcp, 'servers') : undefined;
-  // Others keep settings of their own there, which are no objects.
+  // Other programs have settings under these names that are not objects.
   const holdsServers = isJsonObject(mcp) && inMcp === undefined && mcp.members.some(([, value]) => isJsonObject(value));
   const sections = [
     ['mcpServers', jsonMember(root, 'mcpServers')],
@@ -118,7 +118,7 @@ function findServers(
   return { where, section, warnings };
 }
 
-/** The names under which all of them are served that are not disabled; none for one whose name has come before. */
+/** The names under which entries that are not disabled are served; undefined for a duplicate name. */
 function namesOf(all: readonly Entry[]): ReadonlyMap<Entry, ClaimedName> {
   const first = new Map<string, Entry>();
   for (const entry of all) if (!isDisabled(entry[1]) && !first.has(entry[0])) first.set(entry[0], entry);
@@ -126,7 +126,7 @@ function namesOf(all: readonly Entry[]): ReadonlyMap<Entry, ClaimedName> {
   return new Map([...first.values()].map((entry, at) => [entry, claimed[at] ?? { served: entry[0] }]));
 }
 
-/** The entries that are asked for, in the order of the file. */
+/** The selected entries, in the order of the file. */
 function selectServers(
   file: string,
   all: readonly Entry[],
@@ -177,7 +177,7 @@ function userHome(): string | undefined {
   try {
     return homedir();
   } catch {
-    // In containers, a user without an entry in the system's list has none.
+    // In a container, a user without an entry in /etc/passwd has no home.
     return undefined;
   }
 }

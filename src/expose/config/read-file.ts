@@ -3,19 +3,19 @@ import { constants, open, type FileHandle } from 'node:fs/promises';
 
 import { ExposeError, messageOf } from '../../errors.ts';
 
-/** Largest file that is read, in bytes: a thousand servers fit, a log that was named by mistake does not. */
+/** Largest file that is read, in bytes: enough for a thousand servers. */
 const maxFileBytes = 1024 * 1024;
 
 /**
  * Reads a text file of at most 1 MiB, without a byte order mark.
  * @param what names the file in errors, for example `the config file mcp.json`.
- * @throws ExposeError `config_unusable`: missing, no file, unreadable, too large or not UTF-8. The system's error, if
- * there was one, is its cause. The content never stands in it.
+ * @throws ExposeError `config_unusable`: missing, not a file, unreadable, too large or not UTF-8. Its cause is the error of
+ * the system, if any. It contains no content of the file.
  */
 export async function readTextFile(file: string, what: string): Promise<string> {
   let handle: FileHandle;
   try {
-    // Without waiting: a pipe that nobody writes to is no file.
+    // Non-blocking: opening a pipe that nobody writes to would block.
     handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
     if (isMissing(cause)) throw unusable(`${what} does not exist`, cause);
@@ -23,7 +23,7 @@ export async function readTextFile(file: string, what: string): Promise<string> 
   }
   let bytes: Buffer;
   try {
-    // Asked of the open file, so that nobody can swap it between the look and the reading.
+    // The open file is checked, so that it cannot be replaced between the check and the read.
     const stat = await handle.stat();
     if (stat.isDirectory()) throw unusable(`${what} is a folder`);
     if (!stat.isFile()) throw unusable(`${what} is not a file`);
@@ -34,7 +34,7 @@ export async function readTextFile(file: string, what: string): Promise<string> 
   } finally {
     await handle.close();
   }
-  // It may have grown since, or be one that tells no size.
+  // The file may have grown, or report no size.
   if (bytes.length > maxFileBytes) throw tooLarge(what);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -43,13 +43,13 @@ export async function readTextFile(file: string, what: string): Promise<string> 
   }
 }
 
-/** Whether the error, or its cause, says that there is no such file. */
+/** Whether the error, or its cause, says that the file does not exist. */
 export function isMissing(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return ('code' in error && error.code === 'ENOENT') || isMissing(error.cause);
 }
 
-/** What tells one content of a file from another, without holding it. */
+/** Identifies the content of a file, without keeping it. */
 export function digestOf(text: string): string {
   return hash('sha256', text);
 }

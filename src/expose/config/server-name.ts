@@ -1,29 +1,29 @@
 import { hash } from 'node:crypto';
 
-/** As long as a label of a host name may be (RFC 1035 §2.3.4), in characters. */
+/** Greatest length of a label of a host name (RFC 1035 §2.3.4), in characters. */
 const maxNameLength = 63;
 
-/** Longest piece of a foreign text that is shown, in characters. */
+/** Longest part of a name of the file that is shown, in characters. */
 const maxShownLength = 80;
 
 const nameSyntax = /^(?!\.)[A-Za-z0-9._-]{1,63}$/;
 
-/** Paths of our own, where a server would hide them or be hidden. */
+/** Paths of mcp-expose itself, which no server can have. */
 const reserved: ReadonlySet<string> = new Set(['mcp', 'sse', 'messages', 'healthz', 'readyz', '.well-known']);
 
-/** Whether a name can stand in a URL's path as it is: 1 to 63 of `A-Z a-z 0-9 . _ -`, the first of them no dot. */
+/** Whether a name can be used in a URL path unchanged: 1 to 63 of `A-Z a-z 0-9 . _ -`, not starting with a dot. */
 export function isServerName(name: string): boolean {
   return nameSyntax.test(name);
 }
 
-/** Whether a path of our own has this name. */
+/** Whether a path of mcp-expose itself has this name. */
 export function isReservedName(name: string): boolean {
   return reserved.has(name.toLowerCase());
 }
 
 /**
- * The name under which a server is served: its own one, or one made of it, always the same for the same name. Accents
- * go, letters become lower case, and what is left of other characters becomes `-`.
+ * The name under which a server is served: its own, or one derived from it, always in the same way. Accents are removed,
+ * letters become lower case, and other characters become `-`.
  */
 export function servedName(name: string): string {
   if (isServerName(name)) return name;
@@ -38,16 +38,16 @@ export function servedName(name: string): string {
   return slug === '' ? `server-${hash('sha256', name).slice(0, 8)}` : slug;
 }
 
-/** Under which name an entry is served, and why that is not its own name as a path would have it. */
+/** The name under which an entry is served, and why a number was added to it. */
 export interface ClaimedName {
   readonly served: string;
   readonly why?: string;
 }
 
 /**
- * The name under which each of these is served, in their order. No two are the same, not even without case, which host names
- * do not have: whoever finds its name taken gets a number behind it. Names that can stay as they are have precedence, so that
- * no server loses its own name to another one.
+ * The names under which servers are served, in their order. No two are the same, even without case, which host names do not
+ * have: if a name is taken, a number is added. Names that stay unchanged have precedence, so that no server loses its own
+ * name to another one.
  */
 export function claimNames(names: readonly string[]): ClaimedName[] {
   const claimed = new Map<number, ClaimedName>();
@@ -79,7 +79,7 @@ function whyTaken(name: string): string {
   return isReservedName(name) ? `/${name} is a path of mcp-expose itself` : `another one is served as ${name}`;
 }
 
-/** A foreign text in quotes for a message: cut, and without anything that would break the line. */
+/** A name of the file in quotes for a message: cut, and on one line. */
 export function quoted(text: string): string {
   return JSON.stringify(text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text);
 }

@@ -8,32 +8,32 @@ import { isJsonObject, jsonTypeOf, type JsonValue } from './json-with-comments.t
 import { readTextFile } from './read-file.ts';
 import { quoted } from './server-name.ts';
 
-/** A server as a configuration describes it, with every variable replaced. */
+/** A server of a configuration, with all variables replaced. */
 export type ServerSpec = StdioSpec | RemoteSpec;
 
 interface StdioSpec {
   readonly kind: 'stdio';
   readonly command: { readonly file: string; readonly args: readonly string[] };
-  /** Absolute. Left out: wherever we are. */
+  /** Absolute. Default: the working directory of this process. */
   readonly cwd?: string;
-  /** Beside what every server gets. */
+  /** In addition to the variables that every server gets. */
   readonly env: ReadonlyMap<string, string>;
 }
 
 interface RemoteSpec {
   readonly kind: 'http' | 'sse';
-  /** http or https, as it was written. */
+  /** http or https, as written. */
   readonly url: string;
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** Where the transport stands: in most formats, in FastMCP's, and in Cline's of old. */
+/** The members with the transport: in most formats, in FastMCP's, and in Cline's older one. */
 const typeMembers = ['type', 'transport', 'transportType'];
 
-/** Where the URL stands: in most formats, in Windsurf's, and in Gemini's for the transport that its name tells. */
+/** The members with the URL: in most formats, in Windsurf's, and in Gemini's, where the name also says the transport. */
 const urlMembers = ['url', 'serverUrl', 'httpUrl'] as const;
 
-/** Their words for the transports, without case, `-` and `_`; `local` and `remote` are Copilot's and opencode's. */
+/** Their names of the transports, without case, `-` and `_`; `local` and `remote` are those of Copilot and opencode. */
 const kinds: ReadonlyMap<string, ServerSpec['kind'] | 'remote'> = new Map([
   ['stdio', 'stdio'],
   ['local', 'stdio'],
@@ -43,17 +43,17 @@ const kinds: ReadonlyMap<string, ServerSpec['kind'] | 'remote'> = new Map([
   ['sse', 'sse'],
 ]);
 
-/** Names that are taken from an env file: as VS Code's, so that what is no assignment does not become one. */
+/** Names that are read from an env file, as in VS Code, so that other text is not taken for an assignment. */
 const envFileName = /^[\w.-]+$/;
 
 /**
  * Reads one entry of a configuration. Members that its transport does not need are ignored.
- * @param name as it stands in the file, for errors.
- * @throws ExposeError `config_unusable` that names the member at fault and never shows a value.
+ * @param name in the file, for errors.
+ * @throws ExposeError `config_unusable`, which names the wrong member and never shows a value.
  */
 export async function readServerSpec(name: string, entry: JsonValue, variables: Variables): Promise<ServerSpec> {
   const reader = createEntryReader(name, entry, variables);
-  // Whoever wrote something else there did not want it to be served.
+  // Any value other than a boolean is an error, so that a server that was to be disabled is not served.
   reader.checkFlag('disabled');
   reader.checkFlag('enabled');
 
@@ -74,7 +74,7 @@ export async function readServerSpec(name: string, entry: JsonValue, variables: 
   }
   if (command !== undefined) {
     if (kind !== undefined && kind !== 'stdio') throw reader.refuse(`its type is ${kind}, but it has a command`);
-    // Zed's of old has everything of the process in the command.
+    // In the older format of Zed, `command` is an object with everything about the process.
     if (isJsonObject(command)) return readStdio(createEntryReader(name, command, variables), 'path');
     return readStdio(reader, 'command');
   }
@@ -83,7 +83,7 @@ export async function readServerSpec(name: string, entry: JsonValue, variables: 
   return readRemote(reader, url, httpUrl !== undefined ? 'http' : kind === 'remote' ? undefined : kind);
 }
 
-/** @param member that holds the program, or as opencode writes it a list of the program and its arguments. */
+/** @param member with the program or, as in opencode, a list of the program and its arguments. */
 async function readStdio(reader: EntryReader, member: 'command' | 'path'): Promise<StdioSpec> {
   const env = await readEnv(reader);
   const names = new Set(env.keys());
@@ -101,7 +101,7 @@ async function readStdio(reader: EntryReader, member: 'command' | 'path'): Promi
   return { kind: 'stdio', command: { file, args }, ...(cwd === undefined ? {} : { cwd }), env };
 }
 
-/** What the env file sets and, over it, what `env` or opencode's `environment` sets; null takes a variable out again, as in VS Code. */
+/** The variables of the env file, then those of `env` or opencode's `environment`; null removes a variable, as in VS Code. */
 async function readEnv(reader: EntryReader): Promise<ReadonlyMap<string, string>> {
   const env = await readEnvFile(reader);
   const members = ['environment', 'env'].flatMap((member) =>
@@ -138,7 +138,7 @@ function readRemote(reader: EntryReader, written: string, kind: RemoteSpec['kind
   const headers = new Map<string, string>();
   for (const [name, value] of reader.members('headers')) {
     const where = quoted(`headers.${name}`);
-    // White space around it does not count (RFC 9110 §5.5), but a line break often comes along with a secret.
+    // White space around a value does not count (RFC 9110 §5.5), and secrets are often copied with a line break.
     const content = reader.value(value, where).trim();
     try {
       validateHeaderName(name);
@@ -148,6 +148,6 @@ function readRemote(reader: EntryReader, written: string, kind: RemoteSpec['kind
     }
     headers.set(name, content);
   }
-  // Servers of the old transport are at such a path by custom, and their entries often tell no type.
+  // Servers with the older transport usually have this path, and their entries often have no type.
   return { kind: kind ?? (/\/sse\/?$/.test(parsed.pathname) ? 'sse' : 'http'), url, headers };
 }

@@ -4,33 +4,33 @@ import path from 'node:path';
 import { messageOf } from '../../errors.ts';
 import { digestOf, isMissing, readTextFile } from './read-file.ts';
 
-/** After the last sign of a change we wait this long: an editor writes in several steps, which are one change. */
+/** How long to wait after the last sign of a change, in milliseconds: editors write a file in several steps. */
 const defaultSettleMs = 100;
 
-/** Where the system cannot tell of changes we look this often. */
+/** How often the file is checked if the system cannot report changes, in milliseconds. */
 const defaultPollMs = 1000;
 
 export interface WatchConfigOptions {
-  /** Of the content that is in use, from `readConfig`. So that also a change before the watch began is told. */
+  /** Of the content in use, from `readConfig`, so that a change before the watch began is reported too. */
   readonly digest: string;
-  /** The file holds something else now, maybe nothing that can be used: it is to be read again. */
+  /** The content of the file has changed, and may be invalid: it has to be read again. */
   readonly onChange: () => void;
-  /** How long the file must be left alone before it is looked at, in milliseconds. Default 100. */
+  /** How long the file must stay unchanged before it is read, in milliseconds. Default: 100. */
   readonly settleMs?: number;
-  /** Milliseconds between two looks where the system cannot tell of changes. Default 1000. */
+  /** Interval of the checks if the system cannot report changes, in milliseconds. Default: 1000. */
   readonly pollMs?: number;
-  /** Stands in for `fs.watch` in tests. */
+  /** Replaces `fs.watch` in tests. */
   readonly watchFolder?: typeof watch;
 }
 
 export interface ConfigWatch {
-  /** Nothing is called back any more. Safe to call twice. */
+  /** Stops all callbacks. Safe to call twice. */
   close(): void;
 }
 
 /**
- * Tells when a file's content has become another one, whether it was written in place, replaced by a rename, or removed
- * and made again. While it is gone nothing is told. Does not keep the process alive. Never throws.
+ * Reports changes of a file's content, whether the file is written in place, replaced by a rename, or removed and created
+ * again. While it does not exist, nothing is reported. Does not keep the process alive. Never throws.
  */
 export function watchConfig(file: string, options: WatchConfigOptions): ConfigWatch {
   const { onChange, settleMs = defaultSettleMs, pollMs = defaultPollMs, watchFolder = watch } = options;
@@ -44,7 +44,7 @@ export function watchConfig(file: string, options: WatchConfigOptions): ConfigWa
   let checking = false;
   let checkAgain = false;
 
-  /** Other files of the folder do not put off a look that is due: they may change without end. */
+  /** Changes of other files in the folder do not delay a scheduled check: they may change all the time. */
   function schedule(ofTarget: boolean): void {
     if (closed || (settling !== undefined && !ofTarget)) return;
     clearTimeout(settling);
@@ -59,7 +59,7 @@ export function watchConfig(file: string, options: WatchConfigOptions): ConfigWa
     if (checking) return;
     checking = true;
     const found = await readTextFile(target, 'the file').then(digestOf, (error: unknown) =>
-      // What cannot be used is a change, too, of which people should hear. What is gone will come back.
+      // A file that cannot be read is a change too, so that it is reported. A missing file is waited for.
       isMissing(error) ? undefined : digestOf(messageOf(error)),
     );
     checking = false;
@@ -78,11 +78,11 @@ export function watchConfig(file: string, options: WatchConfigOptions): ConfigWa
     if (closed || polling) return;
     polling = true;
     watchFile(target, { interval: pollMs, persistent: false }, onStat);
-    // Between the last look and the first one of the system there may have been a change.
+    // The file may have changed between the last check and the first one of the system.
     schedule(false);
   }
 
-  // The folder, not the file: a rename puts another file in its place, which a watch of the file would not see.
+  // The folder is watched, since a watch of the file would not see that a rename replaces it.
   try {
     if (watchedFolder === undefined) poll();
     else {
@@ -92,7 +92,7 @@ export function watchConfig(file: string, options: WatchConfigOptions): ConfigWa
       watcher.on('error', poll);
     }
   } catch {
-    // No such call on this file system, or no watch left (inotify's limit).
+    // Not supported by this file system, or no watch left (limit of inotify).
     poll();
   }
   schedule(true);
@@ -108,8 +108,8 @@ export function watchConfig(file: string, options: WatchConfigOptions): ConfigWa
 }
 
 /**
- * What tells the folder of a file from another one in its place, whose changes an old watch would not see. Undefined
- * when there is none, or when a link leads to the file: then it can change without anything changing in the folder.
+ * Identifies the folder of a file, since a watch does not see changes in a folder that replaces it. Undefined if it does not
+ * exist, or if the file is a link: then the file can change without a change in the folder.
  */
 function watchableFolderOf(target: string): string | undefined {
   const folder = path.dirname(target);

@@ -5,14 +5,14 @@ import { preferredRevision } from '../../mcp/revisions.ts';
 import { eventStreamType } from '../../mcp/sse.ts';
 import { version } from '../../version.ts';
 
-/** The first request of a client over Streamable HTTP, ready to be sent, and how its answer is read. */
+/** The first request of a client over Streamable HTTP, and how to read its answer. */
 export interface ClientOpening {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** Why a client could not go on after this answer; undefined when it could. */
+  /** Why a client could not continue after this answer; undefined if it could. */
   readonly failureIn: (status: number, body: string) => string | undefined;
-  /** The headers of the DELETE that ends the session; undefined when there is none. */
+  /** The headers of the DELETE that ends the session; undefined if there is no session. */
   readonly closing: (headers: Readonly<Record<string, unknown>>) => Readonly<Record<string, string>> | undefined;
 }
 

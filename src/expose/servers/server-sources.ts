@@ -9,14 +9,14 @@ import { unnamed } from './exposed-servers.ts';
 
 /** The servers that the user named, by the name under which each is served. */
 export interface ServerSources {
-  /** An error for one of which it is known that it cannot be used. */
+  /** Each server, or an error if it cannot be used. */
   current(): ReadonlyMap<string, ServerSource | ExposeError>;
-  /** Calls back, one at a time, with all servers whenever the configuration has changed. Returns how to stop that. */
+  /** Calls back with all servers after each change of the configuration, one call at a time. Returns how to stop. */
   follow(onChange: (sources: ReadonlyMap<string, ServerSource | ExposeError>) => Promise<void>): () => void;
 }
 
 /**
- * Reads what is to be exposed from the options, or from the configuration that they name.
+ * Reads the servers to expose from the options, or from the configuration file in them.
  * @throws ExposeError `usage` unless exactly one of `stdio`, `http`, `sse` and `config` is given; `config_unusable`.
  */
 export async function readServerSources(
@@ -114,8 +114,8 @@ async function readConfigured(
 }
 
 /**
- * The command of a configuration. Many a file has a whole command line where only a program should be, and some clients
- * split it; a program whose name has blanks is none.
+ * The command of a configuration. Some files have a whole command line as the program, and some clients split it. So a name
+ * with blanks is split, unless such a program exists.
  */
 function configuredCommand(
   name: string,
@@ -129,7 +129,7 @@ function configuredCommand(
     if (command.kind === 'argv') return { ...command, args: [...command.args, ...args] };
     return args.length === 0 ? command : asWritten;
   } catch {
-    // The reason would show the command, which may hold a secret.
+    // The original error would show the command, which may contain a secret.
     return new ExposeError('config_unusable', `server ${JSON.stringify(name)}: "command" cannot be split into words`, {
       hints: ['close its quotes, or write the program as "command" and its arguments as "args"'],
     });
@@ -150,7 +150,7 @@ function isFolder(folder: string): boolean {
   }
 }
 
-/** The command that starts the server, from one line or from its words. */
+/** The command that starts the server, from one line or from words. */
 export function commandOf(stdio: NonNullable<ServerOptions['stdio']>): ServerCommand {
   if (typeof stdio === 'string') return parseCommandLine(stdio);
   const [file, ...args] = stdio;

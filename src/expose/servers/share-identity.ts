@@ -5,8 +5,8 @@ import type { ServerOptions } from '../options.ts';
 import { commandOf } from './server-sources.ts';
 
 /**
- * What is shared, as a text that is the same whenever the same is shared again, and another for anything else: a command and
- * its folder, a URL, or a configuration file with the servers that are chosen of it. May hold secrets.
+ * Identifies what is shared: a text that is equal whenever the same is shared again, made of the command and its folder, the
+ * URL, or the configuration file and the selected servers. May contain secrets.
  * @throws ExposeError `usage` for a command that cannot be read.
  */
 export function shareIdentity({ stdio, http, sse, config, names = [], cwd = '.' }: ServerOptions): string {
@@ -20,7 +20,7 @@ export function shareIdentity({ stdio, http, sse, config, names = [], cwd = '.' 
   return JSON.stringify([command.kind, realPath(cwd), ...words]);
 }
 
-/** The same for every way to a file or folder; what is not there is somebody else's to report. */
+/** One path for all links to a file or folder. A missing one is reported elsewhere. */
 function realPath(file: string): string {
   try {
     return realpathSync(file);

@@ -4,7 +4,7 @@ import { refuse } from '../../http/responses/json-response.ts';
 import type { HttpRequest, HttpResponse } from '../../http/message.ts';
 import { rpcCode } from '../../mcp/json-rpc.ts';
 
-/** Stands in for a server that could not even be made: whoever calls it is told why. */
+/** Replaces a server that cannot be used: every request gets the reason. */
 export function createUnusableServer(name: string, { code, message }: ExposeError): ServedServer {
   const handle = (request: HttpRequest, response: HttpResponse): void =>
     refuse(request, response, { status: 503, code: rpcCode.internalError, message, data: { reason: code } });

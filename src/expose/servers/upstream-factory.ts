@@ -8,7 +8,7 @@ import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import type { Watchdog } from '../../platform/process/watchdog.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
 
-/** Where a server is: the command that starts it, or the URL at which it runs. */
+/** The command that starts a server, or the URL of a running one. */
 export type ServerSource =
   | {
       readonly kind: 'stdio';
@@ -18,7 +18,6 @@ export type ServerSource =
     }
   | { readonly kind: 'http' | 'sse'; readonly url: string; readonly headers: ReadonlyMap<string, string> };
 
-/** How servers are reached, the same for all of a run. */
 /** How to connect to servers, the same for all of a run. */
 export type ConnectionSettings = Pick<ServerOptions, 'inheritEnv' | 'caFile' | 'connectTimeoutMs' | 'allowPlainHttp'> &
   Pick<ListenOptions, 'maxMessageBytes'>;
@@ -31,11 +30,11 @@ export interface UpstreamFactoryOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Makes a connection to the server, not yet started. What it says to the user counts only while `isWanted()`. */
+/** Creates a connection to the server, not yet started. Its messages to the user are shown only while `isWanted()`. */
 export type UpstreamFactory = (isWanted: () => boolean) => Upstream;
 
 /**
- * What makes connections to one server, of whatever kind. Loads only what that kind needs.
+ * Creates connections to one server of any kind. Imports only what that kind needs.
  * @throws ExposeError `upstream_url_refused`, or `usage` for a header or a file of certificates that cannot be used.
  */
 export async function createUpstreamFactory(options: UpstreamFactoryOptions): Promise<UpstreamFactory> {
@@ -85,7 +84,7 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
   return (isWanted) => createLegacySseUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
 }
 
-/** Those of the file beside the well-known ones. */
+/** The certificates of the file, in addition to the default ones. */
 async function readCertificates(file: string): Promise<string> {
   let text: string;
   try {
@@ -98,7 +97,7 @@ async function readCertificates(file: string): Promise<string> {
       hints: ['--upstream-ca takes a file in PEM format, as in "-----BEGIN CERTIFICATE-----"'],
     });
   }
-  // Not at each start: node:tls takes 4 ms to load and 370 KB.
+  // Imported here, since node:tls takes 4 ms to load and 370 KB.
   const { rootCertificates } = await import('node:tls');
   return [...rootCertificates, text].join('\n');
 }

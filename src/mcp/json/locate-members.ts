@@ -1,7 +1,7 @@
 import { inOnePiece, type Bytes } from '../../platform/bytes.ts';
 import { comma, endOfString, endOfValue, openBrace, quote, skipSpace } from './scan.ts';
 
-/** Where a value is in the bytes of a JSON text: the index of its first byte, and the one behind its last. */
+/** The place of a value in the bytes of a JSON text: the index of its first byte, and the one after its last. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -15,7 +15,7 @@ export interface PathTree {
   readonly children: Map<string, PathTree>;
   /** Matches the names of the children in any case; undefined where there are no children. */
   duplicateKeys: RegExp | undefined;
-  /** A longer name is not a child's, in any case and with any escapes. */
+  /** Greatest length of a child's name, in any case and with any escapes. */
   maxNameBytes: number;
 }
 
@@ -23,13 +23,13 @@ export interface LocatedMembers {
   /** By key, the value that JSON.parse gives: the last of several members with the same name. */
   readonly spans: ReadonlyMap<string, Span>;
   /**
-   * A member that parsers read differently: it is in its object twice, where some take the first, or written in another
-   * case, which Go's encoding/json takes for the same.
+   * A member that parsers read differently: a duplicate, of which some take the first, or one in another case, which Go's
+   * encoding/json treats as the same.
    */
   readonly duplicateKey: string | undefined;
 }
 
-/** A character of a name takes at most this many bytes when it is written as an escape, such as \u0069. */
+/** Most bytes of a character of a name, written as an escape such as \u0069. */
 const maxEscapeBytes = 6;
 
 /** @param paths for each key, the names of the members from the outermost object to the value. */
@@ -58,8 +58,8 @@ function escapeForRegExp(name: string): string {
 }
 
 /**
- * Finds members in the bytes of a JSON text (RFC 8259) that JSON.parse has accepted. One scan, linear in the size; the
- * depth of the text costs nothing. Of a text that is not JSON it may report anything, but it ends.
+ * Finds members in the bytes of a JSON text (RFC 8259) that JSON.parse has accepted. One scan, linear in the size, whatever
+ * the depth. For a text that is not JSON the result is undefined, but the scan ends.
  */
 export function locateMembers(text: Bytes, tree: PathTree): LocatedMembers {
   const bytes = inOnePiece(text);
@@ -78,7 +78,7 @@ class MemberSearch {
     this.#bytes = bytes;
   }
 
-  /** @returns the index behind the object that begins at `start`. */
+  /** @returns the index after the object that begins at `start`. */
   searchObject(start: number, node: PathTree): number {
     const bytes = this.#bytes;
     const seen = new Set<string>();
@@ -95,13 +95,13 @@ class MemberSearch {
     return at + 1;
   }
 
-  /** @returns the index behind the value. */
+  /** @returns the index after the value. */
   #searchMember(name: string, value: number, parent: PathTree, seen: Set<string>): number {
     const node = parent.children.get(name);
     if (node === undefined || seen.has(name)) this.duplicateKey ??= name;
     seen.add(name);
     if (node === undefined) return endOfValue(this.#bytes, value);
-    // A later member of the same name replaces all that the earlier one held.
+    // A later member of the same name replaces all results of the earlier one.
     forget(this.spans, node);
     const isSearched = node.children.size > 0 && this.#bytes[value] === openBrace;
     const end = isSearched ? this.searchObject(value, node) : endOfValue(this.#bytes, value);
@@ -110,12 +110,12 @@ class MemberSearch {
   }
 }
 
-/** As `locateMembers`, for one member. */
+/** Like `locateMembers`, for one member. */
 export function spanOf(bytes: Bytes, path: readonly string[]): Span | undefined {
   return locateMembers(bytes, pathTree({ value: path })).spans.get('value');
 }
 
-/** The text with other values in the places of some. The spans must not overlap. */
+/** The text with some values replaced. The spans must not overlap. */
 export function replaceSpans(text: Bytes, replacements: readonly (readonly [Span, Buffer])[]): Buffer {
   const bytes = inOnePiece(text);
   const parts: Buffer[] = [];

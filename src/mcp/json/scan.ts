@@ -1,6 +1,5 @@
-// Walks through the bytes of a JSON text (RFC 8259) without making values of it, in time linear in its size. `skipSpace`
-// and the functions `endOf…` find where things end and always come to an end themselves, whatever the text. `JsonScanner`
-// also checks what it passes, as a parser would.
+// Scans the bytes of a JSON text (RFC 8259) without creating values, in time linear in its size. `skipSpace` and the functions
+// `endOf…` find where something ends, and terminate for any text. `JsonScanner` also checks the text, as a parser would.
 
 export const quote = 0x22;
 export const comma = 0x2c;
@@ -23,7 +22,7 @@ const closeBrace = 0x7d;
 /** What can follow a number, `true`, `false` or `null`. */
 const scalarEnds: ReadonlySet<number | undefined> = new Set(Buffer.from(' \n\r\t,:]}'));
 
-/** Up to here the end of a string is found faster byte by byte than by a search, in bytes. */
+/** Length up to which the end of a string is found faster byte by byte than by a search, in bytes. */
 const nearBytes = 32;
 
 /** Index of the first byte that is not white space (RFC 8259 §2). */
@@ -33,7 +32,7 @@ export function skipSpace(text: Buffer, from: number): number {
   return at;
 }
 
-/** Index behind the string that begins at `start`, or the end of the text. */
+/** Index after the string that begins at `start`, or the end of the text. */
 export function endOfString(text: Buffer, start: number): number {
   const near = Math.min(start + nearBytes, text.length);
   for (let at = start + 1; at < near; at++) {
@@ -52,8 +51,8 @@ export function endOfString(text: Buffer, start: number): number {
 }
 
 /**
- * Index behind the value that begins at `start`; `start` itself where there is none.
- * @returns -1 where arrays and objects nest deeper than `maxDepth` in it.
+ * Index after the value that begins at `start`; `start` itself if there is none.
+ * @returns -1 if arrays and objects in it nest deeper than `maxDepth`.
  */
 export function endOfValue(text: Buffer, start: number, maxDepth: number = Infinity): number {
   const first = text[start];
@@ -80,8 +79,8 @@ function endOfContainer(text: Buffer, start: number, maxDepth: number): number {
 }
 
 /**
- * Whether the arrays and objects of a text nest deeper than `maxDepth`. To be asked before parsing: sixteen million open
- * brackets cost the parser half a gigabyte. Almost free for a text with few brackets.
+ * Whether the arrays and objects of a text nest deeper than `maxDepth`. Call it before parsing: sixteen million open brackets
+ * cost the parser half a gigabyte. Almost free for a text with few brackets.
  */
 export function exceedsDepth(text: Buffer, maxDepth: number): boolean {
   if (text.length <= maxDepth || !hasManyOpeners(text, maxDepth)) return false;
@@ -105,8 +104,8 @@ export function isArray(text: Buffer): boolean {
 }
 
 /**
- * Cuts an array into its elements, which are not checked. They are not parsed either: the largest array may hold millions.
- * @returns undefined where the text is not an array; `too many` as soon as there are more than `maxCount`.
+ * Splits an array into its elements without checking or parsing them: the largest array may have millions.
+ * @returns undefined if the text is not an array; `too many` as soon as there are more than `maxCount`.
  */
 export function elementsOf(text: Buffer, maxCount: number): readonly Buffer[] | 'too many' | undefined {
   const elements: Buffer[] = [];
@@ -116,7 +115,7 @@ export function elementsOf(text: Buffer, maxCount: number): readonly Buffer[] | 
     const end = endOfValue(text, at);
     if (end === at) return undefined;
     if (elements.length === maxCount) return 'too many';
-    // Copied, so that an element that is kept does not keep the whole array.
+    // Copied, so that an element does not retain the whole array.
     elements.push(Buffer.from(text.subarray(at, end)));
     at = skipSpace(text, end);
     if (text[at] === closeBracket) return skipSpace(text, at + 1) === text.length ? elements : undefined;
@@ -125,16 +124,16 @@ export function elementsOf(text: Buffer, maxCount: number): readonly Buffer[] | 
   }
 }
 
-/** What can be between the quotes of a string (RFC 8259 §7), a character for each byte. It always matches, so it never backtracks. */
+/** The content of a string (RFC 8259 §7), one character per byte. It always matches, so it never backtracks. */
 const stringContent = /(?:[ !#-[\]-\u00ff]+|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*/y;
 
-/** An escape that the end of a text cuts off. */
+/** An incomplete escape at the end of a text. */
 const cutEscape = /^\\(?:u[\da-fA-F]{0,3})?$/;
 
-/** The content of strings is matched in windows of this size, in bytes: each escape takes some memory until its match ends. */
+/** Size of the windows in which strings are matched, in bytes: each escape takes some memory until its match ends. */
 const windowBytes: number = 64 * 1024;
 
-/** Up to here a string without escapes is checked faster byte by byte than with `stringContent`, in bytes. */
+/** Length up to which a string without escapes is checked faster byte by byte than with `stringContent`, in bytes. */
 const shortStringBytes = 128;
 
 const trueWord: Buffer = Buffer.from('true');
@@ -143,11 +142,11 @@ const nullWord: Buffer = Buffer.from('null');
 
 /**
  * Checks a text that is valid UTF-8 and on one line. Each method takes the index at which something begins and returns the
- * one behind it, or -1: something else is there, or white space other than spaces.
+ * index after it, or -1 if there is something else, or white space other than spaces.
  */
 export class JsonScanner {
   readonly text: Buffer;
-  /** The part of the text that `stringContent` is matched with, in ISO 8859-1. */
+  /** The window of the text that is matched with `stringContent`, in ISO 8859-1. */
   #window = '';
   #windowStart = 0;
   #windowEnd = 0;
@@ -162,24 +161,24 @@ export class JsonScanner {
     return at;
   }
 
-  /** @returns where the first name of the object is, or the brace that ends it. */
+  /** @returns the index of the first name of the object, or of its closing brace. */
   enterObject(at: number): number {
     return this.text[at] === openBrace ? this.skipSpaces(at + 1) : -1;
   }
 
-  /** @param at what `enterObject` or `nextName` has returned. */
+  /** @param at the result of `enterObject` or `nextName`. */
   isInObject(at: number): boolean {
     return at !== -1 && this.text[at] !== closeBrace;
   }
 
-  /** From behind a name to its value. */
+  /** From the end of a name to its value. */
   skipColon(from: number): number {
     if (from === -1) return -1;
     const at = this.skipSpaces(from);
     return this.text[at] === colon ? this.skipSpaces(at + 1) : -1;
   }
 
-  /** From behind a value to the next name of the object, or the brace that ends it. */
+  /** From the end of a value to the next name of the object, or its closing brace. */
   nextName(from: number): number {
     if (from === -1) return -1;
     const at = this.skipSpaces(from);
@@ -225,8 +224,8 @@ export class JsonScanner {
 
   /**
    * @param from within a string, and not within an escape.
-   * @returns where its closing quote is. Where the text ends before the string does: the end, or where an escape begins
-   * that the end cuts off. -1 for what a string cannot hold.
+   * @returns the index of its closing quote. If the text ends within the string: the end, or the start of an incomplete escape.
+   * -1 for a byte that a string cannot contain.
    */
   endOfContent(from: number): number {
     const { text } = this;

@@ -3,34 +3,34 @@ import { isUtf8 } from 'node:buffer';
 import { PieceCollector, piecesOf, type Bytes } from '../../platform/bytes.ts';
 import { JsonScanner, quote } from './scan.ts';
 
-/** Below this size, to elide strings costs about what it saves, in bytes. */
+/** Smallest text of which strings are elided, in bytes: for a shorter one it costs about as much as it saves. */
 const minElidedBytes = 16 * 1024;
 
-/** A string as long as this is content, not an id, token, name, cursor or URI; in bytes. */
+/** Shortest string that is elided, in bytes: ids, tokens, names, cursors and URIs are shorter. */
 const minStringBytes = 4 * 1024;
 
 /**
- * Where strings are shorter than this on average, in bytes, to elide them costs more than it saves; but a long one may
- * come behind so many short ones.
+ * Average length of strings, in bytes, below which elision costs more than it saves. It stops only after `maxShortStrings`,
+ * since a long string may follow short ones.
  */
 const minStringDistance = 64;
 const maxShortStrings = 4096;
 
 const placeholder: Buffer = Buffer.from('null');
 
-/** A character takes up to four bytes (RFC 3629 §3). */
+/** A character has up to four bytes (RFC 3629 §3). */
 const maxContinuationBytes = 3;
 
 const nothing: Buffer = Buffer.alloc(0);
 
-/** What is known of a JSON text before it is parsed. */
+/** The properties of a JSON text that are known before it is parsed. */
 export interface TextFindings {
   readonly isUtf8: boolean;
-  /** The text with `null` in place of each long string, where that is much less than all. */
+  /** The text with `null` in place of each long string, if that is much shorter. */
   readonly elided?: Buffer | undefined;
 }
 
-/** Reads a long text while it arrives: little is left to do when the last piece comes. */
+/** Reads a long text as it arrives, so that little is left to do after the last piece. */
 export interface TextReader {
   push(piece: Buffer): void;
   /** The text is complete. */
@@ -70,13 +70,13 @@ class Reader implements TextReader {
   end(): TextFindings {
     return {
       isUtf8: this.#isUtf8 && isUtf8(this.#held),
-      // A short text is parsed whole, in however many pieces it came.
+      // A short text is parsed whole, however many pieces it has.
       elided: this.#length >= minElidedBytes ? this.#elider?.end() : undefined,
     };
   }
 }
 
-/** Where the last character begins if the text ends before it does, else the end of the text. */
+/** Start of an incomplete last character, or the end of the text. */
 function endOfCharacters(text: Buffer): number {
   for (let at = text.length - 1; at >= 0 && text.length - at <= maxContinuationBytes; at--) {
     const byte = text[at] ?? 0;
@@ -88,13 +88,13 @@ function endOfCharacters(text: Buffer): number {
 }
 
 /**
- * Replaces the long strings of a JSON text, for those who need only its structure and its short members: to parse a
- * mebibyte takes two milliseconds and leaves as much garbage. The strings are checked as a parser would. A long name of a
- * member is replaced too, which leaves a text that is not JSON.
+ * Replaces the long strings of a JSON text, for callers that need only its structure and short members: parsing a mebibyte
+ * takes two milliseconds and leaves as much garbage. The strings are checked as a parser would. A long name of a member is
+ * replaced too, so that the result is not JSON.
  */
 class StringElider {
   readonly #kept = new PieceCollector();
-  /** What earlier pieces hold of the string that is being read, with its quote. */
+  /** The parts of the current string in earlier pieces, with its quote. */
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #isInString = false;
@@ -104,14 +104,14 @@ class StringElider {
 
   /**
    * @param piece whole characters of UTF-8.
-   * @returns how much of it was taken: the escape that it ends in has to come again. Undefined when the text is not JSON
-   * or to elide it is not worth it; then nothing more may be pushed.
+   * @returns how much of it was read: an incomplete escape at its end has to be pushed again. Undefined if the text is not JSON
+   * or elision is not worth it; then nothing more may be pushed.
    */
   push(piece: Buffer): number | undefined {
     const scanner = new JsonScanner(piece);
     this.#bytes += piece.length;
     let taken = piece.length;
-    /** Where the part begins that has been neither kept nor elided, and where the string that is being read does. */
+    /** The start of the part that has been neither kept nor elided, and of the current string. */
     let rest = 0;
     let start = 0;
     for (let at = 0; ;) {
@@ -147,13 +147,13 @@ class StringElider {
     }
     this.#kept.push(piece.subarray(rest, start));
     this.#pendingBytes += taken - start;
-    // The content of a string that is long enough to be elided need not be kept until its end.
+    // The content of a string that is already long enough to be elided is not kept.
     if (this.#pendingBytes < minStringBytes) this.#pending.push(piece.subarray(start, taken));
     else this.#pending = [];
     return taken;
   }
 
-  /** The elided text; undefined where nothing was elided, or the text ends within a string. */
+  /** The elided text; undefined if nothing was elided, or the text ends within a string. */
   end(): Buffer | undefined {
     return this.#isInString || !this.#hasElided ? undefined : this.#kept.takeWhole();
   }

@@ -50,12 +50,12 @@ export function withoutZone(address: string): string {
   return address.replace(/%.*/s, '');
 }
 
-/** The IPv4 address of an IPv4-mapped IPv6 address in dotted notation, as sockets report it; any other text as it is. */
+/** The IPv4 address of an IPv4-mapped IPv6 address in dotted notation, as sockets report it; any other text unchanged. */
 export function unmapped(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }
 
-/** An address as a URL holds it: IPv6 in brackets, a zone as in RFC 6874. */
+/** An address as in a URL: IPv6 in brackets, a zone as in RFC 6874. */
 export function inUrl(address: string): string {
   return isIPv6(address) ? `[${address.replace('%', '%25')}]` : address;
 }
@@ -87,7 +87,7 @@ export function groupsOf(address: string): number[] {
 
 /**
  * The addresses at which other hosts on the network can reach this one: IPv4 first, then global and unique local IPv6.
- * Link-local ones are left out: in IPv6 they need a zone, which differs on each host.
+ * Without link-local ones: in IPv6 they need a zone, which differs on each host.
  */
 export function lanAddresses(interfaces: ReturnType<typeof networkInterfaces>): string[] {
   const entries: NetworkInterfaceInfo[] = Object.values(interfaces).flatMap((list) => list ?? []);

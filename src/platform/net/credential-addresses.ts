@@ -3,8 +3,8 @@ import { BlockList, isIP } from 'node:net';
 import { groupsOf, isIn, withoutZone } from './addresses.ts';
 
 /**
- * Where clouds hand out credentials of the machine to whatever asks from it: AWS, Azure, Google, Oracle and others on
- * link-local addresses, Alibaba, Azure's wire server, Oracle's second address. No MCP server lives there.
+ * The metadata addresses of clouds, which give the credentials of the machine to any process on it: AWS, Azure, Google, Oracle
+ * and others on link-local addresses, Alibaba, Azure's wire server, Oracle's second address. No MCP server has them.
  */
 const credentialRanges = [
   ['169.254.0.0', 16],
@@ -20,7 +20,7 @@ const credentialRanges6 = [
 ] as const;
 
 /**
- * Prefixes of addresses that carry an IPv4 address, and where it may stand in them, as the numbers of its four bytes:
+ * Prefixes of addresses that carry an IPv4 address, and its possible places in them, as the numbers of its four bytes:
  * mapped, compatible, translated, NAT64, 6to4 (RFC 4291, 6052, 7915, 3056). The prefix that networks divide among their
  * own translators leaves the place to them (RFC 8215 with RFC 6052 §2.2).
  */
@@ -44,12 +44,12 @@ const embeddingAddresses = embeddings.map(([address, prefix, places]) => {
   return { within, places };
 });
 
-/** Whether an IP address, in whatever notation, is one under which clouds hand out credentials. False for a name. */
+/** Whether an IP address, in any notation, is a cloud metadata address. False for a name. */
 export function isCredentialAddress(host: string): boolean {
   return isIn(credentialAddresses, host) || embeddedAddresses(host).some((inner) => isIn(credentialAddresses, inner));
 }
 
-/** The IPv4 addresses that an IPv6 address may stand for. */
+/** The IPv4 addresses that an IPv6 address may carry. */
 function embeddedAddresses(host: string): string[] {
   const address = withoutZone(host);
   if (isIP(address) !== 6) return [];

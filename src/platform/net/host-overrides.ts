@@ -3,16 +3,16 @@ import { isIP, type LookupFunction } from 'node:net';
 
 import { ExposeError } from '../../errors.ts';
 
-/** Addresses to use for some hosts and ports instead of what a resolver says, as curl's `--resolve` has it. */
+/** Addresses to use for some hosts and ports instead of DNS, as in curl's `--resolve`. */
 export interface HostOverrides {
-  /** The addresses for this host and port; undefined where a resolver is to be asked. */
+  /** The addresses for this host and port; undefined if DNS is to be used. */
   find(host: string, port: number): readonly string[] | undefined;
   /** For the `lookup` option of a connection to this port. */
   lookupFor(port: number): LookupFunction;
 }
 
 /**
- * @param entries each `host:port:address[,address]…`; the host may be `*`, and an address may stand in brackets.
+ * @param entries each `host:port:address[,address]…`; the host may be `*`, and an address may be in brackets.
  * @throws ExposeError `usage`.
  */
 export function createHostOverrides(entries: readonly string[] = []): HostOverrides {
@@ -53,7 +53,7 @@ function parseEntry(entry: string): { key: string; addresses: string[] } {
   return { key: keyOf(host, Number(port)), addresses };
 }
 
-/** However a host is written, it is the same one. */
+/** One spelling for all spellings of a host. */
 function keyOf(host: string, port: number): string {
   return `${host.toLowerCase().replaceAll(/^\[|\]$|\.$/g, '')}:${port}`;
 }

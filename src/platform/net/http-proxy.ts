@@ -48,7 +48,7 @@ export async function connectThroughProxy(proxy: URL, target: URL, signal: Abort
     });
     connect.once('connect', (response, socket: Socket, head: Buffer) => {
       if (response.statusCode === 200) {
-        // node:http has let go of it; an error before the next owner listens would end the process.
+        // node:http no longer handles its errors; one before the next owner listens would end the process.
         socket.on('error', () => undefined);
         if (head.length > 0) socket.unshift(head);
         resolve(socket);

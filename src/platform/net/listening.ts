@@ -5,19 +5,19 @@ import { devNull } from 'node:os';
 import { ExposeError, isOutOfFiles, messageOf, openFilesHint } from '../../errors.ts';
 import { inUrl } from './addresses.ts';
 
-/** A listener that is full stays so for a while: it is told this often, in milliseconds. */
+/** How often the warning about too many open files is repeated, in milliseconds. */
 const fullNoticeMs = 60_000;
 
 export interface ListenTarget {
-  /** Who listens, for the sentence; default nobody in particular. */
+  /** Who listens, for the message. Default: not named. */
   readonly who?: string;
   readonly host: string;
   readonly port: number;
-  /** With which the user chose the port. */
+  /** The option with which the user chose the port. */
   readonly portOption: string;
 }
 
-/** Why a server cannot listen, from what node:net said. */
+/** Why a server cannot listen, from the error of node:net. */
 export function listenError({ who, host, port, portOption }: ListenTarget, cause: NodeJS.ErrnoException): ExposeError {
   const address = inUrl(host);
   const where = port === 0 ? address : `${address}:${port}`;
@@ -43,12 +43,12 @@ export function listenError({ who, host, port, portOption }: ListenTarget, cause
   }
 }
 
-/** So long after a connection it is looked whether another one could be accepted, in milliseconds. */
+/** How long after a connection to check whether another one can be accepted, in milliseconds. */
 const lookDelayMs = 20;
 
 /**
- * Tells when connections cannot be accepted any more since too many files are open. libuv then closes them without a word
- * to us, so after connections have come it is tried whether another file can be opened.
+ * Reports that connections cannot be accepted because too many files are open. libuv then closes them without an event, so
+ * after a connection this checks whether another file can be opened.
  */
 export function watchOpenFiles(server: Server, onWarning: (message: string) => void): void {
   let toldAt = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** Words for the system errors that users meet. */
+/** Text for common system errors. */
 const words: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connection refused'],
   ['ECONNRESET', 'the connection was reset'],
@@ -13,7 +13,7 @@ const words: ReadonlyMap<string, string> = new Map([
   ['ENFILE', 'too many open files on the whole machine'],
 ]);
 
-/** What an error of the system means; undefined for those that are rarely met, to be shown as they are. */
+/** The meaning of a system error; undefined for a rare one, which is shown unchanged. */
 export function networkErrorWords(thrown: unknown): string | undefined {
   return words.get(errorCode(thrown));
 }
@@ -21,7 +21,7 @@ export function networkErrorWords(thrown: unknown): string | undefined {
 /** The system's code of an error or of the error that caused it; empty when it has none. */
 export function errorCode(thrown: unknown): string {
   if (!(thrown instanceof Error)) return '';
-  // Node tries all addresses of a host; each failure is in `errors`, the first stands for them.
+  // Node tries all addresses of a host; each failure is in `errors`, of which the first is used.
   if (thrown instanceof AggregateError) return errorCode(thrown.errors[0]);
   if ('code' in thrown && typeof thrown.code === 'string') return thrown.code;
   return errorCode(thrown.cause);

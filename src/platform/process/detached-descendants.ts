@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** A process below a server that has left the server's group, as browsers and daemons do. */
+/** A descendant of a server that has left the process group of the server, as browsers and daemons do. */
 export interface DetachedDescendant {
   readonly pid: number;
-  /** When it started, in clock ticks since the system did: with the pid, it names a process for good. */
+  /** Its start, in clock ticks since boot, which identifies a process together with the pid. */
   readonly startedAt: string;
 }
 
@@ -12,17 +12,17 @@ interface Process extends DetachedDescendant {
   readonly group: number;
 }
 
-/** By the number of their parent; undefined unless a look of this turn of the event loop is still good. */
+/** Processes by their parent's pid; kept only for one turn of the event loop. */
 let children: ReadonlyMap<number, readonly Process[]> | undefined;
 
 /**
- * The processes below `leader` that are not in its group, which a signal to the group would miss. Linux only, where
- * /proc tells; elsewhere there are none. Has to be asked while their parents live: an orphan's parent is lost.
+ * The descendants of `leader` that are not in its group, which a signal to the group does not reach. From /proc, so only on
+ * Linux; empty elsewhere. Call it while their parents are alive: the parent of an orphan is unknown.
  */
 export function detachedDescendantsOf(leader: number): DetachedDescendant[] {
   if (process.platform !== 'linux') return [];
   if (children === undefined) {
-    // Many servers that end together share one look, which reads a file for each process of the machine.
+    // Shared by servers that end together, since it reads a file for each process of the machine.
     children = readChildren();
     setImmediate(() => (children = undefined));
   }
@@ -55,7 +55,7 @@ function readChildren(): Map<number, Process[]> {
   return found;
 }
 
-/** Sends a signal to a stray, unless it has ended. Returns false when it has. */
+/** Sends a signal to a detached descendant. Returns false if it has exited. */
 export function signalDescendant({ pid, startedAt }: DetachedDescendant, signal: NodeJS.Signals | 0): boolean {
   if (readProcess(pid)?.startedAt !== startedAt) return false;
   try {
@@ -66,7 +66,7 @@ export function signalDescendant({ pid, startedAt }: DetachedDescendant, signal:
   }
 }
 
-/** proc(5), /proc/pid/stat: the name in parentheses can hold anything, so what follows the last one is read. */
+/** proc(5), /proc/pid/stat: the name in parentheses can contain anything, so the fields after the last one are read. */
 function readProcess(pid: number): Process | undefined {
   let stat: string;
   try {
@@ -76,7 +76,7 @@ function readProcess(pid: number): Process | undefined {
   }
   const [state, parent, group, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const startedAt = rest[16];
-  // A zombie has ended and waits for its parent to notice.
+  // A zombie has exited, but its parent has not waited for it.
   if (state === 'Z' || startedAt === undefined) return undefined;
   return { pid, parent: Number(parent), group: Number(group), startedAt };
 }

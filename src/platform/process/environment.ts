@@ -1,9 +1,9 @@
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The variables that a server gets without being asked: who and where the user is, how to find programs and a place for
- * temporary files, the language, and the certificates of the company's proxy. None of them is meant to hold a secret.
- * Much the same list as the official SDK's stdio client uses.
+ * The variables that a server gets by default: the user and the home folder, the paths of programs and temporary files, the
+ * language, and the certificates of a company proxy. None of them should contain a secret. Nearly the list of the official
+ * SDK's stdio client.
  */
 const safePosix = [
   'HOME',
@@ -51,23 +51,23 @@ const safeWindows = [
   'SSL_CERT_FILE',
 ];
 
-/** Our own settings, the bearer token among them, are nobody else's business. */
+/** The settings of mcp-expose, including the bearer token, are never passed on. */
 const ownPrefix = 'MCP_EXPOSE_';
 
 export interface ChildEnvironmentOptions {
-  /** Our own environment. */
+  /** The environment of this process. */
   readonly own: Environment;
   /** Pass on everything instead of the safe list. */
   readonly inherit: boolean;
-  /** What the user asked for by name; wins over everything. */
+  /** The variables that the user named; they override all others. */
   readonly extra: ReadonlyMap<string, string>;
   readonly platform?: NodeJS.Platform;
 }
 
 /**
  * The environment of a child process.
- * `PYTHONUNBUFFERED=1` stands in it unless set otherwise: Python holds back its output to a pipe, and a server written
- * in it would seem not to answer.
+ * It includes `PYTHONUNBUFFERED=1` unless set otherwise: Python buffers its output to a pipe, so that a server would seem not
+ * to answer.
  */
 export function childEnvironment(options: ChildEnvironmentOptions): Record<string, string> {
   const { own, inherit, extra, platform = process.platform } = options;

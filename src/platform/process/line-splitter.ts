@@ -13,7 +13,7 @@ export interface LineSplitterOptions {
   readonly onPart?: (part: Buffer | undefined) => void;
 }
 
-/** What is kept of a line that is too long: its size so far, and its first and last bytes (`edgeBytes` each at most). */
+/** The kept parts of a line that is too long: its size so far, and its first and last bytes (at most `edgeBytes` each). */
 export interface OverlongLine {
   readonly size: number;
   readonly head: Buffer;
@@ -22,11 +22,11 @@ export interface OverlongLine {
 
 export interface LineSplitter {
   push(chunk: Buffer): void;
-  /** Returns what has arrived since the last line break, if anything; the splitter is empty afterwards. */
+  /** Returns the bytes after the last line break, if any; the splitter is empty afterwards. */
   flush(): Bytes | undefined;
 }
 
-/** How much of an overlong line is kept from either end, in bytes. */
+/** How much of each end of an overlong line is kept, in bytes. */
 export const edgeBytes = 1024;
 
 /**
@@ -39,7 +39,7 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
   let overlong: { head: Buffer; tail: Buffer } | undefined;
 
   function add(part: Buffer): void {
-    // So that the last part has the last byte.
+    // The last part must have the last byte.
     if (part.length === 0 && size > 0) return;
     size += part.length;
     if (overlong !== undefined) {
@@ -102,7 +102,7 @@ export function createLineSplitter({ maxBytes, onLine, onOverlong, onPart }: Lin
   };
 }
 
-/** The first `edgeBytes` of a sequence of buffers, copied, so that the rest can be forgotten. */
+/** The first `edgeBytes` of a sequence of buffers, copied, so that the buffers are not retained. */
 function firstBytes(parts: readonly Buffer[]): Buffer {
   const first = Buffer.alloc(edgeBytes);
   let filled = 0;

@@ -6,29 +6,28 @@ import { settledWithin } from '../deferred.ts';
 import { signalDescendant, detachedDescendantsOf } from './detached-descendants.ts';
 import { signalGroup } from './watchdog.ts';
 
-/** How long a program may take to end after it was asked to, and again after SIGTERM, in milliseconds. */
+/** How long a process may take to exit after it was asked to, and again after SIGTERM, in milliseconds. */
 export const defaultGraceMs = 2000;
 
-/** Members of a group are not our children and tell us nothing when they end, so their number is asked for. */
+/** Interval at which a group is checked, in milliseconds: its members are not child processes, so there is no exit event. */
 const pollMs = 20;
 
 export interface EndProcessTreeOptions {
   /** Process id of the leader, which is the number of its group. */
   readonly pid: number;
-  /** Resolves when the leader has exited; undefined when it has already: what left its group cannot be found then. */
+  /** Resolves when the leader has exited; undefined if it already has: processes that left its group cannot be found then. */
   readonly exited: Promise<unknown> | undefined;
-  /** Asks the leader to go, in its own way, before signals do. */
+  /** Asks the leader to exit before signals are sent. */
   readonly ask: () => void;
   /** How long each step may take. */
   readonly graceMs?: number;
-  /** The same for what is left of the group after that; `graceMs` unless given. */
+  /** The same for the rest of the group after that. Default: `graceMs`. */
   readonly groupGraceMs?: number;
 }
 
 /**
- * Ends a process, everything in its group, and on Linux what it started outside of it: by asking it, then SIGTERM, then
- * SIGKILL, each after a grace period. Resolves when none of them is left, or when the kernel keeps one alive in spite of
- * SIGKILL.
+ * Ends a process, its group, and on Linux its descendants outside of the group: by asking it, then SIGTERM, then SIGKILL, each
+ * after a grace period. Resolves when none of them is left, or if the kernel keeps one alive despite SIGKILL.
  */
 export async function endProcessTree(options: EndProcessTreeOptions): Promise<void> {
   const { pid, exited, ask, graceMs = defaultGraceMs, groupGraceMs = graceMs } = options;
@@ -50,13 +49,13 @@ async function goneWithin(signal: (name: 0) => boolean, limitMs: number): Promis
   const deadline = performance.now() + limitMs;
   while (signal(0)) {
     if (performance.now() > deadline) return false;
-    // oxlint-disable-next-line no-await-in-loop -- each look follows a wait
+    // oxlint-disable-next-line no-await-in-loop -- each check follows a wait
     await delay(pollMs);
   }
   return true;
 }
 
-/** Windows knows no process groups; taskkill follows the parents' numbers down the tree. */
+/** Windows has no process groups; taskkill follows the parents' pids down the tree. */
 async function endWindowsTree(pid: number): Promise<void> {
   const taskkill = spawn('taskkill', ['/pid', String(pid), '/T', '/F'], { stdio: 'ignore', windowsHide: true });
   await once(taskkill, 'close').catch(() => {});

@@ -2,26 +2,26 @@ import type { Readable } from 'node:stream';
 
 const newline = 0x0a;
 
-/** So long at a stretch what one stream brings is worked on, in milliseconds; then all others have a turn. */
+/** How long the data of one stream is processed at a time, in milliseconds, before other streams have a turn. */
 const sliceMs = 2;
 
-/** After a gap of so many milliseconds others have had a turn: Node reads up to 32 times before it looks elsewhere. */
+/** After a gap of this length, in milliseconds, others have had a turn: Node reads a stream up to 32 times in a row. */
 const gapMs = 0.5;
 
-/** Between two looks at the clock, in bytes: some milliseconds even where every second byte ends a bad line. */
+/** Bytes between two checks of the clock: a few milliseconds of work, even if every second byte ends a bad line. */
 const stepBytes = 1024;
 
 export interface SlicedReading {
-  /** Stops until `resume`. What has come already waits, too. */
+  /** Stops until `resume`, also for data that has already arrived. */
   pause(): void;
   resume(): void;
-  /** The stream is over: hands over at once what waits. */
+  /** The stream has ended: passes on the waiting data at once. */
   finish(): void;
 }
 
 /**
- * Reads a stream so that one that never stops leaves time for everybody else. Cuts what it hands over only behind line
- * breaks, so that a long line stays in the pieces in which it came.
+ * Reads a stream so that an endless one leaves time for others. Splits data only after line breaks, so that a long line stays
+ * in the pieces in which it arrived.
  */
 export function readInSlices(stream: Readable, onPiece: (piece: Buffer) => void): SlicedReading {
   const waiting: Buffer[] = [];
@@ -32,7 +32,7 @@ export function readInSlices(stream: Readable, onPiece: (piece: Buffer) => void)
   let endedAt = 0;
 
   function take(chunk: Buffer): void {
-    // What was on its way when the stream was paused.
+    // Data that was on its way when the stream was paused.
     if (!mayWork() || waiting.length > 0) {
       waiting.push(chunk);
       return;
@@ -90,7 +90,7 @@ export function readInSlices(stream: Readable, onPiece: (piece: Buffer) => void)
     },
     resume() {
       isHeld = false;
-      // Inside `onPiece`, what is left of the piece comes first.
+      // During `onPiece`, the rest of the piece comes first.
       if (isWorking) queueMicrotask(readOn);
       else readOn();
     },

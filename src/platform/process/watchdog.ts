@@ -2,15 +2,15 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 
-/** A server that honours the end of its input has this long before it is told to go, in seconds. */
+/** How long servers may take to exit after the end of their input, before SIGTERM, in seconds. */
 const endOfInputGrace = 0.5;
-/** And this long after SIGTERM before it is killed, in seconds. */
+/** How long they may take to exit after SIGTERM, before SIGKILL, in seconds. */
 const terminationGrace = 1;
 
 /**
- * Keeps the numbers of the process groups to end, and ends them when its standard input ends, which the kernel brings
- * about however we die. POSIX shell: about 1 MB, against 40 MB for another Node. The signals that a terminal sends to
- * everything it runs must not end it before its work is done.
+ * Keeps a list of process groups, and ends them when its standard input ends, which happens however mcp-expose ends. A POSIX
+ * shell takes about 1 MB, another Node 40 MB. It ignores the signals that a terminal sends to all its processes, which must
+ * not end it first.
  */
 const script = `
 trap '' HUP INT TERM
@@ -29,9 +29,9 @@ for group in $groups; do kill -s KILL -- "-$group"; done
 `;
 
 export interface Watchdog {
-  /** From now on, this process group does not outlive us. */
+  /** Adds a process group, which will not outlive this process. */
   guard(processGroup: number): void;
-  /** The group is gone; its number may be somebody else's soon. */
+  /** Removes a group that has ended, since its number may be reused. */
   release(processGroup: number): void;
   /** Kills every guarded group now, without waiting: for a process that is about to exit. */
   killAll(): void;
@@ -40,15 +40,15 @@ export interface Watchdog {
 }
 
 /**
- * Sees to it that the servers which we started end with us, even when we are killed with SIGKILL and they do not
- * notice that their input has ended. Starts its process with the first group to guard. On Windows there are neither
- * process groups nor this shell, so there it only serves `killAll`. See docs/decisions/watchdog.md.
+ * Ends the servers that this process started when it ends, even after SIGKILL and if they ignore the end of their input. Its
+ * process is started with the first group. On Windows there are neither process groups nor this shell, so there only
+ * `killAll` works. See docs/decisions/watchdog.md.
  */
 export function createWatchdog(): Watchdog {
   const groups = new Set<number>();
   let dog: ChildProcess | undefined;
 
-  /** One that has ended is replaced with the next group to guard: at once could be for ever. */
+  /** A watchdog process that has exited is replaced with the next group, since doing so at once could be an endless loop. */
   function start(): void {
     if (process.platform === 'win32') return;
     const started = startDog();
@@ -95,15 +95,15 @@ function startDog(): ChildProcess {
   const dog = spawn('/bin/sh', ['-c', script, 'mcp-expose-watchdog'], {
     argv0: 'mcp-expose-watchdog',
     cwd: '/',
-    // A group of its own: what ends our group must not end it.
+    // In its own group: signals to the group of this process must not end it.
     detached: true,
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Without a shell we go on without a watchdog: servers still end by themselves when their input ends.
+  // Without a shell there is no watchdog; servers still exit at the end of their input.
   dog.on('error', () => {});
   dog.unref();
-  // Undefined, in spite of its type, when there were too many open files to make a pipe.
+  // Undefined, despite its type, if too many files were open to create a pipe.
   const stdin: Writable | null | undefined = dog.stdin;
   stdin?.on('error', () => {});
   // The pipe is a socket, which has unref; the type does not say so.
@@ -111,13 +111,13 @@ function startDog(): ChildProcess {
   return dog;
 }
 
-/** Sends a signal to every process of a group. Returns false when there is none left. */
+/** Sends a signal to every process of a group. Returns false if there is none. */
 export function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(process.platform === 'win32' ? group : -group, signal);
     return true;
   } catch (error) {
-    // EPERM: there is one, but it changed its user.
+    // EPERM: there is one, but it has changed its user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

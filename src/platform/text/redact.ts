@@ -1,12 +1,12 @@
 /*
- * Replaces what may be a secret with `…` in what a user typed, before it is printed. Hides too much rather than too little.
+ * Replaces possible secrets with `…` in text that a user typed, before it is printed. Hides too much rather than too little.
  */
 
-/** Names of options, variables and headers whose values are secrets more often than not. */
+/** Names of options, variables and headers whose values are usually secrets. */
 const secretName =
   /key|token|secret|passw|passphrase|pwd|credential|auth(?!or)|bearer|cookie|dsn|connection-?string|header/i;
 
-/** Prefixes by which services mark their tokens, and JSON Web Tokens (RFC 7519), which begin with `{"` in base64url. */
+/** Prefixes of the tokens of services, and of JSON Web Tokens (RFC 7519), which begin with `{"` in base64url. */
 const markedToken =
   /^(?:mcpx_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ)[\w.-]{6}/;
 
@@ -14,13 +14,13 @@ const markedToken =
 const mixedToken = /^(?=.*[A-Z])(?=.*[a-z])(?=(?:.*\d){2})[\w+=~-]{20,}$/;
 const hexToken = /^(?=.*\d)[\da-f-]{24,}$/i;
 
-/** A word as a shell reads it, with its quotes: no alternative begins as another does, so it takes linear time. */
+/** A word as a shell reads it, with its quotes. The alternatives begin differently, so it takes linear time. */
 const shellWord = /(?:[^\s"'\\]|\\.?|"(?:[^"\\]|\\.)*"?|'[^']*'?)+/gs;
 
-/** A URL, whole or mistyped, without user name, password, query, fragment and path segments that cannot be guessed. */
+/** A URL, valid or not, without user name, password, query, fragment and path segments that look random. */
 export function redactUrl(text: string): string {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(text) ?? [];
-  // A password with a slash or a `?` in it makes a URL that cannot be parsed: the address begins after the last `@` then.
+  // A URL with a slash or a `?` in the password cannot be parsed: then the address begins after the last `@`.
   const isUrl = scheme !== '' && URL.canParse(text);
   const withoutUser = rest.replace(isUrl ? /^[^/?#]*@/ : /^.*@/s, '…@');
   const [, address = '', more = ''] = /^([^?#]*)(.*)$/s.exec(withoutUser) ?? [];
@@ -32,7 +32,7 @@ export function redactUrl(text: string): string {
 export function redactWords(words: readonly string[]): string[] {
   return words.map((word, at) => {
     const before = words[at - 1] ?? '';
-    // A header or its scheme without quotes around it.
+    // A header or its scheme without quotes.
     if (/^(?:bearer|basic|token|[\w-]+:)$/i.test(before)) return '…';
     const option = /^-{1,2}(?!-|no-)([\w-]+)$/.exec(before)?.[1];
     if (option === 'u' || option === 'user') return word.replace(/:.*$/s, ':…');
@@ -64,7 +64,7 @@ export function redactCommand(command: string): string {
   });
 }
 
-/** A word as a POSIX shell takes it (POSIX.1-2017, Shell §2.2). */
+/** A word quoted for a POSIX shell (POSIX.1-2017, Shell §2.2). */
 export function shellQuote(word: string): string {
   return /^[\w@%+=:,./…-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
@@ -74,7 +74,7 @@ function redactHeader(text: string): string {
   return text.replace(/^([\w-]+:\s*)?.*$/s, '$1…');
 }
 
-/** Whether a word is most likely a secret: it does not look like anything that a person would choose. */
+/** Whether a word is probably a secret: it does not look like something that a person would choose. */
 export function looksLikeToken(word: string): boolean {
   return markedToken.test(word) || mixedToken.test(word) || hexToken.test(word);
 }

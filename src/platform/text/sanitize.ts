@@ -4,23 +4,22 @@ import { stripVTControlCharacters } from 'node:util';
 const maxSingleLineLength = 500;
 
 /**
- * Text from outside for a terminal: removes colours, cursor movements, bells, right-to-left overrides and line breaks. Tabs
- * stay.
+ * Remote text for a terminal: removes colours, cursor movements, bells, right-to-left overrides and line breaks, but not tabs.
  */
 export function sanitize(text: string): string {
   return stripVTControlCharacters(text).replaceAll(/(?!\t)\p{Cc}|\p{Bidi_Control}/gu, '');
 }
 
-/** The beginning of a text from outside, in one line of at most `maxLength` UTF-16 units, to be quoted in a message. */
+/** The beginning of a remote text, on one line of at most `maxLength` UTF-16 units, to be quoted in a message. */
 export function excerpt(text: string, maxLength: number): string {
-  // The rest may be megabytes.
+  // Cut first, since the rest may be megabytes.
   const shown = sanitize(text.slice(0, 4 * maxLength)).slice(0, maxLength);
   return shown.replace(/[\uD800-\uDBFF]$/, '');
 }
 
 /**
- * Remote text for a terminal: one line, cut, and without control, format or lone surrogate characters, which could move
- * the cursor, reverse the line or fake another one.
+ * Remote text for a terminal: on one line, cut, and without control, format or lone surrogate characters, which could move
+ * the cursor, reverse the line or imitate another one.
  */
 export function toSingleLine(text: string): string {
   // Cut first, so that the work is bounded; the characters of a cut pair count as lone.
