@@ -18,7 +18,7 @@ const problems: [Problem, boolean, boolean, string][] = [
   [{ kind: 'no_dns' }, true, true, 'x.example:8443 has no address yet'],
   [{ kind: 'unreachable', reason: 'ECONNREFUSED' }, true, true, 'cannot be reached from here (ECONNREFUSED)'],
   [{ kind: 'tls_error', reason: 'self-signed' }, false, true, 'not trusted (self-signed): clients will refuse it'],
-  [{ kind: 'throttled' }, true, true, 'takes no more requests for now (429)'],
+  [{ kind: 'throttled' }, true, true, 'accepts no more requests for now (429)'],
   [{ kind: 'tunnel_dead', status: 530 }, true, true, 'answers with 530'],
   [{ kind: 'interstitial', canBeSkipped: true }, false, false, 'clients have to send the header x-skip: 1'],
   [{ kind: 'interstitial', canBeSkipped: false }, false, true, 'take another --tunnel'],
@@ -51,7 +51,7 @@ test.each<[string, (problem: Problem) => boolean, Problem['kind'][]]>([
 
 test('a dead tunnel is not said to be dialled anew: not each can be', () => {
   const said = wordsFor({ kind: 'tunnel_dead', status: 530 }, url, header);
-  expect(said).toContain('if it lasts, start again, or take another --tunnel');
+  expect(said).toContain('if it lasts, start again, or use another --tunnel');
   expect(said).not.toContain('dial');
 });
 
