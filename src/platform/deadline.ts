@@ -4,6 +4,9 @@ export function abortReason(signal: AbortSignal): Error {
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }
 
+/** The reason of a deadline that has passed. */
+export class TimeoutError extends Error {}
+
 /** A signal that has to be released. */
 export interface Deadline {
   readonly signal: AbortSignal;
@@ -18,7 +21,7 @@ export interface Deadline {
 export function createDeadline(timeoutMs: number, signal?: AbortSignal): Deadline {
   const limit = new AbortController();
   const follow = (): void => limit.abort(signal?.reason);
-  const timer = setTimeout(() => limit.abort(new Error(`it took more than ${timeoutMs / 1000} s`)), timeoutMs);
+  const timer = setTimeout(() => limit.abort(new TimeoutError(`it took more than ${timeoutMs / 1000} s`)), timeoutMs);
   if (signal?.aborted === true) follow();
   else signal?.addEventListener('abort', follow, { once: true });
   return {

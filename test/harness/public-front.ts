@@ -1,15 +1,12 @@
 // The public side of the services whose names do not resolve here: HTTPS on port 443 of an address of loopback, with
 // certificates for their names, which `--resolve` leads to. Port 443 needs root, as in CI, or a system that lets everybody
 // use it (net.ipv4.ip_unprivileged_port_start).
-import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { Server } from 'node:net';
-import path from 'node:path';
+import { selfSigned } from './certificate.ts';
 import { atEnd } from './lifetime.ts';
-import { temporaryDirectory } from './program.ts';
 
 export interface PublicFront {
   /** Arguments of mcp-expose that lead a host here. */
@@ -30,7 +27,7 @@ export async function startPublicFront(
   names: readonly string[],
   portOf: (host: string) => number | undefined,
 ): Promise<PublicFront> {
-  const { key, cert, ca } = certificateFor(names);
+  const { key, cert, ca } = selfSigned(names.map((name) => `DNS:${name}`));
   const seen: string[] = [];
   const relay = (incoming: IncomingMessage, response: ServerResponse, host: string): void => {
     seen.push(host);
@@ -89,14 +86,4 @@ async function listenOn(server: Server & { closeAllConnections(): void }, port: 
   const bound = server.address();
   if (typeof bound !== 'object' || bound === null) throw new Error('not a TCP server');
   return bound.port;
-}
-
-function certificateFor(names: readonly string[]): { key: string; cert: string; ca: string } {
-  const folder = temporaryDirectory();
-  const [keyFile, ca] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
-  const alternatives = names.map((name) => `DNS:${name}`).join(',');
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  const subject = ['-subj', '/CN=public front', '-addext', `subjectAltName=${alternatives}`];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...subject, '-keyout', keyFile, '-out', ca], { stdio: 'ignore' });
-  return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(ca, 'utf8'), ca };
 }

@@ -70,6 +70,7 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
   const http = {
     url: source.url,
     headers: source.headers,
+    env: process.env,
     allowPlainHttp,
     maxMessageBytes,
     ...(ca === undefined ? {} : { ca }),

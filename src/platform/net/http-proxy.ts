@@ -1,17 +1,21 @@
-import type { Socket } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 
-import { isLoopbackHost, withoutBrackets } from './addresses.ts';
+import { isIn, isLoopbackHost, withoutBrackets } from './addresses.ts';
 
-const defaultPorts: ReadonlyMap<string, string> = new Map([
-  ['http:', '80'],
-  ['https:', '443'],
-  ['ws:', '80'],
-  ['wss:', '443'],
-]);
+/** Why a proxy gave no connection. `message` names the proxy and the target; `words` names neither. */
+export class ProxyError extends Error {
+  readonly words: string;
+
+  constructor(message: string, words: string, options?: ErrorOptions) {
+    super(message, options);
+    this.words = words;
+  }
+}
 
 /**
  * The proxy to use for `target` by HTTPS_PROXY (for wss), HTTP_PROXY (for ws), ALL_PROXY and NO_PROXY, in lower or
- * upper case, or undefined. Loopback is never proxied. A value that is no http(s) URL is ignored.
+ * upper case, or undefined. Loopback is never proxied. A value that is no http(s) URL is ignored. NO_PROXY holds names, also
+ * of parent domains, addresses, networks (`10.0.0.0/8`) or `*`, each with a port where only that one is meant.
  */
 export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
   const secure = target.protocol === 'wss:' || target.protocol === 'https:';
@@ -24,65 +28,33 @@ export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
   return proxy.protocol === 'http:' || proxy.protocol === 'https:' ? proxy : undefined;
 }
 
-/**
- * A connection to `target` through `proxy` by HTTP CONNECT (RFC 9110, section 9.3.6). Credentials in the proxy's URL are
- * sent as Basic. Throws what the network throws, or an Error that names the proxy and its status.
- */
-export async function connectThroughProxy(proxy: URL, target: URL, signal: AbortSignal): Promise<Socket> {
-  const { request } = proxy.protocol === 'https:' ? await import('node:https') : await import('node:http');
-  const authority = `${target.hostname}:${portOf(target)}`;
-  const headers: Record<string, string> = { host: authority };
-  if (proxy.username !== '') {
-    const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-    headers['proxy-authorization'] = `Basic ${Buffer.from(credentials).toString('base64')}`;
-  }
-  return await new Promise((resolve, reject) => {
-    const connect = request({
-      method: 'CONNECT',
-      host: withoutBrackets(proxy.hostname),
-      port: portOf(proxy),
-      path: authority,
-      headers,
-      agent: false,
-      signal,
-    });
-    connect.once('connect', (response, socket: Socket, head: Buffer) => {
-      if (response.statusCode === 200) {
-        // node:http no longer handles its errors; one before the next owner listens would end the process.
-        socket.on('error', () => undefined);
-        if (head.length > 0) socket.unshift(head);
-        resolve(socket);
-        return;
-      }
-      socket.destroy();
-      reject(new Error(`the proxy ${proxy.host} answered CONNECT ${authority} with ${String(response.statusCode)}`));
-    });
-    connect.once('response', (response) => {
-      response.destroy();
-      reject(new Error(`the proxy ${proxy.host} answered CONNECT ${authority} with ${String(response.statusCode)}`));
-    });
-    connect.once('error', (cause) => {
-      reject(Object.assign(new Error(`the proxy ${proxy.host} cannot be used: ${cause.message}`), { cause }));
-    });
-    connect.end();
-  });
-}
-
 function isExempt(target: URL, list: string): boolean {
   const host = withoutBrackets(target.hostname).toLowerCase();
   return list.split(/[\s,]+/).some((entry) => {
     if (entry === '*') return true;
+    const [, network = '', prefix = ''] = /^(.+)\/(\d{1,3})$/.exec(entry) ?? [];
+    if (isIP(network) !== 0) return isInNetwork(host, network, Number(prefix));
     const [, name = '', port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-    if (name === '' || (port !== undefined && port !== portOf(target))) return false;
+    if (name === '' || (port !== undefined && Number(port) !== portOf(target))) return false;
     const suffix = name.replace(/^\*?\.?/, '');
     return host === suffix || host.endsWith(`.${suffix}`);
   });
+}
+
+/** An entry of NO_PROXY such as `10.0.0.0/8`. */
+function isInNetwork(host: string, network: string, prefix: number): boolean {
+  const family = isIP(network) === 4 ? 'ipv4' : 'ipv6';
+  if (prefix > (family === 'ipv4' ? 32 : 128)) return false;
+  const list = new BlockList();
+  list.addSubnet(network, prefix, family);
+  return isIn(list, host);
 }
 
 function readEither(env: NodeJS.ProcessEnv, name: string): string | undefined {
   return env[name] || env[name.toUpperCase()] || undefined;
 }
 
-function portOf(url: URL): string {
-  return url.port || (defaultPorts.get(url.protocol) ?? '');
+/** The port that an http, https, ws or wss URL leads to. */
+export function portOf({ port, protocol }: URL): number {
+  return port === '' ? (protocol === 'https:' || protocol === 'wss:' ? 443 : 80) : Number(port);
 }

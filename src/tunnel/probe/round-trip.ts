@@ -1,28 +1,13 @@
-import { request as requestPlain, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { request as requestSecure } from 'node:https';
-import { isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { IncomingHttpHeaders } from 'node:http';
 
-import { createDeferred } from '../../platform/deferred.ts';
 import { messageOf } from '../../errors.ts';
-import { createDeadline } from '../../platform/deadline.ts';
-import { connectThroughProxy, proxyFor } from '../../platform/net/http-proxy.ts';
+import { TimeoutError } from '../../platform/deadline.ts';
+import { withoutBrackets } from '../../platform/net/addresses.ts';
+import { portOf } from '../../platform/net/http-proxy.ts';
+import { requestText, type TextRequest } from '../../platform/net/request-text.ts';
 import type { HostEnvironment } from '../host-environment.ts';
 
-/** As much of a body is read, in UTF-16 units: the answer to `initialize` may hold pictures. */
-const maxBodyLength: number = 1024 * 1024;
-
-export interface RoundTripRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** How long it may take in all, in milliseconds. */
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  /** The first bytes of the body have come, before its end. */
-  readonly onFirstBytes?: () => void;
-}
+export type RoundTripRequest = Omit<TextRequest, 'env' | 'lookup'>;
 
 /** How far a request came. */
 export type RoundTrip =
@@ -44,83 +29,23 @@ export type RoundTrip =
  * machine, except for the addresses that the user has given. Never rejects.
  */
 export async function makeRoundTrip(
-  environment: Pick<HostEnvironment, 'env' | 'overrides'>,
-  options: RoundTripRequest,
-): Promise<RoundTrip> {
-  const { signal, cancel } = createDeadline(options.timeoutMs, options.signal);
-  try {
-    return await exchange(environment, options, signal);
-  } catch (error) {
-    return signal.aborted && !isTlsError(error)
-      ? { kind: 'silent', reason: `no answer within ${options.timeoutMs / 1000} s` }
-      : failureOf(error);
-  } finally {
-    cancel();
-  }
-}
-
-async function exchange(
   { env, overrides }: Pick<HostEnvironment, 'env' | 'overrides'>,
-  { method, url, headers, body, onFirstBytes }: RoundTripRequest,
-  signal: AbortSignal,
+  request: RoundTripRequest,
 ): Promise<RoundTrip> {
-  const isSecure = url.protocol === 'https:';
-  const port = Number(url.port || (isSecure ? 443 : 80));
-  const hasOverride = overrides.find(hostOf(url), port) !== undefined;
-  const proxy = hasOverride ? undefined : proxyFor(url, env);
-  const socket = proxy === undefined ? undefined : await connectThroughProxy(proxy, url, signal);
-  const { promise, resolve, reject } = createDeferred<RoundTrip>();
-  const request: ClientRequest = (isSecure ? requestSecure : requestPlain)(url, {
-    method,
-    signal,
-    lookup: overrides.lookupFor(port),
-    headers: {
-      'User-Agent': 'mcp-expose',
-      // What is compressed is held back.
-      'Accept-Encoding': 'identity',
-      ...(body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
-      ...headers,
-    },
-    // With any agent, node:http would make a connection of its own.
-    ...(socket === undefined ? { agent: false } : { createConnection: () => overSocket(socket, url, isSecure) }),
-  });
-  request.once('error', reject);
-  request.once('response', (response) => readResponse(response, { resolve, reject, onFirstBytes }));
-  request.end(body);
+  const port = portOf(request.url);
+  const isOverridden = overrides.find(withoutBrackets(request.url.hostname), port) !== undefined;
   try {
-    return await promise;
-  } finally {
-    request.destroy();
-    socket?.destroy();
+    const { status, headers, text } = await requestText({
+      ...request,
+      env: isOverridden ? {} : env,
+      lookup: overrides.lookupFor(port),
+    });
+    return { kind: 'response', status, headers, body: text };
+  } catch (error) {
+    return error instanceof TimeoutError || request.signal.aborted
+      ? { kind: 'silent', reason: `no answer within ${request.timeoutMs / 1000} s` }
+      : failureOf(error);
   }
-}
-
-function overSocket(socket: Socket, url: URL, isSecure: boolean): Socket {
-  if (!isSecure) return socket;
-  const host = hostOf(url);
-  // An address is no name for a server to choose a certificate by (RFC 6066 §3).
-  const name = isIP(host) === 0 ? { servername: host } : {};
-  return connectTls({ socket, host, ...name, ALPNProtocols: ['http/1.1'] });
-}
-
-interface Reading {
-  readonly resolve: (outcome: RoundTrip) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly onFirstBytes: (() => void) | undefined;
-}
-
-function readResponse(response: IncomingMessage, { resolve, reject, onFirstBytes }: Reading): void {
-  let body = '';
-  const finish = (): void =>
-    resolve({ kind: 'response', status: response.statusCode ?? 0, headers: response.headers, body });
-  response.setEncoding('utf8');
-  response.on('data', (text: string) => {
-    if (body === '') onFirstBytes?.();
-    body += text;
-    if (body.length > maxBodyLength) finish();
-  });
-  response.once('end', finish);
-  response.once('error', reject);
 }
 
 /** Codes of Node for certificates that are not trusted, and what OpenSSL says of a peer that speaks no TLS. */
@@ -142,8 +67,4 @@ function failureOf(error: unknown): RoundTrip {
 function codeOf(error: unknown): string {
   if (error instanceof AggregateError) return codeOf(error.errors[0]);
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
-function hostOf({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '');
 }

@@ -1,8 +1,8 @@
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
 import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { makeRoundTrip, type RoundTrip, type RoundTripRequest } from '../../../src/tunnel/probe/round-trip.ts';
+import { startForwardProxy } from '../../harness/forward-proxy.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { freePort, listenOnLoopback } from '../../harness/loopback-server.ts';
 
@@ -104,42 +104,25 @@ test('nobody is there, at any of several addresses', async () => {
   expect(found).toEqual({ kind: 'unreachable', reason: 'ECONNREFUSED' });
 });
 
-/** A proxy that hands on to 127.0.0.1, whatever host is asked for. */
-async function startProxy(status = '200 OK'): Promise<{ port: number; asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer();
-  server.on('connect', (request: IncomingMessage, near: Socket) => {
-    asked.push(request.url ?? '');
-    near.write(`HTTP/1.1 ${status}\r\n\r\n`);
-    if (!status.startsWith('200')) {
-      near.end();
-      return;
-    }
-    const far = connect(Number(request.url?.split(':')[1]), '127.0.0.1');
-    near.on('error', () => far.destroy());
-    far.on('error', () => near.destroy());
-    near.pipe(far).pipe(near);
-  });
-  const port = await listenOnLoopback(server);
-  return { port, asked };
-}
-
-test('the proxy of the machine is used, unless the user has said where the host is', async () => {
-  const port = await serve((request, response) => response.end(request.headers.host));
-  const proxy = await startProxy();
-  const env = { HTTP_PROXY: `http://127.0.0.1:${proxy.port}` };
-  const url = `http://x.example:${port}/`;
-  expect(await trip(url, { env })).toMatchObject({ status: 200, body: `x.example:${port}` });
-  expect(proxy.asked).toEqual([`x.example:${port}`]);
-  expect(await trip(url, { env, resolve: [`x.example:${port}:127.0.0.1`] })).toMatchObject({ status: 200 });
-  expect(proxy.asked).toHaveLength(1);
+test.each([
+  ['http', () => ({ kind: 'response', status: 403 })],
+  [
+    'https',
+    (proxy: string) => ({ kind: 'unreachable', reason: `the proxy ${proxy} answered CONNECT x.example:443 with 403` }),
+  ],
+])('the proxy of the machine is used for %s', async (scheme, expected) => {
+  const proxy = await startForwardProxy({ refuse: 403 });
+  const env = { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url };
+  expect(await trip(`${scheme}://x.example/`, { env })).toMatchObject(expected(new URL(proxy.url).host));
 });
 
-test('a proxy that refuses is named', async () => {
-  const proxy = await startProxy('403 Forbidden');
-  const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` };
-  expect(await trip('https://x.example/', { env })).toEqual({
-    kind: 'unreachable',
-    reason: `the proxy 127.0.0.1:${proxy.port} answered CONNECT x.example:443 with 403`,
-  });
+test('no proxy is used where the user has said which address the host has', async () => {
+  const port = await serve((request, response) => response.end(request.headers.host));
+  const proxy = await startForwardProxy();
+  const env = { HTTP_PROXY: proxy.url };
+  const url = `http://x.example:${port}/`;
+  expect(await trip(url, { env })).toMatchObject({ status: 200, body: `x.example:${port}` });
+  expect(proxy.asked).toEqual([url]);
+  expect(await trip(url, { env, resolve: [`x.example:${port}:127.0.0.1`] })).toMatchObject({ status: 200 });
+  expect(proxy.asked).toHaveLength(1);
 });

@@ -5,7 +5,8 @@ import type { Problem } from '../../../src/tunnel/probe/problem.ts';
 import { SelfProbe } from '../../../src/tunnel/probe/self-probe.ts';
 import { gate } from '../../harness/gate.ts';
 import { freePort } from '../../harness/loopback-server.ts';
-import { createWorld, selfSigned, token, type WorldOptions } from './world.ts';
+import { selfSigned } from '../../harness/certificate.ts';
+import { createWorld, token, type WorldOptions } from './world.ts';
 
 const { signal } = new AbortController();
 
@@ -68,7 +69,7 @@ describe('the way', () => {
 
   test('TLS error', async () => {
     const host = 'x.trycloudflare.com';
-    expect(await found({ host, front: { tls: selfSigned(host) } })).toEqual(
+    expect(await found({ host, front: { tls: selfSigned([`DNS:${host}`]) } })).toEqual(
       finds('reach', { kind: 'tls_error', reason: 'self-signed certificate' }),
     );
   });

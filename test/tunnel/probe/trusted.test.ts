@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { parseJson } from '../../harness/parse-json.ts';
 import { projectRoot, temporaryDirectory } from '../../harness/program.ts';
-import { selfSigned } from './world.ts';
+import { selfSigned } from '../../harness/certificate.ts';
 
 const run = promisify(execFile);
 
@@ -69,7 +69,7 @@ process.exit();
 test('over TLS, with an authority that is trusted, all is well', { timeout: 60_000 }, async () => {
   const folder = temporaryDirectory();
   const host = 'x.trycloudflare.com';
-  const { certFile } = selfSigned(host);
+  const { ca: certFile } = selfSigned([`DNS:${host}`]);
   const keyFile = path.join(path.dirname(certFile), 'key.pem');
   const config = {
     extends: path.join(projectRoot, 'tsconfig.build.json'),

@@ -1,6 +1,4 @@
 // Our end of a tunnel, guarded as in expose.ts, and on loopback a public side that can spoil the way in each known manner.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import http, {
   type IncomingMessage,
   type OutgoingHttpHeaders,
@@ -8,7 +6,6 @@ import http, {
   type ServerResponse,
 } from 'node:http';
 import https from 'node:https';
-import path from 'node:path';
 import { createGuard } from '../../../src/auth/guard.ts';
 import { createHostList } from '../../../src/auth/hosts.ts';
 import { createCors } from '../../../src/http/cors.ts';
@@ -21,7 +18,6 @@ import { createProbeMarker } from '../../../src/tunnel/probe/probe-marker.ts';
 import { SelfProbe, type Opening } from '../../../src/tunnel/probe/self-probe.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { listenOnLoopback } from '../../harness/loopback-server.ts';
-import { temporaryDirectory } from '../../harness/program.ts';
 
 export const token = 'mcpx_the-token-of-these-tests';
 
@@ -205,16 +201,4 @@ async function listen(server: http.Server | https.Server): Promise<number> {
   const port = await listenOnLoopback(server);
   atEnd('test', () => server.closeAllConnections());
   return port;
-}
-
-/** A certificate of nobody's but its own. */
-export function selfSigned(host: string): { key: string; cert: string; certFile: string } {
-  const folder = temporaryDirectory();
-  const [keyFile, certFile] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  const subject = ['-subj', '/CN=test', '-addext', `subjectAltName=DNS:${host}`];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...subject, '-keyout', keyFile, '-out', certFile], {
-    stdio: 'ignore',
-  });
-  return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8'), certFile };
 }

@@ -387,7 +387,7 @@ describe('a tunnel that is up', () => {
     const error = await openFails(options);
     expect([error.code, error.message]).toEqual([
       'tunnel_unreachable',
-      `could not connect to the relay http://relay.test: the proxy ${host} answered CONNECT relay.test:80 with 407`,
+      `could not connect to the relay http://relay.test: the proxy ${host} answered CONNECT relay.test:80 with 407; its credentials go into HTTPS_PROXY: http://user:password@host:port`,
     ]);
     const agent = await other.agent(echo, options);
     expect(agent.tunnel.publicUrls).toHaveLength(1);

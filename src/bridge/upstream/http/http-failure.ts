@@ -1,5 +1,6 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
+import { ProxyError } from '../../../platform/net/http-proxy.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 
 /** Codes of OpenSSL and Node for a certificate that is not to be trusted. */
@@ -13,6 +14,7 @@ const maxShown = 200;
  * server is among them.
  */
 export function failureWords(thrown: unknown): string {
+  if (thrown instanceof ProxyError) return thrown.words;
   if (thrown instanceof ExposeError) return 'its name resolves to an address to which mcp-expose sends no requests';
   const code = errorCode(thrown);
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'the connection was closed before it had answered';

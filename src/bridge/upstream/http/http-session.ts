@@ -1,7 +1,8 @@
 import type { Bytes } from '../../../platform/bytes.ts';
 import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
-import type { HttpCall, HttpClient, HttpExchange, HttpResponse } from './http-client.ts';
+import type { HttpCall, HttpResponse } from '../../../platform/net/http-client.ts';
+import type { UpstreamClient, UpstreamExchange } from './upstream-client.ts';
 
 /** First revision whose clients name it in a header (MCP 2025-06-18, Protocol Version Header). */
 const firstRevisionInHeader = '2025-06-18';
@@ -16,14 +17,14 @@ export interface HttpSession {
   adopt(response: HttpResponse): boolean;
   /** The revision that both sides agreed on. */
   agree(revision: string): void;
-  post(body: Bytes, options: Pick<HttpCall, 'headTimeoutMs' | 'onSent'>): HttpExchange;
+  post(body: Bytes, options: Pick<HttpCall, 'headTimeoutMs' | 'onSent'>): UpstreamExchange;
   /** Opens the general stream, or goes on with the stream that `lastEventId` is of. */
-  get(lastEventId: string | undefined, headTimeoutMs?: number): HttpExchange;
+  get(lastEventId: string | undefined, headTimeoutMs?: number): UpstreamExchange;
   /** Ends the session. */
-  remove(headTimeoutMs: number): HttpExchange;
+  remove(headTimeoutMs: number): UpstreamExchange;
 }
 
-export function createHttpSession(client: HttpClient, first: URL): HttpSession {
+export function createHttpSession(client: UpstreamClient, first: URL): HttpSession {
   let url = first;
   let id: string | undefined;
   let revision: string | undefined;

@@ -7,6 +7,8 @@ export interface HttpUpstreamOptions {
   readonly allowPlainHttp?: boolean;
   /** Sent with every request; nothing that a caller sent to us goes to the server. */
   readonly headers: ReadonlyMap<string, string>;
+  /** Where the variables that name a proxy are read. Default: none. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Certificates (PEM) of the authorities to trust instead of the well-known ones. */
   readonly ca?: string | Buffer;
   /** How long a connection may take, with TLS, in milliseconds. */

@@ -1,5 +1,5 @@
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
-import type { HttpExchange } from './http-client.ts';
+import type { UpstreamExchange } from './upstream-client.ts';
 import type { PendingResponse } from './pending-response.ts';
 
 /** A message on its way to the server, as the body of a POST. */
@@ -11,7 +11,7 @@ export interface OutgoingPost {
   readonly release: () => void;
   /** The server has certainly not acted on it. */
   untaken: boolean;
-  exchange?: HttpExchange;
+  exchange?: UpstreamExchange;
   /** Of what is to be done with it later. */
   cancelTimer?: () => void;
 }

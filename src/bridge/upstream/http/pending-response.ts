@@ -15,7 +15,7 @@ import {
 } from './follow-event-stream.ts';
 import { isPassing } from './http-response.ts';
 import { compressedWords, statusWords } from './response-problems.ts';
-import type { HttpExchange } from './http-client.ts';
+import type { UpstreamExchange } from './upstream-client.ts';
 import type { HttpSession } from './http-session.ts';
 import type { MessageDecoder } from '../message-decoder.ts';
 import type { PausableStreams } from './pausable-streams.ts';
@@ -63,7 +63,7 @@ export function createPendingResponse(options: PendingResponseOptions): PendingR
   let isAwaited = true;
   let over = false;
   let response: IncomingMessage | undefined;
-  let exchange: HttpExchange | undefined;
+  let exchange: UpstreamExchange | undefined;
   let stopTimer: (() => void) | undefined;
 
   function finish(): void {

@@ -5,7 +5,7 @@ import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import { followEventStream, isEventStream, type StreamCursor } from './follow-event-stream.ts';
 import { isPassing } from './http-response.ts';
 import { compressedWords, statusWords } from './response-problems.ts';
-import type { HttpExchange } from './http-client.ts';
+import type { UpstreamExchange } from './upstream-client.ts';
 import type { HttpSession } from './http-session.ts';
 import type { MessageDecoder } from '../message-decoder.ts';
 import type { PausableStreams } from './pausable-streams.ts';
@@ -34,7 +34,7 @@ export function openStandaloneStream(options: StandaloneStreamOptions): Standalo
   const cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
   const backoff = createBackoff({ clock });
   const { promise: answered, resolve } = createDeferred<void>();
-  let exchange: HttpExchange | undefined;
+  let exchange: UpstreamExchange | undefined;
   let hasBeenOpen = false;
   let closed = false;
   let stopTimer: (() => void) | undefined;
@@ -49,7 +49,7 @@ export function openStandaloneStream(options: StandaloneStreamOptions): Standalo
     resolve();
     if (closed) return;
     if (outcome.kind === 'failed') {
-      if (outcome.final) giveUp(outcome.reason);
+      if (outcome.isFinal) giveUp(outcome.reason);
       else openAgain();
     } else if (outcome.status === 200 && isEventStream(outcome.response)) {
       hasBeenOpen = true;

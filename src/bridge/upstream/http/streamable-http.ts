@@ -8,7 +8,8 @@ import { isCompressed, isEventStream } from './follow-event-stream.ts';
 import { openStandaloneStream, type StandaloneStream } from './standalone-stream.ts';
 import { errorIn, retryAfterOf, saysSessionLost } from './http-response.ts';
 import { notMcp, openingFailure, statusWithExcerpt } from './response-problems.ts';
-import { createHttpClient, type HttpExchange, type HttpFailure, type HttpResponse } from './http-client.ts';
+import type { HttpResponse } from '../../../platform/net/http-client.ts';
+import { createUpstreamClient, type UpstreamExchange, type UpstreamFailure } from './upstream-client.ts';
 import { createHttpSession } from './http-session.ts';
 import {
   defaultConnectTimeoutMs,
@@ -61,7 +62,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
   const { allowPlainHttp = false, maxMessageBytes, onWarning, clock = systemClock } = options;
   const { connectTimeoutMs = defaultConnectTimeoutMs, responseTimeoutMs = defaultResponseTimeoutMs } = options;
   const url = checkUpstreamUrl(options.url, { allowPlainHttp });
-  const client = createHttpClient({ ...options, url, connectTimeoutMs, clock });
+  const client = createUpstreamClient({ ...options, url, connectTimeoutMs, clock });
   const session = createHttpSession(client, url);
   const streams = createPausableStreams();
   const unread = createWriteWindow();
@@ -105,7 +106,7 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     void followUp(outgoing, outgoing.exchange);
   }
 
-  async function followUp(outgoing: SessionPost, { outcome }: HttpExchange): Promise<void> {
+  async function followUp(outgoing: SessionPost, { outcome }: UpstreamExchange): Promise<void> {
     const known = await outcome;
     if (!isUnderWay(outgoing)) return;
     if (known.kind === 'failed') notSent(outgoing, known);
@@ -166,19 +167,19 @@ export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upst
     line.drain();
   }
 
-  function notSent(outgoing: SessionPost, { reason, unsent, final, advice }: HttpFailure): void {
-    if (outgoing.isOpening || final) {
-      outgoing.untaken = unsent || outgoing.isOpening;
-      const code = final ? 'upstream_refused' : 'upstream_unreachable';
-      if (outgoing.isOpening || unsent) end({ code, reason: unreachable(reason), advice });
+  function notSent(outgoing: SessionPost, { reason, isUnsent, isFinal, advice }: UpstreamFailure): void {
+    if (outgoing.isOpening || isFinal) {
+      outgoing.untaken = isUnsent || outgoing.isOpening;
+      const code = isFinal ? 'upstream_refused' : 'upstream_unreachable';
+      if (outgoing.isOpening || isUnsent) end({ code, reason: unreachable(reason), advice });
       else drop(outgoing, unreachable(reason), 'upstream_http_error');
-    } else if (!unsent) {
+    } else if (!isUnsent) {
       drop(outgoing, `the connection broke before the server had answered: ${reason}`, 'upstream_stream_lost');
     } else if (phase === 'leaving') {
       outgoing.untaken = true;
       leaveWhenReady();
     } else if (outgoing.tries >= maxTries) {
-      end({ code: 'upstream_unreachable', reason: unreachable(reason) });
+      end({ code: 'upstream_unreachable', reason: unreachable(reason), advice });
     } else {
       outgoing.untaken = true;
       outgoing.cancelTimer = clock.after(outgoing.tries * retryStepMs, () => {

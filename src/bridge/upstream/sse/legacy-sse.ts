@@ -7,7 +7,8 @@ import { drainResponse, readResponseBody } from '../http/response-body.ts';
 import { followEventStream, isEventStream, type StreamCursor, type StreamEnd } from '../http/follow-event-stream.ts';
 import { errorIn, retryAfterOf } from '../http/http-response.ts';
 import { notMcp, openingFailure, statusWithExcerpt } from '../http/response-problems.ts';
-import { createHttpClient, type HttpExchange, type HttpResponse } from '../http/http-client.ts';
+import type { HttpResponse } from '../../../platform/net/http-client.ts';
+import { createUpstreamClient, type UpstreamExchange } from '../http/upstream-client.ts';
 import {
   defaultConnectTimeoutMs,
   defaultResponseTimeoutMs,
@@ -30,7 +31,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
   const { allowPlainHttp = false, maxMessageBytes, onWarning, clock = systemClock } = options;
   const { connectTimeoutMs = defaultConnectTimeoutMs, responseTimeoutMs = defaultResponseTimeoutMs } = options;
   const url = checkUpstreamUrl(options.url, { allowPlainHttp });
-  const client = createHttpClient({ ...options, url, connectTimeoutMs, clock });
+  const client = createUpstreamClient({ ...options, url, connectTimeoutMs, clock });
   const streams = createPausableStreams();
   const unread = createWriteWindow();
   const decoder = createMessageDecoder({ maxMessageBytes, onWarning });
@@ -57,7 +58,7 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
     const outcome = await client.send({ method: 'GET', url, headers: { Accept: eventStreamType } }).outcome;
     if (ended) return;
     if (outcome.kind === 'failed') {
-      const code = outcome.final ? 'upstream_refused' : 'upstream_unreachable';
+      const code = outcome.isFinal ? 'upstream_refused' : 'upstream_unreachable';
       end({ code, reason: `the server cannot be reached: ${outcome.reason}`, advice: outcome.advice });
     } else if (outcome.status !== 200) {
       const { status, response } = outcome;
@@ -148,11 +149,11 @@ export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream 
     void followUp(outgoing, outgoing.exchange);
   }
 
-  async function followUp(outgoing: OutgoingPost, { outcome }: HttpExchange): Promise<void> {
+  async function followUp(outgoing: OutgoingPost, { outcome }: UpstreamExchange): Promise<void> {
     const known = await outcome;
     if (ended) return;
     if (known.kind === 'failed') {
-      const reason = known.unsent ? 'upstream_unreachable' : 'upstream_stream_lost';
+      const reason = known.isUnsent ? 'upstream_unreachable' : 'upstream_stream_lost';
       drop(outgoing, `the server cannot be reached: ${known.reason}`, { reason });
     } else if (known.status >= 200 && known.status < 300) {
       // The answer comes on the stream; what stands here is a word of politeness.

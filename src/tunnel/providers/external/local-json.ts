@@ -1,9 +1,4 @@
-import { get } from 'node:http';
-
-import { createDeferred } from '../../../platform/deferred.ts';
-
-/** Largest answer that is read, in bytes. */
-const maxBytes: number = 1024 * 1024;
+import { requestText } from '../../../platform/net/request-text.ts';
 
 const timeoutMs = 2000;
 
@@ -15,26 +10,23 @@ export interface LocalJson {
 
 /** Asks a program on this machine. Never rejects; undefined when there is no answer. */
 export async function getLocalJson(url: string, signal: AbortSignal): Promise<LocalJson | undefined> {
-  const { promise, resolve } = createDeferred<LocalJson | undefined>();
-  const request = get(url, { agent: false, signal, timeout: timeoutMs }, (response) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    response.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBytes) response.destroy();
-      else chunks.push(chunk);
+  try {
+    const { status, text } = await requestText({
+      method: 'GET',
+      url: new URL(url),
+      headers: {},
+      env: {},
+      timeoutMs,
+      signal,
     });
-    response.on('error', () => {});
-    response.once('close', () => {
-      resolve({ status: response.statusCode ?? 0, body: objectIn(Buffer.concat(chunks).toString()) });
-    });
-  });
-  request.on('timeout', () => request.destroy());
-  request.on('error', () => resolve(undefined));
-  return await promise;
+    return { status, body: objectIn(text) };
+  } catch {
+    return undefined;
+  }
 }
 
-function objectIn(text: string): Readonly<Record<string, unknown>> {
+/** The members of a JSON object; none of what is no JSON object. */
+export function objectIn(text: string): Readonly<Record<string, unknown>> {
   try {
     const json: unknown = JSON.parse(text);
     return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : {};

@@ -1,11 +1,12 @@
 import { ExposeError } from '../../../errors.ts';
 import { abortReason } from '../../../platform/deadline.ts';
 import { capabilities } from '../../capabilities.ts';
+import { portOf } from '../../../platform/net/http-proxy.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
 import { hostResolves, type HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
-import { portOf, requestTunnel, type Grant } from './request-tunnel.ts';
+import { requestTunnel, type Grant } from './request-tunnel.ts';
 import { createSocketPool, type SocketPool } from './socket-pool.ts';
 
 /** What its public server takes as a name (localtunnel/server, server.js). */

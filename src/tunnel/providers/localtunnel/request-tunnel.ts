@@ -1,13 +1,12 @@
-import { get as getOverHttp, type IncomingMessage } from 'node:http';
-import { get as getOverHttps } from 'node:https';
-
-import { createDeferred } from '../../../platform/deferred.ts';
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { createDeadline, abortReason } from '../../../platform/deadline.ts';
+import { TimeoutError, abortReason } from '../../../platform/deadline.ts';
 import { baseUrl } from '../external/output-event.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
+import { portOf } from '../../../platform/net/http-proxy.ts';
 import { networkErrorWords } from '../../../platform/net/network-errors.ts';
+import { requestText, type TextResponse } from '../../../platform/net/request-text.ts';
+import { objectIn } from '../external/local-json.ts';
 
 /** How long the server may take to answer, in milliseconds. */
 const timeoutMs = 15_000;
@@ -44,72 +43,40 @@ export interface TunnelRequest {
  */
 export async function requestTunnel({ server, name, environment, signal }: TunnelRequest): Promise<Grant> {
   const url = new URL(name === undefined ? '/?new' : `/${name}`, server);
-  const limit = createDeadline(timeoutMs, signal);
-  let answer: Answer;
+  let response: TextResponse;
   try {
-    answer = await getAnswer(url, environment, limit.signal);
+    response = await requestText({
+      method: 'GET',
+      url,
+      headers: { accept: 'application/json' },
+      // The sockets of the tunnel do not go through a proxy, either.
+      env: {},
+      lookup: environment.overrides.lookupFor(portOf(url)),
+      timeoutMs,
+      signal,
+      maxBytes: maxAnswerBytes,
+    });
   } catch (error) {
     if (signal.aborted) throw abortReason(signal);
-    const why = limit.signal.aborted
-      ? `no answer within ${timeoutMs / 1000} s`
-      : (networkErrorWords(error) ?? excerpt(messageOf(error), maxShownLength));
+    const why =
+      error instanceof TimeoutError
+        ? `no answer within ${timeoutMs / 1000} s`
+        : (networkErrorWords(error) ?? excerpt(messageOf(error), maxShownLength));
     throw new ExposeError('tunnel_unreachable', `could not connect to ${server.host}: ${why}`, {
       hints: ['check that this machine is online, or use another --tunnel'],
       cause: error,
     });
-  } finally {
-    limit.cancel();
   }
-  if (answer.status !== 200) throw refusal(server, answer);
-  const grant = grantIn(answer.body, server);
+  const body = objectIn(response.text);
+  if (response.status !== 200) throw refusal(server, response.status, body);
+  const grant = grantIn(body, server);
   if (grant !== undefined) return grant;
   throw new ExposeError('tunnel_unavailable', `${server.host} answered with something that is not a tunnel`, {
     hints: ['it may be down: try again in some minutes, or use another --tunnel'],
   });
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-async function getAnswer(
-  url: URL,
-  { overrides }: Pick<HostEnvironment, 'overrides'>,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const { promise, resolve, reject } = createDeferred<Answer>();
-  const isSecure = url.protocol === 'https:';
-  const get = isSecure ? getOverHttps : getOverHttp;
-  const request = get(url, {
-    agent: false,
-    signal,
-    lookup: overrides.lookupFor(portOf(url)),
-    headers: { accept: 'application/json' },
-  });
-  request.on('error', reject);
-  request.once('response', (response: IncomingMessage) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    response.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxAnswerBytes) response.destroy(new Error('the answer is too long'));
-      else chunks.push(chunk);
-    });
-    response.once('error', reject);
-    response.once('end', () => {
-      resolve({ status: response.statusCode ?? 0, body: objectIn(Buffer.concat(chunks).toString()) });
-    });
-  });
-  return await promise;
-}
-
-/** The port that a URL leads to, also where it does not say so. */
-export function portOf({ port, protocol }: URL): number {
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
-}
-
-function refusal(server: URL, { status, body }: Answer): ExposeError {
+function refusal(server: URL, status: number, body: Readonly<Record<string, unknown>>): ExposeError {
   const { message } = body;
   const said = typeof message === 'string' && message !== '' ? `: ${excerpt(message, maxShownLength)}` : '';
   const sentence = `${server.host} gives no tunnel, it answered with HTTP ${status}${said}`;
@@ -142,13 +109,4 @@ function isPort(value: unknown): value is number {
 
 function isBelow(host: string, names: readonly string[]): boolean {
   return names.some((name) => host.endsWith(`.${name}`));
-}
-
-function objectIn(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : {};
-  } catch {
-    return {};
-  }
 }

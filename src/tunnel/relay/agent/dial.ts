@@ -1,12 +1,9 @@
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { isIP } from 'node:net';
+import type { Agent, IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { abortReason } from '../../../platform/deadline.ts';
-import { withoutBrackets } from '../../../platform/net/addresses.ts';
 import { maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
-import { connectThroughProxy, proxyFor } from '../../../platform/net/http-proxy.ts';
+import { proxyFor } from '../../../platform/net/http-proxy.ts';
 
 /** What is read of a refusal's body, in bytes: enough for a JSON error, too little to be a nuisance. */
 const maxRefusalBytes = 4 * 1024;
@@ -40,18 +37,14 @@ export async function dial(options: DialOptions): Promise<DialResult> {
   signal.throwIfAborted();
   const { WebSocket } = await import('ws');
   const proxy = proxyFor(url, options.env);
-  const tunnel = proxy === undefined ? undefined : await connectThroughProxy(proxy, url, signal);
-  const overProxy = tunnel === undefined ? undefined : await layerOver(tunnel, url);
-  if (signal.aborted) {
-    tunnel?.destroy();
-    signal.throwIfAborted();
-  }
+  const agent = proxy === undefined ? undefined : await connectAgent(proxy, url, signal);
+  signal.throwIfAborted();
   return await new Promise((resolve, reject) => {
     const socket = new WebSocket(url, [protocolVersion], {
       perMessageDeflate: false,
       maxPayload: maxMessageBytes,
       followRedirects: false,
-      ...(overProxy === undefined ? {} : { createConnection: () => overProxy }),
+      ...(agent === undefined ? {} : { agent }),
     });
     let outcome: DialResult | undefined;
     const onAbort = (): void => {
@@ -87,14 +80,10 @@ export async function dial(options: DialOptions): Promise<DialResult> {
   });
 }
 
-async function layerOver(tunnel: Socket, url: URL): Promise<Socket> {
-  if (url.protocol !== 'wss:') return tunnel;
-  const { connect } = await import('node:tls');
-  const host = withoutBrackets(url.hostname);
-  // Server Name Indication must not hold an address (RFC 6066, section 3).
-  const secure = connect({ socket: tunnel, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
-  // Whoever takes it over listens too; after an abort nobody does, and its error would end the process.
-  return secure.on('error', () => undefined);
+/** Loaded where there is a proxy only: TLS takes time to load. */
+async function connectAgent(proxy: URL, target: URL, signal: AbortSignal): Promise<Agent> {
+  const { createConnectAgent } = await import('../../../platform/net/proxy-connection.ts');
+  return createConnectAgent({ proxy, target, signal });
 }
 
 async function readRefusal(response: IncomingMessage): Promise<Refusal> {

@@ -2,6 +2,7 @@ import { ExposeError, messageOf } from '../../../errors.ts';
 import { isBaseUrl } from '../protocol/parse-message.ts';
 import type { Reject } from '../protocol/protocol.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
+import { ProxyError } from '../../../platform/net/http-proxy.ts';
 import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
@@ -22,6 +23,11 @@ const certificateErrors: ReadonlySet<string> = new Set([
 /** What the network or TLS threw. `relayUrl` as the user gave it. */
 export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailure {
   const code = errorCode(thrown);
+  if (thrown instanceof ProxyError) {
+    return failure('tunnel_unreachable', `could not connect to the relay ${relayUrl}: ${thrown.message}`, thrown, [
+      'check the proxy that HTTPS_PROXY names, or exempt the relay from it with NO_PROXY',
+    ]);
+  }
   // Such a message may quote the other end, for example the names in its certificate.
   const reason = networkErrorWords(thrown) ?? toSingleLine(messageOf(thrown));
   if (code.startsWith('HPE_')) {

@@ -1,7 +1,8 @@
 // A session that a test scripts without a server: for what would take thousands of requests, or a time that has to be exact.
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
-import type { HttpExchange, HttpFailure, HttpResponse } from '../../../../src/bridge/upstream/http/http-client.ts';
+import type { UpstreamExchange, UpstreamFailure } from '../../../../src/bridge/upstream/http/upstream-client.ts';
+import type { HttpResponse } from '../../../../src/platform/net/http-client.ts';
 import type { HttpSession } from '../../../../src/bridge/upstream/http/http-session.ts';
 
 /** A response as node:http hands it over, with its whole body on hand. */
@@ -35,7 +36,12 @@ export function refusal(status: number): IncomingMessage {
   return responseOf({}, '', status);
 }
 
-export const unreachable: HttpFailure = { kind: 'failed', reason: 'connection refused', unsent: true, final: false };
+export const unreachable: UpstreamFailure = {
+  kind: 'failed',
+  reason: 'connection refused',
+  isUnsent: true,
+  isFinal: false,
+};
 
 function none(): never {
   throw new Error('not expected here');
@@ -49,12 +55,12 @@ export interface FakeSession {
 
 /** @param answer gets the number of the GET, from 1. */
 export function fakeSession(
-  answer: (count: number) => IncomingMessage | HttpFailure,
+  answer: (count: number) => IncomingMessage | UpstreamFailure,
   id: string | null = 'session-1',
 ): FakeSession {
   const gets: (string | undefined)[] = [];
   const url = new URL('http://127.0.0.1:9/mcp');
-  const outcomeOf = (answered: IncomingMessage | HttpFailure): HttpResponse | HttpFailure =>
+  const outcomeOf = (answered: IncomingMessage | UpstreamFailure): HttpResponse | UpstreamFailure =>
     answered instanceof IncomingMessage
       ? { kind: 'response', status: answered.statusCode ?? 0, response: answered, url }
       : answered;
@@ -66,7 +72,7 @@ export function fakeSession(
       agree: none,
       post: none,
       remove: none,
-      get(lastEventId): HttpExchange {
+      get(lastEventId): UpstreamExchange {
         gets.push(lastEventId);
         const outcome = Promise.resolve(outcomeOf(answer(gets.length)));
         return { outcome, isUnsent: () => false, abort() {} };

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { HttpFailure } from '../../../../src/bridge/upstream/http/http-client.ts';
+import type { UpstreamFailure } from '../../../../src/bridge/upstream/http/upstream-client.ts';
 import { createPausableStreams } from '../../../../src/bridge/upstream/http/pausable-streams.ts';
 import { createPendingResponse } from '../../../../src/bridge/upstream/http/pending-response.ts';
 import { createMessageDecoder } from '../../../../src/bridge/upstream/message-decoder.ts';
@@ -18,7 +18,7 @@ const note = event({ method: 'notifications/a' });
 /** The answer to the request 1, which begins with `first`; `resume` answers every resumption. */
 function pending(
   first: IncomingMessage,
-  resume: (count: number) => IncomingMessage | HttpFailure,
+  resume: (count: number) => IncomingMessage | UpstreamFailure,
   session: 'session' | 'no session' = 'session',
 ) {
   const clock = createFakeClock();

@@ -95,8 +95,8 @@ test.each<[string, RequestListener, string, string]>([
       response.on('error', () => undefined);
       response.write('x'.repeat(100_000));
     },
-    'tunnel_unreachable',
-    'the answer is too long',
+    'tunnel_unavailable',
+    'answered with something that is not a tunnel',
   ],
   ['nothing', (request) => request.socket.destroy(), 'tunnel_unreachable', 'the connection was reset'],
 ])('%s', async (_what, answer, code, words) => {

@@ -1,18 +1,18 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import type dns from 'node:dns';
-import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createHttpClient, type HttpClientOptions } from '../../../../src/bridge/upstream/http/http-client.ts';
+import {
+  createUpstreamClient,
+  type UpstreamClientOptions,
+} from '../../../../src/bridge/upstream/http/upstream-client.ts';
 import { systemClock } from '../../../../src/platform/clock.ts';
+import { selfSigned } from '../../../harness/certificate.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { listenOnLoopback } from '../../../harness/loopback-server.ts';
 import { atEnd } from '../../../harness/lifetime.ts';
-import { temporaryDirectory } from '../../../harness/program.ts';
 import {
   afterHandshake,
   connect,
@@ -40,9 +40,9 @@ vi.mock('node:dns', async (original) => {
   return { ...real, lookup };
 });
 
-function client(url: string, options: Partial<HttpClientOptions> = {}) {
+function client(url: string, options: Partial<UpstreamClientOptions> = {}) {
   const warnings: string[] = [];
-  const created = createHttpClient({
+  const created = createUpstreamClient({
     url: new URL(url),
     headers: new Map(),
     connectTimeoutMs: 5000,
@@ -107,7 +107,7 @@ describe('redirects', () => {
     expect(await post()).toMatchObject({
       kind: 'failed',
       reason: 'it redirects too often',
-      final: true,
+      isFinal: true,
     });
     expect(server.visits).toHaveLength(4);
     expect(warnings).toEqual([`the server redirects to ${server.url}xxxx (307), which is not followed`]);
@@ -165,7 +165,7 @@ describe('connections', () => {
     expect(server.connections()).toBe(3);
     await close();
     await eventually(() => expect(server.connections()).toBe(0));
-    expect(await post()).toMatchObject({ kind: 'failed', unsent: true });
+    expect(await post()).toMatchObject({ kind: 'failed', isUnsent: true });
   });
 });
 
@@ -175,7 +175,7 @@ describe('failures', () => {
     expect(await client(`http://127.0.0.1:${port}/`).post()).toMatchObject({
       kind: 'failed',
       reason: 'it does not speak HTTP',
-      unsent: false,
+      isUnsent: false,
     });
   });
 
@@ -183,7 +183,7 @@ describe('failures', () => {
     const server = await startScripted(echo);
     expect(await client(`https://127.0.0.1:${server.port}/`).post()).toMatchObject({
       reason: 'it does not speak TLS; is its address http:// instead?',
-      unsent: true,
+      isUnsent: true,
     });
   });
 
@@ -191,7 +191,7 @@ describe('failures', () => {
     const port = await listenOnLoopback(net.createServer((socket) => atEnd('test', () => void socket.destroy())));
     expect(await client(`https://127.0.0.1:${port}/`, { connectTimeoutMs: 100 }).post()).toMatchObject({
       reason: 'it did not answer within 0.1 s',
-      unsent: true,
+      isUnsent: true,
     });
   });
 });
@@ -200,8 +200,8 @@ describe('failures', () => {
 const notCalled = {
   kind: 'failed',
   reason: 'its name resolves to an address to which mcp-expose sends no requests',
-  unsent: true,
-  final: true,
+  isUnsent: true,
+  isFinal: true,
 };
 
 const refusalOf = (host: string) => `${host} is a cloud metadata address, to which mcp-expose sends no requests`;
@@ -219,10 +219,8 @@ describe('names', () => {
     expect(server.visits).toHaveLength(1);
   });
 
-  test('are not even needed: such an address is not called either', async () => {
-    const { post, warnings } = client('http://169.254.169.254/latest/', { connectTimeoutMs: 500 });
-    expect(await post()).toEqual(notCalled);
-    expect(warnings).toEqual([refusalOf('169.254.169.254')]);
+  test('are not even needed: such an address is not called either', () => {
+    expect(() => client('http://169.254.169.254/latest/')).toThrow(refusalOf('169.254.169.254'));
   });
 
   test('of such addresses end an upstream at once, and are told to nobody but the user', async () => {
@@ -249,14 +247,7 @@ describe('TLS', () => {
   let cert: string;
 
   beforeAll(() => {
-    const folder = temporaryDirectory('file');
-    const [keyFile, certFile] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const files = ['-keyout', keyFile, '-out', certFile];
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-    execFileSync('openssl', ['req', '-x509', ...kind, ...subject, ...files], { stdio: 'ignore' });
-    key = readFileSync(keyFile, 'utf8');
-    cert = readFileSync(certFile, 'utf8');
+    ({ key, cert } = selfSigned(['IP:127.0.0.1'], 'file'));
   });
   afterAll(() => names.clear());
 
