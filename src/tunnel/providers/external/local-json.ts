@@ -1,11 +1,12 @@
 import { requestText } from '../../../platform/net/request-text.ts';
+import { parseFields, type Fields } from './json-fields.ts';
 
 const timeoutMs = 2000;
 
 export interface LocalJson {
   readonly status: number;
   /** Empty for what is no JSON object. */
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: Fields;
 }
 
 /** Asks a program on this machine. Never rejects; undefined when there is no answer. */
@@ -19,18 +20,8 @@ export async function getLocalJson(url: string, signal: AbortSignal): Promise<Lo
       timeoutMs,
       signal,
     });
-    return { status, body: objectIn(text) };
+    return { status, body: parseFields(text) };
   } catch {
     return undefined;
-  }
-}
-
-/** The members of a JSON object; none of what is no JSON object. */
-export function objectIn(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : {};
-  } catch {
-    return {};
   }
 }

@@ -6,7 +6,7 @@ import type { HostEnvironment } from '../../host-environment.ts';
 import { portOf } from '../../../platform/net/http-proxy.ts';
 import { networkErrorWords } from '../../../platform/net/network-errors.ts';
 import { requestText, type TextResponse } from '../../../platform/net/request-text.ts';
-import { objectIn } from '../external/local-json.ts';
+import { parseFields, type Fields } from '../external/json-fields.ts';
 
 /** How long the server may take to answer, in milliseconds. */
 const timeoutMs = 15_000;
@@ -67,7 +67,7 @@ export async function requestTunnel({ server, name, environment, signal }: Tunne
       cause: error,
     });
   }
-  const body = objectIn(response.text);
+  const body = parseFields(response.text);
   if (response.status !== 200) throw refusal(server, response.status, body);
   const grant = grantIn(body, server);
   if (grant !== undefined) return grant;
@@ -76,7 +76,7 @@ export async function requestTunnel({ server, name, environment, signal }: Tunne
   });
 }
 
-function refusal(server: URL, status: number, body: Readonly<Record<string, unknown>>): ExposeError {
+function refusal(server: URL, status: number, body: Fields): ExposeError {
   const { message } = body;
   const said = typeof message === 'string' && message !== '' ? `: ${excerpt(message, maxShownLength)}` : '';
   const sentence = `${server.host} gives no tunnel, it answered with HTTP ${status}${said}`;
@@ -88,7 +88,7 @@ function refusal(server: URL, status: number, body: Readonly<Record<string, unkn
       });
 }
 
-function grantIn(body: Readonly<Record<string, unknown>>, server: URL): Grant | undefined {
+function grantIn(body: Fields, server: URL): Grant | undefined {
   const { id, url, port, ip, max_conn_count: count } = body;
   if (typeof id !== 'string' || typeof url !== 'string' || !isPort(port)) return undefined;
   const base = baseUrl(url);
