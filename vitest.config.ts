@@ -1,19 +1,58 @@
-import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { availableParallelism } from 'node:os';
+import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const reportFile = process.env['MCP_EXPOSE_TEST_REPORT'];
 
+/** Files that take long, the longest first: what begins last should be short, so that no core is idle at the end. */
+const longest = [/\/(?:endings|chaos|fuzz)\.test\.ts$/, /\/(?:interop|e2e|attacks|defects)\//, /\/providers\//];
+
+const rank = ({ moduleId }: TestSpecification): number => {
+  const place = longest.findIndex((pattern) => pattern.test(moduleId));
+  return place === -1 ? longest.length : place;
+};
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files); // oxlint-disable-line no-array-sort -- the runner's method, not that of an array
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
+/** Files that replace modules of Node, for everybody in the same process. */
+const replacing = [
+  'test/platform/process/detached-descendants.test.ts',
+  'test/defects/slow-clients.test.ts',
+  'test/bridge/upstream/http/http-client.test.ts',
+];
+
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    setupFiles: ['test/harness/end-all.ts'],
     // Many tests start processes, on machines that do other things as well.
-    testTimeout: 20_000,
+    testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // Most tests wait, for other processes or for time to pass.
+    maxWorkers: 3 * availableParallelism(),
+    sequence: { sequencer: LongestFirst },
     restoreMocks: true,
     unstubEnvs: true,
     reporters:
       reportFile === undefined || reportFile === '' ? ['default'] : ['default', ['json', { outputFile: reportFile }]],
+    projects: [
+      {
+        extends: true,
+        // A process for each file, which imports everything anew, costs more than most files do.
+        test: {
+          name: 'tests',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...replacing],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: 'isolated', include: replacing } },
+    ],
   },
 });
 

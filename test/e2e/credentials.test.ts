@@ -29,7 +29,7 @@ const invalidToken = { ...unauthenticated, error: 'invalid_token' };
 describe.each(ways)('%s', (way) => {
   let exposed: Exposed;
   beforeAll(async () => {
-    exposed = await exposeBy(way, { server: fixture('echo'), lifetime: 'file' });
+    exposed = await exposeBy(way, { server: fixture('echo'), args: ['--warm', '1'], lifetime: 'file' });
   });
 
   const initialize = (authorization: string[], more: { path?: string; url?: string } = {}) =>

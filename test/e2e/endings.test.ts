@@ -47,6 +47,9 @@ async function familyOf(exposed: Exposed, session: RawSession): Promise<ProcessI
   return family;
 }
 
+/** Said to run side by side, so that no start waits for the end of the process that has told what the server is. */
+const exposeServer = (server: string[]): Promise<Exposed> => startExpose({ server, args: ['--warm', '1'] });
+
 const servers: [string, string[]][] = [
   ['a server that ends with its input', fixture('echo')],
   ['a server that ignores the end of its input', fixture('ignores-end-of-input')],
@@ -59,14 +62,14 @@ describe.each(servers)('%s', (_what, server) => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('%s: exit code %i, and it is all gone when mcp-expose is', async (signal, code) => {
-    const exposed = await startExpose({ server });
+    const exposed = await exposeServer(server);
     const before = await occupy(exposed);
     expect(await exposed.stop(signal)).toBe(code);
     expectNothingLeft(exposed, before);
   });
 
   test('a second Ctrl+C forces the end, and still nothing is left', async () => {
-    const exposed = await startExpose({ server });
+    const exposed = await exposeServer(server);
     const before = await occupy(exposed);
     killIfAlive(exposed.pid, 'SIGINT');
     expect(await exposed.stop('SIGINT')).toBe(130);
@@ -74,7 +77,7 @@ describe.each(servers)('%s', (_what, server) => {
   });
 
   test('SIGKILL of mcp-expose: its children and its watchdog are gone soon after', async () => {
-    const exposed = await startExpose({ server });
+    const exposed = await exposeServer(server);
     // A server that is just being started when SIGKILL comes is not guarded yet: nobody may be on the way, neither in
     // place of the spare that a session takes, nor beside the one that said at the start what it is.
     await settledChildren(exposed);
@@ -86,7 +89,7 @@ describe.each(servers)('%s', (_what, server) => {
   });
 
   test('DELETE ends the whole tree of the session', async () => {
-    const exposed = await startExpose({ server });
+    const exposed = await exposeServer(server);
     const session = await openSession(exposed.url, exposed.token);
     const family = await familyOf(exposed, session);
     await session.end();
@@ -102,7 +105,7 @@ test('a server that ends with its input is gone within a second after SIGKILL of
 });
 
 test('a closed terminal (SIGHUP) ends everything', async () => {
-  const exposed = await startExpose({ server: fixture('ignores-sigterm') });
+  const exposed = await exposeServer(fixture('ignores-sigterm'));
   const before = await occupy(exposed);
   expect(await exposed.stop('SIGHUP')).toBe(129);
   expectNothingLeft(exposed, before);
@@ -110,7 +113,7 @@ test('a closed terminal (SIGHUP) ends everything', async () => {
 
 test('the tree of a server that was started by a shell goes as a whole', async () => {
   const [node = '', script = ''] = fixture('ignores-sigterm');
-  const exposed = await startExpose({ server: ['sh', '-c', `"${node}" "${script}"; true`] });
+  const exposed = await exposeServer(['sh', '-c', `"${node}" "${script}"; true`]);
   const before = await occupy(exposed);
   expect(before.length).toBeGreaterThanOrEqual(4);
   await exposed.stop('SIGTERM');
@@ -118,7 +121,7 @@ test('the tree of a server that was started by a shell goes as a whole', async (
 });
 
 test('a server that crashes leaves none of its own children behind', async () => {
-  const exposed = await startExpose({ server: fixture('spawns-grandchild') });
+  const exposed = await exposeServer(fixture('spawns-grandchild'));
   const session = await openSession(exposed.url, exposed.token);
   const family = await familyOf(exposed, session);
   expect(family).toHaveLength(3);
@@ -244,7 +247,7 @@ test('with --json the last line says that it closed', async () => {
 
 test('through the relay: both ends stop cleanly', async () => {
   const relay = await startRelay();
-  const exposed = await startBehindRelay(relay, { server: fixture('ignores-sigterm') });
+  const exposed = await startBehindRelay(relay, { server: fixture('ignores-sigterm'), args: ['--warm', '1'] });
   const before = await occupy(exposed);
   expect(await exposed.stop('SIGTERM')).toBe(143);
   expectNothingLeft(exposed, before);

@@ -11,7 +11,7 @@ import { exposeBy, ways } from '../harness/ways.ts';
 describe.each(ways)('%s', (way) => {
   let exposed: Exposed;
   beforeAll(async () => {
-    exposed = await exposeBy(way, { server: fixture('echo'), lifetime: 'file' });
+    exposed = await exposeBy(way, { server: fixture('echo'), args: ['--warm', '1'], lifetime: 'file' });
   });
 
   const initialize = (more: [string, string][]) =>

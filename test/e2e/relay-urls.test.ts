@@ -1,9 +1,10 @@
 // The URLs of a relay: what it tells agents, and what people paste for it.
 import { networkInterfaces } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { launchExpose, startBehindRelay, startRelay } from '../harness/expose.ts';
+import { type ExposeOptions, launchExpose, startBehindRelay, startRelay } from '../harness/expose.ts';
 import { freePort } from '../harness/loopback-server.ts';
 import { fixture } from '../harness/program.ts';
+import { type PublicFront, startPublicFront } from '../harness/public-front.ts';
 import { openSession } from '../harness/raw-mcp.ts';
 
 const server = fixture('echo');
@@ -12,6 +13,13 @@ const own = Object.values(networkInterfaces())
   .flatMap((entries) => entries ?? [])
   .filter(({ family, internal }) => family === 'IPv4' && !internal)
   .map(({ address }) => address);
+
+/** Options with which mcp-expose finds the proxy in front of the relay when it looks at its public URL. */
+const behindFront = (front: PublicFront): ExposeOptions => ({
+  server,
+  args: front.resolve('relay.example'),
+  env: { NODE_EXTRA_CA_CERTS: front.ca },
+});
 
 const onAll = ['--host', '0.0.0.0'];
 
@@ -32,18 +40,20 @@ describe('a relay on all addresses', () => {
 
   test('with --public-url there is no such warning, and its URLs are given out', async () => {
     const port = await freePort();
+    const front = await startPublicFront(['relay.example'], () => port);
     const relay = await startRelay({ port, args: [...onAll, '--public-url', 'https://relay.example'] });
     expect(relay.stderr()).not.toContain('without --public-url');
-    const exposed = await startBehindRelay({ ...relay, url: `http://127.0.0.1:${port}` }, { server });
+    const exposed = await startBehindRelay({ ...relay, url: `http://127.0.0.1:${port}` }, behindFront(front));
     expect(exposed.publicUrl).toMatch(/^https:\/\/relay\.example\/[a-z2-7]{10}\/mcp$/);
   });
 });
 
 test('behind a proxy it says at its start, and when it sees it, that origins cannot be told apart', async () => {
   const port = await freePort();
+  const front = await startPublicFront(['relay.example'], () => port);
   const relay = await startRelay({ port, args: ['--public-url', 'https://relay.example'] });
   await relay.waitForStderr(/warning: .*X-Forwarded-For.*cannot be told apart/);
-  const exposed = await startBehindRelay({ ...relay, url: `http://127.0.0.1:${port}` }, { server });
+  const exposed = await startBehindRelay({ ...relay, url: `http://127.0.0.1:${port}` }, behindFront(front));
   expect(exposed.publicUrl).toMatch(/^https:\/\/relay\.example\//);
   await relay.waitForStderr(/warning: the proxy in front of this relay does not name its clients/);
 });

@@ -164,7 +164,7 @@ describe('hosts', () => {
     const relay = await startRelay({ args: ['--domain', 'relay.test'] });
     const exposed = await startBehindRelay(relay, {
       config: await configFile({ files: echo, counting }),
-      args: ['--name', 'mine'],
+      args: ['--name', 'mine', '--resolve', `mine.relay.test:${relay.port}:127.0.0.1`],
     });
     expect(exposed.publicUrl).toBe(`http://mine.relay.test:${relay.port}`);
     const at = (host: string) => initialize(relay.url, '/mcp', exposed.token, [['Host', `${host}:${relay.port}`]]);

@@ -1,12 +1,8 @@
 // Everything that a test starts is ended after it, also when it fails; what a file starts in beforeAll, after the file.
-import { afterAll, afterEach, vi } from 'vitest';
 
 export type Lifetime = 'test' | 'file';
 
 type End = () => Promise<void> | void;
-
-// A whole program is started and ended per test, and the machine may be busy with other files.
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 const endings: Record<Lifetime, End[]> = { test: [], file: [] };
 
@@ -15,7 +11,8 @@ export function atEnd(lifetime: Lifetime, end: End): void {
   endings[lifetime].push(end);
 }
 
-async function endAll(lifetime: Lifetime): Promise<void> {
+/** Called by end-all.ts. */
+export async function endAll(lifetime: Lifetime): Promise<void> {
   const failures: unknown[] = [];
   for (const end of endings[lifetime].splice(0).toReversed()) {
     try {
@@ -26,6 +23,3 @@ async function endAll(lifetime: Lifetime): Promise<void> {
   }
   if (failures.length > 0) throw new AggregateError(failures, 'something that a test started could not be ended');
 }
-
-afterEach(() => endAll('test'));
-afterAll(() => endAll('file'));

@@ -11,7 +11,11 @@ interface Counts {
   readonly children: number;
 }
 
-/** The ids of the children, and of theirs, once there is one for each session and one that is kept for the next. */
+/**
+ * The ids of the children, and of theirs, once there is one for each session and one that is kept for the next.
+ * @param exposed with `--warm 1`. By default the next one starts when that has ended which said what the server is, and which
+ * would be taken for it.
+ */
 export function settledChildren(exposed: Exposed): Promise<number[]> {
   return eventually(async () => {
     const reply = await send<Counts>(new URL('/readyz', exposed.localUrl).href, {
