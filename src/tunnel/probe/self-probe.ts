@@ -117,8 +117,8 @@ export class SelfProbe {
     const target = new URL(`${url}${this.#options.readinessPath}`);
     const sent = await this.#send({ method: 'GET', url: target, headers: this.#tokenHeaders, signal });
     // The health is public, so a good response does not show that the token arrived.
-    const expected = this.#authorization;
-    if (expected !== undefined && sent.hasArrived && sent.authorization.join() !== expected) {
+    const header = this.#authorization;
+    if (header !== undefined && sent.hasArrived && sent.authorization.join() !== header) {
       return [{ kind: 'token_lost' }];
     }
     return problemsWithToken(sent, (status) => (status === 200 ? undefined : 'it is down or starting'));
