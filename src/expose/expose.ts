@@ -2,7 +2,7 @@ import { createOriginMatcher } from '../auth/origins.ts';
 import { ExposeError, messageOfServer } from '../errors.ts';
 import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
 import { createBodyReader, defaultMaxBodyBytes } from '../http/body.ts';
-import { createEventStore } from '../http/responses/event-store.ts';
+import { EventStore } from '../http/responses/event-store.ts';
 import { createKeepAliveTimer } from '../http/responses/keep-alive-timer.ts';
 import { mcpPath, readinessPath } from '../http/route.ts';
 import { createDeferred, settledWithin } from '../platform/deferred.ts';
@@ -147,7 +147,7 @@ class Exposure implements Exposed {
 
   #createServers(): ExposedServers {
     const { options, watchdog, onEvent } = this.#prepared;
-    const eventStore = createEventStore();
+    const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     const report = (event: ExposeEvent): void => {
       if (!this.#isProbing) onEvent(event);

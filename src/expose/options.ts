@@ -1,4 +1,4 @@
-import type { RequestReport } from '../http/mcp-endpoint.ts';
+import type { RequestReport } from '../http/responses/active-responses.ts';
 import type { ServerDescription } from '../bridge/describe-server.ts';
 import type { ExposeError } from '../errors.ts';
 import type { Attempt } from '../tunnel/open-first.ts';

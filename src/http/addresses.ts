@@ -6,23 +6,23 @@ import { promisify } from 'node:util';
 import { ExposeError, messageOf } from '../errors.ts';
 import { inUrl, isLoopbackAddress, isWildcardAddress, unmapped, withoutZone } from '../platform/net/addresses.ts';
 
-/** Not from node:dns/promises, a further millisecond and 100 KB at each start: node:net needs node:dns anyway. */
+/** node:dns/promises would cost another millisecond and 100 KB at each start; node:net loads node:dns anyway. */
 const lookUp = promisify(lookup);
 
-/** Where to listen, as the operating system will understand it. */
+/** Where to listen, as the operating system understands it. */
 export interface BindAddress {
   readonly address: string;
   /** Only this machine can connect. */
   readonly isLoopback: boolean;
-  /** Every address of the machine. */
+  /** Stands for every address of the machine. */
   readonly isWildcard: boolean;
-  /** The name that was resolved, in lower case; undefined where an address was given. */
+  /** The host name that was resolved, in lower case; undefined if an address was given. */
   readonly name?: string;
 }
 
 /**
- * Resolves what `--host` names. Spellings such as `0`, `0x0` or a name that stands for every address are seen through,
- * since it is the resolved address that is judged and used.
+ * Resolves the value of `--host`. Spellings such as `0` or `0x0`, and names that resolve to the wildcard address, are
+ * recognised, since the resolved address is checked and used.
  * @throws ExposeError `address_unavailable` when the name has no address.
  */
 export async function resolveBindAddress(host: string): Promise<BindAddress> {
@@ -47,24 +47,24 @@ export async function resolveBindAddress(host: string): Promise<BindAddress> {
   };
 }
 
-/** The ways to a listener. */
+/** The URLs of a listener. */
 export interface ListenerUrls {
-  /** From this machine. */
+  /** For clients on this machine. */
   readonly local: string;
-  /** From other machines, each of them; none where only this machine can connect. */
+  /** For clients on other machines; empty if only this machine can connect. */
   readonly others: readonly string[];
-  /** For every name and address under which this machine may be called there, beside `localhost` and its like. */
+  /** One for every name and address of this machine that a client may use, except loopback ones. */
   readonly all: readonly string[];
 }
 
 /**
- * @param reachable addresses of this machine at which others on the network can reach it.
+ * @param reachable addresses of this machine that other machines on the network can reach.
  */
 export function listenerUrls(bind: BindAddress, port: number, reachable: readonly string[]): ListenerUrls {
   const { address, isLoopback, isWildcard, name } = bind;
   const urlOf = (host: string): string => `http://${inUrl(host)}:${port}`;
   const own = unmapped(address);
-  // An IPv6 socket takes IPv4 as well, unless it is bound to an address that stands for one of IPv4.
+  // An IPv6 socket also accepts IPv4, unless it is bound to an IPv4-mapped address.
   const others = isWildcard
     ? reachable.filter((candidate) => !isIPv4(own) || isIPv4(candidate))
     : isLoopback
@@ -75,12 +75,12 @@ export function listenerUrls(bind: BindAddress, port: number, reachable: readonl
   return {
     local: urlOf(isWildcard ? '127.0.0.1' : own),
     others: others.map(urlOf),
-    // No Host header has a zone (RFC 9110 §7.2, RFC 3986 §3.2.2).
+    // A Host header has no zone (RFC 9110 §7.2, RFC 3986 §3.2.2).
     all: hosts.map((host) => urlOf(withoutZone(host))),
   };
 }
 
-/** Undefined for an address, in whatever spelling: `0x0` is one, too. */
+/** The host name, or undefined for an address in any spelling, such as `0x0`. */
 function nameIn(host: string): string | undefined {
   const name = host.toLowerCase();
   const isName = hostNameSyntax.test(name) && isIP(name) === 0 && URL.canParse(`http://${name}`);
@@ -91,7 +91,7 @@ function addressesOfMachine(): string[] {
   return Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address));
 }
 
-/** Its name may also be known with .local (mDNS). Whether others can resolve it cannot be told from here. */
+/** With mDNS, the name also exists with `.local`. Whether other machines can resolve it is not known here. */
 function namesOfMachine(): string[] {
   const name = hostname().toLowerCase();
   return [name, `${name}.local`].filter((candidate) => hostNameSyntax.test(candidate));

@@ -1,13 +1,13 @@
 import { gather, PieceCollector, type Bytes } from '../platform/bytes.ts';
 import type { HttpRequest } from './message.ts';
 
-/** Largest body of a request, in bytes. */
+/** Default for the largest body of a request, in bytes. */
 export const defaultMaxBodyBytes: number = 16 * 1024 * 1024;
 
-/** What the bodies that are being read may hold together, in bytes; further ones wait, and are not read meanwhile. */
+/** How much all bodies that are being read may hold, in bytes; further bodies are not read until there is room. */
 const defaultMaxTotalBytes: number = 256 * 1024 * 1024;
 
-/** Smaller ones are not counted, in bytes: as much waits in the buffers of a connection anyway. */
+/** Bodies up to this size, in bytes, do not count: the buffers of a connection hold as much anyway. */
 const minCountedBytes: number = 64 * 1024;
 
 export type Body = Bytes | 'too large' | 'cut off';
@@ -16,24 +16,24 @@ export interface BodyReader {
   /** Largest body, in bytes. */
   readonly maxBytes: number;
   /**
-   * Reads a request's body whole, or stops as soon as it is larger than may be.
-   * @param onBody called once, in the turn in which the last of it has come: a promise would cost every call a detour.
-   * @param onPiece told of each piece of one that is large, or may be, as it comes.
+   * Reads the whole body of a request, or stops as soon as it is too large.
+   * @param onBody called once, in the turn in which the end arrives: a promise would delay every call.
+   * @param onPiece called with each piece as it arrives, if the body is large or its size is not known.
    */
   read(request: HttpRequest, onBody: (body: Body) => void, onPiece?: (piece: Buffer) => void): void;
 }
 
 export interface BodyReaderOptions {
   readonly maxBytes: number;
-  /** Default 256 MiB, and never less than one body of the largest size. */
+  /** Default 256 MiB; at least `maxBytes`. */
   readonly maxTotalBytes?: number | undefined;
 }
 
-/** Reads bodies, of which each and all together are bounded. */
+/** Reads bodies. The size of each body, and of all bodies together, is limited. */
 export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalBytes }: BodyReaderOptions): BodyReader {
   const room = Math.max(maxBytes, maxTotalBytes);
   let reserved = 0;
-  /** Those that wait for room, in order. */
+  /** Bodies that wait for room, in order. */
   const waiting = new Set<() => void>();
 
   function release(bytes: number): void {
@@ -41,7 +41,10 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
     for (const tryAgain of waiting) tryAgain();
   }
 
-  /** Room for all of a body at once: two that wait for each other in the middle would wait for ever. */
+  /**
+   * Reserves the whole size at once: two half-read bodies could wait for each other forever. Resolves to false if the
+   * client disconnects.
+   */
   function reserve(request: HttpRequest, bytes: number): Promise<boolean> {
     return new Promise((resolve) => {
       const attempt = (): void => {
@@ -69,7 +72,7 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
       return true;
     };
     if (announced > minCountedBytes && !(await hold(announced))) return 'cut off';
-    // A size that was not announced may turn out to be any.
+    // Without a Content-Length the body can be of any size.
     const limits = { announced, maxBytes, onPiece, ...(held === 0 ? { whenLarge: () => hold(maxBytes) } : {}) };
     const body = await new Promise<Body>((resolve) => readWhole(request, limits, resolve));
     if (held > 0) release(held);
@@ -81,7 +84,7 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
     read(request, onBody, onPiece) {
       const announced = Number(request.headers['content-length'] ?? 0);
       if (announced > maxBytes) onBody('too large');
-      // Most are short and say so.
+      // Most bodies are short and have a Content-Length.
       else if (announced > 0 && announced <= minCountedBytes) readWhole(request, { announced, maxBytes }, onBody);
       else void readLarge(request, announced, onPiece).then(onBody);
     },
@@ -91,10 +94,10 @@ export function createBodyReader({ maxBytes, maxTotalBytes = defaultMaxTotalByte
 type OnPiece = ((piece: Buffer) => void) | undefined;
 
 interface ReadLimits {
-  /** Size by the header, or 0. */
+  /** The Content-Length, or 0. */
   readonly announced: number;
   readonly maxBytes: number;
-  /** Asked once, when the body outgrows what is not counted; nothing is read until it resolves. */
+  /** Called once, when the body is large enough to count; nothing is read until it resolves. */
   readonly whenLarge?: () => Promise<boolean>;
   readonly onPiece?: OnPiece;
 }
@@ -127,8 +130,8 @@ function readWhole(request: HttpRequest, limits: ReadLimits, onBody: (body: Body
     }
   };
   request.on('data', onData);
-  // Each comes once, and behind an error comes the end of the connection; `once` would only cost more.
-  // A stream of HTTP/2 that was reset, or lost with its connection, ends as if its body had come.
+  // Each event comes once, and `close` follows an error, so `once` would only cost more.
+  // An HTTP/2 stream that was reset, or whose connection was lost, emits `end` as if the body were complete.
   request.on('end', () => {
     finish(size < announced || request.aborted === true ? 'cut off' : gather(chunks.take(), size));
   });

@@ -1,7 +1,7 @@
 import { answerEmpty } from './responses/json-response.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 
-/** Request headers of MCP's Streamable HTTP transport that a browser asks for (2025-11-25). */
+/** Request headers of MCP's Streamable HTTP transport (2025-11-25) that need permission in a browser. */
 const ownHeaders = [
   'Authorization',
   'Content-Type',
@@ -11,32 +11,32 @@ const ownHeaders = [
   'MCP-Protocol-Version',
 ];
 
-/** Credentials for somebody else, which no script of another origin has any reason to send here. */
+/** Credentials for other servers, which a script of another origin has no reason to send here. */
 const foreignCredentials: ReadonlySet<string> = new Set(['cookie', 'cookie2', 'set-cookie', 'proxy-authorization']);
 
-/** As many further header names are allowed at a time; clients send a handful (tracing, pages to skip, of a gateway). */
+/** How many other header names are allowed per request; clients send a few (tracing, a gateway's own headers). */
 const maxFurtherHeaders = 64;
 
-/** A field name (RFC 9110 §5.1) of a length that somebody uses. */
+/** A field name (RFC 9110 §5.1) of realistic length. */
 const headerName = /^[\w!#$%&'*+.^`|~-]{1,128}$/;
 
-/** Response headers that a script may read, beside those that every script may. */
+/** Response headers that a script may read, in addition to the CORS-safelisted ones. */
 const exposedHeaders = 'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After';
 
-/** How long a browser may remember the answer to a preflight, in seconds. */
+/** How long a browser may cache the response to a preflight, in seconds. */
 const maxAge = '600';
 
 export interface Cors {
   /**
-   * Lets a script of an allowed origin read the answer to its request.
-   * @returns whether the request was a preflight, which has been answered: it comes without a credential (Fetch §3.3.2).
+   * Lets a script of an allowed origin read the response to its request.
+   * @returns whether the request was a preflight, which has been answered: it has no credential (Fetch §3.3.2).
    */
   apply(request: HttpRequest, response: HttpResponse): boolean;
 }
 
 /**
- * The CORS protocol (WHATWG Fetch §3.3) for exactly the origins that are allowed. Requests of others are answered as if
- * there were none: their scripts cannot read the answer, and the guard refuses them anyway.
+ * The CORS protocol (WHATWG Fetch §3.3) for the allowed origins only. Requests of other origins get no CORS headers:
+ * their scripts cannot read the response, and the guard refuses them anyway.
  */
 export function createCors(allowsOrigin: (origin: string) => boolean): Cors {
   return {
@@ -52,7 +52,7 @@ export function createCors(allowsOrigin: (origin: string) => boolean): Cors {
       response.setHeader('access-control-allow-methods', 'GET, POST, DELETE');
       response.setHeader('access-control-allow-headers', allowedHeaders(request));
       response.setHeader('access-control-max-age', maxAge);
-      // A public page that calls a private address (Private Network Access).
+      // A public page calls a private address (Private Network Access).
       if (request.headers['access-control-request-private-network'] === 'true') {
         response.setHeader('access-control-allow-private-network', 'true');
       }
@@ -63,8 +63,8 @@ export function createCors(allowsOrigin: (origin: string) => boolean): Cors {
 }
 
 /**
- * What a script may send: our own headers, and whatever else it asks for, since the token is what protects the server, and
- * no header but ours is looked at. `*` would not do: it leaves out Authorization.
+ * The headers that a script may send: those of MCP, and any other that it asks for, since the token protects the server
+ * and other headers are ignored. `*` is not enough: it does not include Authorization.
  */
 function allowedHeaders(request: HttpRequest): string {
   const names = new Map(ownHeaders.map((name) => [name.toLowerCase(), name]));

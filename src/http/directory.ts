@@ -1,38 +1,38 @@
 import type { McpEndpoint } from './mcp-endpoint.ts';
 import type { SseEndpoint } from './sse-endpoint.ts';
 
-/** How a server does, for whoever watches over it. */
+/** The state of a server, for monitoring. */
 export interface Readiness {
-  /** `starting`: it has not said yet what it is. */
+  /** `starting`: it has not answered `initialize` yet. */
   readonly status: 'ready' | 'starting' | 'down';
-  /** Why it is down, in words. */
+  /** Why it is down, as text. */
   readonly reason?: string;
   readonly sessions: number;
-  /** Living connections to it, each a process of its own for a stdio server; with those that wait for a session. */
+  /** Open connections to it, including idle ones in the warm pool; each is a process for a stdio server. */
   readonly children: number;
-  /** How often a connection was made again after it had ended by itself. */
+  /** How often a connection was replaced after it had ended unexpectedly. */
   readonly restarts: number;
 }
 
-/** A server as the outside sees it. */
+/** A server with its endpoints. */
 export interface ServedServer {
-  /** Undefined for a server that is the only one and was not given a name. */
+  /** Undefined if it is the only server and was not given a name. */
   readonly name?: string;
-  readonly mcp: McpEndpoint;
-  readonly sse: SseEndpoint;
+  readonly mcp: Pick<McpEndpoint, 'handle'>;
+  readonly sse: Pick<SseEndpoint, 'handle' | 'handleMessage'>;
   readiness(): Promise<Readiness>;
 }
 
-/** The servers that there are at the moment. */
+/** The servers that are exposed at the moment. */
 export interface Directory {
-  /** By the name in a path, or in lower case in a host. */
+  /** Finds a server by the name in a path, or by the lower-case name in a host. */
   find(name: string): ServedServer | undefined;
-  /** The one that needs no name: it is the only one, or was when there was but one, and its clients know no other path. */
+  /** The server at `/mcp`: the only one, or the one that was the only one, since its clients know no other path. */
   unnamed(): ServedServer | undefined;
   all(): readonly ServedServer[];
 }
 
-/** A directory of servers that come and go. */
+/** Creates a directory whose servers can be replaced. */
 export function createDirectory(): Directory & { set(servers: readonly ServedServer[]): void } {
   let servers: readonly ServedServer[] = [];
   let byName = new Map<string, ServedServer>();
@@ -49,7 +49,7 @@ export function createDirectory(): Directory & { set(servers: readonly ServedSer
       byName = new Map();
       for (const server of next) {
         if (server.name === undefined) continue;
-        // A host is compared without case; no two servers differ in case alone.
+        // Hosts are case-insensitive; no two servers differ only in case.
         byName.set(server.name.toLowerCase(), server);
         byName.set(server.name, server);
       }

@@ -11,48 +11,44 @@ import { routeOf, type EndpointRoute, type RootRoute, type Route } from './route
 
 const healthy: Buffer = Buffer.from('{"status":"ok"}');
 
-/** Beside Host and Authorization: two of these are read differently by different parsers. */
+/** Besides Host and Authorization. If one of these is repeated, different parsers use different values. */
 const onlyOnce = ['origin', 'content-type'] as const;
 
 export interface HandlerOptions {
   readonly guard: Guard;
   readonly cors: Cors;
   readonly directory: Directory;
-  /** Whether a stream that answers a GET arrives as it is written. Default: it does. */
+  /** Whether the tunnel passes on streamed responses to GET without buffering. Default: it does. */
   readonly hasGetStreams?: (() => boolean) | undefined;
-  /** Whether anybody wants to know where callers are. Default: nobody does, and it costs nothing. */
+  /** Whether the addresses of callers are determined, which costs time on every call. Default: they are not. */
   readonly reportsClients?: boolean | undefined;
 }
 
 /**
- * The one request handler of the process, for the local listener (HTTP/1.1) and for tunnels (HTTP/2): who may come in,
- * and to which endpoint. Everything is behind the guard, so that a stranger learns nothing of what is here, except for:
+ * The only request handler of the process, for the local listener (HTTP/1.1) and for tunnels (HTTP/2). It checks the
+ * caller and routes to an endpoint. The guard protects everything, so that a stranger learns nothing, except for:
  * - `/healthz`
- * - `/readyz`, which tells who has no token whether all servers are up
- * - well-known paths, where there is nothing: a 401 would make clients look for OAuth
+ * - `/readyz`, which says without a token only whether all servers are up
+ * - well-known paths, which do not exist: a 401 would make clients look for OAuth
  * - preflights of allowed origins
  */
-export function createHandler({
-  guard,
-  cors,
-  directory,
-  hasGetStreams = () => true,
-  reportsClients = false,
-}: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
+export function createHandler(options: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
+  const { guard, cors, directory, hasGetStreams = () => true, reportsClients = false } = options;
+
   function serve(request: HttpRequest, response: HttpResponse): void {
-    // A client that goes away mid-answer; whoever writes the answer learns it from `close`.
+    // Emitted when a client disconnects; the writer of the response is notified by `close`.
     response.on('error', ignore);
     request.on('error', ignore);
     const found = routeOf(request.url ?? '/');
     const route = found.kind === 'root' ? rootRoute(request, found, directory) : found;
-    const checksStalls = request.method === 'GET' || request.method === 'HEAD';
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
     const repeated = onlyOnce.find((name) => valuesOf(request, name).length > 1);
     if (repeated !== undefined) {
       refuse(request, response, { status: 400, message: `more than one ${repeated} header` });
       return;
     }
     if (cors.apply(request, response)) return;
-    if (checksStalls && route.kind === 'health') {
+    if (isRead && route.kind === 'health') {
       answerJson(response, 200, healthy);
       return;
     }
@@ -73,10 +69,10 @@ export function createHandler({
       authorization: valuesOf(request, 'authorization'),
       source: reportsClients ? sourceOf(request) : undefined,
     });
-    const isReadiness = checksStalls && route.kind === 'endpoint' && route.endpoint === 'readiness';
+    const isReadiness = isRead && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
       const { status, reason, challenge, data } = admission.denial;
-      // Of a single server, not even whether there is one of that name.
+      // Only for all servers: the path of one server would reveal whether that name exists.
       if (isReadiness && status === 401 && route.server === undefined) {
         void answerReadiness(response, directory.all(), false);
         return;
@@ -84,7 +80,7 @@ export function createHandler({
       refuse(request, response, {
         status,
         message: reason,
-        ...(data === undefined ? {} : { data }),
+        data,
         ...(challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }),
       });
     } else if (route.kind !== 'endpoint' || (route.endpoint === 'readiness' && !isReadiness)) {
@@ -99,7 +95,7 @@ export function createHandler({
     }
   }
 
-  /** The server that path and host name, which must not disagree; undefined when the request has been refused. */
+  /** The server that the path and the host name, which must agree; undefined if the request has been refused. */
   function findServer(
     request: HttpRequest,
     response: HttpResponse,
@@ -130,7 +126,7 @@ function sourceOf(request: HttpRequest): Source {
 
 function ignore(): void {}
 
-/** Messages that come to `/`, or to `/<server>`, go to the MCP endpoint; a browser that looks there is told where that is. */
+/** Routes MCP messages at `/` or `/<server>` to the MCP endpoint. Browsers get a 404 with the endpoint's path. */
 function rootRoute(request: HttpRequest, { server }: RootRoute, directory: Directory): Exclude<Route, RootRoute> {
   const isMcp = request.method === 'POST' || valueOf(request, sessionHeader) !== undefined;
   if (!isMcp || (server !== undefined && directory.find(server) === undefined)) return { kind: 'nothing' };
@@ -142,7 +138,7 @@ function nothingHere(directory: Directory): string {
   return `not found: the MCP endpoint is ${path}`;
 }
 
-/** A server need not offer such a stream (MCP 2025-11-25, Listening for Messages from the Server); one that is held back is none. */
+/** The stream is optional (MCP 2025-11-25, "Listening for Messages from the Server"); buffered, it is useless. */
 function refuseStream(request: HttpRequest, response: HttpResponse, endpoint: 'mcp' | 'sse'): void {
   const message =
     endpoint === 'mcp'
@@ -158,17 +154,8 @@ function serveAt(
   request: HttpRequest,
   response: HttpResponse,
 ): void {
-  switch (endpoint) {
-    case 'mcp':
-      server.mcp.handle(request, response, caller);
-      return;
-    case 'sse':
-      server.sse.handle(request, response, caller);
-      return;
-    case 'messages':
-      server.sse.handleMessage(request, response, caller);
-      return;
-    case 'readiness':
-      void answerReadiness(response, [server], true);
-  }
+  if (endpoint === 'mcp') server.mcp.handle(request, response, caller);
+  else if (endpoint === 'sse') server.sse.handle(request, response, caller);
+  else if (endpoint === 'messages') server.sse.handleMessage(request, response, caller);
+  else void answerReadiness(response, [server], true);
 }

@@ -8,14 +8,14 @@ import { refuse } from './responses/json-response.ts';
 
 export interface Listener {
   readonly port: number;
-  /** Takes no new connections and ends the idle ones. */
+  /** Accepts no new connections and closes idle ones. */
   stop(): void;
-  /** Ends every connection; resolves when the port is free. */
+  /** Closes every connection; resolves when the port is free. */
   close(): Promise<void>;
 }
 
 export interface ListenOptions {
-  /** With which the user chose the port. Default `--port`. */
+  /** The option that sets the port, for errors. Default `--port`. */
   readonly portOption?: string;
   readonly onWarning?: (message: string) => void;
 }

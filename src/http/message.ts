@@ -2,33 +2,33 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-/** What requests of node:http and of node:http2's compatibility layer have in common, as far as it is used here. */
+/** What is used here of requests, both of node:http and of node:http2's compatibility API. */
 export interface HttpRequest extends Readable {
   readonly httpVersionMajor: number;
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
-  /** Names and values in turn, as they came. */
+  /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly complete: boolean;
-  /** The client has gone, or the stream was reset, before it was answered. */
+  /** The client disconnected or reset the stream before the response. */
   readonly aborted?: boolean;
   readonly socket: Socket;
   /** HTTP/2 only. */
   readonly stream?: { close(code: number): void };
 }
 
-/** The same of responses. HTTP/2's are no streams: they have neither `closed` nor `destroyed`. */
+/** What is used here of responses. With HTTP/2, they are not streams: they have neither `closed` nor `destroyed`. */
 export interface HttpResponse {
   readonly headersSent: boolean;
-  /** Bytes that have not been handed to the system yet. */
+  /** Bytes that have not been passed to the system yet. */
   readonly writableLength: number;
   /** Adds to the headers that `writeHead` sends. */
   setHeader(name: string, value: string): unknown;
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   write(chunk: Buffer | string): boolean;
   write(chunk: string, encoding: 'latin1'): boolean;
-  /** Until `uncork`, what is written waits, to go out together. */
+  /** Collects what is written until `uncork`, to send it together. */
   cork(): unknown;
   uncork(): unknown;
   end(): unknown;
@@ -38,12 +38,12 @@ export interface HttpResponse {
   readonly stream?: { close(code: number): void };
   /** HTTP/1.1 only. */
   destroy?(): unknown;
-  /** `close` comes once, after the end of the response or of the connection, whichever is first. */
+  /** `close` is emitted once, after the end of the response or of the connection, whichever is first. */
   on(event: 'close' | 'drain' | 'error', listener: () => void): unknown;
   once(event: 'close' | 'drain', listener: () => void): unknown;
 }
 
-/** Every value of a header that must not come twice, in order; node:http shows only the first. */
+/** Every value of a header, in order. For headers that must not be repeated, node:http shows only the first. */
 export function valuesOf({ rawHeaders }: HttpRequest, name: string): string[] {
   const values: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -53,16 +53,16 @@ export function valuesOf({ rawHeaders }: HttpRequest, name: string): string[] {
   return values;
 }
 
-/** A header that has a single value, or undefined. */
+/** The value of a header that has a single value, or undefined. */
 export function valueOf({ headers }: HttpRequest, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** CANCEL (RFC 9113 §7): the rest is not wanted. node:http2 would wait for what has not been sent with any softer code. */
+/** CANCEL (RFC 9113 §7). With NO_ERROR, node:http2 would first wait for unsent data. */
 const cancelCode = 8;
 
-/** Ends an exchange in the middle: cuts the connection, or with HTTP/2 the stream. */
+/** Aborts an exchange: destroys the connection, or with HTTP/2 the stream. */
 export function cutOff(half: Pick<HttpRequest | HttpResponse, 'stream' | 'destroy'>): void {
   if (half.stream === undefined) half.destroy?.();
   else half.stream.close(cancelCode);

@@ -3,8 +3,8 @@ import { answerJson } from './responses/json-response.ts';
 import type { HttpResponse } from './message.ts';
 
 /**
- * Answers whether servers can be used: 200 when all of them can, 503 as soon as one cannot.
- * @param withDetails whether to tell more than `up` or `down`: which of them, why not, and how much is going on.
+ * Responds with 200 if all servers are ready, 503 otherwise.
+ * @param withDetails whether to tell more than `up` or `down`: the state of each server, with reason and counts.
  */
 export async function answerReadiness(
   response: HttpResponse,
@@ -15,7 +15,7 @@ export async function answerReadiness(
     servers.map(async (server) => ({ name: server.name, readiness: await server.readiness() })),
   );
   const statuses = looked.map(({ readiness }) => readiness.status);
-  // Before anything is known of any of them, too.
+  // Also `starting` while there are no servers yet.
   const status =
     statuses.length === 0 ? 'starting' : (worst.find((candidate) => statuses.includes(candidate)) ?? 'ready');
   const all = looked.map(({ readiness }) => readiness);

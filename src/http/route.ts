@@ -1,14 +1,14 @@
-/** Where the MCP endpoint of a server is. Some hosted clients call no other path. */
+/** Path of a server's MCP endpoint. Some hosted clients support no other path. */
 export const mcpPath = '/mcp';
 
-/** Where it is told whether the servers can be used. */
+/** Path of the readiness check. */
 export const readinessPath = '/readyz';
 
-/** What of a server can be called. */
+/** The endpoints of a server. */
 type Endpoint = 'mcp' | 'sse' | 'messages' | 'readiness';
 
 interface ServerRoute {
-  /** Left out for the server that the host names, or the only one. */
+  /** Absent if the server is named by the host, or is the only one. */
   readonly server?: string;
 }
 
@@ -17,7 +17,7 @@ export interface EndpointRoute extends ServerRoute {
   readonly endpoint: Endpoint;
 }
 
-/** `/`, or `/<server>`: a URL that was copied without `/mcp`. */
+/** `/` or `/<server>`: a URL that was copied without `/mcp`. */
 export interface RootRoute extends ServerRoute {
   readonly kind: 'root';
 }
@@ -28,7 +28,7 @@ const health: Route = { kind: 'health' };
 const wellKnown: Route = { kind: 'well-known' };
 const nothing: Route = { kind: 'nothing' };
 
-/** RFC 8615; clients also look below the path of a server, and below its MCP endpoint. */
+/** RFC 8615. Clients also try this below the path of a server and below its MCP endpoint. */
 const wellKnownPath = /\/\.well-known(?:\/|$)/;
 
 const unnamed = new Map<string, EndpointRoute>([
@@ -39,8 +39,8 @@ const unnamed = new Map<string, EndpointRoute>([
 ]);
 
 /**
- * Where a request goes: `/mcp` and its like, or `/<server>/mcp`. Slashes that are doubled or at the end make no difference
- * there: a redirect would do, but not every client sends its body and credential again.
+ * Finds the route of a request, such as `/mcp` or `/<server>/mcp`. Repeated and trailing slashes are ignored: not every
+ * client would follow a redirect with its body and credential.
  * @param url the request target, in origin form.
  */
 export function routeOf(url: string): Route {

@@ -7,14 +7,10 @@ import { createBodyReader } from '../../src/http/body.ts';
 import { createCors } from '../../src/http/cors.ts';
 import { createDirectory } from '../../src/http/directory.ts';
 import { createHandler } from '../../src/http/handler.ts';
-import {
-  createMcpEndpoint,
-  type McpEndpoint,
-  type McpEndpointOptions,
-  type RequestReport,
-} from '../../src/http/mcp-endpoint.ts';
+import { McpEndpoint, type McpEndpointOptions } from '../../src/http/mcp-endpoint.ts';
+import type { RequestReport } from '../../src/http/responses/active-responses.ts';
 import { createKeepAliveTimer } from '../../src/http/responses/keep-alive-timer.ts';
-import { createSseEndpoint, type SseEndpoint, type SseEndpointOptions } from '../../src/http/sse-endpoint.ts';
+import { SseEndpoint, type SseEndpointOptions } from '../../src/http/sse-endpoint.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';
 import { createFakeUpstream, type FakeUpstream } from '../bridge/fake-upstream.ts';
 import { agreement } from '../bridge/messages.ts';
@@ -84,8 +80,8 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const onRequest = (report: RequestReport): unknown => reports.push(report);
   const bodies = createBodyReader({ maxBytes: maxBodyBytes });
   const keepAliveTimer = createKeepAliveTimer();
-  const mcp = createMcpEndpoint({ sessions, bodies, keepAliveTimer, onRequest, ...options.resumption });
-  const sse = createSseEndpoint({
+  const mcp = new McpEndpoint({ sessions, bodies, keepAliveTimer, onRequest, ...options.resumption });
+  const sse = new SseEndpoint({
     sessions,
     bodies,
     keepAliveTimer,

@@ -28,8 +28,8 @@ function served(name: string | undefined, readiness: Readiness): ServedServer {
     };
   return {
     ...(name === undefined ? {} : { name }),
-    mcp: { handle: say('mcp'), drain: async () => {}, close() {} },
-    sse: { handle: say('sse'), handleMessage: say('messages'), drain: async () => {}, close() {} },
+    mcp: { handle: say('mcp') },
+    sse: { handle: say('sse'), handleMessage: say('messages') },
     readiness: async () => readiness,
   };
 }

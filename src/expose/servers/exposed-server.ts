@@ -15,9 +15,10 @@ import {
 import type { BodyReader } from '../../http/body.ts';
 import type { Readiness, ServedServer } from '../../http/directory.ts';
 import type { EventStore } from '../../http/responses/event-store.ts';
-import { createMcpEndpoint, type McpEndpoint, type RequestReport } from '../../http/mcp-endpoint.ts';
+import { McpEndpoint } from '../../http/mcp-endpoint.ts';
+import type { RequestReport } from '../../http/responses/active-responses.ts';
 import type { KeepAliveTimer } from '../../http/responses/keep-alive-timer.ts';
-import { createSseEndpoint, type SseEndpoint } from '../../http/sse-endpoint.ts';
+import { SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
 import { ExposeError } from '../../errors.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
@@ -89,8 +90,8 @@ export class ExposedServer implements ServedServer {
     this.#shared = this.#isShared ? createSharedUpstream({ create: () => this.#nextUpstream(), onWarning }) : undefined;
     this.#sessions = this.#createSessions();
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, onRequest };
-    this.mcp = createMcpEndpoint({ ...served, eventStore });
-    this.sse = createSseEndpoint({ ...served, startTimeoutMs });
+    this.mcp = new McpEndpoint({ ...served, eventStore });
+    this.sse = new SseEndpoint({ ...served, startTimeoutMs });
     this.#isReady = createReadinessCheck({
       report: () => this.#server.health.report(),
       isLifeProof: source.kind !== 'http',

@@ -5,7 +5,7 @@ import { changesBetween } from '../config/changes.ts';
 import type { ServerSource } from './upstream-factory.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
 import type { ExposedServer } from './exposed-server.ts';
-import { createDirectory, type Directory } from '../../http/directory.ts';
+import { createDirectory, type Directory, type ServedServer } from '../../http/directory.ts';
 import { mcpPath } from '../../http/route.ts';
 import { createUnusableServer } from './unusable-server.ts';
 
@@ -13,7 +13,7 @@ import { createUnusableServer } from './unusable-server.ts';
 export const unnamed = '';
 
 /** What this needs of a server. */
-export type ServerOfRun = Pick<ExposedServer, keyof ExposedServer>;
+export type ServerOfRun = ServedServer & Pick<ExposedServer, 'start' | 'mayBeTried' | 'drain' | 'close'>;
 
 export interface ExposedServersOptions {
   /** Makes a server, which has not been started. */

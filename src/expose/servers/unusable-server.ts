@@ -8,11 +8,10 @@ import { rpcCode } from '../../mcp/json-rpc.ts';
 export function createUnusableServer(name: string, { code, message }: ExposeError): ServedServer {
   const handle = (request: HttpRequest, response: HttpResponse): void =>
     refuse(request, response, { status: 503, code: rpcCode.internalError, message, data: { reason: code } });
-  const endpoint = { handle, handleMessage: handle, drain: async () => {}, close() {} };
   return {
     name,
-    mcp: endpoint,
-    sse: endpoint,
+    mcp: { handle },
+    sse: { handle, handleMessage: handle },
     readiness: async () => ({ status: 'down', reason: message, sessions: 0, children: 0, restarts: 0 }),
   };
 }

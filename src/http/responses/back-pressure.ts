@@ -1,28 +1,13 @@
 import type { HttpResponse } from '../message.ts';
 
-/** What may wait in a response for a client that does not read, in bytes, before its upstream is made to wait. */
-const maxWaitingBytes = 64 * 1024;
+/** How much may be buffered in a response, in bytes, before the upstream has to wait for the client. */
+const maxBufferedBytes = 64 * 1024;
 
-export interface BackPressure {
-  /** Whether the client has taken enough for more to be sent, or has gone. */
-  isWritable(): boolean;
-  /** Calls back once, when it is so again; at once when the client has gone already. */
-  whenWritable(callback: () => void): void;
-  /** Calls back when the response is over: complete, or its client has gone. */
-  whenClosed(callback: () => void): void;
-  /** Whether something waits and the client has taken none of it since the last time this was asked. */
-  hasStalled(): boolean;
-}
-
-/** Follows how fast a client takes what is written into its response. */
-export function watchBackPressure(response: HttpResponse): BackPressure {
-  return new WatchedResponse(response);
-}
-
-/** A class, since each call has one: as closures it would take a kilobyte. */
-class WatchedResponse implements BackPressure {
+/** Tracks how fast a client reads a response, and when the response closes. A class, since each call has one. */
+export class BackPressure {
   readonly #response: HttpResponse;
-  #isClosed = false;
+  /** Whether the response is complete, or its client has disconnected. */
+  isClosed = false;
   #isListening = false;
   #lastLength = 0;
   #waiting: (() => void)[] | undefined;
@@ -30,33 +15,37 @@ class WatchedResponse implements BackPressure {
 
   constructor(response: HttpResponse) {
     this.#response = response;
-    // It comes once; `once` would only cost more.
+    // The event comes once, so `once` would only cost more.
     response.on('close', () => {
-      this.#isClosed = true;
+      this.isClosed = true;
       this.#release();
       for (const callback of this.#onClosed ?? []) callback();
     });
   }
 
+  /** Whether more can be sent: the client has read enough, or has disconnected. */
   isWritable(): boolean {
-    return this.#isClosed || this.#response.writableLength < maxWaitingBytes;
+    return this.isClosed || this.#response.writableLength < maxBufferedBytes;
   }
 
+  /** Calls back once, when the response is writable again; immediately if it is closed. */
   whenWritable(callback: () => void): void {
-    if (this.#isClosed) {
+    if (this.isClosed) {
       callback();
       return;
     }
-    // Few responses are ever full: only those listen.
+    // Few responses ever fill their buffer: only those listen.
     if (!this.#isListening) this.#response.on('drain', () => this.#release());
     this.#isListening = true;
     (this.#waiting ??= []).push(callback);
   }
 
+  /** Calls back when the response closes. */
   whenClosed(callback: () => void): void {
     (this.#onClosed ??= []).push(callback);
   }
 
+  /** Whether data is waiting and the client has read none of it since the previous call of this method. */
   hasStalled(): boolean {
     const { writableLength } = this.#response;
     const stalled = !this.isWritable() && writableLength >= this.#lastLength && this.#lastLength > 0;

@@ -1,132 +1,114 @@
 import { gather, piecesOf, type Bytes } from '../../platform/bytes.ts';
-import type { PendingRequest } from '../../bridge/session/pending-request.ts';
 import { errorResponse, rpcCode, type RequestId } from '../../mcp/json-rpc.ts';
-import { createEventStream } from './event-stream.ts';
-import { answerEmpty, answerJson } from './json-response.ts';
 import type { ActiveResponse } from './active-responses.ts';
+import { BackPressure } from './back-pressure.ts';
+import { EventStream } from './event-stream.ts';
+import { answerEmpty, answerJson } from './json-response.ts';
 import type { HttpResponse } from '../message.ts';
 import type { MessageStream } from './message-stream.ts';
-import { createStreamCall, type CallStream } from './call-stream.ts';
+import { StreamCall, type CallStream } from './stream-call.ts';
 
-/** What the responses of a batch that are collected for one answer may have together, in bytes; as one message may have. */
-const maxCollectedBytes: number = 64 * 1024 * 1024;
-
-export interface BatchResponse extends ActiveResponse {
-  /** The way for what belongs to one request of the batch, or to one whose id must not be answered (null). */
-  callFor(id: RequestId | null): PendingRequest;
-}
+/** Largest JSON array of responses, in bytes: as large as one message may be. */
+const maxArrayBytes: number = 64 * 1024 * 1024;
 
 export interface BatchResponseOptions {
   readonly response: HttpResponse;
-  /** Undefined for a client that takes no event stream: it gets one array with all responses. */
+  /** Undefined for a client that does not accept an event stream: it gets one array with all responses. */
   readonly stream: MessageStream | undefined;
   /** Number of requests in the batch, at least one. */
   readonly requests: number;
-  /** The response is done with: all requests are answered, or the client has gone. */
-  readonly onDone: () => void;
-}
-
-/** Where the responses go, and what is done with the last of them. */
-interface BatchAnswer extends Pick<ActiveResponse, 'keepAlive'> {
-  readonly stream: CallStream;
-  readonly isResponseOnly: boolean;
-  finish(): void;
-  whenClosed(callback: () => void): void;
+  /** As in `PostResponseOptions`. */
+  readonly onDone: (response: ActiveResponse) => void;
 }
 
 /**
- * The answer to a batch: an event stream with the response to each of its requests, which ends with the last of them, or
- * one array of them all (MCP 2025-03-26, Streamable HTTP, "Sending Messages to the Server").
+ * The response to a batch: an event stream with the response to each of its requests, which ends with the last one, or
+ * one array of all responses (MCP 2025-03-26, Streamable HTTP, "Sending Messages to the Server").
  */
-export function createBatchResponse({ response, stream, requests, onDone }: BatchResponseOptions): BatchResponse {
-  const answer = stream === undefined ? collected(response) : streamed(response, stream);
-  let unanswered = requests;
-  let done = false;
-  function finish(): void {
-    if (done) return;
-    done = true;
-    onDone();
-  }
-  answer.whenClosed(finish);
+export class BatchResponse implements ActiveResponse {
+  place = -1;
+  readonly #onDone: (response: ActiveResponse) => void;
+  readonly #connection: EventStream | undefined;
+  readonly #stream: CallStream & Pick<MessageStream, 'finish'>;
+  #unanswered: number;
 
-  return {
-    callFor: (id) =>
-      createStreamCall({
-        stream: answer.stream,
-        isResponseOnly: answer.isResponseOnly,
-        id,
-        onOver() {
-          if (--unanswered > 0) return;
-          answer.finish();
-          finish();
-        },
-      }),
-    keepAlive: answer.keepAlive,
-    place: -1,
+  constructor({ response, stream, requests, onDone }: BatchResponseOptions) {
+    this.#onDone = onDone;
+    this.#unanswered = requests;
+    const backPressure = new BackPressure(response);
+    if (stream === undefined) {
+      this.#stream = new ResponseArray(response, backPressure);
+    } else {
+      this.#stream = stream;
+      this.#connection = new EventStream(response, { backPressure });
+      stream.connect(this.#connection);
+    }
+    backPressure.whenClosed(() => onDone(this));
+  }
+
+  /** The call for one request of the batch, or for one whose id must not be answered (null). */
+  callFor(id: RequestId | null): StreamCall {
+    const isResponseOnly = this.#connection === undefined;
+    return new StreamCall({ stream: this.#stream, isResponseOnly, id, onOver: this.#onAnswered });
+  }
+
+  keepAlive(checksStalls?: boolean): void {
+    this.#connection?.keepAlive(checksStalls);
+  }
+
+  readonly #onAnswered = (): void => {
+    if (--this.#unanswered > 0) return;
+    this.#stream.finish();
+    this.#onDone(this);
   };
 }
 
-function streamed(response: HttpResponse, stream: MessageStream): BatchAnswer {
-  const connection = createEventStream(response);
-  stream.connect(connection);
-  return {
-    stream,
-    isResponseOnly: false,
-    finish: () => void stream.finish(),
-    whenClosed: connection.whenClosed,
-    keepAlive: connection.keepAlive,
-  };
-}
+/** Collects the responses to a batch in one JSON array (JSON-RPC 2.0 §6). */
+class ResponseArray implements CallStream, Pick<MessageStream, 'finish'> {
+  readonly #response: HttpResponse;
+  readonly #backPressure: BackPressure;
+  readonly #parts: Buffer[] = [];
+  #size = 0;
+  readonly send = (): boolean => true;
+  readonly whenWritable = (callback: () => void): void => callback();
 
-/** One JSON array for all (JSON-RPC 2.0 §6). */
-function collected(response: HttpResponse): BatchAnswer {
-  const parts: Buffer[] = [];
-  let size = 0;
-  let isGone = false;
-  const onGone: (() => void)[] = [];
-
-  function add(message: Bytes): void {
-    parts.push(Buffer.from(parts.length === 0 ? '[' : ','), ...piecesOf(message));
-    size += message.length + 1;
+  constructor(response: HttpResponse, backPressure: BackPressure) {
+    this.#response = response;
+    this.#backPressure = backPressure;
   }
 
-  response.once('close', () => {
-    isGone = true;
-    for (const callback of onGone) callback();
-  });
-  return {
-    isResponseOnly: true,
-    stream: {
-      isConnected: () => !isGone,
-      absence: () => undefined,
-      send: () => true,
-      whenWritable: (callback) => callback(),
-      whenGone: (callback) => void onGone.push(callback),
-      recall: () => true,
-      write(message, id) {
-        if (isGone) return true;
-        const fits = size + message.length <= maxCollectedBytes;
-        add(fits ? message : errorResponse({ id: id ?? null, ...tooLarge }));
-        return true;
-      },
-    },
-    finish() {
-      if (isGone) return;
-      // Nothing is said of calls that were cancelled, and an empty array would be no batch.
-      if (parts.length === 0) {
-        answerEmpty(response, 202);
-        return;
-      }
-      parts.push(Buffer.from(']'));
-      answerJson(response, 200, gather(parts, size + 1));
-    },
-    whenClosed: (callback) => void onGone.push(callback),
-    keepAlive() {},
-  };
+  isConnected(): boolean {
+    return !this.#backPressure.isClosed;
+  }
+
+  whenGone(callback: () => void): void {
+    this.#backPressure.whenClosed(callback);
+  }
+
+  write(response: Bytes, id: RequestId | null = null): boolean {
+    if (!this.isConnected()) return true;
+    const fits = this.#size + response.length <= maxArrayBytes;
+    const message = fits ? response : errorResponse({ id, ...tooLarge });
+    this.#parts.push(Buffer.from(this.#parts.length === 0 ? '[' : ','), ...piecesOf(message));
+    this.#size += message.length + 1;
+    return true;
+  }
+
+  finish(): boolean {
+    if (!this.isConnected()) return true;
+    // Cancelled calls have no response, and a batch must not be an empty array.
+    if (this.#parts.length === 0) {
+      answerEmpty(this.#response, 202);
+    } else {
+      this.#parts.push(Buffer.from(']'));
+      answerJson(this.#response, 200, gather(this.#parts, this.#size + 1));
+    }
+    return true;
+  }
 }
 
 const tooLarge = {
   code: rpcCode.internalError,
-  message: `the answers to the batch are larger than ${maxCollectedBytes} bytes together`,
+  message: `the answers to the batch are larger than ${maxArrayBytes} bytes together`,
   data: { reason: 'message_too_large' },
 };

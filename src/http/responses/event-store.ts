@@ -1,39 +1,20 @@
 import { gather, type Bytes, type ByteText } from '../../platform/bytes.ts';
 
-/** What may be kept of one session's events, in bytes: a minute of a chatty server, not its whole day. */
+/** How much of one session's events is stored, in bytes: a minute of a busy server, not a whole day. */
 const defaultMaxSessionBytes = 8 * 1024 * 1024;
 
-/** What may be kept of the events of all sessions, in bytes. */
+/** How much of the events of all sessions is stored, in bytes. */
 const defaultMaxBytes = 64 * 1024 * 1024;
 
-/** What an event costs beside its message, in bytes: its record, and its places in the indexes. */
+/** What an event costs in addition to its message, in bytes: its record and its list entries. */
 const overheadBytes = 512;
 
-/** A message is copied when it is a smaller part than this of the memory it was read into, so that the rest can go. */
+/** A message that is a smaller part than this of its memory block is copied, so that the block can be freed. */
 const leastPart = 1 / 4;
 
-/** Told when an event of its has made room for others. */
 export interface EventOwner {
+  /** Called when an event has been dropped to make room. */
   onDropped(number: number): void;
-}
-
-export interface KeptEvent {
-  readonly message: Bytes | ByteText;
-  /** Takes it out of the store. Its owner is not told. Harmless when it is out already. */
-  forget(): void;
-}
-
-/** The events of one session, those of all its streams. */
-export interface SessionBuffer {
-  /** Keeps an event. What is too large for the store, or comes after `clear`, is dropped at once: undefined. */
-  keep(message: Bytes | ByteText, owner: EventOwner, number: number): KeptEvent | undefined;
-  /** Forgets everything, for ever. No owner is told. */
-  clear(): void;
-}
-
-export interface EventStore {
-  /** Room for the events of another session. */
-  openBuffer(): SessionBuffer;
 }
 
 export interface EventStoreOptions {
@@ -43,102 +24,136 @@ export interface EventStoreOptions {
   readonly maxSessionBytes?: number | undefined;
 }
 
-/** A place in a list. */
-interface Place {
-  readonly event: StoredEvent;
-  before: Place | undefined;
-  after: Place | undefined;
+/**
+ * Stores events for clients that lose their connection (MCP 2025-11-25, Streamable HTTP, "Resumability and
+ * Redelivery"). The oldest event is dropped when its session, or all sessions together, exceed their limit. Storing an
+ * event takes constant time; a long event shares its bytes with the message.
+ */
+export class EventStore {
+  readonly #all: EventList;
+  readonly #maxSessionBytes: number;
+
+  constructor({ maxBytes = defaultMaxBytes, maxSessionBytes = defaultMaxSessionBytes }: EventStoreOptions = {}) {
+    this.#all = new EventList(maxBytes);
+    this.#maxSessionBytes = maxSessionBytes;
+  }
+
+  /** Opens a buffer for the events of another session. */
+  openBuffer(): SessionBuffer {
+    return new SessionBuffer(this.#all, new EventList(this.#maxSessionBytes));
+  }
 }
 
-/** Events in the order in which they came. */
-interface EventList {
-  readonly bytes: number;
-  oldest(): StoredEvent | undefined;
-  add(event: StoredEvent): Place;
-  remove(place: Place): void;
+/** The events of one session, on all its streams. */
+export class SessionBuffer {
+  readonly #all: EventList;
+  readonly #own: EventList;
+  #isCleared = false;
+
+  constructor(all: EventList, own: EventList) {
+    this.#all = all;
+    this.#own = own;
+  }
+
+  /** Stores an event. One that is too large, or comes after `clear`, is dropped at once: the result is undefined. */
+  keep(message: Bytes | ByteText, owner: EventOwner, number: number): KeptEvent | undefined {
+    const size = message.length + overheadBytes;
+    if (this.#isCleared || size > this.#own.maxBytes || size > this.#all.maxBytes) {
+      owner.onDropped(number);
+      return undefined;
+    }
+    const event = new KeptEvent(message, owner, number, this.#all, this.#own);
+    this.#own.makeRoom();
+    this.#all.makeRoom();
+    return event;
+  }
+
+  /** Removes everything and stores nothing more. Owners are not notified. */
+  clear(): void {
+    this.#isCleared = true;
+    for (let { oldest } = this.#own; oldest !== undefined; { oldest } = this.#own) oldest.forget();
+  }
 }
 
-/** A class, since there may be a hundred thousand of them: they share their methods. */
-class StoredEvent implements KeptEvent {
+export class KeptEvent {
   readonly message: Bytes | ByteText;
   readonly size: number;
   readonly owner: EventOwner;
   readonly number: number;
-  readonly #lists: readonly [all: EventList, session: EventList];
-  readonly #places: readonly [Place, Place];
+  readonly #entries: readonly [Entry, Entry];
   #isStored = true;
 
-  constructor(
-    message: Bytes | ByteText,
-    owner: EventOwner,
-    number: number,
-    lists: readonly [all: EventList, session: EventList],
-  ) {
+  constructor(message: Bytes | ByteText, owner: EventOwner, number: number, all: EventList, own: EventList) {
     this.message = unpinned(message);
     this.size = message.length + overheadBytes;
     this.owner = owner;
     this.number = number;
-    this.#lists = lists;
-    const [all, session] = lists;
-    this.#places = [all.add(this), session.add(this)];
+    this.#entries = [all.add(this), own.add(this)];
   }
 
+  /** Removes it from the store, if it is still there. The owner is not notified. */
   forget(): void {
     if (!this.#isStored) return;
     this.#isStored = false;
-    const [all, session] = this.#lists;
-    const [inAll, inSession] = this.#places;
-    all.remove(inAll);
-    session.remove(inSession);
+    for (const entry of this.#entries) entry.list.remove(entry);
   }
 }
 
-/**
- * Keeps what was sent on event streams for clients that lose their connection (MCP 2025-11-25, Streamable HTTP,
- * "Resumability and Redelivery"). When there is too much, the oldest makes room: the oldest of the session that has too
- * much, or of all sessions. An event costs the same, however many there are; the bytes of a long one are shared with the
- * message.
- */
-export function createEventStore(options: EventStoreOptions = {}): EventStore {
-  const { maxBytes = defaultMaxBytes, maxSessionBytes = defaultMaxSessionBytes } = options;
-  const all = createEventList();
+/** Events, oldest first, in a doubly linked ring. */
+class EventList {
+  readonly maxBytes: number;
+  readonly #ends = new Entry(this);
+  #bytes = 0;
 
-  return {
-    openBuffer() {
-      const session = createEventList();
-      const lists = [all, session] as const;
-      let cleared = false;
-      return {
-        keep(message, owner, number) {
-          const size = message.length + overheadBytes;
-          if (cleared || size > maxSessionBytes || size > maxBytes) {
-            owner.onDropped(number);
-            return undefined;
-          }
-          const event = new StoredEvent(message, owner, number, lists);
-          makeRoom(session, maxSessionBytes);
-          makeRoom(all, maxBytes);
-          return event;
-        },
-        clear() {
-          cleared = true;
-          for (let event = session.oldest(); event !== undefined; event = session.oldest()) event.forget();
-        },
-      };
-    },
-  };
-}
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+  }
 
-function makeRoom(list: EventList, max: number): void {
-  while (list.bytes > max) {
-    const oldest = list.oldest();
-    if (oldest === undefined) return;
-    oldest.forget();
-    oldest.owner.onDropped(oldest.number);
+  get oldest(): KeptEvent | undefined {
+    return this.#ends.after.event;
+  }
+
+  add(event: KeptEvent): Entry {
+    const entry = new Entry(this, event);
+    entry.after = this.#ends;
+    entry.before = this.#ends.before;
+    entry.before.after = entry;
+    this.#ends.before = entry;
+    this.#bytes += event.size;
+    return entry;
+  }
+
+  remove(entry: Entry): void {
+    entry.before.after = entry.after;
+    entry.after.before = entry.before;
+    // A reference to a removed entry must not keep all later entries in memory.
+    entry.before = entry;
+    entry.after = entry;
+    this.#bytes -= entry.event?.size ?? 0;
+  }
+
+  makeRoom(): void {
+    for (let { oldest } = this; oldest !== undefined && this.#bytes > this.maxBytes; { oldest } = this) {
+      oldest.forget();
+      oldest.owner.onDropped(oldest.number);
+    }
   }
 }
 
-/** What does not keep much more than itself in memory. */
+class Entry {
+  readonly list: EventList;
+  /** Undefined for the ends of the ring. */
+  readonly event: KeptEvent | undefined;
+  before: Entry = this;
+  after: Entry = this;
+
+  constructor(list: EventList, event?: KeptEvent) {
+    this.list = list;
+    this.event = event;
+  }
+}
+
+/** The message in memory that holds little else. */
 function unpinned(message: Bytes | ByteText): Bytes | ByteText {
   if (typeof message === 'string') return message;
   if (Buffer.isBuffer(message)) return unpinnedPiece(message);
@@ -147,35 +162,4 @@ function unpinned(message: Bytes | ByteText): Bytes | ByteText {
 
 function unpinnedPiece(piece: Buffer): Buffer {
   return piece.length < piece.buffer.byteLength * leastPart ? Buffer.from(piece) : piece;
-}
-
-function createEventList(): EventList {
-  let first: Place | undefined;
-  let last: Place | undefined;
-  let bytes = 0;
-  return {
-    get bytes() {
-      return bytes;
-    },
-    oldest: () => first?.event,
-    add(event) {
-      bytes += event.size;
-      const place: Place = { event, before: last, after: undefined };
-      if (last === undefined) first = place;
-      else last.after = place;
-      last = place;
-      return place;
-    },
-    remove(place) {
-      const { event, before, after } = place;
-      bytes -= event.size;
-      if (before === undefined) first = after;
-      else before.after = after;
-      if (after === undefined) last = before;
-      else after.before = before;
-      // Whoever still holds this one must not hold all that came after it.
-      place.before = undefined;
-      place.after = undefined;
-    },
-  };
 }

@@ -1,16 +1,20 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import { asTextIfShort, piecesOf, type Bytes } from '../../platform/bytes.ts';
-import { errorResponse, rpcCode, type RpcErrorOptions } from '../../mcp/json-rpc.ts';
+import type { Refusal } from '../../bridge/session/channel.ts';
+import { errorResponse, rpcCode, type RequestId, type RpcErrorOptions } from '../../mcp/json-rpc.ts';
 import { cutOff, type HttpRequest, type HttpResponse } from '../message.ts';
 
 /**
- * How long a client may go on sending a body that was refused, before its connection is cut. Cut at once, the answer
- * would be lost with it: a client that is still writing finds the connection broken and never reads.
+ * How long a client may continue to send a body that was refused, in milliseconds, before its connection is cut. Cut at
+ * once, it would lose the response: a client that is still writing gets an error and never reads.
  */
 const lingerMs = 5000;
 
-/** Answers with a JSON body and ends the response. */
+/** How long a client should wait before it tries again to open a session, in seconds. */
+const retryAfterSeconds = '5';
+
+/** Sends a JSON body and ends the response. */
 export function answerJson(
   response: HttpResponse,
   status: number,
@@ -18,13 +22,13 @@ export function answerJson(
   headers: OutgoingHttpHeaders = {},
 ): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, ...headers });
-  // node:http hands text to the system in one piece with the head, and bytes in a piece of their own.
+  // node:http passes text to the system together with the head, but bytes in a separate piece.
   const content = asTextIfShort(body);
   if (typeof content === 'string') response.end(content, 'latin1');
   else endWith(response, content);
 }
 
-/** In one system call, however many pieces there are. */
+/** Uses one system call, however many pieces there are. */
 function endWith(response: HttpResponse, body: Bytes): void {
   response.cork();
   for (const piece of piecesOf(body)) response.write(piece);
@@ -38,15 +42,16 @@ export function answerEmpty(response: HttpResponse, status: 202 | 204): void {
   response.end();
 }
 
-export interface Refused extends Partial<Pick<RpcErrorOptions, 'id' | 'code' | 'data'>> {
+export interface Refused extends Partial<Pick<RpcErrorOptions, 'id' | 'code'>> {
   readonly status: number;
   readonly message: string;
+  readonly data?: RpcErrorOptions['data'] | undefined;
   readonly headers?: OutgoingHttpHeaders;
 }
 
 /**
- * Refuses a request with a JSON-RPC error as the body. A body that is still on its way is not waited for: the client
- * gets a moment to read the answer, then its connection is cut.
+ * Refuses a request with a JSON-RPC error as the body. The rest of the request's body is not read: the client gets some
+ * time to read the response, then its connection is cut.
  */
 export function refuse(request: HttpRequest, response: HttpResponse, refused: Refused): void {
   const { status, message, id = null, code = rpcCode.badRequest, data, headers = {} } = refused;
@@ -67,14 +72,39 @@ export function refuse(request: HttpRequest, response: HttpResponse, refused: Re
     end();
     cutOff(request);
   }, lingerMs);
-  // node:http closes the connection with the end of this response, so that waits; HTTP/2 closes nothing.
+  // node:http closes the connection when this response ends, so the end waits for the body. HTTP/2 closes nothing.
   if (isHttp1) request.once('end', end);
   else response.end();
   request.once('close', end);
   request.resume();
 }
 
-/** Nothing of the request is still to come: it has no body (RFC 9112 §6.3), or all of it is here. */
+export function refuseMethod(request: HttpRequest, response: HttpResponse, allow: string): void {
+  const message = `the method ${request.method} is not served here`;
+  refuse(request, response, { status: 405, message, headers: { allow } });
+}
+
+/** @param types the media types that the endpoint can send. */
+export function refuseAccept(request: HttpRequest, response: HttpResponse, types: string): void {
+  refuse(request, response, { status: 406, message: `the Accept header must admit ${types}` });
+}
+
+export function refuseDraining(request: HttpRequest, response: HttpResponse): void {
+  refuse(request, response, { status: 503, message: 'mcp-expose is shutting down' });
+}
+
+/** Refuses to open another session, and tells the client when to retry. */
+export function refuseSession(request: HttpRequest, response: HttpResponse, id: RequestId): void {
+  const headers = { 'retry-after': retryAfterSeconds };
+  refuse(request, response, { status: 503, message: 'too many sessions are open', id, headers });
+}
+
+/** Refuses a message. The error has no id, since the message's id may be that of another call that is in flight. */
+export function refuseMessage(request: HttpRequest, response: HttpResponse, { code, reason }: Refusal): void {
+  refuse(request, response, { status: 400, code, message: reason });
+}
+
+/** Whether the request is complete: it has no body (RFC 9112 §6.3), or all of it has been received. */
 function isReceived({ complete, headers, httpVersionMajor }: HttpRequest): boolean {
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   return complete || (httpVersionMajor === 1 && !announced);

@@ -1,29 +1,29 @@
-/** Longest silence unless told otherwise, in milliseconds. Proxies cut after 60 s of it, some after 30 s. */
+/** Default for the longest silence on a stream, in milliseconds. Most proxies allow 60 s, some only 30 s. */
 const defaultMaxSilenceMs = 12_000;
 
-/** A stream counts the beats of its silence, which may begin just after one of them: the more, the closer it counts. */
+/** Streams count silent beats, and a silence may begin just after a beat: more beats make the count more precise. */
 const beatsPerMaxSilence = 12;
 
-/** Beats without a word after which an open stream is given a comment: less than the longest silence, whenever it began. */
+/** Silent beats after which an open stream sends a comment: within the longest silence, whenever the silence began. */
 export const commentBeats = 10;
 
 /**
- * Beats after which the answer to a call begins before there is any: within 4 s, and never after one second or two. Some
- * hosted clients give up when nothing has come for about 12 s, on whatever way there is in between.
+ * Beats after which the response to a call begins although there is no message yet: within 4 s, but never within the
+ * first two seconds. Some hosted clients give up after about 12 s without a byte, whatever is in between.
  */
 export const openingBeats = 4;
 
-/** How often it is looked whether clients take what they are sent, in milliseconds, however fast the beat is. */
+/** How often stalled clients are looked for, in milliseconds, whatever the period of the beat. */
 const checkMs = 10_000;
 
-/** The beat at which open streams are looked after, a second or less apart: streams count how many they were silent for. */
+/** Drives the keep-alive of open streams with a beat at least once per second. Streams count their silent beats. */
 export interface KeepAliveTimer {
   /**
-   * Calls back at each beat; `checksStalls` once in ten seconds, when clients that take nothing are to be found. The returned
-   * function ends the calls.
+   * Calls back at each beat. `checksStalls` is true once in ten seconds, when clients that read nothing are looked for.
+   * The returned function ends the calls.
    */
   onBeat(callback: (checksStalls: boolean) => void): () => void;
-  /** From now on, no silence lasts longer than this, in milliseconds. */
+  /** Sets the longest silence from now on, in milliseconds. */
   setMaxSilence(maxSilenceMs: number): void;
   close(): void;
 }

@@ -1,11 +1,11 @@
 import { asTextIfShort, type Bytes, type ByteText } from '../../platform/bytes.ts';
-import type { UpstreamMessage } from '../../bridge/session/pending-request.ts';
+import type { ListeningStream, UpstreamMessage } from '../../bridge/session/pending-request.ts';
 import { errorResponse, rpcCode, type RequestId } from '../../mcp/json-rpc.ts';
 import { encodeComment, encodeEvent, encodePriming } from '../../mcp/sse.ts';
 import type { EventOwner, KeptEvent, SessionBuffer } from './event-store.ts';
 import type { EventStream } from './event-stream.ts';
 
-/** Longest id of a request, in characters, that is remembered to answer it with an error when its answer was dropped. */
+/** Longest request id, in characters, that is remembered to send an error if the response is dropped from the store. */
 const maxRememberedId = 1024;
 
 /** What a stream needs to outlive its connection. */
@@ -13,11 +13,11 @@ export interface StreamIdentity {
   /** Unique within the session. */
   readonly name: string;
   readonly buffer: SessionBuffer;
-  /** Told to clients that understand an event without data; undefined for those that would choke on it. */
+  /** Sent to clients that accept an event without data; undefined for clients that would fail on it. */
   readonly retryMs: number | undefined;
-  /** How long a client that has gone is expected back, in milliseconds. */
+  /** How long a disconnected client is expected to return, in milliseconds. */
   readonly graceMs: number;
-  /** It may have become useless to keep it. */
+  /** Called when the stream may no longer be worth keeping. */
   readonly onChange: () => void;
 }
 
@@ -25,211 +25,230 @@ export interface StreamIdentity {
  * The messages of one event stream, over one connection or, with an identity, over several in turn (MCP 2025-11-25,
  * Streamable HTTP, "Resumability and Redelivery").
  */
-export interface MessageStream {
-  isConnected(): boolean;
-  /** Whether a client knows an event of it by which it can ask for the rest. */
-  canReturn(): boolean;
+export class MessageStream implements EventOwner {
+  readonly #identity: StreamIdentity | undefined;
+  readonly #kept = new Map<number, KeptEvent>();
+  /** Ids of requests by the number of the event with their response. */
+  readonly #answered = new Map<number, RequestId>();
+  readonly #serverRequests = new Map<number, UpstreamMessage>();
+  #connection: EventStream | undefined;
+  /** Event numbers: the newest, the last one sent on this connection, the last one that the client is known to have. */
+  #newest = 0;
+  #sent = 0;
+  #received = 0;
+  #isFinished = false;
+  #grace: NodeJS.Timeout | undefined;
+  #waiting: (() => void)[] = [];
+  #onGone: (() => void)[] = [];
+
+  constructor(identity?: StreamIdentity) {
+    this.#identity = identity;
+  }
+
+  isConnected(): boolean {
+    return this.#connection?.isOpen() === true;
+  }
+
+  /** Whether the client has an event id with which it can resume the stream. */
+  canReturn(): boolean {
+    return this.#identity !== undefined && (this.#newest > 0 || this.#identity.retryMs !== undefined);
+  }
+
   /** As `PendingRequest.absence`. */
-  absence(): 'short' | 'long' | undefined;
-  isFinished(): boolean;
-  /** Whether there was an event of this number (0: none has come yet). */
-  knows(number: number): boolean;
-  /** Whether there is something to send behind this event. */
-  hasMore(after: number): boolean;
-  /** Whether there is something to send at all; where not, at most errors are left for answers that were dropped. */
-  isKept(): boolean;
-  /** Sends what came after this event, and all that is still to come, on a connection, which takes the older one's place. */
-  connect(connection: EventStream, after?: number): void;
+  absence(): 'short' | 'long' | undefined {
+    if (this.#isFinished || this.isConnected() || !this.canReturn()) return undefined;
+    return this.#grace === undefined ? 'long' : 'short';
+  }
+
+  isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  /** Whether an event has had this number; 0 is before the first event. */
+  knows(number: number): boolean {
+    return number <= this.#newest;
+  }
+
+  /** Whether there is something to send after this event. */
+  hasMore(after: number): boolean {
+    return [this.#kept, this.#answered].some((events) => [...events.keys()].some((number) => number > after));
+  }
+
+  /** Whether any event is stored. If not, at most errors can be sent, for responses that were dropped. */
+  isKept(): boolean {
+    return this.#kept.size > 0;
+  }
+
+  /** Sends all events after this one, stored and future, on a connection. It replaces the previous connection. */
+  connect(next: EventStream, after = 0): void {
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    const older = this.#connection;
+    this.#connection = next;
+    older?.end();
+    this.#sent = after;
+    this.#received = Math.max(this.#received, after);
+    // The first byte takes the headers through every buffer on the way.
+    const id = this.#idOf(after);
+    const retryMs = this.#identity?.retryMs;
+    next.write(id !== undefined && retryMs !== undefined ? encodePriming(id, retryMs) : encodeComment('listening'));
+    next.whenClosed(() => this.#disconnect(next));
+    this.#catchUp(next);
+  }
+
   /** @param answers the request whose response this is. Returns false as `MessageSink.send` does. */
-  write(message: Bytes, answers?: RequestId): boolean;
+  write(bytes: Bytes, answers?: RequestId): boolean {
+    if (this.#isFinished) return true;
+    const event = this.#add(bytes, answers);
+    return this.#connection === undefined || (event !== undefined && this.#connection.write(event));
+  }
+
   /** As `MessageSink.send`. */
-  send(message: UpstreamMessage): boolean;
+  send(message: UpstreamMessage): boolean {
+    if (this.#identity !== undefined && message.kind === 'request' && !this.#isFinished)
+      this.#serverRequests.set(this.#newest + 1, message);
+    return this.write(message.bytes);
+  }
+
   /** As `MessageSink.whenWritable`. */
-  whenWritable(callback: () => void): void;
+  whenWritable(callback: () => void): void {
+    if (this.#connection === undefined) callback();
+    else if (this.#sent < this.#newest) this.#waiting.push(callback);
+    else this.#connection.whenWritable(callback);
+  }
+
   /** As `PendingRequest.recall`. */
-  recall(ask: UpstreamMessage): boolean;
-  /** Everything has been said, with this message or before. What a client has missed stays for it. */
-  finish(message?: Bytes, answers?: RequestId): boolean;
-  /** Nobody wants the rest. */
-  abandon(): void;
-  /** Calls back whenever its client has gone before the stream is finished, and is not expected back. */
-  whenGone(callback: () => void): void;
-}
-
-export function createMessageStream(identity?: StreamIdentity): MessageStream {
-  const kept = new Map<number, KeptEvent>();
-  const answered = new Map<number, RequestId>();
-  const serverRequests = new Map<number, UpstreamMessage>();
-  let connection: EventStream | undefined;
-  /** Numbers of events: of the newest, of the last on this connection, and of the last that a client is known to have. */
-  let newest = 0;
-  let sent = 0;
-  let received = 0;
-  let finished = false;
-  let grace: NodeJS.Timeout | undefined;
-  let waiting: (() => void)[] = [];
-  let onGone: (() => void)[] = [];
-  const owner: EventOwner = {
-    onDropped(number) {
-      kept.delete(number);
-      serverRequests.delete(number);
-      identity?.onChange();
-    },
-  };
-
-  function add(message: Bytes | ByteText, answers: RequestId | undefined): void {
-    newest++;
-    if (identity === undefined) return;
-    if (answers !== undefined && String(answers).length <= maxRememberedId) answered.set(newest, answers);
-    const event = identity.buffer.keep(message, owner, newest);
-    if (event !== undefined) kept.set(newest, event);
+  recall(serverRequest: UpstreamMessage): boolean {
+    for (const [number, message] of this.#serverRequests) {
+      if (message !== serverRequest) continue;
+      if (number <= this.#received) return false;
+      this.#serverRequests.delete(number);
+      this.#kept.get(number)?.forget();
+      this.#kept.delete(number);
+      break;
+    }
+    return true;
   }
 
-  function idOf(number: number): string | undefined {
-    return identity === undefined ? undefined : `${identity.name}-${number}`;
+  /** Ends the stream, after this message if there is one. Events that the client has missed are kept for it. */
+  finish(bytes?: Bytes, answers?: RequestId): boolean {
+    if (this.#isFinished) return true;
+    this.#stop();
+    const connection = this.#connection;
+    const isCaughtUp = this.#sent === this.#newest;
+    const event = bytes === undefined ? undefined : this.#add(bytes, answers);
+    if (isCaughtUp) connection?.end(event);
+    this.#identity?.onChange();
+    return connection === undefined || (isCaughtUp && connection.isWritable());
   }
 
-  function write(bytes: Bytes, answers?: RequestId): boolean {
-    if (finished) return true;
-    const isCaughtUp = sent === newest;
+  /** Ends the stream and forgets its events. */
+  abandon(): void {
+    this.#stop();
+    this.#answered.clear();
+    for (const event of this.#kept.values()) event.forget();
+    this.#kept.clear();
+    this.#connection?.end();
+    this.#identity?.onChange();
+  }
+
+  /** Calls back each time the client disconnects before the end of the stream and is not expected to return. */
+  whenGone(callback: () => void): void {
+    this.#onGone.push(callback);
+  }
+
+  onDropped(number: number): void {
+    this.#kept.delete(number);
+    this.#serverRequests.delete(number);
+    this.#identity?.onChange();
+  }
+
+  /** Returns the event if it is to be sent now: there is a connection, and the client has all earlier events. */
+  #add(bytes: Bytes, answers: RequestId | undefined): Buffer | ByteText | undefined {
+    const isCaughtUp = this.#sent === this.#newest++;
+    const number = this.#newest;
     const message = asTextIfShort(bytes);
-    add(message, answers);
-    if (connection === undefined) return true;
-    if (!isCaughtUp) return false;
-    sent = newest;
-    return connection.write(encodeEvent(message, idOf(newest)));
+    if (this.#identity !== undefined) {
+      if (answers !== undefined && String(answers).length <= maxRememberedId) this.#answered.set(number, answers);
+      const kept = this.#identity.buffer.keep(message, this, number);
+      if (kept !== undefined) this.#kept.set(number, kept);
+    }
+    if (this.#connection === undefined || !isCaughtUp) return undefined;
+    this.#sent = number;
+    return encodeEvent(message, this.#idOf(number));
   }
 
-  /** An event as it is sent again, or what is said in its place. */
-  function encodedAgain(number: number): Buffer | ByteText | undefined {
-    const event = kept.get(number);
-    if (event !== undefined) return encodeEvent(event.message, idOf(number));
-    const id = answered.get(number);
-    return id === undefined ? undefined : encodeEvent(errorResponse({ id, ...notKept }), idOf(number));
+  #idOf(number: number): string | undefined {
+    return this.#identity === undefined ? undefined : `${this.#identity.name}-${number}`;
   }
 
-  /** Sends what the connection lacks, as fast as the client takes it. */
-  function catchUp(current: EventStream): void {
-    while (sent < newest) {
+  /** Sends what the connection lacks, as fast as the client reads it. */
+  #catchUp(current: EventStream): void {
+    while (this.#sent < this.#newest) {
       if (!current.isWritable()) {
         current.whenWritable(() => {
-          if (connection === current) catchUp(current);
+          if (this.#connection === current) this.#catchUp(current);
         });
         return;
       }
-      const event = encodedAgain(++sent);
+      const event = this.#encodedAgain(++this.#sent);
       if (event !== undefined) current.write(event);
     }
-    if (finished) current.end();
-    release(current);
+    if (this.#isFinished) current.end();
+    this.#release(current);
   }
 
-  function release(current: EventStream | undefined): void {
-    const released = waiting;
-    waiting = [];
+  /** A stored event, an error in place of a response that was dropped, or undefined for another dropped event. */
+  #encodedAgain(number: number): Buffer | ByteText | undefined {
+    const event = this.#kept.get(number);
+    if (event !== undefined) return encodeEvent(event.message, this.#idOf(number));
+    const id = this.#answered.get(number);
+    return id === undefined ? undefined : encodeEvent(errorResponse({ id, ...notKept }), this.#idOf(number));
+  }
+
+  #release(current: EventStream | undefined): void {
+    const released = this.#waiting;
+    this.#waiting = [];
     for (const callback of released) {
       if (current === undefined || current.isWritable()) callback();
       else current.whenWritable(callback);
     }
   }
 
-  function canReturn(): boolean {
-    return identity !== undefined && (newest > 0 || identity.retryMs !== undefined);
-  }
-
-  function lose(closed: EventStream): void {
-    if (connection !== closed) return;
-    connection = undefined;
-    release(undefined);
-    if (!finished) {
-      if (identity !== undefined && canReturn()) grace = setTimeout(giveUp, identity.graceMs).unref();
-      else giveUp();
+  #disconnect(closed: EventStream): void {
+    if (this.#connection !== closed) return;
+    this.#connection = undefined;
+    this.#release(undefined);
+    if (!this.#isFinished) {
+      const graceMs = this.canReturn() ? this.#identity?.graceMs : undefined;
+      if (graceMs === undefined) this.#giveUp();
+      else this.#grace = setTimeout(() => this.#giveUp(), graceMs).unref();
     }
-    identity?.onChange();
+    this.#identity?.onChange();
   }
 
-  function giveUp(): void {
-    grace = undefined;
-    for (const callback of onGone) callback();
+  #giveUp(): void {
+    this.#grace = undefined;
+    for (const callback of this.#onGone) callback();
   }
 
-  function stop(): void {
-    finished = true;
-    clearTimeout(grace);
-    grace = undefined;
-    onGone = [];
-    serverRequests.clear();
+  #stop(): void {
+    this.#isFinished = true;
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    this.#onGone = [];
+    this.#serverRequests.clear();
   }
+}
 
+/** A stream as a session sees it that sends its own messages there, those that belong to no request. */
+export function listeningStream(stream: MessageStream, connection: EventStream): ListeningStream {
   return {
-    isConnected: () => connection?.isOpen() === true,
-    canReturn,
-    absence() {
-      if (finished || connection?.isOpen() === true || !canReturn()) return undefined;
-      return grace === undefined ? 'long' : 'short';
-    },
-    isFinished: () => finished,
-    knows: (number) => number <= newest,
-    hasMore: (after) => [kept, answered].some((events) => [...events.keys()].some((number) => number > after)),
-    isKept: () => kept.size > 0,
-    connect(next, after = 0) {
-      clearTimeout(grace);
-      grace = undefined;
-      const older = connection;
-      connection = next;
-      older?.end();
-      sent = after;
-      received = Math.max(received, after);
-      // The first byte sends the headers on their way through every buffer.
-      const id = idOf(after);
-      const canPrime = id !== undefined && identity?.retryMs !== undefined;
-      next.write(canPrime ? encodePriming(id, identity.retryMs) : encodeComment('listening'));
-      next.whenClosed(() => lose(next));
-      catchUp(next);
-    },
-    write,
-    send(message) {
-      if (identity !== undefined && message.kind === 'request' && !finished) serverRequests.set(newest + 1, message);
-      return write(message.bytes);
-    },
-    whenWritable(callback) {
-      if (connection === undefined) callback();
-      else if (sent < newest) waiting.push(callback);
-      else connection.whenWritable(callback);
-    },
-    recall(ask) {
-      for (const [number, message] of serverRequests) {
-        if (message !== ask) continue;
-        if (number <= received) return false;
-        serverRequests.delete(number);
-        kept.get(number)?.forget();
-        kept.delete(number);
-        break;
-      }
-      return true;
-    },
-    finish(bytes, answers) {
-      if (finished) return true;
-      stop();
-      const isCaughtUp = sent === newest;
-      const message = bytes === undefined ? undefined : asTextIfShort(bytes);
-      if (message !== undefined) add(message, answers);
-      if (connection !== undefined && isCaughtUp) {
-        sent = newest;
-        connection.end(message === undefined ? undefined : encodeEvent(message, idOf(newest)));
-      }
-      identity?.onChange();
-      return connection === undefined || (isCaughtUp && connection.isWritable());
-    },
-    abandon() {
-      stop();
-      answered.clear();
-      for (const event of kept.values()) event.forget();
-      kept.clear();
-      connection?.end();
-      identity?.onChange();
-    },
-    whenGone: (callback) => void onGone.push(callback),
+    isOpen: () => connection.isOpen(),
+    send: (message) => stream.send(message),
+    whenWritable: (callback) => stream.whenWritable(callback),
+    whenGone: (callback) => connection.whenClosed(callback),
+    end: () => connection.end(),
   };
 }
 

@@ -5,66 +5,53 @@ import type { PendingRequest, CallFailure, UpstreamMessage } from '../../bridge/
 import { errorResponse, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import type { AnswerForm } from '../../mcp/headers.ts';
 import { encodeEvent } from '../../mcp/sse.ts';
-import { watchBackPressure, type BackPressure } from './back-pressure.ts';
-import { createEventStream, type EventStream } from './event-stream.ts';
-import { answerEmpty, answerJson } from './json-response.ts';
 import type { ActiveResponse } from './active-responses.ts';
+import { BackPressure } from './back-pressure.ts';
+import { EventStream } from './event-stream.ts';
+import { answerEmpty, answerJson } from './json-response.ts';
 import type { HttpResponse } from '../message.ts';
-import { createMessageStream, type MessageStream } from './message-stream.ts';
+import { MessageStream } from './message-stream.ts';
 import { openingBeats } from './keep-alive-timer.ts';
 
-export interface PostResponse extends PendingRequest, ActiveResponse {
-  /** As `EventStream.keepAlive`; a reply that has said nothing for some beats becomes an event stream, where that is taken. */
-  keepAlive(checksStalls?: boolean): void;
-  /** Somebody else answers: nothing has been written, and nothing will be. */
-  discard(): void;
-}
-
-/** Whether an answer begins before the response has come, as an event stream, or with it. */
-export type AnswerBegin = 'early' | 'final';
+/** Whether the head is sent before the JSON-RPC response has come, as an event stream, or with it. */
+type AnswerBegin = 'early' | 'final';
 
 export interface PostResponseOptions {
   readonly response: HttpResponse;
   readonly id: RequestId;
-  /** What the client takes. */
+  /** What the client accepts. */
   readonly form: AnswerForm;
-  /** Headers to send with the answer, asked for when it begins. */
-  readonly headersAt?: (begin: AnswerBegin) => OutgoingHttpHeaders;
-  /** Gives the stream when there is to be one. Default: one that ends with its connection. */
-  readonly openStream?: () => MessageStream;
-  /** The response is done with: it is complete, or its client has gone. */
-  readonly onDone: (reply: ActiveResponse) => void;
+  /** Returns further headers. Called when the head is written. */
+  readonly headersAt?: ((begin: AnswerBegin) => OutgoingHttpHeaders) | undefined;
+  /** Opens the stream if one is needed. Default: one that ends with its connection. */
+  readonly openStream?: (() => MessageStream) | undefined;
+  /** Called when the response is complete, and again when it closes. The call continues if its client can resume it. */
+  readonly onDone: (response: ActiveResponse) => void;
 }
 
 /**
- * The answer to a POSTed request: JSON when the response is all there is to say, an event stream as soon as something
- * comes before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"), or nothing has come for a while.
- * A client that takes only one of the two gets that one.
+ * The response to a POSTed request: JSON if the JSON-RPC response is the only message, an event stream as soon as
+ * another message precedes it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"), or after a silence.
+ * A client that accepts only one of the two gets that one. A class, since each call has one.
  */
-export function createPostResponse(options: PostResponseOptions): PostResponse {
-  return new McpPostResponse(options);
-}
-
-/** A class, since each call has one: as closures it would take another kilobyte. */
-class McpPostResponse implements PostResponse {
+export class PostResponse implements PendingRequest, ActiveResponse {
   place = -1;
+  reported: ActiveResponse['reported'];
+  readonly isResponseOnly: boolean;
   readonly #options: PostResponseOptions;
   readonly #backPressure: BackPressure;
   #stream: MessageStream | undefined;
   #connection: EventStream | undefined;
   #isOver = false;
-  #isDone = false;
   #silentBeats = 0;
   #onGone: (() => void)[] | undefined;
-
-  readonly isResponseOnly: boolean;
 
   constructor(options: PostResponseOptions) {
     this.#options = options;
     this.isResponseOnly = options.form === 'json';
-    this.#backPressure = watchBackPressure(options.response);
+    this.#backPressure = new BackPressure(options.response);
     this.#backPressure.whenClosed(() => {
-      this.#finish();
+      options.onDone(this);
       if (this.#stream === undefined) this.#leave();
     });
   }
@@ -95,9 +82,9 @@ class McpPostResponse implements PostResponse {
     this.#isOver = true;
     if (this.#stream !== undefined) this.#stream.abandon();
     else if (this.isResponseOnly) answerEmpty(this.#options.response, 202);
-    // Without an event, so that no client comes back for more.
+    // Without an event id, so that no client tries to resume it.
     else this.#begin('early').end();
-    this.#finish();
+    this.#options.onDone(this);
   }
 
   whenWritable(callback: () => void): void {
@@ -108,27 +95,22 @@ class McpPostResponse implements PostResponse {
     (this.#onGone ??= []).push(callback);
   }
 
-  recall(message: RpcRequest): boolean {
-    return this.#stream?.recall(message) ?? true;
+  recall(serverRequest: RpcRequest): boolean {
+    return this.#stream?.recall(serverRequest) ?? true;
   }
 
+  /** Leaves the response to other code: nothing has been written, and nothing will be. */
   discard(): void {
     this.#isOver = true;
     this.#onGone = undefined;
-    this.#finish();
+    this.#options.onDone(this);
   }
 
+  /** As `EventStream.keepAlive`. A response that has not begun after some beats becomes an event stream, if allowed. */
   keepAlive(checksStalls?: boolean): void {
     if (this.#isOver || this.isResponseOnly) return;
     if (this.#connection !== undefined) this.#connection.keepAlive(checksStalls);
     else if (++this.#silentBeats >= openingBeats) this.#beginStream();
-  }
-
-  /** Of the response: the call itself goes on where its client can come back for the rest. */
-  #finish(): void {
-    if (this.#isDone) return;
-    this.#isDone = true;
-    this.#options.onDone(this);
   }
 
   #leave(): void {
@@ -139,13 +121,12 @@ class McpPostResponse implements PostResponse {
 
   #begin(begin: AnswerBegin): EventStream {
     const { response, headersAt } = this.#options;
-    return createEventStream(response, { headers: headersAt?.(begin), backPressure: this.#backPressure });
+    return new EventStream(response, { headers: headersAt?.(begin), backPressure: this.#backPressure });
   }
 
   #beginStream(): MessageStream {
-    const { openStream = createMessageStream } = this.#options;
     this.#connection = this.#begin('early');
-    const stream = openStream();
+    const stream = this.#options.openStream?.() ?? new MessageStream();
     this.#stream = stream;
     stream.whenGone(() => this.#leave());
     stream.connect(this.#connection);
@@ -164,7 +145,7 @@ class McpPostResponse implements PostResponse {
       else answerJson(response, 200, bytes, headersAt?.('final'));
       isWritable = this.#backPressure.isWritable();
     }
-    this.#finish();
+    this.#options.onDone(this);
     return isWritable;
   }
 }

@@ -26,11 +26,10 @@ function world(): World {
       const url = made.kind === 'stdio' ? '' : made.url;
       if (url.includes('impossible')) throw new ExposeError('upstream_url_refused', 'no such URL');
       log.push(`made ${name}`);
-      const endpoint = { handle() {}, drain: async () => {}, close() {} };
       return {
         ...(name === 'the only one' ? {} : { name }),
-        mcp: endpoint,
-        sse: { ...endpoint, handleMessage() {} },
+        mcp: { handle() {} },
+        sse: { handle() {}, handleMessage() {} },
         readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }),
         async start(_signal, isAlone) {
           log.push(`started ${name}${isAlone ? ' alone' : ''}`);

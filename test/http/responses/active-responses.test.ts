@@ -1,50 +1,165 @@
-import { expect, test } from 'vitest';
+import { EventEmitter } from 'node:events';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { HttpResponse } from '../../../src/http/message.ts';
 import {
-  createActiveResponses,
-  type Listed,
-  type ActiveResponses,
+  ActiveResponses,
+  type ActiveResponse,
+  type RequestReport,
 } from '../../../src/http/responses/active-responses.ts';
+import { EventStream } from '../../../src/http/responses/event-stream.ts';
+import { createKeepAliveTimer } from '../../../src/http/responses/keep-alive-timer.ts';
 
-interface Named extends Listed {
-  readonly name: string;
+interface Named extends ActiveResponse {
+  beats: number;
 }
 
-const item = (name: string): Named => ({ name, place: -1 });
-const namesIn = (list: ActiveResponses<Named>): string[] => [...list].map(({ name }) => name).toSorted();
+/** Keeps nothing alive unless a test drives it. */
+const still = { onBeat: () => () => {}, setMaxSilence() {}, close() {} };
 
-test('what was added is in it until it is removed', () => {
-  const list = createActiveResponses<Named>();
-  const [a, b, c] = [item('a'), item('b'), item('c')];
-  for (const added of [a, b, c]) list.add(added);
-  expect([namesIn(list), list.size]).toEqual([['a', 'b', 'c'], 3]);
-  list.remove(a);
-  expect([namesIn(list), list.size]).toEqual([['b', 'c'], 2]);
-  list.remove(c);
-  list.remove(b);
-  expect([namesIn(list), list.size]).toEqual([[], 0]);
-});
+function response(): Named {
+  return {
+    place: -1,
+    beats: 0,
+    keepAlive() {
+      this.beats++;
+    },
+  };
+}
 
-test('every order of leaving empties it', () => {
+function activeResponses(onRequest?: (report: RequestReport) => void): ActiveResponses {
+  return new ActiveResponses({ keepAliveTimer: still, onRequest });
+}
+
+async function isDrained(active: ActiveResponses): Promise<boolean> {
+  return Promise.race([active.drain().then(() => true), Promise.resolve().then(() => false)]);
+}
+
+afterEach(() => void vi.useRealTimers());
+
+test('every order of ending leaves none', async () => {
   for (const order of ['012', '021', '102', '120', '201', '210']) {
-    const list = createActiveResponses<Named>();
-    const items = ['0', '1', '2'].map(item);
-    for (const added of items) list.add(added);
-    for (const name of order) {
-      const leaving = items.find((candidate) => candidate.name === name);
-      if (leaving !== undefined) list.remove(leaving);
-      expect(namesIn(list)).not.toContain(name);
+    const active = activeResponses();
+    const all = [response(), response(), response()];
+    for (const one of all) active.begin(one);
+    for (const [ended, at] of order.split('').entries()) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      expect([order, ended, await isDrained(active)]).toEqual([order, ended, false]);
+      active.end(all[Number(at)] ?? response());
     }
-    expect(list.size).toBe(0);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    expect(await isDrained(active)).toBe(true);
   }
 });
 
-test('what has left can come back', () => {
-  const list = createActiveResponses<Named>();
-  const [a, b] = [item('a'), item('b')];
-  list.add(a);
-  list.add(b);
-  list.remove(a);
-  list.add(a);
-  list.remove(b);
-  expect(namesIn(list)).toEqual(['a']);
+test('a response that has ended can begin again', async () => {
+  const active = activeResponses();
+  const [first, second] = [response(), response()];
+  active.begin(first);
+  active.begin(second);
+  active.end(first);
+  active.begin(first);
+  active.end(second);
+  expect(await isDrained(active)).toBe(false);
+  active.end(first);
+  expect(await isDrained(active)).toBe(true);
+});
+
+test('a response ends once, whoever else says so', async () => {
+  const reports: RequestReport[] = [];
+  const active = activeResponses((report) => reports.push(report));
+  const [ended, other] = [response(), response()];
+  active.begin(ended, { method: 'tools/call' });
+  active.begin(other);
+  active.end(ended);
+  active.end(ended);
+  expect([reports.length, await isDrained(active)]).toEqual([1, false]);
+});
+
+describe('a report', () => {
+  test('is made when the response to a request ends, and not before', () => {
+    const reports: RequestReport[] = [];
+    const active = activeResponses((report) => reports.push(report));
+    const call = response();
+    active.begin(call, { method: 'tools/call' }, '192.0.2.1');
+    expect(reports).toEqual([]);
+    active.end(call);
+    expect(reports).toEqual([{ method: 'tools/call', durationMs: expect.any(Number), client: '192.0.2.1' }]);
+  });
+
+  test('is not made for a response without a request', () => {
+    const reports: RequestReport[] = [];
+    const active = activeResponses((report) => reports.push(report));
+    const resumed = response();
+    active.begin(resumed);
+    active.end(resumed);
+    expect(reports).toEqual([]);
+  });
+
+  test('costs nothing when nobody reads it', () => {
+    const active = activeResponses();
+    const call = response();
+    active.begin(call, { method: 'tools/call' }, '192.0.2.1');
+    expect(call.reported).toBeUndefined();
+    active.end(call);
+  });
+});
+
+test('draining refuses new requests, and waits for those that are active', async () => {
+  const active = activeResponses();
+  const call = response();
+  active.begin(call);
+  expect(active.isDraining).toBe(false);
+  const drained = active.drain();
+  expect(active.isDraining).toBe(true);
+  active.end(call);
+  await drained;
+  await active.drain();
+});
+
+describe('a stream that answers no request', () => {
+  class FakeResponse extends EventEmitter implements HttpResponse {
+    readonly headersSent = true;
+    readonly writableLength = 0;
+    readonly written: string[] = [];
+    hasEnded = false;
+    setHeader(): void {}
+    writeHead(): void {}
+    write(chunk: Buffer | string): boolean {
+      return this.written.push(chunk.toString()) > 0;
+    }
+    end(): void {
+      this.hasEnded = true;
+    }
+    cork(): void {}
+    uncork(): void {}
+  }
+
+  test('is kept alive like responses, until it closes or the endpoint does', () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const keepAliveTimer = createKeepAliveTimer();
+    const active = new ActiveResponses({ keepAliveTimer });
+    const [call, ended] = [response(), response()];
+    const [open, closed] = [new FakeResponse(), new FakeResponse()];
+    active.begin(call);
+    active.begin(ended);
+    active.end(ended);
+    for (const each of [open, closed]) active.listen(new EventStream(each));
+    closed.emit('close');
+    vi.advanceTimersByTime(12_000);
+    expect([call.beats, ended.beats, open.written, closed.written]).toEqual([12, 0, [': keep-alive\n\n'], []]);
+    active.close();
+    vi.advanceTimersByTime(12_000);
+    expect([call.beats, open.written.length]).toEqual([12, 1]);
+    keepAliveTimer.close();
+  });
+
+  test('does not hold up draining, and is ended with the endpoint', async () => {
+    const active = activeResponses();
+    const listening = new FakeResponse();
+    active.listen(new EventStream(listening));
+    await active.drain();
+    expect(listening.hasEnded).toBe(false);
+    active.close();
+    expect(listening.hasEnded).toBe(true);
+  });
 });

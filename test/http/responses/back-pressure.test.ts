@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
-import { watchBackPressure } from '../../../src/http/responses/back-pressure.ts';
+import { BackPressure } from '../../../src/http/responses/back-pressure.ts';
 import type { HttpResponse } from '../../../src/http/message.ts';
 
 /** A response of which only the fill level matters. */
@@ -21,7 +21,7 @@ const limit = 64 * 1024;
 
 test('up to 64 KiB may wait for a client', () => {
   const response = new FakeResponse();
-  const watched = watchBackPressure(response);
+  const watched = new BackPressure(response);
   expect(watched.isWritable()).toBe(true);
   response.writableLength = limit - 1;
   expect(watched.isWritable()).toBe(true);
@@ -31,7 +31,7 @@ test('up to 64 KiB may wait for a client', () => {
 
 test('everybody who waits is called once when it has drained', () => {
   const response = new FakeResponse();
-  const watched = watchBackPressure(response);
+  const watched = new BackPressure(response);
   const called: string[] = [];
   watched.whenWritable(() => called.push('first'));
   watched.whenWritable(() => called.push('second'));
@@ -44,7 +44,7 @@ test('everybody who waits is called once when it has drained', () => {
 
 test('who waits for a client that goes is called once', () => {
   const response = new FakeResponse();
-  const watched = watchBackPressure(response);
+  const watched = new BackPressure(response);
   let called = 0;
   watched.whenWritable(() => called++);
   response.emit('close');
@@ -54,7 +54,7 @@ test('who waits for a client that goes is called once', () => {
 
 test('nobody waits for a client that has gone, however much was left unread', () => {
   const response = new FakeResponse();
-  const watched = watchBackPressure(response);
+  const watched = new BackPressure(response);
   response.writableLength = 10 * limit;
   response.emit('close');
   let called = 0;
@@ -64,7 +64,7 @@ test('nobody waits for a client that has gone, however much was left unread', ()
 
 test('who waits again while being called is called the next time', () => {
   const response = new FakeResponse();
-  const watched = watchBackPressure(response);
+  const watched = new BackPressure(response);
   let called = 0;
   watched.whenWritable(() => {
     called++;
@@ -78,7 +78,7 @@ test('who waits again while being called is called the next time', () => {
 
 test('many who wait leave no listeners behind', () => {
   const response = new FakeResponse();
-  const watched = watchBackPressure(response);
+  const watched = new BackPressure(response);
   for (let count = 0; count < 100; count++) watched.whenWritable(() => {});
   expect(response.listenerCount('drain') + response.listenerCount('close')).toBeLessThan(5);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { gather, piecesOf } from '../../../src/platform/bytes.ts';
 import {
-  createEventStore,
+  EventStore,
   type EventOwner,
   type KeptEvent,
   type SessionBuffer,
@@ -26,7 +26,7 @@ function keep(buffer: SessionBuffer, owner: EventOwner, number: number, size = 1
 
 describe('a session', () => {
   test('keeps its newest events, and tells of the oldest that make room', () => {
-    const buffer = createEventStore({ maxSessionBytes: 3000 }).openBuffer();
+    const buffer = new EventStore({ maxSessionBytes: 3000 }).openBuffer();
     const owner = recorder();
     for (const number of [1, 2, 3]) keep(buffer, owner, number);
     expect(owner.dropped).toEqual([]);
@@ -37,7 +37,7 @@ describe('a session', () => {
   });
 
   test('drops what is larger than all that it may keep at once, and keeps the rest', () => {
-    const buffer = createEventStore({ maxSessionBytes: 3000 }).openBuffer();
+    const buffer = new EventStore({ maxSessionBytes: 3000 }).openBuffer();
     const owner = recorder();
     keep(buffer, owner, 1);
     expect(keep(buffer, owner, 2, 3001)).toBeUndefined();
@@ -49,7 +49,7 @@ describe('a session', () => {
   });
 
   test('has room again for what it was told to forget, wherever that stood', () => {
-    const buffer = createEventStore({ maxSessionBytes: 3000 }).openBuffer();
+    const buffer = new EventStore({ maxSessionBytes: 3000 }).openBuffer();
     const owner = recorder();
     const [, second] = [1, 2, 3].map((number) => keep(buffer, owner, number));
     second?.forget();
@@ -62,14 +62,14 @@ describe('a session', () => {
   });
 
   test('counts an event even when its message is small', () => {
-    const buffer = createEventStore({ maxSessionBytes: 10 * overheadBytes }).openBuffer();
+    const buffer = new EventStore({ maxSessionBytes: 10 * overheadBytes }).openBuffer();
     const owner = recorder();
     for (let number = 1; number <= 20; number++) buffer.keep(Buffer.from('{}'), owner, number);
     expect(owner.dropped.length).toBeGreaterThanOrEqual(10);
   });
 
   test('that is over keeps nothing, now or later, and leaves the room to the others', () => {
-    const store = createEventStore({ maxBytes: 3000 });
+    const store = new EventStore({ maxBytes: 3000 });
     const [over, other] = [store.openBuffer(), store.openBuffer()];
     const owner = recorder();
     keep(over, owner, 1);
@@ -84,7 +84,7 @@ describe('a session', () => {
 });
 
 test('of all sessions together the oldest event goes first, whosever it is', () => {
-  const store = createEventStore({ maxBytes: 4000, maxSessionBytes: 4000 });
+  const store = new EventStore({ maxBytes: 4000, maxSessionBytes: 4000 });
   const [a, b] = [store.openBuffer(), store.openBuffer()];
   const [ownerA, ownerB] = [recorder(), recorder()];
   keep(a, ownerA, 1);
@@ -98,7 +98,7 @@ test('of all sessions together the oldest event goes first, whosever it is', () 
 });
 
 test('an event larger than the whole store is dropped at once, and no other event makes room for it', () => {
-  const store = createEventStore({ maxBytes: 3000, maxSessionBytes: 9000 });
+  const store = new EventStore({ maxBytes: 3000, maxSessionBytes: 9000 });
   const [buffer, other] = [store.openBuffer(), store.openBuffer()];
   const [owner, neighbour] = [recorder(), recorder()];
   keep(buffer, owner, 1);
@@ -108,7 +108,7 @@ test('an event larger than the whole store is dropped at once, and no other even
 });
 
 test('the bounds are 8 MiB a session and 64 MiB in all', () => {
-  const store = createEventStore();
+  const store = new EventStore();
   const half = 4 * 1024 * 1024;
   const owners = Array.from({ length: 9 }, () => {
     const buffer = store.openBuffer();
@@ -123,7 +123,7 @@ test('the bounds are 8 MiB a session and 64 MiB in all', () => {
 });
 
 test('a message shares its memory with the store, unless it would hold on to much more than itself', () => {
-  const buffer = createEventStore().openBuffer();
+  const buffer = new EventStore().openBuffer();
   const read = Buffer.alloc(100_000, 'x');
   const [large, small] = [read.subarray(0, 50_000), read.subarray(50_000, 55_000)];
   const [keptLarge, keptSmall] = [large, small].map((message, at) => buffer.keep(message, recorder(), at));
@@ -146,7 +146,7 @@ test('a hundred thousand events cost as little each as a thousand', () => {
 
 /** Milliseconds that each of so many events costs. */
 function costOf(events: number): number {
-  const buffer = createEventStore().openBuffer();
+  const buffer = new EventStore().openBuffer();
   const owner = recorder();
   const message = Buffer.alloc(2000);
   const started = performance.now();

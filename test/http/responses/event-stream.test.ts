@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { createEventStream, type EventStream } from '../../../src/http/responses/event-stream.ts';
+import { EventStream } from '../../../src/http/responses/event-stream.ts';
 import type { HttpResponse } from '../../../src/http/message.ts';
 import { commentBeats } from '../../../src/http/responses/keep-alive-timer.ts';
 import { within } from '../../harness/eventually.ts';
@@ -107,7 +107,7 @@ describe('keeping alive more often than it is looked', () => {
 
   test('breaks silence all the same, and counts only looks against a client that takes nothing', () => {
     const response = new StalledResponse();
-    const stream = createEventStream(response);
+    const stream = new EventStream(response);
     for (let at = 0; at < 10 * commentBeats; at++) stream.keepAlive(false);
     expect([response.isCut, response.written.length]).toEqual([false, 10]);
     // The first look has nothing to compare with.
@@ -145,7 +145,7 @@ async function turn(): Promise<void> {
 describe('what is written in one turn', () => {
   test('goes out in one piece, in order', async () => {
     const { response, written } = fakeResponse();
-    const stream = createEventStream(response);
+    const stream = new EventStream(response);
     // In text each character is a byte.
     for (const chunk of ['a', Buffer.from('é'), Buffer.from('é').toString('latin1'), 'c']) stream.write(chunk);
     expect(written).toEqual([]);
@@ -159,7 +159,7 @@ describe('what is written in one turn', () => {
 
   test('goes out before what ends the stream, or breaks its silence', () => {
     const { response, written } = fakeResponse();
-    const stream = createEventStream(response);
+    const stream = new EventStream(response);
     stream.write('a');
     beat(stream);
     stream.write('b');
@@ -169,7 +169,7 @@ describe('what is written in one turn', () => {
 
   test('is sent at once when it is much, so that a slow client is noticed', () => {
     const { response, written } = fakeResponse();
-    const stream = createEventStream(response);
+    const stream = new EventStream(response);
     for (let sent = 0; sent < 16; sent++) stream.write('x'.repeat(1024));
     expect(written.map(({ length }) => length)).toEqual([16_384]);
   });

@@ -1,10 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createEventStore, type SessionBuffer } from '../../../src/http/responses/event-store.ts';
-import {
-  createMessageStream,
-  type MessageStream,
-  type StreamIdentity,
-} from '../../../src/http/responses/message-stream.ts';
+import { EventStore, type SessionBuffer } from '../../../src/http/responses/event-store.ts';
+import { MessageStream, type StreamIdentity } from '../../../src/http/responses/message-stream.ts';
 import { notification, request, response } from '../../bridge/messages.ts';
 import { within } from '../../harness/eventually.ts';
 import { connections, linesIn } from './streams-world.ts';
@@ -24,9 +20,9 @@ interface Kept {
 
 function keptStream(more: Partial<StreamIdentity> = {}, maxSessionBytes = 8_000_000): Kept {
   let changes = 0;
-  const buffer = createEventStore({ maxSessionBytes }).openBuffer();
+  const buffer = new EventStore({ maxSessionBytes }).openBuffer();
   const onChange = (): void => void changes++;
-  const stream = createMessageStream({ name: '3', buffer, retryMs: 1000, graceMs, onChange, ...more });
+  const stream = new MessageStream({ name: '3', buffer, retryMs: 1000, graceMs, onChange, ...more });
   return { stream, buffer, changes: () => changes };
 }
 
@@ -37,7 +33,7 @@ describe.each(protocols)('over %s', (protocol) => {
     test('has no ids, and is gone at once when its client goes', async () => {
       const connect = await connections(protocol);
       const { ours, theirs, closed } = await connect();
-      const stream = createMessageStream();
+      const stream = new MessageStream();
       stream.connect(ours);
       stream.send(note(1));
       let gone = 0;

@@ -1,51 +1,44 @@
 import { describe, expect, test } from 'vitest';
 import { createDeferred } from '../../../src/platform/deferred.ts';
 import type { HttpResponse } from '../../../src/http/message.ts';
+import { ActiveResponses } from '../../../src/http/responses/active-responses.ts';
 import { commentBeats, openingBeats } from '../../../src/http/responses/keep-alive-timer.ts';
-import {
-  createPostResponse,
-  type PostResponse,
-  type PostResponseOptions,
-} from '../../../src/http/responses/post-response.ts';
+import { PostResponse, type PostResponseOptions } from '../../../src/http/responses/post-response.ts';
 import type { AnswerForm } from '../../../src/mcp/headers.ts';
 import { notification, request, response } from '../../bridge/messages.ts';
 import { within } from '../../harness/eventually.ts';
 import { eventsIn, protocols, readUntil, startWeb, type Answer, type Protocol } from '../web.ts';
 
-interface Exchange<T> {
-  readonly ours: T;
+interface Exchange {
+  readonly ours: PostResponse;
   readonly response: HttpResponse;
   /** The client's side, once the head of the answer has come. */
   readonly theirs: Promise<Answer>;
+  /** How often the response was reported as done. */
   readonly done: () => number;
   readonly closed: Promise<void>;
 }
 
-async function exchange<T>(
+async function replyExchange(
   protocol: Protocol,
-  create: (response: HttpResponse, onDone: () => void) => T,
-): Promise<Exchange<T>> {
+  headersAt?: PostResponseOptions['headersAt'],
+  form: AnswerForm = 'either',
+): Promise<Exchange> {
   let done = 0;
-  const begun = createDeferred<Omit<Exchange<T>, 'theirs'>>();
+  const keepAliveTimer = { onBeat: () => () => {}, setMaxSilence() {}, close() {} };
+  const active = new ActiveResponses({ keepAliveTimer, onRequest: () => done++ });
+  const begun = createDeferred<Omit<Exchange, 'theirs'>>();
   const web = await startWeb(protocol, (_request, served) => {
     served.on('error', () => {});
     const closed = new Promise<void>((resolve) => {
       served.once('close', () => resolve());
     });
-    begun.resolve({ ours: create(served, () => done++), response: served, done: () => done, closed });
+    const ours = new PostResponse({ response: served, id: 7, form, onDone: active.end, headersAt });
+    active.begin(ours, { method: 'tools/call' });
+    begun.resolve({ ours, response: served, done: () => done, closed });
   });
   const theirs = web.ask();
   return { ...(await within(15_000, 'the request', begun.promise)), theirs };
-}
-
-function replyExchange(
-  protocol: Protocol,
-  headersAt?: PostResponseOptions['headersAt'],
-  form: AnswerForm = 'either',
-): Promise<Exchange<PostResponse>> {
-  return exchange(protocol, (served, onDone) =>
-    createPostResponse({ response: served, id: 7, form, onDone, ...(headersAt === undefined ? {} : { headersAt }) }),
-  );
 }
 
 /** Beats of the pulse. */

@@ -1,6 +1,6 @@
 // Clients that lose their connection and come back (MCP 2025-11-25, Streamable HTTP, "Resumability and Redelivery").
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createEventStore } from '../../../src/http/responses/event-store.ts';
+import { EventStore } from '../../../src/http/responses/event-store.ts';
 import { notification, request, response } from '../../bridge/messages.ts';
 import { eventually, within } from '../../harness/eventually.ts';
 import { parseJson } from '../../harness/parse-json.ts';
@@ -108,7 +108,7 @@ describe.each(protocols)('over %s', (protocol) => {
   });
 
   test('an answer that is too large to be kept is an error for the client that comes back', async () => {
-    const eventStore = createEventStore({ maxSessionBytes: 5000 });
+    const eventStore = new EventStore({ maxSessionBytes: 5000 });
     const { gateway, upstream, begin, come } = await world(protocol, { resumption: { eventStore } });
     const { answer } = await begin('a');
     upstream.say(progress('a', 1));
@@ -264,7 +264,7 @@ describe.each(protocols)('over %s', (protocol) => {
     });
 
     test('can listen anew when what it has missed is dropped', async () => {
-      const eventStore = createEventStore({ maxSessionBytes: 2000 });
+      const eventStore = new EventStore({ maxSessionBytes: 2000 });
       const { upstream, begin, come } = await world(protocol, { resumption: { eventStore } });
       const cut = await come();
       upstream.say(loose);

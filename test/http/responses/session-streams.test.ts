@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { createEventStore } from '../../../src/http/responses/event-store.ts';
-import { createSessionStreams, type SessionStreams } from '../../../src/http/responses/session-streams.ts';
+import { EventStore } from '../../../src/http/responses/event-store.ts';
+import { SessionStreams } from '../../../src/http/responses/session-streams.ts';
 import { notification, response } from '../../bridge/messages.ts';
 import { connections } from './streams-world.ts';
 
 const note = notification('notifications/message', { data: 'x' });
 
 function sessionStreams(maxSessionBytes = 8_000_000): SessionStreams {
-  const buffer = createEventStore({ maxSessionBytes }).openBuffer();
-  return createSessionStreams({ buffer, retryMs: 1000, graceMs: 5000 });
+  const buffer = new EventStore({ maxSessionBytes }).openBuffer();
+  return new SessionStreams({ buffer, retryMs: 1000, graceMs: 5000 });
 }
 
 describe('an event id', () => {

@@ -1,6 +1,6 @@
 // Event streams between our side and a client, over real connections that the test can cut.
 import { createDeferred } from '../../../src/platform/deferred.ts';
-import { createEventStream, type EventStream } from '../../../src/http/responses/event-stream.ts';
+import { EventStream } from '../../../src/http/responses/event-stream.ts';
 import type { HttpResponse } from '../../../src/http/message.ts';
 import { within } from '../../harness/eventually.ts';
 import { startWeb, type Answer, type Protocol } from '../web.ts';
@@ -22,7 +22,7 @@ export async function connections(protocol: Protocol): Promise<() => Promise<Con
   return async () => {
     const begun = createDeferred<Omit<Connected, 'theirs'>>();
     onRequest = (response) => {
-      const ours = createEventStream(response);
+      const ours = new EventStream(response);
       const closed = new Promise<void>((resolve) => {
         ours.whenClosed(resolve);
       });

@@ -79,12 +79,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const directory = createDirectory();
   directory.set([
     {
-      mcp: {
-        handle: options.mcp ?? agree,
-        drain: async () => {},
-        close() {},
-      },
-      sse: { handle() {}, handleMessage() {}, drain: async () => {}, close() {} },
+      mcp: { handle: options.mcp ?? agree },
+      sse: { handle() {}, handleMessage() {} },
       readiness: async () => ({ status: isReady ? 'ready' : 'down', sessions: 0, children: 0, restarts: 0 }),
     },
   ]);

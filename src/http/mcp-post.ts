@@ -1,0 +1,134 @@
+import type { Caller } from '../auth/guard.ts';
+import type { Session } from '../bridge/session/session.ts';
+import { classify } from '../mcp/classify.ts';
+import { answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../mcp/headers.ts';
+import { rpcCode, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
+import { batchRevision } from '../mcp/revisions.ts';
+import { eventStreamType } from '../mcp/sse.ts';
+import { findSession } from './find-session.ts';
+import type { McpParts } from './mcp-get.ts';
+import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
+import { readPost } from './post-body.ts';
+import { BatchResponse } from './responses/batch-response.ts';
+import { answerEmpty, refuse, refuseAccept, refuseMessage, refuseSession } from './responses/json-response.ts';
+import { PostResponse, type PostResponseOptions } from './responses/post-response.ts';
+
+/** One POST whose body has been read. */
+interface Post {
+  readonly parts: McpParts;
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly caller: Caller;
+  readonly form: AnswerForm;
+}
+
+/** Serves a message or a batch (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"). */
+export function servePost(parts: McpParts, request: HttpRequest, response: HttpResponse, caller: Caller): void {
+  const form = answerForm(request.headers.accept);
+  if (form === undefined) {
+    refuseAccept(request, response, `application/json or ${eventStreamType}`);
+    return;
+  }
+  const { bodies, active, sessions } = parts;
+  const sessionId = valueOf(request, sessionHeader);
+  const session = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
+  readPost(request, response, { bodies, active, session }, (message) => {
+    const post = { parts, request, response, caller, form };
+    if (message.kind === 'batch') serveBatch(post, message);
+    else serveMessage(post, message, session?.revision);
+  });
+}
+
+/** @param agreed the revision of the session that the request names, if there is one. */
+function serveMessage(post: Post, message: RpcMessage, agreed: string | undefined): void {
+  const { parts, request, response, caller } = post;
+  const id = message.kind === 'request' ? message.id : null;
+  const verdict = classify(message, valueOf(request, revisionHeader), agreed);
+  if (verdict.kind === 'reject') {
+    const { status, code, reason, data } = verdict;
+    refuse(request, response, { status, code, message: reason, id, data });
+    return;
+  }
+  const isOpening = verdict.kind === 'opening';
+  if (isOpening && message.kind === 'request' && valueOf(request, sessionHeader) === undefined) {
+    openSession(post, message);
+    return;
+  }
+  const session = findSession(parts.sessions, request, response, caller, id);
+  if (session === undefined) return;
+  if (isOpening) {
+    const reason = 'the session is initialized already: send initialize without Mcp-Session-Id to begin another one';
+    refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
+  } else if (message.kind === 'request') {
+    const call = beginCall(post, message, () => parts.streamsOf(session).openReply());
+    const refusal = session.request(message, call);
+    if (refusal === undefined) return;
+    call.discard();
+    refuseMessage(request, response, refusal);
+  } else {
+    const refusal = session.forward(message);
+    if (refusal === undefined) answerEmpty(response, 202);
+    else refuseMessage(request, response, refusal);
+  }
+}
+
+function openSession(post: Post, initialize: RpcRequest): void {
+  const { parts, request, response, caller } = post;
+  const opened: { session?: Session | undefined } = {};
+  const call = beginCall(post, initialize, undefined, (begin) => {
+    const { session } = opened;
+    // A response that begins early has the header too: it cannot be added when the server has answered.
+    const isOpen = begin === 'early' || session?.revision !== undefined;
+    return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
+  });
+  opened.session = parts.sessions.open(caller.id, initialize, call);
+  if (opened.session !== undefined) return;
+  call.discard();
+  refuseSession(request, response, initialize.id);
+}
+
+function beginCall(
+  { parts: { active }, response, caller, form }: Post,
+  request: RpcRequest,
+  openStream: PostResponseOptions['openStream'],
+  headersAt?: PostResponseOptions['headersAt'],
+): PostResponse {
+  const call = new PostResponse({ response, id: request.id, form, openStream, headersAt, onDone: active.end });
+  active.begin(call, request, caller.address);
+  return call;
+}
+
+function serveBatch({ parts, request, response, caller, form }: Post, { messages }: RpcBatch): void {
+  const session = findSession(parts.sessions, request, response, caller);
+  if (session === undefined) return;
+  const problem = batchProblem(messages, session);
+  if (problem !== undefined) {
+    refuseMessage(request, response, { code: rpcCode.invalidRequest, reason: problem });
+    return;
+  }
+  const requests = messages.filter((message) => message.kind === 'request').length;
+  if (requests === 0) {
+    for (const message of messages) if (message.kind !== 'request') session.forward(message);
+    answerEmpty(response, 202);
+    return;
+  }
+  const stream = form === 'json' ? undefined : parts.streamsOf(session).openReply();
+  const batch = new BatchResponse({ response, stream, requests, onDone: parts.active.end });
+  parts.active.begin(batch);
+  for (const message of messages) {
+    if (message.kind !== 'request') {
+      session.forward(message);
+      continue;
+    }
+    const refusal = session.request(message, batch.callFor(message.id));
+    if (refusal !== undefined) batch.callFor(null).fail({ code: refusal.code, message: refusal.reason });
+  }
+}
+
+function batchProblem(messages: readonly RpcMessage[], { revision }: Session): string | undefined {
+  if (revision !== batchRevision)
+    return `only sessions of revision ${batchRevision} can send batches, this one is of ${revision}`;
+  return messages.some((message) => classify(message, undefined, undefined).kind !== 'session')
+    ? 'initialize, and requests of other revisions, cannot be part of a batch'
+    : undefined;
+}
