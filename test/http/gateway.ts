@@ -1,4 +1,5 @@
 // Our request handler in front of servers in memory: everything but processes and tunnels.
+import { expect } from 'vitest';
 import { createGuard } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createOriginMatcher } from '../../src/auth/origins.ts';
@@ -158,4 +159,16 @@ export function arrivalOf(upstream: FakeUpstream, text: string): Promise<void> {
       if (line.includes(text)) resolve();
     };
   });
+}
+
+export interface Refusal {
+  readonly id: unknown;
+  readonly error: { readonly code: number; readonly message: string };
+}
+
+/** Status, JSON-RPC code and id of a refusal. */
+export async function verdict(answer: Answer): Promise<[status: number, code: number, id: unknown]> {
+  expect(answer.headers['content-type']).toBe('application/json');
+  const { id, error } = parseJson<Refusal>(await answer.body());
+  return [answer.status, error.code, id];
 }

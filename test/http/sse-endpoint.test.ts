@@ -1,63 +1,15 @@
 // The older transport (MCP 2024-11-05, "HTTP with SSE").
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createDeferred } from '../../src/platform/deferred.ts';
-import { agreement, failedResponse, initialize, notification, request, response } from '../bridge/messages.ts';
-import type { FakeUpstream } from '../bridge/fake-upstream.ts';
+import { agreement, initialize, notification, request, response } from '../bridge/messages.ts';
 import { eventually, within } from '../harness/eventually.ts';
-import { parseJson } from '../harness/parse-json.ts';
-import { arrivalOf, clientHeaders, startGateway, token, type Gateway, type GatewayOptions } from './gateway.ts';
-import { protocols, readUntil, startWeb, type Answer, type Headers, type Protocol } from './web.ts';
+import { arrivalOf, clientHeaders, startGateway, verdict } from './gateway.ts';
+import { credential, join, oldClient, open } from './sse-client.ts';
+import { protocols, readUntil, startWeb, type Answer } from './web.ts';
 
 afterEach(() => void vi.useRealTimers());
 
-const credential = { authorization: `Bearer ${token}` };
 const ping = { id: 1, method: 'ping' };
-
-interface OldClient {
-  readonly gateway: Gateway;
-  readonly stream: Answer['stream'];
-  readonly path: string;
-  readonly hangUp: () => void;
-  readonly send: (message: object | string, headers?: Headers) => Promise<Answer>;
-  /** Waits for a message on the stream that holds this text, and returns what came up to there. */
-  readonly next: (text: string) => Promise<string>;
-}
-
-async function join(gateway: Gateway, path = '/sse', headers: Headers = {}): Promise<OldClient> {
-  const answer = await gateway.web.ask({ path, headers: { ...credential, accept: 'text/event-stream', ...headers } });
-  expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
-  const { stream, hangUp } = answer;
-  const begin = await readUntil(stream, '\n\n');
-  const reference = /^event: endpoint\ndata: (\S*messages\?sessionId=[A-Za-z0-9_-]{22})\n\n/.exec(begin)?.[1] ?? begin;
-  const { pathname, search } = new URL(reference, `http://h${path}`);
-  const messages = `${pathname}${search}`;
-  return {
-    gateway,
-    stream,
-    path: messages,
-    hangUp,
-    send: (message, more = {}) => gateway.post(message, more, { path: messages }),
-    next: (text) => readUntil(stream, text),
-  };
-}
-
-async function oldClient(protocol: Protocol, options?: GatewayOptions): Promise<OldClient> {
-  return join(await startGateway(protocol, options));
-}
-
-async function open(client: OldClient): Promise<FakeUpstream> {
-  const answered = client.next('"serverInfo"');
-  expect((await client.send(initialize.json)).status).toBe(202);
-  await answered;
-  const upstream = client.gateway.upstreams.at(-1);
-  if (upstream === undefined) throw new Error('no server was started');
-  return upstream;
-}
-
-async function verdict(answer: Answer): Promise<[status: number, code: number, id: unknown]> {
-  const { id, error } = parseJson<{ id: unknown; error: { code: number } }>(await answer.body());
-  return [answer.status, error.code, id];
-}
 
 describe.each(protocols)('over %s', (protocol) => {
   test('a client is told where to POST, each of them elsewhere', async () => {
@@ -125,91 +77,6 @@ describe.each(protocols)('over %s', (protocol) => {
     const client = await oldClient(protocol);
     const refused = await client.send(initialize.json, { 'content-encoding': 'gzip' });
     expect([refused.status, refused.headers['accept-encoding']]).toEqual([415, 'identity']);
-  });
-
-  describe('a POST', () => {
-    test.each(['', '?sessionId=', `?sessionId=${'x'.repeat(22)}`, '?sessionId=__proto__', '?other=1'])(
-      'to /messages%s is refused: 404',
-      async (query) => {
-        const gateway = await startGateway(protocol);
-        await join(gateway);
-        const answer = await gateway.post(initialize.json, {}, { path: `/messages${query}` });
-        expect(await verdict(answer)).toEqual([404, -32001, null]);
-        expect(gateway.upstreams).toEqual([]);
-      },
-    );
-
-    test('of what cannot be read is refused, without harm to the rest', async () => {
-      const client = await oldClient(protocol, { maxBodyBytes: 1000 });
-      const upstream = await open(client);
-      expect(await verdict(await client.send('hello'))).toEqual([400, -32700, null]);
-      expect(await verdict(await client.send('[]'))).toEqual([400, -32600, null]);
-      expect(await verdict(await client.send('x'.repeat(1001)))).toEqual([413, -32000, null]);
-      expect(await verdict(await client.send(ping, { 'content-type': 'text/plain' }))).toEqual([415, -32000, null]);
-      const batch = JSON.stringify([{ jsonrpc: '2.0', ...ping }]);
-      expect(await verdict(await client.send(batch))).toEqual([400, -32600, null]);
-      expect(upstream.sent).toHaveLength(1);
-    });
-
-    test('before initialize is refused: 400', async () => {
-      const client = await oldClient(protocol, { agreeable: false });
-      expect(await verdict(await client.send(ping))).toEqual([400, -32000, null]);
-      await client.send(initialize.json);
-      expect(await verdict(await client.send(ping))).toEqual([400, -32000, null]);
-    });
-
-    test('of a request that is not served is answered on the stream', async () => {
-      const client = await oldClient(protocol);
-      const upstream = await open(client);
-      const again = client.next('initialized already');
-      expect((await client.send({ ...initialize.json, id: 'again' })).status).toBe(202);
-      expect(await again).toContain('"id":"again"');
-      const modern = client.next('-32022');
-      const params = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } };
-      expect((await client.send({ id: 'modern', method: 'tools/list', params })).status).toBe(202);
-      expect(await modern).toContain('"id":"modern"');
-      expect(await verdict(await client.send({ method: 'notifications/x', params }))).toEqual([400, -32022, null]);
-      expect(upstream.sent).toHaveLength(1);
-    });
-
-    test('with an id in flight fails on the stream, and the first goes on', async () => {
-      const client = await oldClient(protocol);
-      const upstream = await open(client);
-      await client.send(ping);
-      const refused = client.next('still in flight');
-      expect((await client.send(ping)).status).toBe(202);
-      expect(await refused).toContain('"id":null');
-      const first = client.next('"first"');
-      upstream.say(response(1, { first: true }));
-      await first;
-    });
-  });
-
-  describe('initialize', () => {
-    test('that the server refuses may be tried again', async () => {
-      const client = await oldClient(protocol, { agreeable: false });
-      const { upstreams } = client.gateway;
-      await client.send(initialize.json);
-      const refused = client.next('too old');
-      upstreams[0]?.say(failedResponse(0, { code: -32602, message: 'too old' }));
-      await refused;
-      expect((await client.send(initialize.json)).status).toBe(202);
-      expect(upstreams).toHaveLength(2);
-    });
-
-    test('beyond the number of sessions is told when to come again', async () => {
-      const client = await oldClient(protocol, { maxSessions: 1 });
-      const upstream = await open(client);
-      await client.send(ping);
-      const other = await join(client.gateway);
-      const refused = await other.send(initialize.json);
-      expect(refused.headers['retry-after']).toBe('5');
-      expect(await verdict(refused)).toEqual([503, -32000, 0]);
-      const answered = client.next('"result":{}');
-      upstream.say(response(1));
-      await answered;
-      await open(other);
-    });
   });
 
   test.each([
