@@ -2,16 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** Requests that may wait on one connection, besides the one that is being answered. */
+/** Most requests that wait on one connection, in addition to the one that is being answered. */
 const maxWaiting = 16;
 
-/** Requests that are ignored behind the last one that is answered; after that the connection is cut. */
+/** Most requests that are ignored after the last one that is answered; then the connection is closed. */
 const maxIgnored = 1000;
 
-/** How long a client may go on sending, and take to read its last answer and close the connection, in milliseconds. */
+/** How long a client may take to stop sending, read its last answer and close the connection, in milliseconds. */
 const lingerMs = 5000;
 
-/** Why the server itself refuses a request, before anybody else has seen it. */
+/** Why the server itself rejects a request, before it is handled. */
 export interface Refusal {
   readonly status: number;
   readonly message: string;
@@ -19,31 +19,31 @@ export interface Refusal {
 
 export interface QueueHandlers {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** Answers a request that the server refuses. */
+  /** Answers a request that the server rejects. */
   refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void;
-  /** A whole HTTP/1.1 response, with `Connection: close`, for bytes that did not become a request. */
+  /** A whole HTTP/1.1 response, with `Connection: close`, for bytes that are not a valid request. */
   rawResponse(refusal: Refusal): Buffer;
 }
 
 /** The requests of one connection. */
 interface Line {
-  /** The request that was begun last. */
+  /** The request that began last. */
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
   /** That request has not been answered yet. */
   isBusy: boolean;
   readonly waiting: (readonly [IncomingMessage, ServerResponse, Refusal | undefined])[];
-  /** Takes no further requests: the connection ends with the last answer. */
+  /** Whether it accepts no further requests: the connection ends with the last answer. */
   isClosed: boolean;
   ignored: number;
-  /** The last answer, for bytes behind all requests that are no request. */
+  /** The last answer, to invalid bytes after all requests. */
   ending: Refusal | undefined;
 }
 
-/** Of all servers: a socket belongs to one, and the class of its requests has to know whether one is pending. */
+/** The connections of all servers, since the class of requests has to know whether one is pending on its socket. */
 const lines = new WeakMap<Duplex, Line>();
 
-/** Whether every request of this connection has been answered, and it takes further ones. */
+/** Whether every request of this connection has been answered and it accepts further ones. */
 export function isIdle(socket: Duplex): boolean {
   const line = lines.get(socket);
   return line === undefined || !(line.isBusy || line.isClosed);
@@ -51,19 +51,19 @@ export function isIdle(socket: Duplex): boolean {
 
 export interface RequestQueue {
   /**
-   * Handles a request when every earlier one of its connection has been answered.
-   * @param isLast what follows on the connection is ignored, and it ends with this answer.
+   * Handles a request after every earlier one of its connection has been answered.
+   * @param isLast later requests on the connection are ignored, and it ends with this answer.
    */
   add(request: IncomingMessage, response: ServerResponse, refusal: Refusal | undefined, isLast: boolean): void;
-  /** The connection cannot go on: answers what is pending, then sends the refusal and ends it. */
+  /** For a connection that cannot continue: answers pending requests, then sends the error and ends it. */
   fail(socket: Duplex, refusal: Refusal): void;
 }
 
 /**
- * Handles the requests that were pipelined on one HTTP/1.1 connection (RFC 9112 §9.3.2) one after the other, and not at all
- * where the connection ends before. node:http hands them over all at once, and a response that waits for its turn there has
- * no connection yet: it is told neither that a client is slow nor that it has gone. What the server itself refuses waits
- * in the same queue, so that it cannot be taken for the answer to an earlier request.
+ * Handles the requests that were pipelined on one HTTP/1.1 connection (RFC 9112 §9.3.2) one after the other, or not at all
+ * if the connection ends before. node:http emits all of them at once, and a response that waits for its turn there has no
+ * connection yet, so that it notices neither back-pressure nor a disconnect. Errors of the server itself wait in the same
+ * queue, so that they cannot be taken for the answer to an earlier request.
  */
 export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHandlers): RequestQueue {
   function begin(line: Line, request: IncomingMessage, response: ServerResponse, refusal: Refusal | undefined): void {
@@ -83,7 +83,7 @@ export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHand
 
   function next(line: Line, socket: Socket): void {
     line.isBusy = false;
-    // The answer may have ended the connection: a request behind it must not be executed, since nobody would be answered.
+    // The answer may have ended the connection: the next request must not be executed, since it cannot be answered.
     if (!socket.writable) return;
     const waiting = line.waiting.shift();
     if (waiting !== undefined) begin(line, ...waiting);
@@ -118,7 +118,7 @@ export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHand
       if (!isBodyBroken || line.waiting.pop() !== undefined) {
         if (!line.isBusy) endConnection(socket, rawResponse(refusal));
       } else if (line.isBusy && line.response?.headersSent === false) {
-        // The refusal is the answer to the request whose body is broken.
+        // The error is the answer to the request with the invalid body.
         endConnection(socket, rawResponse(refusal));
       } else {
         endConnection(socket);
@@ -129,7 +129,7 @@ export function createRequestQueue({ onRequest, refuse, rawResponse }: QueueHand
 
 function lineOf(socket: Duplex): Line {
   let line = lines.get(socket);
-  // Once for each connection: to set and to delete it would cost every call.
+  // Set once per connection, since setting and deleting it would cost time in every call.
   if (line === undefined) {
     line = {
       request: undefined,
@@ -146,8 +146,8 @@ function lineOf(socket: Duplex): Line {
 }
 
 /**
- * Sends the last bytes and ends a connection. What the client still sends is read and dropped meanwhile: a socket that is
- * closed with unread bytes is reset, and the answer lost with it (RFC 9112 §9.6).
+ * Sends the last bytes and ends a connection. Meanwhile, further bytes of the client are read and dropped: a socket that is
+ * closed with unread bytes is reset, and the answer is lost (RFC 9112 §9.6).
  */
 export function endConnection(socket: Duplex, bytes?: Buffer): void {
   if (!socket.writable) return;

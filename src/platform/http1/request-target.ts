@@ -8,10 +8,10 @@ const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is;
 const hostAndPort = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d*)?$/i;
 
 /**
- * Turns a request in absolute-form, as clients of a proxy send it, into origin-form. The authority of the target replaces the
- * Host header, which a server has to ignore then (RFC 9112 §3.2.2): whatever is decided by the host is decided by that one.
- * How many Host headers there are stays as it is, so that none or two are refused as always.
- * @returns why the request is refused, or undefined.
+ * Changes a request in absolute-form, as clients of a proxy send it, to origin-form. The authority of the target replaces the
+ * Host header, which a server has to ignore then (RFC 9112 §3.2.2), so that all checks of the host use it. The number of Host
+ * headers stays the same, so that none or two are rejected.
+ * @returns why the request is rejected, or undefined.
  */
 export function toOriginForm(request: IncomingMessage): Refusal | undefined {
   const { url = '', rawHeaders } = request;

@@ -11,22 +11,22 @@ export { endConnection, type Refusal } from './request-queue.ts';
  */
 const keepAliveMs = 65_000;
 
-/** Headers of one request. node:http drops further ones without a word, whatever they say. */
+/** Most headers of one request. node:http would silently drop further ones. */
 const maxHeaders = 1000;
 
 /** Whether the body of an upgrade request stays on its socket. From Node 26 on, the request gets it (nodejs/node#60016). */
 const isBodyLeftOnSocket: boolean = Number.parseInt(process.versions.node, 10) < 26;
 
 export interface Http1ServerOptions extends QueueHandlers {
-  /** Takes over or refuses an upgrade to WebSocket. Without it, the request is served as if it had not asked for one. */
+  /** Accepts or rejects an upgrade to WebSocket. Without it, the request is served as an ordinary one. */
   readonly onWebSocket?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
 /**
- * A request that decides for itself whether node:http may take its connection out of HTTP: not while an earlier request is
- * pending, because the socket loses its parser with that, and the pending response its back-pressure. An upgrade that is
- * declined, and CONNECT, are served as ordinary requests. node:http asks for the property `upgrade` when the head has come;
- * `shouldUpgradeCallback` of Node 22.21 comes too late for CONNECT, and for older versions.
+ * A request that decides whether node:http may detach its connection from HTTP: not while an earlier request is pending,
+ * because then the socket loses its parser, and the pending response its back-pressure. A declined upgrade and CONNECT are
+ * served as ordinary requests. node:http reads the property `upgrade` after the header; `shouldUpgradeCallback` of Node 22.21
+ * does not cover CONNECT, or older versions.
  */
 class Http1Request extends IncomingMessage {
   declare asksForUpgrade?: true;
@@ -48,27 +48,27 @@ function mayUpgrade(request: IncomingMessage): boolean {
 }
 
 /**
- * An HTTP/1.1 server, not yet listening, whose every answer comes in its turn. node:http and llhttp refuse what is ambiguous
- * (Content-Length with Transfer-Encoding, obsolete folding, bare CR or LF: RFC 9112 §5.2 and §6.3) and bound the header
- * block (16 KiB) and the time a request may take to arrive; a response may take as long as it likes.
+ * An HTTP/1.1 server, not yet listening, that answers requests in order. node:http and llhttp reject ambiguous requests
+ * (Content-Length with Transfer-Encoding, obsolete folding, bare CR or LF: RFC 9112 §5.2 and §6.3) and limit the header block
+ * (16 KiB) and the time in which a request has to arrive; the time of a response is not limited.
  */
 export function createHttp1Server({ onWebSocket, ...handlers }: Http1ServerOptions): Server {
   const queue = createRequestQueue(handlers);
   const server = createServer({
     IncomingMessage: Http1Request,
     keepAliveTimeout: keepAliveMs,
-    // A missing Host is refused behind here, with a reason; node:http would say nothing.
+    // A missing Host is rejected later, with a reason; node:http would give none.
     requireHostHeader: false,
     insecureHTTPParser: false,
   });
   server.maxHeadersCount = maxHeaders + 1;
 
   function add(request: Http1Request, response: ServerResponse, refusal = refusalOf(request)): void {
-    // Behind an upgrade that was declined, node:http drops bytes, so that what follows may start in the middle of a request.
+    // After a declined upgrade, node:http drops bytes, so that the next data may begin in the middle of a request.
     queue.add(request, response, refusal, request.asksForUpgrade === true);
   }
 
-  // With it node:http ends a connection behind its last answer, which may come while the client is still sending.
+  // With it node:http ends a connection after its last answer, possibly while the client is still sending.
   server.on('connection', (socket) => {
     socket.destroySoon = () => endConnection(socket);
   });
@@ -94,8 +94,8 @@ export function createHttp1Server({ onWebSocket, ...handlers }: Http1ServerOptio
 }
 
 /**
- * Goes on as if the request had no Upgrade header, which a server may always do (RFC 9110 §7.8). Java's HTTP client asks for
- * h2c with every request to an http: URL, and keeps its connection only so. Nothing is pending on the connection.
+ * Ignores the Upgrade header of a request, which a server may always do (RFC 9110 §7.8). Java's HTTP client asks for h2c with
+ * every request to an http: URL, and keeps its connection only this way. Nothing is pending on the connection.
  */
 function serveWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const lines = [`${request.method ?? 'GET'} ${request.url ?? '/'} HTTP/${request.httpVersion}`];
@@ -115,7 +115,7 @@ function withoutUpgrade(connection: string): string {
   return options.filter((option) => !/^(?:upgrade|http2-settings)$/i.test(option)).join(', ');
 }
 
-/** What a server refuses by the head of a request alone, whoever sends it. */
+/** Why a request is rejected because of its header; undefined if it is not. */
 function refusalOf(request: IncomingMessage): Refusal | undefined {
   if (hasTooManyHeaders(request)) return { status: 431, message: `the request has more than ${maxHeaders} headers` };
   if (request.method === 'CONNECT') return { status: 501, message: 'this server is not a forward proxy' };
@@ -126,7 +126,7 @@ function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > 2 * maxHeaders;
 }
 
-/** Why bytes did not become a request, by the code of the parser's error. */
+/** Why bytes are not a valid request, by the code of the parser's error. */
 function refusalFor(code: string | undefined): Refusal {
   if (code === 'HPE_HEADER_OVERFLOW') return { status: 431, message: 'the header of the request is too large' };
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, message: 'the request took too long to arrive' };

@@ -106,6 +106,8 @@ describe.each(['https', 'http'] as const)('a server behind %s', (scheme) => {
 test('an address of the cloud’s credentials is not called through a proxy, either', async () => {
   const proxy = await startForwardProxy();
   const url = 'http://169.254.169.254/latest';
-  expect(() => connect(url, { env: { HTTP_PROXY: proxy.url }, allowPlainHttp: true })).toThrow(/cloud metadata address/);
+  expect(() => connect(url, { env: { HTTP_PROXY: proxy.url }, allowPlainHttp: true })).toThrow(
+    /cloud metadata address/,
+  );
   expect(proxy.asked).toEqual([]);
 });
