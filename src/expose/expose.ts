@@ -16,7 +16,7 @@ import { FrontDoor } from './front-door.ts';
 import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelOptions, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
 import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
-import { createExposedServers, type ExposedServers } from './servers/exposed-servers.ts';
+import { ExposedServers } from './servers/exposed-servers.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
 import { shareIdentity } from './servers/share-identity.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
@@ -152,24 +152,22 @@ class Exposure implements Exposed {
     const report = (event: ExposeEvent): void => {
       if (!this.#isProbing) onEvent(event);
     };
-    return createExposedServers({
-      create: (name, source) => {
-        const named = name === undefined ? {} : { server: name };
-        return createExposedServer({
-          ...(name === undefined ? {} : { name }),
-          source,
-          settings: { ...options.server, ...options.listen },
-          watchdog,
-          eventStore,
-          bodies,
-          keepAliveTimer: this.#keepAliveTimer,
-          onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
-          onWarning: (message) => this.#warn(name === undefined ? message : `${name}: ${message}`),
-          onSessions: (open) => report({ type: 'sessions', open, ...named }),
-          onRequest:
-            options.output?.reportRequests === true ? (request) => report({ type: 'request', ...request }) : undefined,
-        });
-      },
+    return new ExposedServers((name, source) => {
+      const named = name === undefined ? {} : { server: name };
+      return createExposedServer({
+        ...(name === undefined ? {} : { name }),
+        source,
+        settings: { ...options.server, ...options.listen },
+        watchdog,
+        eventStore,
+        bodies,
+        keepAliveTimer: this.#keepAliveTimer,
+        onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
+        onWarning: (message) => this.#warn(name === undefined ? message : `${name}: ${message}`),
+        onSessions: (open) => report({ type: 'sessions', open, ...named }),
+        onRequest:
+          options.output?.reportRequests === true ? (request) => report({ type: 'request', ...request }) : undefined,
+      });
     });
   }
 

@@ -23,7 +23,8 @@ export interface Process {
   readonly isBrief: boolean;
   /** It has worked so long that it can no longer disturb another one, or be disturbed, by its start. */
   readonly isSettled: boolean;
-  readonly isEnding: boolean;
+  /** Resolves when nothing of it is left; undefined before it was asked to end or has ended. */
+  readonly ended: Promise<void> | undefined;
   /** It was asked to do something that may have ended it. */
   readonly hasWorked: boolean;
 }
@@ -84,8 +85,7 @@ export class Coexistence {
 
   /** A process is about to start. Returns false when that would end the one that another client uses: it must not start. */
   admit(process: Process): boolean {
-    const isTaken =
-      !this.isAllowed && this.#replaced >= maxReplaced && [...this.#running].some(({ isEnding }) => !isEnding);
+    const isTaken = !this.isAllowed && this.#replaced >= maxReplaced && [...this.#running].some(lives);
     if (!isTaken) this.#running.add(process);
     return !isTaken;
   }
@@ -97,10 +97,12 @@ export class Coexistence {
 
   /** It has worked long enough after its first message to be settled. */
   settled(process: Process): void {
-    if (hasOther(this.#heard, process, 'before')) {
+    const [older] = neighbours(this.#heard, process);
+    const [, newer] = neighbours(this.#running, process);
+    if (older.length > 0) {
       this.#knowledge = 'proven';
       this.#changed();
-    } else if (this.#replaced < maxReplaced && !hasOther(this.#running, process, 'after')) {
+    } else if (newer.length === 0 && this.#replaced < maxReplaced) {
       // What ended beside an earlier start was a coincidence: nothing ends this one, which may have started again.
       this.#replaced = 0;
     }
@@ -110,12 +112,12 @@ export class Coexistence {
   judge(process: Process, end: UpstreamEnd): UpstreamEnd {
     // One that could not be started says nothing of the others.
     if (this.isProven || process.isBrief || end.code === 'upstream_not_started') return end;
-    if (hasOther(this.#running, process, 'before', (other) => this.#heard.has(other))) {
+    const [older, newer] = neighbours(this.#running, process);
+    if (older.some((other) => this.#heard.has(other))) {
       if (process.isSettled || process.hasWorked) return end;
     } else {
-      const hasNewer = hasOther(this.#running, process, 'after', ({ isSettled }) => !isSettled);
       // Newer ones may have ended this one: once may be a coincidence.
-      if (!hasNewer || this.isAllowed || ++this.#replaced < maxReplaced) return end;
+      if (newer.every(({ isSettled }) => isSettled) || this.isAllowed || ++this.#replaced < maxReplaced) return end;
     }
     if (!this.#hasWarned) this.#options.onWarning(runsOnce);
     this.#hasWarned = true;
@@ -124,13 +126,17 @@ export class Coexistence {
 
   /** Nothing of it is left. */
   gone(process: Process): void {
-    this.#running.delete(process);
     this.#heard.delete(process);
-    this.#changed();
+    if (this.#running.delete(process)) this.#changed();
+  }
+
+  /** Resolves when nothing is left of those that are ending. */
+  async allEnded(): Promise<void> {
+    await Promise.all(Array.from(this.#running, async ({ ended }) => ended));
   }
 
   #isClear(): boolean {
-    return this.isAllowed || ![...this.#running].some(({ isBrief, isEnding }) => isBrief || isEnding);
+    return this.isAllowed || [...this.#running].every((process) => !process.isBrief && lives(process));
   }
 
   #changed(): void {
@@ -143,15 +149,11 @@ export class Coexistence {
   }
 }
 
-/** Whether another process that lives comes before or after this one. */
-function hasOther(
-  order: ReadonlySet<Process>,
-  process: Process,
-  where: 'before' | 'after',
-  counts: (other: Process) => boolean = () => true,
-): boolean {
-  const all = [...order];
+const lives = ({ ended }: Process): boolean => ended === undefined;
+
+/** Those that live and come before and after a process. */
+function neighbours(order: ReadonlySet<Process>, process: Process): [Process[], Process[]] {
+  const all = [...order].filter((other) => other === process || lives(other));
   const place = all.indexOf(process);
-  const others = where === 'before' ? all.slice(0, place) : all.slice(place + 1);
-  return others.some((other) => !other.isEnding && counts(other));
+  return [all.slice(0, place), all.slice(place + 1)];
 }

@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '../../platform/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 import { runsOnce, type Coexistence, type Process } from './coexistence.ts';
@@ -16,7 +16,7 @@ export interface ConnectionOwner {
   readonly connect: (isWanted: () => boolean) => Upstream;
   readonly coexistence: Coexistence;
   readonly health: UpstreamHealth;
-  readonly clock?: Clock | undefined;
+  readonly clock: Clock;
   /** A connection has said something to its client. */
   readonly onWorks: () => void;
   /** A connection that was warm has ended before it was of use to anybody. */
@@ -25,15 +25,20 @@ export interface ConnectionOwner {
 
 /**
  * `warm`: started, unread, and nobody has it yet. `starting`: it has said nothing to its client. `settled`: it has worked for
- * `settleMs`. `ending`: it was asked to end, or has ended and may have left something behind. `refused`: it was not started,
- * since it would end another one.
+ * `settleMs`. `ending`: it was asked to end, or has ended; what it has left behind may not be gone. `refused`: it was not
+ * started, since it would end another one.
  */
-type State = 'new' | 'warm' | 'starting' | 'heard' | 'settled' | 'ending' | 'gone' | 'refused';
+type State = 'new' | 'warm' | 'starting' | 'heard' | 'settled' | 'ending' | 'refused';
 
 /** One connection to a server, from its start to its end: what happens to it is told to all that the server consists of. */
 export class ManagedConnection implements Upstream, Process {
   readonly isBrief: boolean;
   hasWorked = false;
+  ended: Promise<void> | undefined;
+  readonly isWritable = (): boolean => this.#upstream.isWritable();
+  readonly whenWritable = (callback: () => void): void => this.#upstream.whenWritable(callback);
+  readonly pause = (): void => this.#upstream.pause();
+  readonly resume = (): void => this.#upstream.resume();
   readonly #owner: ConnectionOwner;
   readonly #upstream: Upstream;
   #state: State = 'new';
@@ -46,7 +51,6 @@ export class ManagedConnection implements Upstream, Process {
   /** Of one that has ended before it was started by whoever has taken it. */
   #endWhenStarted: UpstreamEnd | undefined;
   #isClosed = false;
-  #ended: Promise<void> | undefined;
 
   /** @param isBrief no other connection is made before it is gone. */
   constructor(owner: ConnectionOwner, isBrief = false) {
@@ -57,10 +61,6 @@ export class ManagedConnection implements Upstream, Process {
 
   get isSettled(): boolean {
     return this.#state === 'settled';
-  }
-
-  get isEnding(): boolean {
-    return this.#state === 'ending' || this.#state === 'gone';
   }
 
   /** Starts it before anybody needs it. Nothing is sent to it, and what it says waits in its pipe. */
@@ -74,12 +74,12 @@ export class ManagedConnection implements Upstream, Process {
     this.#events = events;
     if (this.#state === 'new') {
       this.#run('starting');
-    } else if (this.#endWhenStarted === undefined) {
+    } else if (this.#state === 'warm') {
       this.#state = 'starting';
       this.#upstream.resume();
     } else {
       const end = this.#endWhenStarted;
-      queueMicrotask(() => events.onClose(end));
+      if (end !== undefined) queueMicrotask(() => events.onClose(end));
     }
   }
 
@@ -92,22 +92,6 @@ export class ManagedConnection implements Upstream, Process {
     // It has died, which its end is about to tell, or does not read. Another one takes its place.
     if (!this.#upstream.send(message)) void this.#end();
     return true;
-  }
-
-  isWritable(): boolean {
-    return this.#upstream.isWritable();
-  }
-
-  whenWritable(callback: () => void): void {
-    this.#upstream.whenWritable(callback);
-  }
-
-  pause(): void {
-    this.#upstream.pause();
-  }
-
-  resume(): void {
-    this.#upstream.resume();
   }
 
   close(): Promise<void> {
@@ -132,7 +116,7 @@ export class ManagedConnection implements Upstream, Process {
   }
 
   #receive(message: RpcMessage, origin: RequestId | undefined): void {
-    this.#owner.health.heard(this.#place, this.isEnding);
+    this.#owner.health.heard(this.#place, this.#state === 'ending');
     if (this.#events === undefined) return;
     this.#early = undefined;
     if (this.#state === 'starting') this.#hear();
@@ -141,7 +125,7 @@ export class ManagedConnection implements Upstream, Process {
 
   /** It has said something to its client for the first time. */
   #hear(): void {
-    const { coexistence, clock = systemClock, onWorks } = this.#owner;
+    const { coexistence, clock, onWorks } = this.#owner;
     this.#state = 'heard';
     coexistence.heard(this);
     if (this.isBrief) return;
@@ -155,7 +139,7 @@ export class ManagedConnection implements Upstream, Process {
 
   #lose(given: UpstreamEnd): void {
     const { coexistence, health, onUnused } = this.#owner;
-    const wasAsked = this.isEnding;
+    const wasAsked = this.#state === 'ending';
     health.ended(this.#place, wasAsked ? undefined : given.reason);
     const end = wasAsked ? given : coexistence.judge(this, given);
     // It may have left others behind, which hold what it held.
@@ -172,21 +156,10 @@ export class ManagedConnection implements Upstream, Process {
   }
 
   #end(): Promise<void> {
-    this.#ended ??= this.#shutDown();
-    return this.#ended;
-  }
-
-  async #shutDown(): Promise<void> {
+    if (this.ended !== undefined) return this.ended;
+    this.#state = 'ending';
     this.#cancelSettling?.();
-    const hasRun = this.#state !== 'new' && this.#state !== 'refused';
-    if (hasRun) this.#state = 'ending';
-    try {
-      await this.#upstream.close();
-    } finally {
-      if (hasRun) {
-        this.#state = 'gone';
-        this.#owner.coexistence.gone(this);
-      }
-    }
+    this.ended = this.#upstream.close().finally(() => this.#owner.coexistence.gone(this));
+    return this.ended;
   }
 }

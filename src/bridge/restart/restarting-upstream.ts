@@ -2,7 +2,7 @@ import { createBackoff, type Backoff } from '../../platform/backoff.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newResult } from '../../mcp/new-message.ts';
-import { createServerRequestIds, originalServerRequestIds } from './server-request-ids.ts';
+import { ServerRequestIds } from './server-request-ids.ts';
 import { Replay } from './replay.ts';
 import { RestartBudget } from './restart-budget.ts';
 import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
@@ -22,7 +22,7 @@ const endExpectedMs = 1000;
 
 export interface RestartingUpstreamOptions {
   /** Where its connections come from. */
-  readonly server: Pick<ManagedServer, 'take' | 'whenClear' | 'health'>;
+  readonly server: Pick<ManagedServer, 'take' | 'coexistence' | 'health'>;
   /** `never`: only a session that the server has forgotten is opened again. */
   readonly restart: 'on-exit' | 'never';
   /** How long a restarted server may take to answer `initialize`, in milliseconds. */
@@ -48,6 +48,9 @@ interface Introduction {
   readonly cancelTimeout: () => void;
 }
 
+/** `closing`: the last connection ends on request. `closed`: `onClose` was called; no connection follows. */
+type Phase = 'new' | 'running' | 'closing' | 'closed';
+
 /**
  * One upstream made of one connection after the other. Messages pass untouched. When a connection ends after client and
  * server have completed `initialize`, the next one gets the same `initialize`, subscriptions and log level (`Replay`);
@@ -56,14 +59,7 @@ interface Introduction {
  *
  * An end before that, and the end at which `RestartBudget` gives up, go to `onClose`.
  */
-export function createRestartingUpstream(options: RestartingUpstreamOptions): Upstream {
-  return new RestartingUpstream(options);
-}
-
-/** `closing`: the last connection ends on request. `closed`: `onClose` was called; no connection follows. */
-type Phase = 'new' | 'running' | 'closing' | 'closed';
-
-class RestartingUpstream implements Upstream {
+export class RestartingUpstream implements Upstream {
   readonly #options: RestartingUpstreamOptions;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
@@ -76,7 +72,7 @@ class RestartingUpstream implements Upstream {
   /** Defined until the current connection, if it is not the first, has answered `initialize`. */
   #introduction: Introduction | undefined;
   #connections = 0;
-  #serverRequestIds = originalServerRequestIds;
+  #serverRequestIds = new ServerRequestIds();
   #cancelAttempt: (() => void) | undefined;
   #cancelEnding: (() => void) | undefined;
   #lastEnd: UpstreamEnd = { reason: 'the connection was closed', code: 'upstream_exited', stderr: '' };
@@ -145,14 +141,14 @@ class RestartingUpstream implements Upstream {
   }
 
   #attempt(): void {
-    this.#cancelAttempt = this.#options.server.whenClear(() => this.#connect());
+    this.#cancelAttempt = this.#options.server.coexistence.whenClear(() => this.#connect());
   }
 
   #connect(): void {
     const connection = this.#options.server.take();
     this.#current = connection;
     if (++this.#connections > 1)
-      this.#serverRequestIds = createServerRequestIds(`${this.#replay.prefix}${this.#connections}-`);
+      this.#serverRequestIds = new ServerRequestIds(`${this.#replay.prefix}${this.#connections}-`);
     const initialize = this.#replay.isAgreed ? this.#replay.initialize() : undefined;
     if (initialize !== undefined) {
       const silence = `it did not answer initialize within ${this.#options.startTimeoutMs / 1000} s`;
@@ -204,11 +200,8 @@ class RestartingUpstream implements Upstream {
   }
 
   #abandon(connection: Upstream, objection: string): void {
-    this.#lose(connection, {
-      reason: `the server was started again, but ${objection}`,
-      code: 'upstream_refused',
-      stderr: '',
-    });
+    const reason = `the server was started again, but ${objection}`;
+    this.#lose(connection, { reason, code: 'upstream_refused', stderr: '' });
   }
 
   /** From here on the connection is the client's. */
@@ -228,23 +221,18 @@ class RestartingUpstream implements Upstream {
 
   /** Sends what has waited, as fast as the server reads it. */
   #flush(connection: Upstream): void {
-    let message = this.#nextFor(connection);
-    while (message !== undefined) {
-      if (!this.#transmit(connection, message)) {
-        this.#waiting.putBack(message);
-        this.#expectEndOf(connection);
+    while (this.#current === connection && !this.#waiting.isEmpty) {
+      if (!connection.isWritable()) {
+        connection.whenWritable(() => this.#flush(connection));
         break;
       }
-      message = this.#nextFor(connection);
+      const message = this.#waiting.shift();
+      if (message === undefined || this.#transmit(connection, message)) continue;
+      this.#waiting.putBack(message);
+      this.#expectEndOf(connection);
+      break;
     }
     this.#drain();
-  }
-
-  #nextFor(connection: Upstream): RpcMessage | undefined {
-    if (this.#current !== connection || this.#waiting.isEmpty) return undefined;
-    if (connection.isWritable()) return this.#waiting.shift();
-    connection.whenWritable(() => this.#flush(connection));
-    return undefined;
   }
 
   /** A connection that refuses a message without being full has ended or closed its input: closes it if no end follows. */
@@ -309,9 +297,8 @@ class RestartingUpstream implements Upstream {
     );
     this.#cancelAttempt = this.#clock.after(delayMs, () => this.#attempt());
     if (wasUsable) {
-      this.#options.onWarning(
-        `${end.reason}; ${end.code === 'upstream_exited' ? 'it is started again' : 'connecting again'}`,
-      );
+      const next = end.code === 'upstream_exited' ? 'it is started again' : 'connecting again';
+      this.#options.onWarning(`${end.reason}; ${next}`);
       this.#events?.onLost?.({ ...end, untaken: this.#waiting.list() });
     }
     this.#drain();

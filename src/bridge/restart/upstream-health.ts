@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '../../platform/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 
 /** What is known of a server from all connections to it. */
 export interface UpstreamHealthReport {
@@ -32,7 +32,7 @@ export class UpstreamHealth {
   #newestFailed = 0;
   readonly #heard = new Set<number>();
 
-  constructor(clock: Clock = systemClock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 

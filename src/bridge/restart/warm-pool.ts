@@ -1,5 +1,5 @@
 import { createBackoff, type Backoff } from '../../platform/backoff.ts';
-import { systemClock, type Clock } from '../../platform/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { ManagedConnection } from './managed-connection.ts';
 
 /** So many idle servers that die one after the other, before anybody has used them, mean that the next one will, too. */
@@ -20,7 +20,7 @@ export interface WarmPoolOptions {
   readonly isRefilled: boolean;
   /** Whether one may be started now that nobody has asked for; asked again after `refill()`. */
   readonly mayKeep: () => boolean;
-  readonly clock?: Clock | undefined;
+  readonly clock: Clock;
   /** Returns 0 to 1 as Math.random does. */
   readonly random?: (() => number) | undefined;
   readonly onWarning: (message: string) => void;
@@ -29,12 +29,9 @@ export interface WarmPoolOptions {
 /** Decides how many idle servers are kept, and when the next one is started. */
 export class WarmPool {
   readonly #options: WarmPoolOptions;
-  readonly #clock: Clock;
   readonly #backoff: Backoff;
   /** The oldest first. */
   readonly #idle: ManagedConnection[] = [];
-  /** Of those that died, what they have left behind included, and those that nobody needs. */
-  readonly #endings = new Set<Promise<void>>();
   #count: number;
   #deathsInRow = 0;
   #cancelFill: (() => void) | undefined;
@@ -42,9 +39,8 @@ export class WarmPool {
   #phase: 'new' | 'filling' | 'closed' = 'new';
 
   constructor(options: WarmPoolOptions) {
-    const { clock = systemClock, random, count } = options;
+    const { clock, random, count } = options;
     this.#options = options;
-    this.#clock = clock;
     this.#backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
     this.#count = count;
   }
@@ -65,7 +61,7 @@ export class WarmPool {
   refill(): void {
     const isWanted = this.#phase === 'filling' && this.#idle.length < this.#count && this.#deathsInRow < maxDeathsInRow;
     if (isWanted && this.#cancelFill === undefined && this.#options.mayKeep()) {
-      this.#cancelFill = this.#clock.after(this.#delayMs, () => this.#fill());
+      this.#cancelFill = this.#options.clock.after(this.#delayMs, () => this.#fill());
     }
   }
 
@@ -87,7 +83,6 @@ export class WarmPool {
     const place = this.#idle.indexOf(server);
     if (place === -1) return;
     this.#idle.splice(place, 1);
-    this.#end(server);
     this.#delayMs = this.#backoff.next();
     this.refill();
   }
@@ -100,15 +95,14 @@ export class WarmPool {
 
   /** Ends the idle servers, and goes on. */
   dismiss(): void {
-    for (const server of this.#idle.splice(0)) this.#end(server);
+    for (const server of this.#idle.splice(0)) void server.close();
   }
 
-  /** Ends the idle servers that nobody has taken; resolves when nothing of them is left. No more are started. */
-  async close(): Promise<void> {
+  /** Ends the idle servers; no more are started. */
+  close(): void {
     this.#phase = 'closed';
     this.#cancelFill?.();
     this.dismiss();
-    await Promise.all(this.#endings);
   }
 
   #fill(): void {
@@ -120,10 +114,5 @@ export class WarmPool {
       this.#backoff.connected();
       server.warmUp();
     }
-  }
-
-  #end(server: ManagedConnection): void {
-    const ending = server.close().finally(() => this.#endings.delete(ending));
-    this.#endings.add(ending);
   }
 }

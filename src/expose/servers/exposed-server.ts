@@ -2,22 +2,18 @@ import { describeServer, type ServerDescription } from '../../bridge/describe-se
 import { createSessions, type Sessions } from '../../bridge/session/sessions.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
-import { createRestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
+import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
-import type { Watchdog } from '../../platform/process/watchdog.ts';
 import {
   createUpstreamFactory,
   type ConnectionSettings,
-  type ServerSource,
   type UpstreamFactory,
+  type UpstreamFactoryOptions,
 } from './upstream-factory.ts';
-import type { BodyReader } from '../../http/body.ts';
 import type { Readiness, ServedServer } from '../../http/directory.ts';
 import type { EventStore } from '../../http/responses/event-store.ts';
-import { McpEndpoint } from '../../http/mcp-endpoint.ts';
-import type { RequestReport } from '../../http/responses/active-responses.ts';
-import type { KeepAliveTimer } from '../../http/responses/keep-alive-timer.ts';
+import { McpEndpoint, type McpEndpointOptions } from '../../http/mcp-endpoint.ts';
 import { SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
 import { ExposeError } from '../../errors.ts';
@@ -32,23 +28,15 @@ export type ServerSettings = ConnectionSettings &
   Pick<ServerOptions, 'isolation' | 'warm' | 'restart' | 'startTimeoutMs'> &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
-export interface ExposedServerOptions {
+export interface ExposedServerOptions
+  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | 'onRequest'> {
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
-  readonly source: ServerSource;
   readonly settings: ServerSettings;
-  readonly watchdog: Watchdog;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
-  /** Reads what is sent to any of them. */
-  readonly bodies: BodyReader;
-  /** Looks after the streams of all. */
-  readonly keepAliveTimer: KeepAliveTimer;
-  readonly onStderr: (line: string) => void;
-  readonly onWarning: (message: string) => void;
   /** Called with the number of open sessions whenever it changes. */
   readonly onSessions: (open: number) => void;
-  readonly onRequest?: ((report: RequestReport) => void) | undefined;
 }
 
 /** @throws ExposeError as `createUpstreamFactory` does. */
@@ -73,22 +61,31 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, onWarning, onRequest } = options;
-    const { startTimeoutMs = defaultStartTimeoutMs, isolation = 'session', warm } = settings;
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, onSessions, onWarning, onRequest } = options;
+    const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
+    const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
     this.#options = options;
-    this.#isProcess = source.kind === 'stdio';
-    this.#isShared = isolation === 'shared';
+    this.#isProcess = isProcess;
+    this.#isShared = isShared;
     this.#startTimeoutMs = startTimeoutMs;
-    this.#server = new ManagedServer({
-      connect,
-      isProcess: this.#isProcess,
-      isShared: this.#isShared,
-      warm,
+    this.#server = new ManagedServer({ connect, isProcess, isShared, warm, onWarning });
+    const nextUpstream = (): Upstream =>
+      new RestartingUpstream({ server: this.#server, restart, startTimeoutMs, onWarning });
+    this.#shared = isShared ? createSharedUpstream({ create: nextUpstream, onWarning }) : undefined;
+    this.#sessions = createSessions({
+      nextUpstream: this.#shared?.attach ?? nextUpstream,
+      startTimeoutMs,
+      maxSessions: settings.maxSessions,
+      idleTimeoutMs: settings.idleTimeoutMs,
+      onChange: (open) => {
+        // Also where the server could not be described at first: it has got well.
+        if (open > 0) this.#server.begin();
+        onSessions(open);
+      },
+      onSilent: (reason) => this.#server.health.failed(reason),
       onWarning,
     });
-    this.#shared = this.#isShared ? createSharedUpstream({ create: () => this.#nextUpstream(), onWarning }) : undefined;
-    this.#sessions = this.#createSessions();
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, onRequest };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });
@@ -96,7 +93,7 @@ export class ExposedServer implements ServedServer {
       report: () => this.#server.health.report(),
       isLifeProof: source.kind !== 'http',
       // A second connection to what all share may do harm.
-      probe: this.#isShared && this.#isProcess ? undefined : (signal) => this.#probe(signal),
+      probe: isShared && isProcess ? undefined : (signal) => this.#probe(signal),
     });
   }
 
@@ -115,12 +112,12 @@ export class ExposedServer implements ServedServer {
   async start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription> {
     const { source } = this.#options;
     // Many that start at once keep each other from it.
-    const isAhead = isAlone && this.#isProcess && this.#server.mayCoexist;
+    const isAhead = isAlone && this.#isProcess && this.#server.coexistence.isAllowed;
     if (isAhead) this.#server.begin();
     try {
       const description = await this.#describe(signal, source.kind === 'stdio' ? undefined : redactUrl(source.url));
       // By then it may have given back what the next process needs.
-      if (this.#isShared || !this.#server.mayCoexist) await this.#server.looksEnded();
+      if (this.#isShared || !this.#server.coexistence.isAllowed) await this.#server.coexistence.allEnded();
       if (!isAhead) this.#server.begin();
       return description;
     } finally {
@@ -146,34 +143,6 @@ export class ExposedServer implements ServedServer {
     this.mcp.close();
     this.sse.close();
     await ended;
-  }
-
-  #createSessions(): Sessions {
-    const { settings, onSessions, onWarning } = this.#options;
-    const shared = this.#shared;
-    return createSessions({
-      nextUpstream: shared === undefined ? () => this.#nextUpstream() : shared.attach,
-      startTimeoutMs: this.#startTimeoutMs,
-      maxSessions: settings.maxSessions,
-      idleTimeoutMs: settings.idleTimeoutMs,
-      onChange: (open) => {
-        // Also where the server could not be described at first: it has got well.
-        if (open > 0) this.#server.begin();
-        onSessions(open);
-      },
-      onSilent: (reason) => this.#server.health.failed(reason),
-      onWarning,
-    });
-  }
-
-  #nextUpstream(): Upstream {
-    const { settings, onWarning } = this.#options;
-    return createRestartingUpstream({
-      server: this.#server,
-      restart: settings.restart ?? 'on-exit',
-      startTimeoutMs: this.#startTimeoutMs,
-      onWarning,
-    });
   }
 
   /** Asks the server whether it works, unless a process of it does already and may not bear another one. */

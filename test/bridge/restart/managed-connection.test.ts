@@ -37,7 +37,7 @@ test('what has ended is closed once, however often it is closed', async () => {
   const upstream = connect();
   const { ends } = use(upstream);
   made[0]?.die();
-  expect([upstream.isEnding, coexistence.count]).toEqual([true, 1]);
+  expect([upstream.ended !== undefined, coexistence.count]).toEqual([true, 1]);
   await Promise.all([upstream.close(), upstream.close()]);
   expect([made[0]?.closeCalls, ends.length, coexistence.count]).toEqual([1, 1, 0]);
 });

@@ -26,6 +26,10 @@ function world(options: Partial<ManagedServerOptions> = {}) {
   return { server, made, clock, warnings };
 }
 
+/** Number of those that live and that nobody has. */
+const idle = (made: FakeUpstream[]): number =>
+  made.filter(({ started, paused, closeCalls }) => started && paused && closeCalls === 0).length;
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('idle servers', () => {
@@ -38,7 +42,7 @@ describe('idle servers', () => {
   ])('are kept: %s', (_what, options, count) => {
     const { server, made } = world(options);
     server.begin();
-    expect([made.length, server.ready]).toEqual([count, count]);
+    expect([made.length, idle(made)]).toEqual([count, count]);
   });
 
   test('are started beside one in use only when two have worked side by side', () => {
@@ -47,13 +51,13 @@ describe('idle servers', () => {
     use(server.take());
     made[0]?.say(agreement());
     clock.advance(60_000);
-    expect([made.length, server.mayCoexist]).toEqual([1, false]);
+    expect([made.length, server.coexistence.isAllowed]).toEqual([1, false]);
     use(server.take());
     made[1]?.say(agreement());
     clock.advance(2000);
-    expect(server.mayCoexist).toBe(true);
+    expect(server.coexistence.isAllowed).toBe(true);
     clock.advance(50);
-    expect([made.length, server.ready]).toEqual([3, 1]);
+    expect([made.length, idle(made)]).toEqual([3, 1]);
   });
 
   test('that die are replaced when nothing is left of them', async () => {
@@ -67,7 +71,7 @@ describe('idle servers', () => {
     open?.();
     await turn();
     clock.advance(0);
-    expect([made.length, server.ready]).toEqual([2, 1]);
+    expect([made.length, idle(made)]).toEqual([2, 1]);
   });
 });
 
@@ -84,7 +88,7 @@ describe('a look', () => {
       return 'seen';
     });
     let isClear = false;
-    server.whenClear(() => (isClear = true));
+    server.coexistence.whenClear(() => (isClear = true));
     await turn();
     expect([made.length, isClear]).toEqual([1, false]);
     open?.();
@@ -92,7 +96,7 @@ describe('a look', () => {
     expect([made.length, isClear]).toEqual([2, false]);
     finish();
     expect(await look).toBe('seen');
-    await server.looksEnded();
+    await server.coexistence.allEnded();
     expect([made[1]?.closeCalls, isClear]).toEqual([1, true]);
   });
 
@@ -116,7 +120,7 @@ describe('a look', () => {
     const { server, made } = world({ warm });
     server.begin();
     const look = server.look(async (upstream) => use(upstream));
-    expect([server.ready, made[0]?.closeCalls]).toEqual([ready, 1 - ready]);
+    expect([idle(made), made[0]?.closeCalls]).toEqual([ready, 1 - ready]);
     await look;
     expect(made).toHaveLength(2);
   });
@@ -137,6 +141,19 @@ test('a session may be tried unless it would start a process beside one in use',
     use(other.server.take());
     expect(other.server.mayBeTried()).toBe(true);
   }
+});
+
+test('closing waits for what an idle process that died has left behind', async () => {
+  const { server, made } = world();
+  server.begin();
+  const open = made[0]?.holdEnd();
+  made[0]?.die();
+  let isClosed = false;
+  const closing = server.close().then(() => (isClosed = true));
+  await turn();
+  expect(isClosed).toBe(false);
+  open?.();
+  await closing;
 });
 
 test('closing waits for idle processes, and leaves those of clients to them', async () => {

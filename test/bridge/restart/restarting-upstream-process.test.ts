@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { createChannel, type Channel } from '../../../src/bridge/session/channel.ts';
 import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
-import { createRestartingUpstream } from '../../../src/bridge/restart/restarting-upstream.ts';
+import { RestartingUpstream } from '../../../src/bridge/restart/restarting-upstream.ts';
 import { createStdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
 import type { UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import type { RpcRequest } from '../../../src/mcp/json-rpc.ts';
@@ -61,7 +61,7 @@ async function openSession(spareCount: number): Promise<RealSession> {
     warm: spareCount,
     onWarning,
   });
-  const upstream = createRestartingUpstream({
+  const upstream = new RestartingUpstream({
     server,
     restart: 'on-exit',
     startTimeoutMs: 15_000,
@@ -144,11 +144,11 @@ test('a server that falls over at every call is given up in the end, with its la
 
 test('a spare takes over, and another one is kept', async () => {
   const { call, text, processes, server, ends } = await openSession(1);
-  await eventually(() => expect([processes.length, server.ready]).toEqual([2, 1]));
+  await eventually(() => expect([processes.length, server.health.report().children]).toEqual([2, 2]));
   const [, spare] = processes;
   if (spare === undefined) throw new Error('no spare was started');
   await settled(call('crash'));
   expect(await text('pid')).toEqual(pidIs(spare));
-  await eventually(() => expect([processes.length, server.ready, server.health.report().children]).toEqual([3, 1, 2]));
+  await eventually(() => expect([processes.length, server.health.report().children]).toEqual([3, 2]));
   expect(ends).toEqual([]);
 });

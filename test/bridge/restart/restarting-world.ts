@@ -1,8 +1,6 @@
 // A supervised upstream over servers in memory, in a time that the test moves.
-import {
-  createRestartingUpstream,
-  type RestartingUpstreamOptions,
-} from '../../../src/bridge/restart/restarting-upstream.ts';
+import { RestartingUpstream, type RestartingUpstreamOptions } from '../../../src/bridge/restart/restarting-upstream.ts';
+import { Coexistence } from '../../../src/bridge/restart/coexistence.ts';
 import { UpstreamHealth } from '../../../src/bridge/restart/upstream-health.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../../../src/bridge/upstream/upstream.ts';
 import type { RequestId, RpcMessage } from '../../../src/mcp/json-rpc.ts';
@@ -61,13 +59,8 @@ export interface SupervisedWorldOptions extends Partial<Omit<RestartingUpstreamO
   readonly starts?: boolean;
 }
 
-function atOnce(connect: () => void): () => void {
-  connect();
-  return () => {};
-}
-
 export function supervisedWorld(given: SupervisedWorldOptions = {}): SupervisedWorld {
-  const { wrap, whenClear = atOnce, starts = true, ...options } = given;
+  const { wrap, whenClear, starts = true, ...options } = given;
   const clock = createFakeClock();
   const made: FakeUpstream[] = [];
   const messages: RpcMessage[] = [];
@@ -76,14 +69,16 @@ export function supervisedWorld(given: SupervisedWorldOptions = {}): SupervisedW
   const ends: UpstreamEnd[] = [];
   const warnings: string[] = [];
   const health = new UpstreamHealth(clock);
-  const upstream = createRestartingUpstream({
+  const coexistence = new Coexistence({ knowledge: 'proven', onChange() {}, onWarning() {} });
+  if (whenClear !== undefined) coexistence.whenClear = whenClear;
+  const upstream = new RestartingUpstream({
     server: {
       take() {
         const connection = createFakeUpstream();
         made.push(connection);
         return wrap?.(connection) ?? connection;
       },
-      whenClear,
+      coexistence,
       health,
     },
     restart: 'on-exit',

@@ -183,12 +183,13 @@ describe('an idle server that dies before it is used', () => {
 
 describe('closing', () => {
   test('ends the idle servers, waits for them, and starts no more', async () => {
-    const { warmPool, take, made, clock, warnings } = world(2);
+    const { warmPool, coexistence, take, made, clock, warnings } = world(2);
     warmPool.begin();
     const open = made[1]?.holdEnd();
     use(take());
     let done = false;
-    const closing = warmPool.close().then(() => (done = true));
+    warmPool.close();
+    const closing = coexistence.allEnded().then(() => (done = true));
     await new Promise(setImmediate);
     expect(done).toBe(false);
     open?.();
@@ -201,21 +202,22 @@ describe('closing', () => {
   });
 
   test('waits for what an idle server that died has left behind', async () => {
-    const { warmPool, made } = world(1);
+    const { warmPool, coexistence, made } = world(1);
     warmPool.begin();
     const open = made[0]?.holdEnd();
     made[0]?.die();
     let done = false;
-    const closing = warmPool.close().then(() => (done = true));
+    warmPool.close();
+    const closing = coexistence.allEnded().then(() => (done = true));
     await new Promise(setImmediate);
     expect(done).toBe(false);
     open?.();
     await closing;
   });
 
-  test('before the beginning does nothing', async () => {
+  test('before the beginning does nothing', () => {
     const { warmPool, made } = world(1);
-    await warmPool.close();
+    warmPool.close();
     warmPool.begin();
     expect(made).toEqual([]);
   });

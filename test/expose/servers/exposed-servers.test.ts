@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ExposeError } from '../../../src/errors.ts';
 import type { ServerSource } from '../../../src/expose/servers/upstream-factory.ts';
-import {
-  createExposedServers,
-  unnamed,
-  type ExposedServers,
-  type ServerOfRun,
-} from '../../../src/expose/servers/exposed-servers.ts';
+import { ExposedServers, unnamed, type ServerOfRun } from '../../../src/expose/servers/exposed-servers.ts';
 
 const never = new AbortController().signal;
 
@@ -21,26 +16,24 @@ interface World {
 /** Servers in memory; a URL that contains `broken` fails to describe itself, `impossible` cannot even be made. */
 function world(): World {
   const log: string[] = [];
-  const servers = createExposedServers({
-    async create(name = 'the only one', made): Promise<ServerOfRun> {
-      const url = made.kind === 'stdio' ? '' : made.url;
-      if (url.includes('impossible')) throw new ExposeError('upstream_url_refused', 'no such URL');
-      log.push(`made ${name}`);
-      return {
-        ...(name === 'the only one' ? {} : { name }),
-        mcp: { handle() {} },
-        sse: { handle() {}, handleMessage() {} },
-        readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }),
-        async start(_signal, isAlone) {
-          log.push(`started ${name}${isAlone ? ' alone' : ''}`);
-          if (url.includes('broken')) throw new ExposeError('upstream_unreachable', 'nobody there');
-          return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
-        },
-        mayBeTried: () => !url.includes('taken'),
-        drain: async () => void log.push(`drained ${name}`),
-        close: async () => void log.push(`closed ${name}`),
-      };
-    },
+  const servers = new ExposedServers(async (name = 'the only one', made): Promise<ServerOfRun> => {
+    const url = made.kind === 'stdio' ? '' : made.url;
+    if (url.includes('impossible')) throw new ExposeError('upstream_url_refused', 'no such URL');
+    log.push(`made ${name}`);
+    return {
+      ...(name === 'the only one' ? {} : { name }),
+      mcp: { handle() {} },
+      sse: { handle() {}, handleMessage() {} },
+      readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }),
+      async start(_signal, isAlone) {
+        log.push(`started ${name}${isAlone ? ' alone' : ''}`);
+        if (url.includes('broken')) throw new ExposeError('upstream_unreachable', 'nobody there');
+        return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
+      },
+      mayBeTried: () => !url.includes('taken'),
+      drain: async () => void log.push(`drained ${name}`),
+      close: async () => void log.push(`closed ${name}`),
+    };
   });
   return { servers, log };
 }
