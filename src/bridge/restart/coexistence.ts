@@ -55,10 +55,6 @@ export class Coexistence {
     return this.#knowledge !== 'unknown';
   }
 
-  get isProven(): boolean {
-    return this.#knowledge === 'proven';
-  }
-
   /** Number of processes that have been started and are not gone. */
   get count(): number {
     return this.#running.size;
@@ -69,10 +65,7 @@ export class Coexistence {
     return this.isAllowed || (this.#running.size === 0 && this.#waiting.size === 0);
   }
 
-  /**
-   * Calls `start` when no process is left that is about to end: now, or later in the order of the calls.
-   * @returns how to call it off.
-   */
+  /** Calls `start` when no process is about to end, now or later, in the order of the calls. Returns how to cancel that. */
   whenClear(start: () => void): () => void {
     if (this.#waiting.size === 0 && this.#isClear()) {
       start();
@@ -90,9 +83,10 @@ export class Coexistence {
     return !isTaken;
   }
 
-  /** It has said something for the first time. */
-  heard(process: Process): void {
+  /** It has said something for the first time. Returns whether it is of use to know when it has settled. */
+  heard(process: Process): boolean {
     this.#heard.add(process);
+    return this.#knowledge !== 'proven' && !process.isBrief;
   }
 
   /** It has worked long enough after its first message to be settled. */
@@ -111,7 +105,7 @@ export class Coexistence {
   /** What an end that nobody has asked for says about running side by side, in the words of the end. */
   judge(process: Process, end: UpstreamEnd): UpstreamEnd {
     // One that could not be started says nothing of the others.
-    if (this.isProven || process.isBrief || end.code === 'upstream_not_started') return end;
+    if (this.#knowledge === 'proven' || process.isBrief || end.code === 'upstream_not_started') return end;
     const [older, newer] = neighbours(this.#running, process);
     if (older.some((other) => this.#heard.has(other))) {
       if (process.isSettled || process.hasWorked) return end;

@@ -127,10 +127,8 @@ export class ManagedConnection implements Upstream, Process {
   #hear(): void {
     const { coexistence, clock, onWorks } = this.#owner;
     this.#state = 'heard';
-    coexistence.heard(this);
-    if (this.isBrief) return;
-    onWorks();
-    if (coexistence.isProven) return;
+    if (!this.isBrief) onWorks();
+    if (!coexistence.heard(this)) return;
     this.#cancelSettling = clock.after(settleMs, () => {
       this.#state = 'settled';
       coexistence.settled(this);

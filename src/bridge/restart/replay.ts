@@ -74,6 +74,14 @@ export class Replay {
     if (!response.failed) this.#apply(request, response.json['result']);
   }
 
+  /** Whether a message that comes between two connections need not wait for the next one, which is told the same or forgets it. */
+  replaces(message: RpcMessage): boolean {
+    if (message.kind === 'request') return this.isOwn(message.id);
+    if (message.kind === 'response' || cancelledBy(message) !== undefined) return true;
+    if (isInitialized(message)) this.#isReady = true;
+    return isInitialized(message) || message.method === 'notifications/progress';
+  }
+
   /** What has not been answered by now never will be. */
   lose(): void {
     this.#unanswered.clear();

@@ -3,19 +3,16 @@ import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newResult } from '../../mcp/new-message.ts';
 import { ServerRequestIds } from './server-request-ids.ts';
+import { Introduction, type Held } from './introduction.ts';
 import { Replay } from './replay.ts';
 import { RestartBudget } from './restart-budget.ts';
-import { cancelledBy, isInitialized } from '../../mcp/lifecycle.ts';
+import { cancelledBy } from '../../mcp/lifecycle.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 import type { ManagedServer } from './managed-server.ts';
 import { Outbox } from './outbox.ts';
 
 /** While its server restarts, the client is read no further once this many bytes wait; the limit of a running server. */
 const maxWaitingBytes = 1024 * 1024;
-
-/** Messages of a server before its answer to `initialize`, usually a few log lines. More are dropped. */
-const maxHeld = 100;
-const maxHeldBytes = 1024 * 1024;
 
 /** The exit event follows a broken pipe within 50 ms, unless the computer is busy. */
 const endExpectedMs = 1000;
@@ -31,21 +28,6 @@ export interface RestartingUpstreamOptions {
   /** Returns 0 to 1 as Math.random does. */
   readonly random?: () => number;
   readonly onWarning: (message: string) => void;
-}
-
-/** A message that came before the answer to `initialize`, and its origin. */
-interface Held {
-  readonly message: RpcMessage;
-  readonly origin?: RequestId | undefined;
-}
-
-/** The start of a later connection: its server does not know the client yet. */
-interface Introduction {
-  /** Of the replayed `initialize`. */
-  readonly id: RequestId;
-  readonly held: Held[];
-  heldBytes: number;
-  readonly cancelTimeout: () => void;
 }
 
 /** `closing`: the last connection ends on request. `closed`: `onClose` was called; no connection follows. */
@@ -75,6 +57,7 @@ export class RestartingUpstream implements Upstream {
   #serverRequestIds = new ServerRequestIds();
   #cancelAttempt: (() => void) | undefined;
   #cancelEnding: (() => void) | undefined;
+  #cancelSilence: (() => void) | undefined;
   #lastEnd: UpstreamEnd = { reason: 'the connection was closed', code: 'upstream_exited', stderr: '' };
   #isPaused = false;
   #onWritable: (() => void)[] = [];
@@ -149,11 +132,12 @@ export class RestartingUpstream implements Upstream {
     this.#current = connection;
     if (++this.#connections > 1)
       this.#serverRequestIds = new ServerRequestIds(`${this.#replay.prefix}${this.#connections}-`);
-    const initialize = this.#replay.isAgreed ? this.#replay.initialize() : undefined;
-    if (initialize !== undefined) {
-      const silence = `it did not answer initialize within ${this.#options.startTimeoutMs / 1000} s`;
-      const cancelTimeout = this.#clock.after(this.#options.startTimeoutMs, () => this.#abandon(connection, silence));
-      this.#introduction = { id: initialize.id, held: [], heldBytes: 0, cancelTimeout };
+    const introduction = this.#replay.isAgreed ? new Introduction(this.#replay.initialize()) : undefined;
+    if (introduction !== undefined) {
+      const { startTimeoutMs } = this.#options;
+      const silence = `it did not answer initialize within ${startTimeoutMs / 1000} s`;
+      this.#cancelSilence = this.#clock.after(startTimeoutMs, () => this.#abandon(connection, silence));
+      this.#introduction = introduction;
     }
     connection.start({
       // Messages of an abandoned connection concern calls that have failed.
@@ -165,7 +149,7 @@ export class RestartingUpstream implements Upstream {
       },
     });
     if (this.#current !== connection) return;
-    if (initialize !== undefined) connection.send(initialize);
+    if (introduction !== undefined) connection.send(introduction.initialize);
     else this.#flush(connection);
   }
 
@@ -185,7 +169,7 @@ export class RestartingUpstream implements Upstream {
   #receiveEarly(connection: Upstream, early: Introduction, { message, origin }: Held): void {
     if (this.#phase !== 'running') return;
     if (message.kind === 'response') {
-      if (message.id !== early.id) return;
+      if (message.id !== early.initialize.id) return;
       const objection = this.#replay.objection(message);
       if (objection === undefined) this.#open(connection, early, message);
       else this.#abandon(connection, objection);
@@ -193,9 +177,8 @@ export class RestartingUpstream implements Upstream {
       // Allowed before the answer to initialize, which may wait for it (MCP 2025-11-25, lifecycle).
       const pong = this.#serverRequestIds.toServer(newResult(message.id, {}));
       if (pong !== undefined) connection.send(pong);
-    } else if (early.held.length < maxHeld && early.heldBytes + message.bytes.length <= maxHeldBytes) {
-      early.held.push({ message, origin });
-      early.heldBytes += message.bytes.length;
+    } else {
+      early.hold({ message, origin });
     }
   }
 
@@ -205,13 +188,13 @@ export class RestartingUpstream implements Upstream {
   }
 
   /** From here on the connection is the client's. */
-  #open(connection: Upstream, { held, cancelTimeout }: Introduction, agreement: RpcResponse): void {
-    cancelTimeout();
+  #open(connection: Upstream, { held }: Introduction, agreement: RpcResponse): void {
+    this.#cancelSilence?.();
     this.#introduction = undefined;
     this.#backoff.connected();
     if (this.#isPaused) connection.pause();
     for (const message of this.#replay.rest()) connection.send(message);
-    this.#options.server.health.restarted();
+    this.#options.server.health.restarts++;
     const changes: Held[] = this.#replay.changes(agreement).map((message) => ({ message }));
     for (const { message, origin } of [...changes, ...held]) {
       if (this.#current === connection) this.#events?.onMessage(message, origin);
@@ -254,14 +237,7 @@ export class RestartingUpstream implements Upstream {
   #keep(message: RpcMessage): boolean {
     const cancelled = cancelledBy(message);
     if (cancelled !== undefined && this.#waiting.withdraw(cancelled)) return true;
-    if (this.#usable() === undefined) {
-      if (isMeantForOneConnection(message) || (message.kind === 'request' && this.#replay.isOwn(message.id)))
-        return true;
-      if (isInitialized(message)) {
-        this.#replay.sending(message);
-        return true;
-      }
-    }
+    if (this.#usable() === undefined && this.#replay.replaces(message)) return true;
     return this.#waiting.push(message);
   }
 
@@ -319,7 +295,7 @@ export class RestartingUpstream implements Upstream {
   }
 
   #cancelTimers(): void {
-    for (const cancel of [this.#cancelAttempt, this.#cancelEnding, this.#introduction?.cancelTimeout]) cancel?.();
+    for (const cancel of [this.#cancelAttempt, this.#cancelEnding, this.#cancelSilence]) cancel?.();
     this.#cancelEnding = undefined;
   }
 
@@ -339,10 +315,4 @@ export class RestartingUpstream implements Upstream {
       this.#usable()?.whenWritable(() => this.#drain());
     }
   }
-}
-
-/** Whether a message answers or names something that a server forgets with its connection. */
-function isMeantForOneConnection(message: RpcMessage): boolean {
-  const isProgress = message.kind === 'notification' && message.method === 'notifications/progress';
-  return message.kind === 'response' || isProgress || cancelledBy(message) !== undefined;
 }

@@ -21,9 +21,10 @@ export interface UpstreamHealthReport {
 
 /** Knows from the connections alone, without asking anything, whether the server behind them works. */
 export class UpstreamHealth {
+  /** How often a connection was made anew under its client. */
+  restarts = 0;
   readonly #clock: Clock;
   #children = 0;
-  #restarts = 0;
   #lastHeardAt: number | undefined;
   #failedAt: number | undefined;
   #failure: string | undefined;
@@ -64,15 +65,10 @@ export class UpstreamHealth {
     this.#failedAt = this.#clock.now();
   }
 
-  /** Tell it of each connection that was made anew. */
-  restarted(): void {
-    this.#restarts++;
-  }
-
   report(): UpstreamHealthReport {
     const counts = {
       children: this.#children,
-      restarts: this.#restarts,
+      restarts: this.restarts,
       lastHeardAt: this.#lastHeardAt,
       failedAt: this.#failedAt,
     };

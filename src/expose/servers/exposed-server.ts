@@ -50,8 +50,6 @@ export class ExposedServer implements ServedServer {
   readonly mcp: McpEndpoint;
   readonly sse: SseEndpoint;
   readonly #options: ExposedServerOptions;
-  readonly #isProcess: boolean;
-  readonly #isShared: boolean;
   readonly #startTimeoutMs: number;
   readonly #server: ManagedServer;
   readonly #shared: SharedUpstream | undefined;
@@ -66,8 +64,6 @@ export class ExposedServer implements ServedServer {
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
     this.#options = options;
-    this.#isProcess = isProcess;
-    this.#isShared = isShared;
     this.#startTimeoutMs = startTimeoutMs;
     this.#server = new ManagedServer({ connect, isProcess, isShared, warm, onWarning });
     const nextUpstream = (): Upstream =>
@@ -112,12 +108,12 @@ export class ExposedServer implements ServedServer {
   async start(signal: AbortSignal, isAlone: boolean): Promise<ServerDescription> {
     const { source } = this.#options;
     // Many that start at once keep each other from it.
-    const isAhead = isAlone && this.#isProcess && this.#server.coexistence.isAllowed;
+    const isAhead = isAlone && source.kind === 'stdio' && this.#server.coexistence.isAllowed;
     if (isAhead) this.#server.begin();
     try {
       const description = await this.#describe(signal, source.kind === 'stdio' ? undefined : redactUrl(source.url));
       // By then it may have given back what the next process needs.
-      if (this.#isShared || !this.#server.coexistence.isAllowed) await this.#server.coexistence.allEnded();
+      if (this.#shared !== undefined || !this.#server.coexistence.isAllowed) await this.#server.coexistence.allEnded();
       if (!isAhead) this.#server.begin();
       return description;
     } finally {
@@ -152,6 +148,7 @@ export class ExposedServer implements ServedServer {
 
   /** @param url its address for errors, where no client reads them. */
   #describe(signal: AbortSignal, url?: string): Promise<ServerDescription> {
+    const isProcess = this.#options.source.kind === 'stdio';
     return this.#server.look((upstream) =>
       describeServer({
         upstream,
@@ -159,7 +156,7 @@ export class ExposedServer implements ServedServer {
         timeoutMs: this.#startTimeoutMs,
         onWarning: this.#options.onWarning,
         signal: AbortSignal.any([signal, this.#closing.signal]),
-        checkAlone: this.#isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
+        checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
         clientVersion: version,
       }),
     );

@@ -5,7 +5,7 @@ import { changesBetween } from '../config/changes.ts';
 import type { ServerSource } from './upstream-factory.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
 import type { ExposedServer } from './exposed-server.ts';
-import { createDirectory, type Directory, type ServedServer } from '../../http/directory.ts';
+import { createDirectory, type ServedServer } from '../../http/directory.ts';
 import { mcpPath } from '../../http/route.ts';
 import { createUnusableServer } from './unusable-server.ts';
 
@@ -30,8 +30,8 @@ interface Entry {
 
 /** The servers of a run, which may come and go. */
 export class ExposedServers {
+  readonly directory: ReturnType<typeof createDirectory> = createDirectory();
   readonly #create: CreateServer;
-  readonly #directory = createDirectory();
   #entries: ReadonlyMap<string, Entry> = new Map();
   /** The last change, settled or not: one is made after the other. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -41,10 +41,6 @@ export class ExposedServers {
 
   constructor(create: CreateServer) {
     this.#create = create;
-  }
-
-  get directory(): Directory {
-    return this.#directory;
   }
 
   /** In the order in which they were given. */
@@ -112,7 +108,7 @@ export class ExposedServers {
       return [name, kept ?? (await this.#make(name, source))];
     });
     this.#entries = new Map(await Promise.all(made));
-    this.#directory.set(
+    this.directory.set(
       Array.from(this.#entries, ([name, { server, report }]) => {
         const error = report.error ?? new ExposeError('internal', 'the server could not be made');
         return server ?? createUnusableServer(name, error);
