@@ -173,7 +173,7 @@ test('a server that stops reading for a while gets everything in the end, and no
     openSession(exposed.url, exposed.token),
     openSession(exposed.url, exposed.token),
   ]);
-  await tool(resting, 'rest', { ms: 700 });
+  const pid = Number(textOf(await tool(resting, 'rest')));
   const words = 'x'.repeat(2_000_000);
   const order: string[] = [];
   const measured = Promise.all(
@@ -185,6 +185,7 @@ test('a server that stops reading for a while gets everything in the end, and no
   );
   await tool(other, 'measure', { text: words });
   order.push('other');
+  process.kill(pid, 'SIGUSR2');
   expect(await measured).toEqual(['2000000', '2000000', '2000000']);
   expect(order[0]).toBe('other');
 });

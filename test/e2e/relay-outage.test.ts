@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { eventually } from '../harness/eventually.ts';
-import { launchExpose, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
+import { launchExpose, type Relay, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { atEnd } from '../harness/lifetime.ts';
 import { listenOnLoopback } from '../harness/loopback-server.ts';
@@ -93,8 +93,12 @@ test('the key of the relay name is private to the user', async () => {
 });
 
 describe('at the relay', () => {
+  let relay: Relay;
+  beforeAll(async () => {
+    relay = await startRelay({ lifetime: 'file' });
+  });
+
   test('an unknown name: 404, shaped as JSON-RPC', async () => {
-    const relay = await startRelay();
     const reply = await send(`${relay.url}/nobody-here/mcp`, {
       method: 'POST',
       headers: clientHeaders('x'),
@@ -107,14 +111,12 @@ describe('at the relay', () => {
   test.each(['__proto__', 'constructor', '..', '%2e%2e', 'a'.repeat(300), '_mcp-expose'])(
     'the name %.20s is nobody’s',
     async (name) => {
-      const relay = await startRelay();
       const reply = await send(relay.url, { path: `/${name}/mcp`, headers: clientHeaders('x') });
       expect([400, 404]).toContain(reply.status);
     },
   );
 
   test('a known name that is offline: 503 with Retry-After, shaped as JSON-RPC', async () => {
-    const relay = await startRelay();
     const exposed = await startBehindRelay(relay, { server: fixture('echo') });
     await exposed.stop('SIGKILL');
     await eventually(async () => {
@@ -126,7 +128,6 @@ describe('at the relay', () => {
   });
 
   test('a call in progress when the agent dies ends with an error, not in silence', async () => {
-    const relay = await startRelay();
     const exposed = await startBehindRelay(relay, { server: fixture('slow') });
     const session = await openSession(exposed.url, exposed.token);
     const call = await session.post({
@@ -141,7 +142,6 @@ describe('at the relay', () => {
   });
 
   test('a client that hangs up is noticed on the other side: its call is cancelled or its stream closed', async () => {
-    const relay = await startRelay();
     const exposed = await startBehindRelay(relay, { server: fixture('echo') });
     const session = await openSession(exposed.url, exposed.token);
     // One GET stream per session: a second one can only be opened once the first is known to be gone, or replaces it.

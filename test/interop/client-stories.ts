@@ -11,7 +11,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Exposed } from '../harness/expose.ts';
 import { exposeConformance, interopCommand, runInterop, type UpstreamKind } from '../harness/interop.ts';
 import { within } from '../harness/eventually.ts';
-import { atEnd } from '../harness/lifetime.ts';
+import { atEnd, type Lifetime } from '../harness/lifetime.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { killIfAlive } from '../harness/processes.ts';
 import { temporaryDirectory } from '../harness/program.ts';
@@ -74,14 +74,14 @@ export interface RemoteClient {
 export async function connectThroughRemote(
   endpoint: Endpoint,
   exposed: Exposed,
-  ...flags: string[]
+  { flags = [], lifetime = 'test' }: { flags?: string[]; lifetime?: Lifetime } = {},
 ): Promise<RemoteClient> {
   // mcp-remote itself replaces ${TOKEN}.
   const access = ['--header', 'Authorization: Bearer ${TOKEN}', '--allow-http'];
   const remote = interopCommand(
     'mcp-remote',
     [endpoint.urlOf(exposed), ...access, '--transport', endpoint.remote, ...flags],
-    { env: { TOKEN: exposed.token, MCP_REMOTE_CONFIG_DIR: temporaryDirectory() } },
+    { env: { TOKEN: exposed.token, MCP_REMOTE_CONFIG_DIR: temporaryDirectory(lifetime) }, lifetime },
   );
   const transport = new StdioClientTransport({ ...remote, stderr: 'pipe' });
   let printed = '';
@@ -90,7 +90,7 @@ export async function connectThroughRemote(
     { name: 'mcp-expose-tests', version: '0.0.0' },
     { capabilities: { sampling: {}, elicitation: { form: {} } } },
   );
-  atEnd('test', async () => {
+  atEnd(lifetime, async () => {
     const { pid } = transport;
     if (pid !== null) killIfAlive(pid);
     await client.close();
@@ -125,7 +125,6 @@ export function describeClients(kind: UpstreamKind, endpoint: Endpoint): void {
       exposed = await exposeConformance(kind, { lifetime: 'file' });
     });
     const run = (method: string, ...args: string[]) => inspect(endpoint, exposed, exposed.token, method, ...args);
-    const connect = (...flags: string[]) => connectThroughRemote(endpoint, exposed, ...flags);
 
     describe('MCP Inspector', () => {
       test('lists tools, with their schemas as they are', async () => {
@@ -179,8 +178,13 @@ export function describeClients(kind: UpstreamKind, endpoint: Endpoint): void {
 
     // `auto` asks for the modern era first, and falls back.
     describe.each(['legacy', 'auto'])('mcp-remote --protocol %s', (protocol) => {
+      let remote: RemoteClient;
+      beforeAll(async () => {
+        remote = await connectThroughRemote(endpoint, exposed, { flags: ['--protocol', protocol], lifetime: 'file' });
+      });
+
       test('lists and calls tools', async () => {
-        const { client, call } = await connect('--protocol', protocol);
+        const { client, call } = remote;
         expect(client.getServerVersion()?.name).toBe('fixture-conformance');
         expect((await client.listTools()).tools.map(({ name }) => name)).toContain('test_simple_text');
         expect(await call('test_simple_text')).toBe('This is a simple text response for testing.');
@@ -188,12 +192,11 @@ export function describeClients(kind: UpstreamKind, endpoint: Endpoint): void {
       });
 
       test('follows the progress of a call', async () => {
-        const { progressOf } = await connect('--protocol', protocol);
-        expect(await progressOf('test_tool_with_progress')).toEqual([0, 50, 100]);
+        expect(await remote.progressOf('test_tool_with_progress')).toEqual([0, 50, 100]);
       });
 
       test('reads resources and gets prompts', async () => {
-        const { client } = await connect('--protocol', protocol);
+        const { client } = remote;
         const { contents } = await client.readResource({ uri: 'test://static-text' });
         expect(contents).toMatchObject([{ text: 'This is the content of the static text resource.' }]);
         const { messages } = await client.getPrompt({ name: 'test_simple_prompt' });
@@ -201,7 +204,7 @@ export function describeClients(kind: UpstreamKind, endpoint: Endpoint): void {
       });
 
       test('answers sampling and elicitation', async () => {
-        const { client, call } = await connect('--protocol', protocol);
+        const { client, call } = remote;
         client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => ({
           role: 'assistant' as const,
           model: 'test-model',
