@@ -1,58 +1,25 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 
 /** Headers that belong to one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const hopByHop: ReadonlySet<string> = new Set(
+  `
+  connection expect http2-settings keep-alive proxy-authenticate proxy-authentication-info proxy-authorization
+  proxy-connection te trailer transfer-encoding upgrade
+`.match(/\S+/g),
+);
 
 /** Lists by their definition, so duplicates are joined (RFC 9110, section 5.3); node:http2 sends them once. */
 const joinable: ReadonlySet<string> = new Set(['content-encoding', 'content-language', 'if-match', 'if-none-match']);
 
 /** Two of these are an attempt to be read differently by two parsers, or a mistake; never valid. */
-const singleValue: ReadonlySet<string> = new Set([
-  'access-control-request-method',
-  'age',
-  'authorization',
-  'content-length',
-  'content-location',
-  'content-md5',
-  'content-range',
-  'content-type',
-  'date',
-  'dnt',
-  'etag',
-  'expires',
-  'from',
-  'host',
-  'if-modified-since',
-  'if-range',
-  'if-unmodified-since',
-  'last-modified',
-  'location',
-  'max-forwards',
-  'origin',
-  'proxy-authorization',
-  'range',
-  'referer',
-  'retry-after',
-  'tk',
-  'upgrade-insecure-requests',
-  'user-agent',
-  'access-control-allow-credentials',
-  'access-control-max-age',
-  'x-content-type-options',
-]);
+const singleValue: ReadonlySet<string> = new Set(
+  `
+  access-control-request-method age authorization content-length content-location content-md5 content-range
+  content-type date dnt etag expires from host if-modified-since if-range if-unmodified-since last-modified
+  location max-forwards origin proxy-authorization range referer retry-after tk upgrade-insecure-requests
+  user-agent access-control-allow-credentials access-control-max-age x-content-type-options
+`.match(/\S+/g),
+);
 
 export interface RequestHead {
   readonly method: string;
@@ -149,49 +116,36 @@ export interface PublicOrigin {
   readonly isShared: boolean;
 }
 
-/** Speak for the connection to the relay, which is not the agent's: where else the host is to be found, and which errors count. */
-const ofConnection: readonly string[] = [
-  'alt-svc',
-  'expect-ct',
-  'nel',
-  'public-key-pins',
-  'public-key-pins-report-only',
-  // Clears the cookies of the whole registrable domain.
-  'clear-site-data',
-];
-
-/** Orders to a proxy in front of the relay, which would serve its own files or fetch what it alone can reach. */
-const ofProxy: readonly string[] = ['x-sendfile', 'x-lighttpd-send-file', 'x-litespeed-location', 'x-reproxy-url'];
+/**
+ * Never forwarded: headers about the connection to the relay, which is not the agent's (other hosts to use, errors to
+ * report), and orders to a proxy in front of the relay, which would serve its own files or fetch what only it can reach.
+ * `clear-site-data` clears the cookies of the whole registrable domain.
+ */
+const neverForwarded: ReadonlySet<string> = new Set(
+  `
+  alt-svc expect-ct nel public-key-pins public-key-pins-report-only clear-site-data
+  x-sendfile x-lighttpd-send-file x-litespeed-location x-reproxy-url
+`.match(/\S+/g),
+);
+/** The same, of nginx. */
 const nginxPrefix = 'x-accel-';
 
-/** Hold for the whole origin. */
-const ofOrigin: readonly string[] = [
-  'accept-ch',
-  'accept-ch-lifetime',
-  'activate-storage-access',
-  'critical-ch',
-  'origin-agent-cluster',
-  'report-to',
-  'reporting-endpoints',
-  'secure-session-registration',
-  'service-worker-allowed',
-  'set-cookie',
-  'set-cookie2',
-  'set-login',
-  'strict-transport-security',
-  'use-as-dictionary',
-];
-
-const neverPassed: ReadonlySet<string> = new Set([...ofConnection, ...ofProxy]);
-const ownOriginOnly: ReadonlySet<string> = new Set(ofOrigin);
+/** Apply to a whole origin. */
+const originWide: ReadonlySet<string> = new Set(
+  `
+  accept-ch accept-ch-lifetime activate-storage-access critical-ch origin-agent-cluster report-to reporting-endpoints
+  secure-session-registration service-worker-allowed set-cookie set-cookie2 set-login strict-transport-security
+  use-as-dictionary
+`.match(/\S+/g),
+);
 
 /**
  * What of a header of an agent's answer may reach a browser. Agents do not trust each other: one must not say anything that
  * holds for the pages of another, or for the relay. Undefined when nothing is left.
  */
 function passedOn(name: string, value: string | string[], origin: PublicOrigin): string | string[] | undefined {
-  if (neverPassed.has(name) || name.startsWith(nginxPrefix)) return undefined;
-  if (origin.isShared) return ownOriginOnly.has(name) ? undefined : value;
+  if (neverForwarded.has(name) || name.startsWith(nginxPrefix)) return undefined;
+  if (origin.isShared) return originWide.has(name) ? undefined : value;
   if (name !== 'set-cookie') return value;
   const cookies = [value].flat().filter((cookie) => staysAt(origin.host, cookie));
   return cookies.length === 0 ? undefined : cookies;
