@@ -1,46 +1,49 @@
-/** What a way to be reached can do, who carries it and what that means. All that we do differently for one comes from here. */
+/**
+ * What a kind of tunnel can do, who operates it, and what that means for the user. Everything that depends on the provider is
+ * decided from this.
+ */
 export interface Capabilities {
   /** As in `--tunnel <name>`. */
   readonly name: string;
-  /** Of several rows with one name: which of them. */
+  /** Distinguishes rows with the same name. */
   readonly variant?: string;
-  /** Who carries the traffic, as the user knows them. */
+  /** Who carries the traffic, under the name that users know. */
   readonly operator: string;
   /** The program that has to be installed, if any. */
   readonly needs?: string;
   readonly account: 'none' | 'needed';
-  /** Whether the URL is the same the next time, or when it is. */
+  /** Whether the URL is the same the next time; a string says under which condition. */
   readonly urlStable: true | false | string;
   /** How long one connection lasts, in milliseconds. */
   readonly expiresAfterMs?: number;
-  /** Event streams that answer a GET arrive as they are written, rather than all at once when they end. */
+  /** Responses to GET that are event streams arrive as they are written, not all at once when they end. */
   readonly getStreams: boolean;
-  /** The same of those that answer a POST. */
+  /** The same for responses to POST. */
   readonly postStreams: boolean;
-  /** A stream on which nothing comes for so long is cut, in milliseconds. */
+  /** A stream that is silent for this long is closed, in milliseconds. */
   readonly maxIdleMs?: number;
   readonly maxBodyBytes?: number;
-  /** Requests at a time, open streams among them. */
+  /** Concurrent requests, including open streams. */
   readonly maxConcurrent?: number;
-  /** The page that browsers get first, and the header that says that we know. */
+  /** The page that browsers get first, and the header that skips it. */
   readonly interstitial?: { readonly header: string; readonly value: string };
   /**
-   * A new name is not known everywhere at once, and who asks too early may be told for minutes that there is none; in
-   * milliseconds.
+   * How long a new name stays unknown to some resolvers, in milliseconds: one that is asked too early may remember for minutes
+   * that the name does not exist.
    */
   readonly freshNameMs?: number;
   /**
-   * How often to look whether it still works, in milliseconds, where every minute would be too much of what its users may
-   * send in all; then each look is as small as it can be.
+   * Time between two checks of the public URL, in milliseconds, where one every minute would use up the quota of requests; each
+   * check then sends as little as possible.
    */
   readonly probeEveryMs?: number;
-  /** Whether the operator could read requests and answers, the token among them. */
+  /** Whether the operator could read requests and responses, including the token. */
   readonly readsTraffic: boolean;
-  /** Whether it goes through the proxy that HTTPS_PROXY names. */
+  /** Whether it uses the proxy in HTTPS_PROXY. */
   readonly honoursProxy: boolean;
   /**
-   * The header in which it names the address of the client, where it is documented to do so. It writes the last address in
-   * it itself; what a client wrote there can only stand before.
+   * The header that holds the address of the client, where the provider documents one. The provider appends the last address
+   * itself; anything before that may come from the client.
    */
   readonly clientAddressHeader?: string;
 }
@@ -49,7 +52,7 @@ const mebibyte = 1024 * 1024;
 const megabyte = 1_000_000;
 const minuteMs = 60_000;
 
-/** A name for each row, where some have the same `name`. */
+/** One key per row, since several rows may have the same `name`. */
 type CapabilitiesKey =
   | 'relay'
   | 'lan'
@@ -70,8 +73,8 @@ type CapabilitiesKey =
   | 'localtunnel';
 
 /**
- * Every way, in the order in which the documentation tells of them. What a vendor does not say and no issue shows is left
- * out rather than guessed. The sources stand in the files in providers/.
+ * Every kind of tunnel, in the order of the documentation. What neither the vendor nor an issue states is left out. The sources
+ * are named in the files in providers/.
  */
 export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
   relay: {
@@ -138,7 +141,7 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
     getStreams: true,
     postStreams: true,
     interstitial: { header: 'ngrok-skip-browser-warning', value: '1' },
-    // The free plan has 20,000 requests a month; two every ten minutes are fewer than half of them.
+    // The free plan has 20,000 requests a month; two requests every ten minutes are less than half of that.
     probeEveryMs: 10 * minuteMs,
     readsTraffic: true,
     honoursProxy: true,
@@ -293,15 +296,15 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
   },
 };
 
-/** Longest silence on a stream where nothing shorter is known of, in milliseconds: proxies commonly cut after 30 s or more. */
+/** Longest silence on a stream where the provider states no limit, in milliseconds: proxies commonly close after 30 s or more. */
 const defaultMaxSilenceMs = 15_000;
 
-/** The longest silence that a stream through this tunnel may have, in milliseconds; half of what would cut it. */
+/** The longest silence that a stream through this tunnel may have, in milliseconds: half of the provider's limit. */
 export function maxSilenceMs({ maxIdleMs = Infinity }: Pick<Capabilities, 'maxIdleMs'>): number {
   return Math.min(defaultMaxSilenceMs, maxIdleMs / 2);
 }
 
-/** What of this way is less than a user of ours may count on, a sentence for each. */
+/** Where this tunnel offers less than a user may expect, one sentence each. */
 export function limitsOf({ name, ...way }: Capabilities, maxRequestBytes: number): string[] {
   const limits: string[] = [];
   if (!way.postStreams) limits.push(`${name} holds event streams back until they end: progress comes late`);
@@ -314,10 +317,10 @@ export function limitsOf({ name, ...way }: Capabilities, maxRequestBytes: number
   return limits;
 }
 
-/** Fewer requests at a time than this a handful of clients have open, in streams alone. */
+/** A few clients may have this many requests open at a time for their streams alone. */
 const fewRequests = 32;
 
-/** What the user has to know of this way before using it, in one sentence. */
+/** What the user has to know about this tunnel before using it, in one sentence. */
 export function trustNotice({ operator, readsTraffic }: Pick<Capabilities, 'operator' | 'readsTraffic'>): string {
   return readsTraffic
     ? `${operator} can read the traffic, including the token`

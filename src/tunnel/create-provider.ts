@@ -6,7 +6,7 @@ import type { TunnelProvider } from './provider.ts';
 /** Tunnels to a server that the user runs. */
 const ownServers: ReadonlySet<TunnelKind> = new Set(['ssh', 'sish']);
 
-/** What the user has said of the tunnel; each provider takes what concerns it. */
+/** The user's settings for the tunnel; each provider uses those that it knows. */
 export interface TunnelSettings {
   readonly environment: HostEnvironment;
   /** Name and version of this program. */
@@ -17,7 +17,7 @@ export interface TunnelSettings {
   /** The name to ask the provider for. */
   readonly name?: string | undefined;
   readonly lanAddresses?: readonly string[] | undefined;
-  /** What the world calls the tunnel, or is to call it. */
+  /** The public URL that the tunnel has, or is to have. */
   readonly publicUrl?: string | undefined;
   /** `[user@]host[:port]` */
   readonly ssh?: string | undefined;
@@ -36,8 +36,8 @@ export function settingsForAuto(settings: TunnelSettings, kind: TunnelKind): Tun
 }
 
 /**
- * Makes the provider of this kind, and loads nothing of the others.
- * @throws ExposeError `usage` for settings that it cannot work with.
+ * Creates the provider of this kind, and loads no module of the others.
+ * @throws ExposeError `usage` for settings that it cannot use.
  */
 export async function createProvider(kind: TunnelKind, settings: TunnelSettings): Promise<TunnelProvider> {
   const { environment, agent, relayUrl, share, name, lanAddresses, publicUrl } = settings;

@@ -6,21 +6,21 @@ import { sleep, type Clock } from '../platform/clock.ts';
 import type { Watchdog } from '../platform/process/watchdog.ts';
 import type { HostOverrides } from '../platform/net/host-overrides.ts';
 
-/** How long a resolver may take to say that there is no such host, in milliseconds; then there may be one. */
+/** How long a resolver may take, in milliseconds; after that the host is assumed to exist. */
 const lookupTimeoutMs = 3000;
 
-/** What of this machine the tunnels of others need. */
+/** What the providers need of this machine. */
 export interface HostEnvironment {
-  /** Our own environment: where programs are, and the credentials that their users gave them there. */
+  /** Our own environment: PATH, and the credentials of the users of the programs. */
   readonly env: NodeJS.ProcessEnv;
-  /** Sees to it that no program outlives us. */
+  /** Ends the programs when this process dies. */
   readonly watchdog: Pick<Watchdog, 'guard' | 'release'>;
   readonly clock: Clock;
-  /** Addresses to use instead of what a resolver says. */
+  /** Addresses to use instead of asking a resolver. */
   readonly overrides: HostOverrides;
 }
 
-/** Whether a program of this name is in a folder of PATH; with one of PATHEXT's endings on Windows. */
+/** Whether a program of this name is in a folder of PATH; with one of the extensions in PATHEXT on Windows. */
 export async function isInstalled({ env }: Pick<HostEnvironment, 'env'>, program: string): Promise<boolean> {
   const endings = process.platform === 'win32' ? (env['PATHEXT'] ?? '.EXE;.CMD;.BAT;.COM').split(';') : [''];
   const folders = (env['PATH'] ?? env['Path'] ?? '').split(path.delimiter).filter((folder) => folder !== '');
@@ -38,7 +38,7 @@ async function isExecutable(file: string): Promise<boolean> {
   }
 }
 
-/** Whether there may be a host of this name, as far as a resolver says, or the user. Never rejects. */
+/** Whether the host may exist, according to a resolver or to the user's overrides. Never rejects. */
 export async function hostResolves(
   { clock, overrides }: Pick<HostEnvironment, 'clock' | 'overrides'>,
   { host, port, signal }: { readonly host: string; readonly port: number; readonly signal: AbortSignal },

@@ -1,4 +1,4 @@
-/** Every way in which others can reach us, as in `--tunnel <kind>`. */
+/** Every kind of tunnel, as in `--tunnel <kind>`. */
 export const tunnelKinds = [
   'relay',
   'lan',
@@ -20,8 +20,8 @@ export const tunnelKinds = [
 export type TunnelKind = (typeof tunnelKinds)[number];
 
 /**
- * What `auto` tries where no relay is configured: what needs no account first, then what the user has set up, then what every
- * machine with ssh has. Never `lan` nor `localtunnel`, which are not encrypted all the way.
+ * What `auto` tries when no relay is configured: first what needs no account, then what the user has set up, then what works
+ * with ssh alone. Never `lan` or `localtunnel`, which are not encrypted end to end.
  */
 export const defaultTunnelOrder: readonly TunnelKind[] = [
   'cloudflared',

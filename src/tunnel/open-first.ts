@@ -2,29 +2,29 @@ import type { Clock } from '../platform/clock.ts';
 import { ExposeError, messageOf } from '../errors.ts';
 import type { TunnelProvider } from './provider.ts';
 
-/** How long it may take to find a tunnel in all, in milliseconds; the local URL serves meanwhile. */
+/** How long finding a tunnel may take in total, in milliseconds; the local URL works meanwhile. */
 export const autoLimitMs = 20_000;
 
-/** A way that may do. */
+/** A tunnel to try. */
 export interface Candidate {
   readonly name: string;
   readonly create: () => Promise<TunnelProvider>;
-  /** The most that it may take of the time for all, in milliseconds. */
+  /** The most that it may take of the total time, in milliseconds. */
   readonly limitMs?: number;
 }
 
-/** What became of a candidate. */
+/** The result of a candidate. */
 export interface Attempt {
   readonly provider: string;
-  /** `trying`: it has been begun. `skipped`: it cannot be used on this machine. */
+  /** `trying`: it has been started. `skipped`: it cannot be used on this machine. */
   readonly outcome: 'trying' | 'skipped' | 'failed' | 'up';
-  /** Why it did not do. */
+  /** Why it was skipped or failed. */
   readonly reason?: string;
 }
 
 export interface OpenFirstOptions<Opened> {
   readonly candidates: readonly Candidate[];
-  /** Opens a tunnel and sees to it that it works. Nothing of it is left when it throws. */
+  /** Opens a tunnel and checks that it works. Nothing of it is left when it throws. */
   readonly open: (provider: TunnelProvider, signal: AbortSignal) => Promise<Opened>;
   readonly onAttempt: (attempt: Attempt) => void;
   readonly clock: Clock;
@@ -34,15 +34,15 @@ export interface OpenFirstOptions<Opened> {
 }
 
 /**
- * Opens the first of several tunnels that works. Nothing is installed, logged in to or asked for. Undefined when none does
- * in time.
+ * Opens the first of several tunnels that works. Nothing is installed, no login and no prompt happens. Undefined when none
+ * works in time.
  * @throws the signal's reason.
  */
 export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Promise<Opened | undefined> {
   const { candidates, open, onAttempt, clock, signal, limitMs = autoLimitMs } = options;
   const deadline = clock.now() + limitMs;
 
-  /** Undefined when it did not do. */
+  /** Undefined when it was skipped or failed. */
   async function attempt({ name, create, limitMs: ownLimitMs = limitMs }: Candidate): Promise<Opened | undefined> {
     const skip = (reason: string): undefined => {
       onAttempt({ provider: name, outcome: 'skipped', reason });
@@ -73,7 +73,7 @@ export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Prom
   for (const candidate of candidates) {
     // oxlint-disable-next-line no-await-in-loop -- the next is tried only when this one does not do
     const opened = await attempt(candidate);
-    // Whoever has lost interest meanwhile has to close it.
+    // A caller that has aborted meanwhile has to close it.
     if (opened !== undefined) return opened;
     signal.throwIfAborted();
   }

@@ -16,13 +16,13 @@ import { isBlocking, wordsFor } from './probe/problem.ts';
 import { SelfProbe, type Opening } from './probe/self-probe.ts';
 import { TunnelWatch } from './probe/tunnel-watch.ts';
 
-/** How long a URL that is new may take until it works, in milliseconds. */
+/** How long a new URL may take until it works, in milliseconds. */
 const defaultSettleMs = 8000;
 
-/** What is known of the way by which requests come in, for whoever answers them. */
+/** What the request handler may know about the tunnel of its requests. */
 export interface WayIn {
   readonly capabilities: Capabilities;
-  /** Whether a stream that answers a GET would arrive as it is written; may change when that is measured. */
+  /** Whether a response to GET that is an event stream arrives as it is written; changes when a check finds otherwise. */
   hasGetStreams(): boolean;
 }
 
@@ -34,24 +34,24 @@ export interface OpenTunnelOptions {
   readonly listen: (handler: RequestHandler) => Promise<TunnelListener>;
   /** Port of the local listener. */
   readonly localPort: number;
-  /** The bearer token, or undefined where everybody is let in. */
+  /** The bearer token; undefined when none is needed. */
   readonly token: string | undefined;
   readonly opening: () => Opening | undefined;
-  /** How long the answer to that may take, in milliseconds: a server may have to start first. Default 10 s. */
+  /** How long the response to that may take, in milliseconds: a server may have to start first. Default 10 s. */
   readonly openingTimeoutMs?: number;
   readonly readinessPath: string;
-  /** There is another provider to try: one whose URL does not work is an error, rather than a warning. */
+  /** Another provider can be tried: a URL that does not work is an error instead of a warning. */
   readonly mustWork: boolean;
-  /** How long it may take until its URL works, in milliseconds; 0 for one that is not new. Default 8 s. */
+  /** How long the URL may take until it works, in milliseconds; 0 for one that is not new. Default 8 s. */
   readonly settleMs?: number;
   readonly signal: AbortSignal;
-  /** The URLs by which requests will come in, before the first can, and whenever they change. */
+  /** The URLs of the requests to come: called before the first request, and whenever they change. */
   readonly onUrls: (publicUrls: readonly string[]) => void;
   readonly onStatus: (status: TunnelStatus) => void;
   readonly onWarning: (message: string) => void;
 }
 
-/** A tunnel that is open and looked after. */
+/** A tunnel that is open and checked regularly. */
 export interface OpenTunnel {
   readonly provider: TunnelProvider;
   readonly publicUrls: readonly string[];
@@ -60,25 +60,26 @@ export interface OpenTunnel {
   /** The longest silence that a stream through it may have, in milliseconds. */
   readonly maxSilenceMs: number;
   /**
-   * Whether the current public URL is known to lead here, past the guard: a request without the token has come round since the
-   * tunnel last changed, and nothing seen there since says otherwise. False while that is not known yet.
+   * Whether the current public URL is known to lead here, past the guard: a request without the token has come back since the
+   * tunnel last changed, and no later check contradicts that. False while nothing is known.
    */
   isVerified(): boolean;
   /**
-   * False when somebody else certainly has a hand in what answers at the current public URL (another service, another Host,
-   * a credential that is added on the way), so that nobody should send the token there. True also while nothing is known.
+   * False when another party certainly takes part in the responses at the current public URL (another service, another Host, a
+   * credential that is added on the way), so that nobody should send the token there. True also while nothing is known.
    */
   isTrusted(): boolean;
   /**
-   * The servers are there: begins as a client would, through the public URL, and keeps looking. A way that proves to let in
-   * who has no token is closed, and reported as `down`. Never rejects for what is found.
+   * Call it when the servers are available: opens a session through the public URL as a client would, and checks regularly from
+   * then on. A tunnel that accepts requests without the token is closed, and reported as `down`. Never rejects because of what
+   * it finds.
    */
   begin(signal: AbortSignal): Promise<void>;
-  /** Ends it; resolves when nothing of it is left. */
+  /** Closes it; resolves when nothing of it is left. */
   close(): Promise<void>;
 }
 
-/** Where the way out is a proxy that this provider does not take, its own error would not say so. */
+/** Adds a hint where the network needs a proxy that this provider does not use, which its own error would not mention. */
 async function openProvider(
   provider: TunnelProvider,
   { env }: HostEnvironment,
@@ -96,15 +97,15 @@ async function openProvider(
   }
 }
 
-/** Errors behind which there may be a proxy that was not asked. */
+/** Errors that a missing proxy can cause. */
 const proxiedCodes: ReadonlySet<ExposeError['code']> = new Set(['tunnel_unreachable', 'tunnel_unavailable']);
 
 const anywhere = new URL('https://tunnel.example');
 
 /**
- * Opens a tunnel and sees to it that its public URL leads here, past the guard.
- * @throws ExposeError what the provider throws; `tunnel_unguarded` where the URL lets in who has no token; with `mustWork`,
- * `tunnel_unreachable` where it cannot be used.
+ * Opens a tunnel and checks that its public URL leads here, past the guard.
+ * @throws ExposeError what the provider throws; `tunnel_unguarded` when the URL accepts requests without the token; with
+ * `mustWork`, `tunnel_unreachable` when the URL cannot be used.
  */
 export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel> {
   const { provider, environment, createHandler, listen, localPort, mustWork, signal, onUrls, onStatus, onWarning } =
@@ -115,7 +116,7 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
   const marker = createProbeMarker(createHandler({ capabilities, hasGetStreams: () => getStreams }));
   const target = { handler: marker.handler, localPort, listen: () => listen(marker.handler) };
 
-  /** Before `open` has resolved there is none, but it may tell of its status at once. */
+  /** No tunnel until `open` has resolved, but a status may come earlier. */
   const opened: { tunnel?: Tunnel; isUp: boolean } = { isUp: true };
   const publicUrl = (): string => opened.tunnel?.publicUrls[0] ?? '';
   const watch = new TunnelWatch({
@@ -137,7 +138,7 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
     onWarning,
     onGetBuffered: () => (getStreams = false),
     onUnguarded(reason) {
-      // Whoever closes the tunnel is told why that fails.
+      // The caller of `close` gets its error.
       close().catch(() => {});
       onStatus({ state: 'down', publicUrls: opened.tunnel?.publicUrls ?? [], reason });
     },

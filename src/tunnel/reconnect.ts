@@ -3,15 +3,15 @@ import { createBackoff, type Backoff } from '../platform/backoff.ts';
 import { sleep, type Clock } from '../platform/clock.ts';
 import type { Tunnel, TunnelStatus } from './provider.ts';
 
-/** Errors that another attempt cannot fix: the user has to do something first. */
+/** Errors that another attempt cannot fix: the user has to act first. */
 const fatalCodes: ReadonlySet<ExposeError['code']> = new Set(['tunnel_rejected', 'tunnel_not_installed', 'usage']);
 
-/** When the user is told that the provider will soon end the tunnel, in minutes before. */
+/** When to warn that the provider will end the tunnel, in minutes before. */
 const expiryWarningsMinutes = [10, 1];
 
 const minuteMs = 60_000;
 
-/** One connection of a tunnel: from when it has a URL until it has ended. */
+/** One connection of a tunnel, from its first URL to its end. */
 export interface TunnelSession {
   /** As `Tunnel.publicUrls`, at the start of the session. */
   readonly publicUrls: readonly string[];
@@ -27,11 +27,11 @@ export interface TunnelSession {
   close(): Promise<void>;
 }
 
-/** What a session of a provider in providers/ is started with. */
+/** What a provider gets to start a session. */
 export interface TunnelSessionOptions {
   /** Port on 127.0.0.1 that the tunnel forwards to. */
   readonly port: number;
-  /** Ends a start that is under way. */
+  /** Aborts the start. */
   readonly signal: AbortSignal;
   /** The URLs have changed during the session: the previous ones may no longer work. */
   readonly onUrls: (publicUrls: readonly string[]) => void;
@@ -49,14 +49,14 @@ export interface ConnectFailure {
 
 export interface ReconnectOptions {
   /**
-   * One attempt. Resolves once the session has a URL and calls `onUrls` whenever that changes. A thrown error is a failure, too,
-   * fatal if its code says so.
+   * One attempt. Resolves once the session has a URL and calls `onUrls` whenever that changes. A thrown error is a failure,
+   * too, fatal if its code is.
    */
   readonly connect: (
     signal: AbortSignal,
     onUrls: (publicUrls: readonly string[]) => void,
   ) => Promise<TunnelSession | ConnectFailure>;
-  /** Ends the first attempt. */
+  /** Aborts the first attempt. */
   readonly signal: AbortSignal;
   readonly onStatus: (status: TunnelStatus) => void;
   readonly onWarning: (message: string) => void;
@@ -132,7 +132,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
     while (session !== undefined) session = await this.#replace(session);
   }
 
-  /** Waits until a session needs a replacement. Resolves to that, or to undefined when the tunnel has ended. */
+  /** Waits until a session needs a replacement. Resolves to the replacement; undefined when the tunnel has ended. */
   async #replace(session: TunnelSession): Promise<TunnelSession | undefined> {
     const goaway = session.goaway?.then(() => undefined);
     const end = await Promise.race(goaway === undefined ? [session.ended] : [session.ended, goaway]);
@@ -142,7 +142,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
       this.#state = 'reconnecting';
       void this.#letFinish(session);
     } else {
-      // The next session must not find the port or the name of this one in use.
+      // The next session must not find its port or name in use.
       await session.close();
       const isFatal = this.#redialReason === undefined && fatalCodes.has(end.code);
       this.#report(isFatal ? 'down' : 'reconnecting', this.#redialReason ?? end.message);
@@ -206,7 +206,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
 
   #report(state: TunnelStatus['state'], reason?: string): void {
     this.#state = state;
-    // Attempts that fail alike are one change, not many.
+    // Attempts that fail alike are reported once.
     const status = JSON.stringify([state, this.#publicUrls, reason]);
     if (this.#stop.signal.aborted || status === this.#lastStatus) return;
     this.#lastStatus = status;

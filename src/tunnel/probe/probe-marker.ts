@@ -4,20 +4,20 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 import type { RequestHandler } from '../provider.ts';
 
-/** In which a request of ours says which one it is. */
+/** Identifies a request of the self-probe. */
 export const markerHeader = 'x-mcp-expose-probe';
 
-/** A request of ours that is on its way round. */
+/** A request of the self-probe that has been sent. */
 export interface Mark {
-  /** Nobody else can know it. */
+  /** Known to nobody else. */
   readonly nonce: string;
-  /** Whether it has come in at our end of the tunnel. */
+  /** Whether it has reached our end of the tunnel. */
   hasArrived(): boolean;
-  /** Status of what was answered at our end; undefined as long as nothing was. */
+  /** Status of the response at our end; undefined while there is none. */
   answered(): number | undefined;
-  /** The values of a header as it has come in, one for each time; none as long as nothing has. */
+  /** All values of a header with which it arrived; none before it has. */
   carried(name: string): readonly string[];
-  /** It is not waited for any more. */
+  /** Stop waiting for it. */
   forget(): void;
 }
 
@@ -27,20 +27,20 @@ export type MarkerResponse = (
 ) => void;
 
 /**
- * Stands in front of the handler at our end of a tunnel and notices requests of our own that come back through it, which
- * tells for certain that a public URL leads here, without showing the token to whatever answers there.
+ * Wraps the handler at our end of a tunnel and recognises our own requests that come back through it. That proves that a public
+ * URL leads here, without showing the token to whatever answers there.
  */
 export interface ProbeMarker {
   readonly handler: RequestHandler;
   /**
    * Expects a request.
-   * @param answer takes the place of the handler's; for what is to be learnt of the way alone.
+   * @param answer responds instead of the handler, for checks of the tunnel alone.
    */
   expect(answer?: MarkerResponse): Mark;
 }
 
 interface ExpectedMark {
-  /** What has arrived, and what answers it. */
+  /** The request that has arrived, and the response to it. */
   request: IncomingMessage | Http2ServerRequest | undefined;
   response: ServerResponse | Http2ServerResponse | undefined;
   readonly answer: MarkerResponse | undefined;
@@ -70,7 +70,7 @@ export function createProbeMarker(handler: RequestHandler): ProbeMarker {
   };
 }
 
-/** From names and values by turns: where a header comes twice, the object of Node.js shows the first alone. */
+/** From alternating names and values: of a repeated header, the `headers` object of Node.js has only the first. */
 function valuesIn(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 }

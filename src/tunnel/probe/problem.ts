@@ -1,21 +1,21 @@
 import type { Capabilities } from '../capabilities.ts';
 
-/** What is wrong with the way through the public URL, from the first thing that a client would meet to the last. */
+/** What is wrong with the public URL, in the order in which a client would notice it. */
 export type Problem =
-  /** Its name has no address. */
+  /** The name has no address. */
   | { readonly kind: 'no_dns' }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'tls_error'; readonly reason: string }
-  /** Whoever carries it lets no more requests through for now, which says nothing of where it leads. */
+  /** An intermediary rejects requests for now, which says nothing about where the URL leads. */
   | { readonly kind: 'throttled' }
-  /** The tunnel's other end answers, and says that there is nobody behind it. */
+  /** The far end of the tunnel responds that nothing is connected to it. */
   | { readonly kind: 'tunnel_dead'; readonly status: number }
-  /** A page that a person has to click away; clients get past it with the header of the provider, where there is one. */
+  /** A page that a person has to click away; clients skip it with the provider's header, where there is one. */
   | { readonly kind: 'interstitial'; readonly canBeSkipped: boolean }
   | { readonly kind: 'wrong_service'; readonly status: number }
-  /** What arrives here is for another host than was asked for, and refused. */
+  /** Requests arrive with another Host than was sent, and are refused. */
   | { readonly kind: 'host_changed' }
-  /** Who brings no token is let in all the same. */
+  /** Requests without the token are accepted. */
   | { readonly kind: 'guard_missing'; readonly status: number }
   /** The token does not arrive. */
   | { readonly kind: 'token_lost' }
@@ -23,38 +23,38 @@ export type Problem =
   | { readonly kind: 'post_buffered' }
   | { readonly kind: 'get_buffered' };
 
-/** Whether it may be over by itself a little later. */
+/** Whether it may disappear without intervention. */
 export function mayPass(problem: Problem): boolean {
   return isSeenFromHere(problem) || problem.kind === 'tunnel_dead' || saysNothing(problem);
 }
 
-/** Whether it is none of the tunnel, as far as can be told, so that what was known before stands. */
+/** Whether it shows nothing about the tunnel, so that earlier results stay valid. */
 export function saysNothing({ kind }: Problem): boolean {
   return kind === 'throttled';
 }
 
-/** Whether it may be this machine's own network that fails, and the tunnel be well. */
+/** Whether it may be caused by the network of this machine, while the tunnel works. */
 export function isSeenFromHere({ kind }: Problem): boolean {
   return kind === 'no_dns' || kind === 'unreachable';
 }
 
-/** Whether somebody else certainly has a hand in what answers, so that nobody should send the token there. */
+/** Whether another party certainly takes part in the responses, so that nobody should send the token there. */
 export function isForeign({ kind }: Problem): boolean {
   return kind === 'wrong_service' || kind === 'host_changed' || kind === 'guard_missing';
 }
 
-/** Whether clients elsewhere could not use the URL at all. */
+/** Whether no client could use the URL. */
 export function isBlocking(problem: Problem): boolean {
   if (problem.kind === 'interstitial') return !problem.canBeSkipped;
   return problem.kind !== 'upstream_dead' && !isSlowing(problem);
 }
 
-/** Whether it works all the same, only late. */
+/** Whether the URL works, but slowly. */
 export function isSlowing({ kind }: Problem): boolean {
   return kind === 'post_buffered' || kind === 'get_buffered';
 }
 
-/** One line for a person: what is wrong, and what to do about it. */
+/** One line for the user: what is wrong, and what to do. */
 export function wordsFor(
   problem: Problem,
   url: string,
@@ -97,11 +97,11 @@ export function wordsFor(
   }
 }
 
-/** Tells the user of each kind of problem once while it lasts, and that the URL works again. */
+/** Reports each kind of problem once while it lasts, and that the URL works again. */
 export class ProblemReporter {
   readonly #capabilities: Pick<Capabilities, 'interstitial'>;
   readonly #onWarning: (message: string) => void;
-  /** Reported problems that are not over, and whether a session found them. */
+  /** Reported problems that still exist, and whether a session found them. */
   readonly #reported = new Map<Problem['kind'], { readonly problem: Problem; readonly hasEntered: boolean }>();
 
   constructor(capabilities: Pick<Capabilities, 'interstitial'>, onWarning: (message: string) => void) {
@@ -109,7 +109,7 @@ export class ProblemReporter {
     this.#onWarning = onWarning;
   }
 
-  /** `hasEntered`: the check opened a session and did not only ask for the health of the servers. */
+  /** `hasEntered`: the check opened a session instead of only asking for the health of the servers. */
   report(url: string, problems: readonly Problem[], hasEntered: boolean): void {
     for (const problem of problems) {
       const isNew = !this.#reported.has(problem.kind);
@@ -119,7 +119,7 @@ export class ProblemReporter {
     const over = [...this.#reported.values()].filter(
       (old) =>
         !problems.some(({ kind }) => kind === old.problem.kind) &&
-        // What arrives late works all the same: the end of that is not news.
+        // A slow URL still works, so the end of that is not reported.
         !isSlowing(old.problem) &&
         // A healthy server may still refuse every session.
         (hasEntered || !old.hasEntered || old.problem.kind !== 'upstream_dead'),

@@ -1,7 +1,7 @@
 import type { Capabilities } from '../capabilities.ts';
 import type { TunnelProvider } from '../provider.ts';
 
-/** What can be said of a proxy that somebody else runs: nothing speaks against it until the look through it has. */
+/** What is assumed of somebody else's proxy until a check shows otherwise. */
 const capabilities: Capabilities = {
   name: 'none',
   operator: 'the operator of the reverse proxy',
@@ -14,8 +14,8 @@ const capabilities: Capabilities = {
 };
 
 /**
- * No tunnel, but somebody else's proxy in front of the local listener.
- * @param publicUrl what the world calls it: a base URL without a trailing slash.
+ * No tunnel, but somebody else's reverse proxy in front of the local listener.
+ * @param publicUrl base URL without a trailing slash.
  */
 export function createFrontProvider(publicUrl: string): TunnelProvider {
   return {

@@ -10,16 +10,16 @@ import { createRelay } from '../relay/server/relay.ts';
 import { createRelayProvider } from './relay.ts';
 
 export interface LanProviderOptions {
-  /** Addresses to be reachable at; by default every address of this machine that others on the network can use. */
+  /** Addresses to listen on; by default every address of this machine that others on the network can reach. */
   readonly addresses?: readonly string[];
-  /** Port to be reachable at; by default that of the local listener, or else a free one. */
+  /** Port to listen on; by default that of the local listener, or else a free one. */
   readonly port?: number;
 }
 
 /**
- * The tunnel to colleagues on the same network: a relay in this process that serves only this agent, on the machine's
- * network addresses. `open` throws ExposeError `tunnel_unavailable` without such an address, `address_in_use` or
- * `address_unavailable` when it cannot listen there.
+ * A tunnel for the local network: a relay in this process that serves only this agent, on the machine's network addresses.
+ * `open` throws ExposeError `tunnel_unavailable` without such an address, `address_in_use` or `address_unavailable` when it
+ * cannot listen there.
  */
 export function createLanProvider(options: LanProviderOptions = {}): TunnelProvider {
   return {
@@ -38,7 +38,7 @@ async function openLan(
 ): Promise<Tunnel> {
   tunnelOptions.signal.throwIfAborted();
   const reachable = lanAddresses(networkInterfaces());
-  // Those that stand for every address are no address that others could call.
+  // A wildcard is not an address that others could connect to.
   const addresses =
     options.addresses?.flatMap((address) =>
       !isWildcardAddress(address) ? [address] : isIPv4(address) ? reachable.filter(isIPv4) : reachable,
@@ -54,7 +54,7 @@ async function openLan(
     options.port === undefined ? [target.localPort, 0] : [options.port],
   );
   try {
-    // No proxy stands between this process and itself.
+    // No proxy between this process and itself.
     const provider = createRelayProvider({ relayUrl: relay.url, keys: identity, env: {} });
     const tunnel = await provider.open(target, tunnelOptions);
     return {
@@ -70,7 +70,7 @@ async function openLan(
   }
 }
 
-/** Tries the ports in turn; only a port in use leads to the next. */
+/** Tries the ports in order; only a port in use leads to the next. */
 async function startRelay(options: Omit<RelayOptions, 'port'>, ports: readonly number[]): Promise<Relay> {
   const [port = 0, ...others] = ports;
   try {

@@ -16,25 +16,25 @@ import { tunnelPath } from '../relay/protocol/protocol.ts';
 import { createTokenBucket } from '../../platform/token-bucket.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
 
-/** Time for one attempt from the first packet to the welcome, in milliseconds: name lookup, proxy, TLS and handshake. */
+/** Time for one attempt, in milliseconds: name lookup, proxy, TLS and handshake. */
 const connectTimeoutMs = 15_000;
 
-/** What a relay may say to the user: more than ours ever says. */
+/** Messages of a relay for the user: more than our own relay ever sends. */
 const noticeBurst = 10;
 const noticesPerSecond = 0.1;
 
 export interface RelayProviderOptions {
   /** http(s): or ws(s): URL of the relay; a path prefix is kept. */
   readonly relayUrl: string;
-  /** What is shared; the key belongs to it. */
+  /** Identifies what is shared; the key belongs to it. */
   readonly share?: string | undefined;
-  /** Wished name; without it the name that belongs to the key. */
+  /** Requested name; by default the name derived from the key. */
   readonly name?: string;
   /** Name and version of this program for the relay's log; `mcp-expose` by default. */
   readonly agent?: string;
-  /** A fixed key instead of the one kept for this user, relay and share. */
+  /** A fixed key instead of the stored one. */
   readonly keys?: Identity;
-  /** Told once the key is known, before the relay is dialled: its name and whether it lasts beyond this process. */
+  /** Called when the key is known, before the relay is dialled: its name, and whether the key is stored. */
   readonly onKey?: (key: { readonly name: string; readonly isStable: boolean }) => void;
   /** Proxy settings and the configuration folder; `process.env` by default. */
   readonly env?: NodeJS.ProcessEnv;
@@ -45,12 +45,11 @@ export interface RelayProviderOptions {
 }
 
 /**
- * The tunnel through our own relay: dials out, so nothing has to listen, and serves the relay's HTTP/2 streams with the
+ * The tunnel through our own relay: it dials out, so that nothing has to listen, and serves the relay's HTTP/2 streams with the
  * target's handler in this process. The handler gets the public Host as `:authority`.
- *
- * Throws ExposeError `usage` for a URL or a name that cannot be used. `open` fails fast with `tunnel_unreachable`,
- * `tunnel_not_a_relay`, `tunnel_version`, `tunnel_rejected` or `tunnel_unavailable`; after that the tunnel reconnects for
- * ever and reports through `onStatus`.
+ * @throws ExposeError `usage` for an invalid URL or name. `open` rejects after one attempt with `tunnel_unreachable`,
+ * `tunnel_not_a_relay`, `tunnel_version`, `tunnel_rejected` or `tunnel_unavailable`; after that the tunnel reconnects for ever
+ * and reports through `onStatus`.
  */
 export function createRelayProvider(options: RelayProviderOptions): TunnelProvider {
   const endpoint = tunnelEndpoint(options.relayUrl);
@@ -134,7 +133,10 @@ async function openTunnel(
   }
 }
 
-/** The WebSocket URL of the tunnel endpoint of a relay. Throws ExposeError `usage` for anything that is no such URL. */
+/**
+ * The WebSocket URL of a relay's tunnel endpoint.
+ * @throws ExposeError `usage` for an invalid URL.
+ */
 export function tunnelEndpoint(relayUrl: string): URL {
   const url = URL.canParse(relayUrl) ? new URL(relayUrl) : undefined;
   const scheme = /^(?:http|ws)(s?):$/.exec(url?.protocol ?? '');

@@ -12,22 +12,22 @@ import { watchMetrics } from './metrics.ts';
 
 const installHint = 'https://developers.cloudflare.com/tunnel/downloads/ explains how to install it';
 
-/** Without a connection after so long, in milliseconds, UDP is taken to be blocked (cloudflared#1609). */
+/** Without a connection after this time, in milliseconds, UDP is assumed to be blocked (cloudflared#1609). */
 const quicTimeoutMs = 12_000;
 
-/** Connections over QUIC that fail before HTTP/2 is tried; the first may fail by chance. */
+/** Failed QUIC connections before HTTP/2 is tried; a single failure may be chance. */
 const maxQuicFailures = 2;
 
-/** How often Cloudflare may say that it does not know a tunnel with a name; a new one it may not know everywhere yet. */
+/** How often Cloudflare may reject a named tunnel as unknown; a new one is not known everywhere at once. */
 const maxRefusals = 3;
 
 export interface CloudflaredOptions {
   readonly environment: HostEnvironment;
-  /** What the world calls a tunnel with a name, where its configuration does not say it. */
+  /** The public URL of a named tunnel, where its configuration does not contain it. */
   readonly publicUrl?: string | undefined;
 }
 
-/** How cloudflared is called, as far as it can change from one try to the next. */
+/** The arguments of cloudflared that can change from one attempt to the next. */
 interface Manner {
   /** Versions before 2026 know neither `--output` nor `--no-prechecks`. */
   readonly newFlags: boolean;
@@ -35,14 +35,14 @@ interface Manner {
 }
 
 /**
- * Cloudflare's tunnels through its program: a quick one, or with TUNNEL_TOKEN in the environment the one with a name that
- * the token is of. Flags and log of cloudflared 2022 to 2026; endpoints `/quicktunnel` and `/ready` of its metrics server.
+ * Cloudflare's tunnels through its program: a quick tunnel or, with TUNNEL_TOKEN in the environment, the named tunnel of that
+ * token. Flags and log of cloudflared 2022 to 2026; endpoints `/quicktunnel` and `/ready` of its metrics server.
  */
 export function createCloudflaredProvider({ environment, publicUrl }: CloudflaredOptions): TunnelProvider {
   const program = new TunnelProgram(environment, 'cloudflared', installHint);
   const token = environment.env['TUNNEL_TOKEN'] ?? '';
   const isNamed = token !== '';
-  /** What has worked, or has turned out not to, is remembered for the next life. */
+  /** What has worked or failed is remembered for the next session. */
   let manner: Manner = { newFlags: true, protocol: 'auto' };
 
   async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
@@ -54,7 +54,7 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
     }
   }
 
-  /** Resolves with another manner where that may have more luck. */
+  /** Resolves with another manner when that one may work. */
   async function attempt(
     options: TunnelSessionOptions,
     current: Manner,
@@ -68,7 +68,7 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
     const starting = program.start(options, {
       noUrlHints: isNamed ? ['give the public URL of the tunnel with --public-url'] : [],
       args: argumentsFor({ ...current, port: options.port, configuration: configuration.file }),
-      // The variables of its flags would change what tunnel this is.
+      // Environment variables for its flags could turn this into another tunnel.
       withheld: ['TUNNEL_*'],
       ...(isNamed ? { variables: new Map([['TUNNEL_TOKEN', token]]) } : {}),
       ...(isNamed && publicUrl !== undefined ? { knownUrls: [publicUrl] } : {}),
@@ -76,7 +76,7 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
       read(line) {
         const event = readCloudflaredLine(line, options.port);
         if (event === undefined) return undefined;
-        // Once it is up, cloudflared keeps itself connected, and only the rules of a tunnel with a name can change.
+        // Once connected, cloudflared reconnects by itself; only the rules of a named tunnel can change.
         if (isStarting) return take(event);
         return isNamed && event.kind === 'urls' ? ruleUrls(event) : undefined;
       },
@@ -92,12 +92,12 @@ export function createCloudflaredProvider({ environment, publicUrl }: Cloudflare
       tryAnother({ ...current, protocol: 'http2' }, 'cloudflared makes no connection over QUIC');
     }
 
-    /** What the user says of a tunnel with a name stands. */
+    /** The user's URL of a named tunnel takes precedence. */
     function ruleUrls(event: OutputEvent): OutputEvent | undefined {
       return isNamed && publicUrl !== undefined ? undefined : event;
     }
 
-    /** What of it is left for every tunnel to do. */
+    /** Handles what is specific to cloudflared; returns the events that every program has. */
     function take(event: CloudflaredOutputEvent): OutputEvent | undefined {
       switch (event.kind) {
         case 'unknown flag':
@@ -171,8 +171,8 @@ function quickArguments({ port, protocol, ...called }: Called): string[] {
 }
 
 /**
- * The token goes by the environment, where `ps` does not show it. What `run` has flags of its own for has to stand behind it:
- * they hide those of `tunnel`.
+ * The token is passed in the environment, since `ps` shows arguments. Flags that `run` has itself must follow it: they shadow
+ * those of `tunnel`.
  */
 function namedArguments({ port, protocol, ...called }: Called): string[] {
   return [...commonArguments(called), 'run', '--protocol', protocol, '--url', originUrl(port)];
@@ -184,7 +184,7 @@ function commonArguments({ configuration, newFlags }: Pick<Called, 'configuratio
     '--no-autoupdate',
     '--config',
     configuration,
-    // A port that is free for sure; where it listens, it says in its log.
+    // Any free port; the log says which.
     '--metrics',
     '127.0.0.1:0',
     '--loglevel',
@@ -193,7 +193,7 @@ function commonArguments({ configuration, newFlags }: Pick<Called, 'configuratio
   ];
 }
 
-/** Not `localhost`, which may be ::1 to it. */
+/** Not `localhost`, which may resolve to ::1. */
 function originUrl(port: number): string {
   return `http://127.0.0.1:${port}`;
 }

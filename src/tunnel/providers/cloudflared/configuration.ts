@@ -6,20 +6,20 @@ import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, makeFolder } from '../../config-folder.ts';
 import { makeTemporaryFolder } from '../external/temporary-folder.ts';
 
-/** A configuration of the user's would take the place of ours; one that is empty is complained of. */
+/** Content of our own configuration, without which cloudflared reads the user's; an empty file causes a warning. */
 const text = '{}\n';
 
 const fileName = 'cloudflared.yml';
 
 export interface CloudflaredConfiguration {
   readonly file: string;
-  /** Removes what is not for the next time. Never throws. */
+  /** Removes what is not kept for the next run. Never throws. */
   close(): void;
 }
 
 /**
- * The same file for every run, so that there is nothing to remove; where it cannot be kept, one for this run.
- * @throws ExposeError `tunnel_unavailable` where nothing can be written at all.
+ * One file for all runs, so that nothing has to be removed; where it cannot be kept, a temporary one.
+ * @throws ExposeError `tunnel_unavailable` when nothing can be written at all.
  */
 export function openConfiguration(env: NodeJS.ProcessEnv): CloudflaredConfiguration {
   try {
@@ -33,7 +33,7 @@ function keptIn(folder: string): string {
   const file = path.join(folder, fileName);
   if (contentOf(file) === text) return file;
   makeFolder(folder);
-  // In one step: another run may be about to read it.
+  // Atomically: another run may be reading it.
   const draft = `${file}.${process.pid}`;
   try {
     writeFileSync(draft, text);

@@ -4,29 +4,29 @@ import { parseFields, type Fields } from '../external/json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 
-/** What is to be done about cloudflared itself, beside what every tunnel's lines say. */
+/** What is specific to cloudflared, in addition to the events of every program. */
 export type CloudflaredOutputEvent =
   | OutputEvent
   /** A flag that this version does not know. */
   | { readonly kind: 'unknown flag' }
-  /** Its connections over QUIC do not come about; HTTP/2 may get through where UDP does not. */
+  /** QUIC connections fail; HTTP/2 may work where UDP does not. */
   | { readonly kind: 'no quic' }
-  /** Cloudflare does not know the tunnel, or not yet: cloudflared tries again, as new ones are not known everywhere at once. */
+  /** Cloudflare does not know the tunnel, or not yet: cloudflared tries again, since a new one is not known everywhere at once. */
   | { readonly kind: 'unauthorized'; readonly error: ExposeError }
-  /** Where its metrics server listens, `host:port`. */
+  /** The address of its metrics server, `host:port`. */
   | { readonly kind: 'metrics'; readonly address: string };
 
-/** A row of the box around the URL, and nothing else: other lines hold what strangers have sent, and tables of checks. */
+/** Only the line of the box around the URL: other lines contain data from clients, and tables of checks. */
 const quickUrlRow = /^\|\s+(https:\/\/(?!api\.)[a-z0-9-]+\.trycloudflare\.com)\s+\|$/;
 
 /** Longest part of a line that is shown. */
 const maxShownLength = 160;
 
 /**
- * What a line of cloudflared's log says: JSON with `--output json`, `<time> <level> <message>` in versions without it. One
- * line at the level of errors means little: cloudflared goes on after most. Every pattern begins where the message does, as
- * fields behind it may hold what strangers have sent.
- * @param port of 127.0.0.1 that the tunnel is to lead to.
+ * Reads a line of cloudflared's log: JSON with `--output json`, `<time> <level> <message>` in versions without it. A line of
+ * level error alone means little, since cloudflared continues after most of them. Every pattern is anchored at the start of the
+ * message, since the fields after it may contain data from clients.
+ * @param port on 127.0.0.1 that the tunnel leads to.
  */
 export function readCloudflaredLine(line: string, port: number): CloudflaredOutputEvent | undefined {
   const entry = entryOf(line);
@@ -42,7 +42,7 @@ export function readCloudflaredLine(line: string, port: number): CloudflaredOutp
   return errorIn([message, entry['error'], entry['status_code']].map(textOf).join(' '));
 }
 
-/** Text without fields of its own becomes a message; zerolog writes fields as `name=value` behind it. */
+/** Plain text becomes a message; zerolog writes fields as `name=value` after it. */
 function entryOf(line: string): Fields {
   const entry = parseFields(line);
   return 'message' in entry ? entry : { message: line.replace(/^\S+Z (?:DBG|INF|WRN|ERR|FTL) /, '') };
@@ -53,8 +53,8 @@ function textOf(value: unknown): string {
 }
 
 /**
- * A tunnel with a name gets its rules from Cloudflare. What the world calls us is the host that leads to our port, or else
- * the first one: the port may be somebody else's who hands on to us.
+ * A named tunnel gets its rules from Cloudflare. The public name is the host whose rule leads to our port, or else the first
+ * one: that port may belong to a local proxy that forwards to us.
  */
 function readConfiguration(entry: Fields, message: string, port: number): OutputEvent | undefined {
   const written = entry['config'] ?? /config="((?:[^"\\]|\\.)*)"/.exec(message)?.[1]?.replaceAll(/\\(["\\])/g, '$1');

@@ -10,7 +10,7 @@ import { addPort, findNamedTunnel } from './named-tunnel.ts';
 import { readDevtunnelLine, saysNotLoggedIn } from './output.ts';
 import { createPortBridge } from './port-bridge.ts';
 
-/** `devtunnel user show` looks into the system's key chain, which can take long; in milliseconds. */
+/** `devtunnel user show` reads the system's key chain, which can take long; in milliseconds. */
 const loginTimeoutMs = 8000;
 
 const installHint =
@@ -18,13 +18,14 @@ const installHint =
 
 export interface DevtunnelOptions {
   readonly environment: HostEnvironment;
-  /** ID of a tunnel that the user has made; a new one for this time only unless given. */
+  /** ID of an existing tunnel of the user; by default a temporary one is created. */
   readonly name?: string | undefined;
 }
 
 /**
- * Microsoft's dev tunnels through their program. Commands: https://learn.microsoft.com/azure/developer/dev-tunnels/cli-commands.
- * @throws ExposeError `usage` for a name that cannot be one.
+ * Microsoft's dev tunnels through their program. Commands:
+ * https://learn.microsoft.com/azure/developer/dev-tunnels/cli-commands.
+ * @throws ExposeError `usage` for an invalid name.
  */
 export function createDevtunnelProvider({ environment, name }: DevtunnelOptions): TunnelProvider {
   if (name !== undefined && !/^[a-z0-9][a-z0-9-]{1,58}[a-z0-9](?:\.[a-z0-9]+)?$/.test(name)) {
@@ -40,7 +41,7 @@ export function createDevtunnelProvider({ environment, name }: DevtunnelOptions)
       timeoutMs: loginTimeoutMs,
       signal,
     });
-    // Too slow to tell, which it sometimes is, is no reason.
+    // It is sometimes slow, which is no reason against it.
     if (shown === undefined) return undefined;
     return shown.code !== 0 || saysNotLoggedIn(shown.stdout) ? 'devtunnel is not logged in' : undefined;
   }

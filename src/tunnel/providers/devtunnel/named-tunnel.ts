@@ -4,26 +4,26 @@ import { fieldsOf, type Fields } from '../external/json-fields.ts';
 import { outputOf, type LookupEnvironment, type ProgramOutput } from '../external/program-output.ts';
 import { createHint, devtunnelErrorIn, saysNoSuchTunnel } from './output.ts';
 
-/** A tunnel that the user has made, as its service knows it. */
+/** An existing tunnel of the user, as its service describes it. */
 export interface NamedTunnel {
-  /** The first port that it leads to, which its URL has in it; undefined when it has none. */
+  /** The first port that it leads to, which is part of its URL; undefined when it has none. */
   readonly port: number | undefined;
-  /** Whether everybody may come through; undefined when that could not be told. */
+  /** Whether it accepts everybody; undefined when that is not known. */
   readonly isOpen: boolean | undefined;
 }
 
-/** It asks its service, which takes seconds now and then; milliseconds. */
+/** The program asks its service, which can take seconds; in milliseconds. */
 const timeoutMs = 20_000;
 
-/** Longest part of what it says that is shown. */
+/** Longest part of its output that is shown. */
 const maxShownLength = 200;
 
 /**
- * Looks up a tunnel of the user's. It can only be hosted with what it has: `devtunnel host <id> -p <port>` is refused by the
- * service (microsoft/dev-tunnels#512). Output with `--json`: `{tunnel: {ports: [{portNumber}]}}` and
- * `{accessControlEntries: [{type, isDeny, scopes}]}`.
- * @throws ExposeError `tunnel_rejected` when its service says that there is no such tunnel or that nobody is logged in;
- * another one of `tunnel_*` when it could not be asked, which may be different the next time.
+ * Looks up an existing tunnel. It can only be hosted with the ports that it has: the service refuses `devtunnel host <id> -p
+ * <port>` (microsoft/dev-tunnels#512). Output with `--json`: `{tunnel: {ports: [{portNumber}]}}` and `{accessControlEntries:
+ * [{type, isDeny, scopes}]}`.
+ * @throws ExposeError `tunnel_rejected` when the service does not know the tunnel or nobody is logged in; another `tunnel_*`
+ * code when the service could not be asked, which may work the next time.
  */
 export async function findNamedTunnel(
   environment: LookupEnvironment,
@@ -61,7 +61,10 @@ function notShown(name: string, shown: ProgramOutput | undefined): ExposeError {
   });
 }
 
-/** Gives a port to a tunnel that has none. @throws ExposeError `tunnel_unavailable` when that fails. */
+/**
+ * Adds a port to a tunnel that has none.
+ * @throws ExposeError `tunnel_unavailable` when that fails.
+ */
 export async function addPort(
   environment: LookupEnvironment,
   name: string,
@@ -92,7 +95,7 @@ export function readIsOpen(access: Fields): boolean {
   );
 }
 
-/** Undefined when it failed. First-time users are greeted in front of the JSON. */
+/** Undefined when it failed. On the first use there is a greeting before the JSON. */
 function jsonIn(output: ProgramOutput | undefined): Fields | undefined {
   if (output?.code !== 0) return undefined;
   try {

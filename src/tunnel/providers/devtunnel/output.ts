@@ -2,7 +2,7 @@ import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 import { urlWithin, type LineReader } from '../external/output-event.ts';
 
-/** Where tunnels are: `<id>-<port>.<region>.devtunnels.ms`. */
+/** Hosts of tunnels: `<id>-<port>.<region>.devtunnels.ms`. */
 const hosts = ['devtunnels.ms'];
 
 /** Longest part of a line that is shown. */
@@ -11,9 +11,9 @@ const maxShownLength = 200;
 export const loginHint = 'run devtunnel user login, or devtunnel user login -g for an account of GitHub';
 
 /**
- * What a line of `devtunnel host` says. The program is closed source and its output is documented in part only:
+ * Reads a line of `devtunnel host`. The program is closed source and its output only partly documented:
  * https://learn.microsoft.com/azure/developer/dev-tunnels/cli-commands (`Hosting port 3000 at …`), the get-started page of the
- * Teams SDK (`Connect via browser`, `Inspect network activity`, `Ready to accept connections`), and the issues of
+ * Teams SDK (`Connect via browser`, `Inspect network activity`, `Ready to accept connections`), and issues of
  * microsoft/dev-tunnels (#400 for lost connections, #512 for errors of the service).
  */
 export const readDevtunnelLine: LineReader = (line) => {
@@ -26,7 +26,7 @@ export const readDevtunnelLine: LineReader = (line) => {
   return error === undefined ? undefined : { kind: 'failure', error };
 };
 
-/** Of two forms of the same, the one without a port comes through every firewall; what inspects is on other lines. */
+/** Of the two forms of the URL, the one without a port passes every firewall; inspection URLs are on other lines. */
 function readUrls(line: string): ReturnType<LineReader> {
   const urls = line
     .split(/[\s,]+/)
@@ -36,7 +36,7 @@ function readUrls(line: string): ReturnType<LineReader> {
   return best === undefined ? undefined : { kind: 'urls', urls: [best] };
 }
 
-/** It makes another connection by itself, except after somebody else has taken the tunnel: then it stays and does nothing. */
+/** It reconnects by itself, except when another host has taken over the tunnel: then it stays and does nothing. */
 function readClosing(line: string): ReturnType<LineReader> {
   if (/\bAnother host\b/i.test(line)) {
     return {
@@ -49,14 +49,14 @@ function readClosing(line: string): ReturnType<LineReader> {
   return { kind: 'warning', message: 'devtunnel has lost its connection and makes another one' };
 }
 
-/** Why there is no tunnel, as far as a line says it. */
+/** Why there is no tunnel, if the line says so. */
 export function devtunnelErrorIn(line: string): ExposeError | undefined {
   const said = excerpt(line, maxShownLength);
   if (saysNotLoggedIn(line) || /status code: Unauthorized\b/.test(line)) {
     return new ExposeError('tunnel_rejected', 'devtunnel is not logged in', { hints: [loginHint] });
   }
   if (/^Error connecting host tunnel session\b/.test(line)) {
-    // The token of a session is renewed in vain now and then; a new process gets a new one.
+    // Renewing the token of a session fails now and then; a new process gets a new token.
     return new ExposeError('tunnel_unavailable', `devtunnel could not connect: ${said}`);
   }
   if (saysNoSuchTunnel(line)) {
@@ -73,7 +73,7 @@ export function devtunnelErrorIn(line: string): ExposeError | undefined {
   return undefined;
 }
 
-/** A host that is not found, as without a network, is another matter. */
+/** Only about the tunnel: a host name that is not found, as without a network, is another error. */
 export function saysNoSuchTunnel(line: string): boolean {
   return /^Tunnel not found\b|\bTunnel service error: (?:Tunnel )?not found\b|\bTunnel service response status code: NotFound\b/i.test(
     line,
@@ -82,7 +82,7 @@ export function saysNoSuchTunnel(line: string): boolean {
 
 export const createHint = 'make it with devtunnel create <name> --allow-anonymous';
 
-/** Also what `devtunnel user show` prints, with an exit code of 0. */
+/** Also what `devtunnel user show` prints, with exit code 0. */
 export function saysNotLoggedIn(text: string): boolean {
   return /\bnot logged in\b|\blogin required\b|\blogin (?:token )?expired\b|\btoken (?:has )?expired\b/i.test(text);
 }

@@ -3,13 +3,13 @@ import { connect, createServer, type Socket } from 'node:net';
 import { ExposeError } from '../../../errors.ts';
 
 export interface PortBridge {
-  /** Ends every connection; resolves when the port is free. Safe to call twice. */
+  /** Closes every connection; resolves when the port is free. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Listens on one port of 127.0.0.1 and hands what comes to another: a dev tunnel leads to the port whose number is in its URL,
- * and the URL shall stay while our own port does not.
+ * Forwards one port of 127.0.0.1 to another: a dev tunnel leads to the port in its URL, which has to stay the same while our
+ * own port changes.
  * @throws ExposeError `address_in_use`.
  */
 export async function createPortBridge(from: number, to: number): Promise<PortBridge> {

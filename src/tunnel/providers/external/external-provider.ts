@@ -16,9 +16,9 @@ export interface ExternalProviderOptions {
   readonly capabilities: Capabilities;
   /** Default: who carries the traffic, and whether they can read it. */
   readonly notice?: string;
-  /** Without it the tunnel is unusable, and no session is started. */
+  /** Must be installed: otherwise the tunnel is unusable, and no session is started. */
   readonly program?: TunnelProgram;
-  /** As in `TunnelProvider`; asked when the program is installed. */
+  /** As in `TunnelProvider`; called only when the program is installed. */
   readonly unusable?: (signal: AbortSignal) => Promise<string | undefined>;
   readonly start: StartTunnelSession;
 }

@@ -1,21 +1,21 @@
 import type { ExposeError } from '../../../errors.ts';
 
-/** What a line that a tunnel's program has written says, as far as it matters here. */
+/** What a line of a program's output means for the tunnel. */
 export type OutputEvent =
-  /** The base URLs, the best first: all there are, in the place of those before. */
+  /** All base URLs, the best first; they replace the previous ones. */
   | { readonly kind: 'urls'; readonly urls: readonly string[] }
   /** Requests can come through. */
   | { readonly kind: 'ready' }
-  /** It ends the tunnel in so many milliseconds from now. */
+  /** The service ends the tunnel in this many milliseconds. */
   | { readonly kind: 'expiry'; readonly inMs: number }
-  /** It will not do, whatever else it says. */
+  /** The tunnel has failed, whatever follows. */
   | { readonly kind: 'failure'; readonly error: ExposeError }
   | { readonly kind: 'warning'; readonly message: string };
 
-/** Reads one line, without its line break and without what only paints on a terminal. */
+/** Reads one line, without its line break and without escape sequences. */
 export type LineReader = (line: string) => OutputEvent | undefined;
 
-/** An http(s) URL without a path at its end: what a base URL looks like. Undefined for anything else. */
+/** The origin of an http(s) URL that is a base URL without a path. Undefined for anything else. */
 export function baseUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { protocol, origin, username, password, pathname, search } = new URL(text);
@@ -23,7 +23,7 @@ export function baseUrl(text: string): string | undefined {
   return isBase ? origin : undefined;
 }
 
-/** The first http(s) base URL in a line whose host ends with one of these names, or is one. */
+/** The first http(s) base URL in a line whose host is one of these names, or below one. */
 export function urlWithin(line: string, names: readonly string[]): string | undefined {
   for (const [candidate] of line.matchAll(/https?:\/\/[^\s"'<>|,;)\]]+/g)) {
     const url = baseUrl(candidate.replace(/[.:/]+$/, ''));

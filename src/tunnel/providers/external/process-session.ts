@@ -11,35 +11,33 @@ const defaultStartTimeoutMs = 30_000;
 export interface ProcessSessionOptions
   extends TunnelSessionOptions, Omit<TunnelProcessOptions, 'environment' | 'onLine'> {
   readonly environment: HostEnvironment;
-  /** What its user calls the program. */
+  /** The name of the program for users. */
   readonly program: string;
-  /** How to get the program, for whom it is missing. */
+  /** How to install the program. */
   readonly installHint: string;
   readonly read: (line: string, output: OutputName) => OutputEvent | undefined;
-  /** Whether it says apart that requests can come through, and a URL alone is not enough. */
+  /** Whether the program reports separately that requests can come through, so that a URL alone is not enough. */
   readonly saysReady?: boolean;
-  /**
-   * How long after its first URL it may still name a better one, in milliseconds. Default: not at all.
-   */
+  /** How long after its first URL it may report a better one, in milliseconds. Default: not at all. */
   readonly settleMs?: number;
-  /** The URLs where the program does not say them. */
+  /** The URLs, where the program does not report them. */
   readonly knownUrls?: readonly string[];
   readonly startTimeoutMs?: number;
-  /** What to do when it has no URL in time. */
+  /** What to do when there is no URL in time. */
   readonly noUrlHints?: readonly string[];
 }
 
-/** A program that is running and has not been found to have a URL yet. */
+/** A running program that has not reported a URL yet. */
 export interface StartingSession {
   /** As `StartTunnelSession`. */
   readonly started: Promise<TunnelSession>;
-  /** Tells what was learnt in another way than from its lines. */
+  /** Handles an event that was not read from a line. */
   take(event: OutputEvent): void;
-  /** Ends it; `started` rejects with this. */
+  /** Ends it; `started` rejects with this error. */
   fail(error: ExposeError): void;
 }
 
-/** Runs a program that makes a tunnel, and learns from its lines how far it is. */
+/** Runs a program that makes a tunnel, and follows its progress from its output. */
 export function startProcessSession(options: ProcessSessionOptions): StartingSession {
   const { environment, program, signal, onUrls, onWarning, read, saysReady = false, settleMs = 0 } = options;
   const { clock } = environment;
@@ -125,7 +123,7 @@ export function startProcessSession(options: ProcessSessionOptions): StartingSes
     signal.removeEventListener('abort', onAbort);
   }
 
-  /** Before it has started, whoever waits is told when nothing of it is left; afterwards, it ends. */
+  /** Before the session has started, `started` rejects when nothing of it is left; afterwards, the session ends. */
   function fail(error: ExposeError): void {
     if (isOver) return;
     failure ??= error;

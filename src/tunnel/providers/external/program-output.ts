@@ -4,13 +4,13 @@ import { startTunnelProcess } from './tunnel-process.ts';
 
 const defaultTimeoutMs = 5000;
 
-/** Time to end after SIGTERM, in milliseconds: whoever only looks something up has nobody to take leave of. */
+/** Time to end after SIGTERM, in milliseconds: a lookup has nothing to clean up. */
 const graceMs = 300;
 
-/** Most that is kept of each output, and of one line, in UTF-16 units and bytes: the status of a large network is long. */
+/** Most that is kept of each output and of one line, in UTF-16 units and bytes: the status of a large network is long. */
 const maxLength = 8_000_000;
 
-/** What of this machine a program needs that only looks something up. */
+/** What a program needs that only looks something up. */
 export type LookupEnvironment = Pick<HostEnvironment, 'env' | 'watchdog'>;
 
 export interface OutputOptions {
@@ -19,17 +19,17 @@ export interface OutputOptions {
 }
 
 export interface ProgramOutput {
-  /** Its exit code; null when a signal has ended it. */
+  /** Exit code; null after a signal. */
   readonly code: number | null;
-  /** Its lines, without empty ones and what only paints on a terminal, each with a line break behind it. */
+  /** The lines, without empty ones and escape sequences, each followed by a line break. */
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /**
- * Runs a program that only looks something up, and waits until nothing of it is left: it and what it has started end as the
- * programs of tunnels do, also when we are killed meanwhile. Never rejects; undefined when it could not be started, took too
- * long or was not wanted any more.
+ * Runs a program that only looks something up, and waits until nothing of it is left. It and its children end as those of
+ * tunnels do, also when this process is killed. Never rejects; undefined when it could not be started, took too long or was
+ * aborted.
  */
 export async function outputOf(
   environment: LookupEnvironment,
@@ -46,7 +46,7 @@ export async function outputOf(
     hasInput: false,
     graceMs,
     maxLineBytes: maxLength,
-    // All of it is kept here.
+    // `said` keeps all of it.
     isChatter: () => true,
     onLine(line, from) {
       if (said[from].length < maxLength) said[from] += `${line}\n`;

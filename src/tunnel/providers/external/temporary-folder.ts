@@ -8,24 +8,24 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
-/** Whose file for one run it is. */
+/** What the folder is for. */
 type Owner = 'pinggy' | 'ssh' | 'cloudflared';
 
 const prefix = 'mcp-expose-';
 
-/** The owner, our process id, and what mkdtemp makes of it. */
+/** The owner, our process id, and the suffix of mkdtemp. */
 const namePattern = /^mcp-expose-(?:pinggy|ssh|cloudflared)-(\d+)-[A-Za-z0-9]{6}$/;
 
 /**
- * Makes a folder among the temporary ones, for this user alone and one run.
- * @throws Error of the system's when no folder can be made.
+ * Creates a temporary folder for this user alone and this run.
+ * @throws the system's error when no folder can be created.
  */
 export function makeTemporaryFolder(owner: Owner): TemporaryFolder {
   const folder = mkdtempSync(path.join(tmpdir(), `${prefix}${owner}-${process.pid}-`));
   return { path: folder, remove: () => removeFolder(folder) };
 }
 
-/** Removes those of runs that were killed before they could: there may be a credential in them. Never throws. */
+/** Removes the folders of killed runs: they may contain a credential. Never throws. */
 export function sweepTemporaryFolders(): void {
   const root = tmpdir();
   for (const name of namesIn(root)) {
@@ -44,11 +44,11 @@ function namesIn(folder: string): readonly string[] {
   }
 }
 
-/** No link, which could lead anywhere, and nothing of another user's: everybody may write there. */
+/** Not a link, which could lead anywhere, nor another user's folder: everybody may write to the temporary folder. */
 function isOurFolder(folder: string): boolean {
   try {
     const found = lstatSync(folder);
-    // Windows has no such numbers, and a temporary folder for each user.
+    // Windows has no user ids, and one temporary folder per user.
     return found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid());
   } catch {
     return false;
@@ -60,7 +60,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: there is one, of another user.
+    // EPERM: a process of another user.
     return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
 }
@@ -69,6 +69,6 @@ function removeFolder(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
   } catch {
-    // It stays until another run can remove it.
+    // Another run will remove it.
   }
 }

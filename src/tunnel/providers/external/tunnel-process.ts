@@ -13,16 +13,16 @@ import type { HostEnvironment } from '../../host-environment.ts';
 /** Time for a program to end after SIGTERM, in milliseconds; then it is killed. */
 const defaultGraceMs = 5000;
 
-/** And for what it has left behind, in milliseconds. */
+/** The same for what it has left running, in milliseconds. */
 const groupGraceMs = 500;
 
-/** Time for its last words to be read when nothing of it is left, in milliseconds. */
+/** Time to read the rest of its output when nothing of it is left, in milliseconds. */
 const restMs = 1000;
 
-/** Longest line that is read, in bytes; programs of others can write anything. */
+/** Longest line that is read, in bytes; the output of other programs has no limit. */
 const defaultMaxLineBytes: number = 64 * 1024;
 
-/** Of what it wrote, as many lines are kept to tell why it ended, and as much of each is shown. */
+/** How many of the last lines are kept to tell why it ended, and how much of each is shown. */
 const maxLastLines = 3;
 const maxShownLength = 200;
 
@@ -32,46 +32,46 @@ export interface TunnelProcessOptions {
   readonly environment: Pick<HostEnvironment, 'env' | 'watchdog'>;
   readonly file: string;
   readonly args: readonly string[];
-  /** Variables that it gets although they look like secrets: a name, or the beginning of one with `*` behind it. */
+  /** Variables to pass although their names look like secrets: a name, or a prefix followed by `*`. */
   readonly passedOn?: readonly string[];
-  /** The same for variables that it does not get. */
+  /** The same for variables not to pass. */
   readonly withheld?: readonly string[];
-  /** Variables that only it gets, such as the credential for its service. */
+  /** Variables for this program alone, such as the credential for its service. */
   readonly variables?: ReadonlyMap<string, string>;
-  /** What it may repeat and nobody is to read, beside what its variables hold. */
+  /** Values to hide in its output, in addition to the secrets in its environment. */
   readonly secrets?: readonly string[];
-  /** Lines that tell us something and a person nothing: they are not kept for the last words. */
+  /** Lines that are no use to people: they are not kept as last lines. */
   readonly isChatter?: (line: string) => boolean;
   readonly onLine: (line: string, output: OutputName) => void;
-  /** False for one whose input is to be at its end from the start. Default: it stays open and empty. */
+  /** False to give it an empty input. Default: its input stays open. */
   readonly hasInput?: boolean;
-  /** Time to end after SIGTERM, in milliseconds. Default: what a tunnel needs to take leave of its service. */
+  /** Time to end after SIGTERM, in milliseconds. Default: what a tunnel needs to sign off from its service. */
   readonly graceMs?: number;
   /** Longest line that is read, in bytes. */
   readonly maxLineBytes?: number;
 }
 
 export interface TunnelProcess {
-  /** Resolves when it has ended and all that it wrote was read; with what the system said where it could not be started. */
+  /** Resolves when it has ended and all of its output was read, or when it could not be started. */
   readonly ended: Promise<ProcessEnd>;
-  /** The last lines that it wrote, fit to be shown. */
+  /** The last lines of its output, safe to show. */
   lastWords(): readonly string[];
-  /** Ends it and all that it started; resolves when nothing is left. Safe to call twice. */
+  /** Ends it and its descendants; resolves when nothing is left. Safe to call twice. */
   close(): Promise<void>;
 }
 
 export interface ProcessEnd {
   /** `code 1`, `SIGKILL`. */
   readonly how: string;
-  /** Its exit code; null unless it has exited by itself. */
+  /** Exit code; null unless it exited by itself. */
   readonly code: number | null;
-  /** Why it was not even started, as the system's code, for example ENOENT. */
+  /** Why it could not be started, as the system's error code, for example ENOENT. */
   readonly startError?: string;
 }
 
 /**
- * Starts the program of a tunnel in a process group of its own, with an environment that holds nothing of ours, and reads
- * both of its outputs line by line. No shell is involved.
+ * Starts the program of a tunnel in its own process group, without our own variables in its environment, and reads both of its
+ * outputs line by line. No shell is involved.
  */
 export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess {
   const { environment, isChatter = () => false, onLine } = options;
@@ -122,7 +122,7 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
   child.once('close', (code, signal) => resolve({ how: code === null ? String(signal) : `code ${code}`, code }));
   if (pid !== undefined) {
     environment.watchdog.guard(pid);
-    // What it has started may hold its outputs open: then nothing more is to be read, either.
+    // Descendants may hold its outputs open, but nothing more is to be read.
     void gone.then(() => close());
   }
 
@@ -131,12 +131,12 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
     await endProcessTree({
       pid: group,
       exited: hasExited ? undefined : gone,
-      // The leader first and alone: it takes leave of its service, for which it may need what it has started.
+      // Only the leader at first: it signs off from its service, and may need its children for that.
       ask: () => void leader.kill('SIGTERM'),
       graceMs,
       groupGraceMs,
     });
-    // What it has written is in the pipes yet; whoever else holds them open has nothing to say.
+    // Its last output is still in the pipes; other processes that hold them open do not matter.
     await settledWithin(ended, restMs);
     stdout?.destroy();
     stderr?.destroy();
@@ -158,7 +158,7 @@ function spawnOrNothing(
 ): ChildProcess | Error {
   try {
     return spawn(file, [...args], {
-      // Open and empty: some programs take the end of their input as a wish to end.
+      // Open and empty: some programs exit at the end of their input.
       stdio: [hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       detached: process.platform !== 'win32',
       windowsHide: true,
@@ -170,7 +170,7 @@ function spawnOrNothing(
   }
 }
 
-/** Undefined, in spite of their types, when there were too many open files to make pipes. */
+/** Undefined, despite the types of Node.js, when there were too many open files to create pipes. */
 function pipesOf({ pid, stdin, stdout, stderr }: ChildProcess): {
   readonly pid: number | undefined;
   readonly stdin: Writable | undefined;
@@ -185,10 +185,10 @@ function notStarted(error: Error): ProcessEnd {
   return { how: error.message, code: null, startError };
 }
 
-/** Our own settings, the bearer token among them, are nobody else's business. */
+/** Our own settings, including the bearer token. */
 const ownPrefix = 'MCP_EXPOSE_';
 
-/** As a shell would start it, but without what is ours, and without secrets that are none of its service's. */
+/** The environment that a shell would pass, without our own settings and without secrets that are not for its service. */
 function environmentFor({
   environment,
   passedOn = [],
@@ -215,7 +215,7 @@ function secretsIn(env: NodeJS.ProcessEnv): string[] {
   );
 }
 
-/** Queries of URLs hold keys now and then, and some programs repeat the credential that they were given. */
+/** Hides the queries of URLs, which may contain keys, and credentials that programs repeat. */
 function fitToShow(line: string, secrets: readonly string[]): string {
   const bare = secrets.reduce((text, secret) => text.replaceAll(secret, '…'), line);
   const shown = bare

@@ -9,7 +9,7 @@ import type { TunnelProvider } from '../../provider.ts';
 import { requestTunnel, type Grant } from './request-tunnel.ts';
 import { createSocketPool, type SocketPool } from './socket-pool.ts';
 
-/** What its public server takes as a name (localtunnel/server, server.js). */
+/** The names that its public server accepts (localtunnel/server, server.js). */
 const namePattern = /^(?:[a-z0-9][a-z0-9-]{4,63}[a-z0-9]|[a-z0-9]{4,63})$/;
 
 export interface LocaltunnelOptions {
@@ -20,8 +20,8 @@ export interface LocaltunnelOptions {
 }
 
 /**
- * The protocol of localtunnel, without its program: a server that gives a name and takes sockets for it.
- * @throws ExposeError `usage` for a name that it would not take.
+ * Speaks the protocol of localtunnel itself: the server assigns a name and accepts sockets for it.
+ * @throws ExposeError `usage` for a name that it would not accept.
  */
 export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelProvider {
   const { environment, name } = options;
@@ -64,7 +64,10 @@ export function createLocaltunnelProvider(options: LocaltunnelOptions): TunnelPr
   });
 }
 
-/** Where the server is, the user may have said; its ports for sockets, whose numbers nobody can know before, are there too. */
+/**
+ * The user may have overridden the address of the server; that applies also to its socket ports, whose numbers are not known in
+ * advance.
+ */
 function whereTo(
   { port, address }: Grant,
   server: URL,
@@ -90,7 +93,7 @@ async function untilOpen(pool: SocketPool, { port }: Grant, server: URL, signal:
   });
 }
 
-/** Whoever asks for a name that is taken is silently given another one. Our own lost connection may still have it. */
+/** The server silently assigns another name when the requested one is taken, possibly by our own lost connection. */
 function taken(name: string, isRestart: boolean): ExposeError {
   return isRestart
     ? new ExposeError('tunnel_unavailable', `the name ${name} is not free at localtunnel yet`)

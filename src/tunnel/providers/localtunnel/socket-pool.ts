@@ -6,16 +6,16 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { messageOf } from '../../../errors.ts';
 import { networkErrorWords } from '../../../platform/net/network-errors.ts';
 
-/** How long it may take until the first socket is open, in milliseconds. */
+/** How long opening the first socket may take, in milliseconds. */
 const startTimeoutMs = 10_000;
 
 /**
- * How long there may be none, in milliseconds. The server forgets a name after one second without, and its port may be
- * somebody else's then.
+ * How long there may be no socket, in milliseconds. The server frees a name after one second without, and may then give its
+ * port to somebody else.
  */
 const offlineTimeoutMs = 3000;
 
-/** After how long a silence the kernel asks whether the other end is still there, in milliseconds. */
+/** Silence after which the kernel probes the connection, in milliseconds. */
 const keepAliveMs = 30_000;
 
 export interface SocketPoolOptions {
@@ -29,7 +29,7 @@ export interface SocketPoolOptions {
 }
 
 export interface SocketPool {
-  /** Resolves once a socket is open; with why it has ended when none ever was. */
+  /** Resolves once a socket is open; or with the reason when the pool has ended before that. */
   readonly opened: Promise<'open' | { readonly why: string }>;
   /** Resolves when it has ended, with the reason. */
   readonly ended: Promise<string>;
@@ -38,8 +38,8 @@ export interface SocketPool {
 }
 
 /**
- * Keeps sockets open to the server, which writes a request to one when it has any; after that, or when one is lost, another
- * one takes its place (localtunnel/localtunnel, lib/TunnelCluster.js). What comes goes on to the local port as it is.
+ * Keeps sockets open to the server, which writes a request to a free one; a used or lost socket is replaced
+ * (localtunnel/localtunnel, lib/TunnelCluster.js). Bytes are passed to the local port unchanged.
  */
 export function createSocketPool({ host, port, lookup, localPort, size, clock }: SocketPoolOptions): SocketPool {
   const { promise: opened, resolve: resolveOpened } = createDeferred<'open' | { readonly why: string }>();
@@ -64,7 +64,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
     return socket;
   }
 
-  /** Keeps one place in the pool taken for as long as it lasts. */
+  /** Keeps one place of the pool filled. */
   function fill(backoff = createBackoff({ clock })): void {
     if (isOver) return;
     const remote = track(
@@ -79,7 +79,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
       backoff.connected();
       resolveOpened('open');
     });
-    // Not before a request has come: on a connection without one the local server would lose patience, and say so.
+    // Only when a request has come: the local server would time out a connection without one, and respond.
     remote.once('readable', () => {
       if (remote.readableLength === 0) {
         remote.destroy();
@@ -106,7 +106,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
     remote.pipe(local).pipe(remote);
     remote.once('close', () => local.destroy());
     local.once('close', (hadError) => {
-      // Without an error its end has gone on to the other side, behind all that it has written.
+      // Without an error, its end has been passed on after everything that it wrote.
       if (hadError) remote.destroy();
     });
   }

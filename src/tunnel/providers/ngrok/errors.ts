@@ -1,11 +1,11 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 
-/** Longest part of ngrok's own words that is shown. */
+/** Longest part of ngrok's own message that is shown. */
 const maxShownLength = 200;
 
 interface Refusal {
-  /** The next try is refused for the same reason: the user has to do something first. */
+  /** The next attempt would be refused for the same reason: the user has to act first. */
   readonly isLasting: boolean;
   readonly says: string;
   readonly hint: string;
@@ -19,8 +19,8 @@ const lasting = (says: string, hint: string): Refusal => ({ isLasting: true, say
 const passing = (says: string, hint: string): Refusal => ({ isLasting: false, says, hint });
 
 /**
- * By number, as https://ngrok.com/docs/errors lists them. What a crashed agent leaves behind at ngrok, its session (108) and
- * its endpoint (334), goes away after a while.
+ * By number, as in https://ngrok.com/docs/errors. What a crashed agent leaves at ngrok, its session (108) and its endpoint
+ * (334), disappears after a while.
  */
 const refusals: ReadonlyMap<string, Refusal> = new Map(
   Object.entries({
@@ -70,10 +70,10 @@ const refusals: ReadonlyMap<string, Refusal> = new Map(
   }),
 );
 
-/** Those that concern single requests: the tunnel stays as it is. */
+/** Errors of single requests, which do not affect the tunnel. */
 const ofRequests: ReadonlySet<string> = new Set(['3200', '8012', '6024', '702', '717', '734']);
 
-/** The number of the first error that a text names. */
+/** The number of the first error in a text. */
 export function errorNumberIn(text: string): string | undefined {
   return /\bERR_NGROK_(\d{1,6})\b/.exec(text)?.[1];
 }
@@ -82,11 +82,11 @@ export function concernsRequests(number: string): boolean {
   return ofRequests.has(number);
 }
 
-/** An error that ngrok has told of, in our words where the number is known and else in its own. */
+/** An error of ngrok, in our words when its number is known, otherwise in its own. */
 export function ngrokError(number: string | undefined, text: string): ExposeError {
   const known = number === undefined ? undefined : refusals.get(number);
   const label = number === undefined ? '' : ` (ERR_NGROK_${number})`;
-  const more = number === undefined ? [] : [`https://ngrok.com/docs/errors/err_ngrok_${number} tells more`];
+  const more = number === undefined ? [] : [`see https://ngrok.com/docs/errors/err_ngrok_${number}`];
   if (known === undefined) {
     return new ExposeError('tunnel_unavailable', `ngrok says: ${firstSentence(text)}${label}`, { hints: more });
   }
@@ -99,7 +99,7 @@ export function ngrokError(number: string | undefined, text: string): ExposeErro
   );
 }
 
-/** The rest often holds the token itself (ERR_NGROK_105: `Your authtoken: …`). */
+/** The rest often contains the token (ERR_NGROK_105: `Your authtoken: …`). */
 export function firstSentence(text: string): string {
   const [line = ''] = text.trim().split(/[\r\n]/);
   return excerpt(line.replace(/\s*(?:your authtoken:.*|ERR_NGROK_\d+.*)$/i, ''), maxShownLength);

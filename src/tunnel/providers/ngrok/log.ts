@@ -2,19 +2,19 @@ import { fieldsOf, parseFields } from '../external/json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { concernsRequests, errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 
-/** What is to be done about ngrok itself, beside what every tunnel's lines say. */
+/** What is specific to ngrok, in addition to the events of every program. */
 export type NgrokOutputEvent =
   | OutputEvent
-  /** Where its own API listens, `host:port`. */
+  /** The address of its own API, `host:port`. */
   | { readonly kind: 'web service'; readonly address: string }
   | { readonly kind: 'connected' }
   /** It has no connection to its service and keeps trying. */
   | { readonly kind: 'disconnected'; readonly reason: string };
 
 /**
- * What a line of ngrok's log says (`--log-format json`; fields and messages as pyngrok's process.py and its troubleshooting
- * page, and the issues of ngrok show them). A line at the level `eror` is fatal only where it names an error of the service:
- * ngrok goes on after the others.
+ * Reads a line of ngrok's log (`--log-format json`; fields and messages as in pyngrok's process.py and troubleshooting page,
+ * and in issues of ngrok). A line of level `eror` is fatal only when it names an error of the service: ngrok continues after
+ * the others.
  * @param port on 127.0.0.1 that the tunnel leads to.
  */
 export function readNgrokLine(line: string, port: number): NgrokOutputEvent | undefined {
@@ -41,7 +41,7 @@ export function readNgrokLine(line: string, port: number): NgrokOutputEvent | un
   return undefined;
 }
 
-/** The public URL of what leads to our port, from `GET /api/tunnels` (https://ngrok.com/docs/agent/api). */
+/** The public URL of the tunnel to our port, from `GET /api/tunnels` (https://ngrok.com/docs/agent/api). */
 export function readTunnels(body: Readonly<Record<string, unknown>>, port: number): OutputEvent | undefined {
   const tunnels: unknown = body['tunnels'];
   for (const tunnel of Array.isArray(tunnels) ? tunnels.map(fieldsOf) : []) {
@@ -51,7 +51,7 @@ export function readTunnels(body: Readonly<Record<string, unknown>>, port: numbe
   return undefined;
 }
 
-/** Older versions have the same tunnel under http as well. */
+/** Older versions also list the tunnel with http. */
 function urls(text: unknown): OutputEvent | undefined {
   const url = typeof text === 'string' ? baseUrl(text) : undefined;
   return url?.startsWith('https:') === true ? { kind: 'urls', urls: [url] } : undefined;
@@ -63,7 +63,7 @@ function leadsTo(address: unknown, port: number): boolean {
   );
 }
 
-/** What it prints beside the log (`ERROR:  ERR_NGROK_4018`) repeats the line before it. */
+/** Lines outside the log (`ERROR:  ERR_NGROK_4018`) repeat the log line before them. */
 function entryOf(line: string): Readonly<Record<string, string | undefined>> {
   const texts = Object.entries(parseFields(line)).filter(
     (field): field is [string, string] => typeof field[1] === 'string',

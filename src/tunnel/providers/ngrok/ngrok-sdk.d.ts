@@ -1,5 +1,6 @@
 /**
- * An optional peer that is not installed while this package is built (docs/decisions/dependencies.md). It is written in CommonJS.
+ * An optional peer dependency that is not installed when this package is built (docs/decisions/dependencies.md). It is written
+ * in CommonJS.
  */
 declare module '@ngrok/ngrok' {
   import type { NgrokSdk } from './sdk.ts';

@@ -11,7 +11,7 @@ import type { TunnelProvider } from '../../provider.ts';
 import { readNgrokLine, readTunnels, type NgrokOutputEvent } from './log.ts';
 import { loadNgrokSdk, startNgrokSdkSession, type NgrokSdk, findNgrokToken } from './sdk.ts';
 
-/** Between two looks at its API, in milliseconds. */
+/** Between two requests to its API, in milliseconds. */
 const pollMs = 250;
 
 const installHint = 'https://ngrok.com/download explains how to install it; or run npm install @ngrok/ngrok';
@@ -19,14 +19,14 @@ const noToken = 'ngrok has no token: run ngrok config add-authtoken, or set NGRO
 
 export interface NgrokOptions {
   readonly environment: HostEnvironment;
-  /** The URL to ask for: one of the account's domains. */
+  /** The URL to ask for: a domain of the account. */
   readonly publicUrl?: string | undefined;
   /** Default: the package `@ngrok/ngrok`, where it is installed. */
   readonly loadSdk?: () => Promise<NgrokSdk | undefined>;
 }
 
 /**
- * A tunnel of ngrok's: through its agent where that is installed, else through its SDK, an optional peer dependency that is
+ * ngrok's tunnels: through its agent if that is installed, otherwise through its SDK, an optional peer dependency that is
  * loaded only then. Options of `ngrok http` and its environment: https://ngrok.com/docs/agent/cli and …/agent/config.
  */
 export function createNgrokProvider({ environment, publicUrl, loadSdk = loadNgrokSdk }: NgrokOptions): TunnelProvider {
@@ -77,7 +77,7 @@ async function startAgent(
         isConnected = true;
         return;
       case 'disconnected':
-        // It says so at every try; one sentence is enough.
+        // It repeats this at every attempt; one warning is enough.
         if (isConnected === false) return;
         isConnected = false;
         options.onWarning(
@@ -87,7 +87,7 @@ async function startAgent(
         );
         return;
       case 'warning':
-        // Of single requests, which may be many.
+        // About single requests, of which there may be many.
         if (said.has(event.message)) return;
         said.add(event.message);
         starting.take(event);
@@ -112,7 +112,7 @@ async function startAgent(
       '--log-level',
       'info',
     ],
-    // The token among them, where `ps` does not show it.
+    // Including the token, since `ps` shows arguments.
     passedOn: ['NGROK_*'],
     read(line) {
       take(readNgrokLine(line, port));
@@ -137,9 +137,9 @@ interface WatchTunnelsOptions {
   readonly starting: StartingSession;
 }
 
-/** Asks the agent's API for the URL, until it is known. */
+/** Asks the agent's API for the URL until the signal aborts. */
 async function watchTunnels({ address, port, environment, signal, starting }: WatchTunnelsOptions): Promise<void> {
-  // Whatever stands in the log, only this machine is asked.
+  // Whatever the log says, only this machine is asked.
   if (!/^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address)) return;
   while (!signal.aborted) {
     // oxlint-disable-next-line no-await-in-loop -- a look, then a pause

@@ -8,10 +8,10 @@ import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import { errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 
-/** How long it may take until it has a URL, in milliseconds; it tries for ever by itself. */
+/** How long it may take until there is a URL, in milliseconds; the SDK itself never gives up. */
 const startTimeoutMs = 30_000;
 
-/** As much of the package `@ngrok/ngrok` 1.x as is used (its index.d.ts). */
+/** The part of the package `@ngrok/ngrok` 1.x that is used (its index.d.ts). */
 export interface NgrokSdk {
   forward(options: NgrokForwardOptions): Promise<NgrokListener>;
 }
@@ -20,7 +20,7 @@ export interface NgrokForwardOptions {
   readonly addr: string;
   readonly authtoken: string;
   readonly domain?: string;
-  /** `closed` when the connection is lost, `connected` when there is one again: it reconnects by itself. */
+  /** `closed` when the connection is lost, `connected` when it is restored: the SDK reconnects by itself. */
   readonly onStatusChange?: (status: string) => void;
 }
 
@@ -29,7 +29,7 @@ export interface NgrokListener {
   close(): Promise<void>;
 }
 
-/** Loads the package where the user has installed it. Undefined where they have not, or where it does not run here. */
+/** Loads the package if the user has installed it. Undefined when it is missing, or does not run here. */
 export async function loadNgrokSdk(): Promise<NgrokSdk | undefined> {
   try {
     const { default: sdk } = await import('@ngrok/ngrok');
@@ -47,7 +47,7 @@ export interface NgrokSdkSessionOptions extends TunnelSessionOptions {
   readonly publicUrl?: string | undefined;
 }
 
-/** A tunnel of ngrok's within this process. As `StartTunnelSession`. */
+/** A tunnel of ngrok inside this process. As `StartTunnelSession`. */
 export async function startNgrokSdkSession(options: NgrokSdkSessionOptions): Promise<TunnelSession> {
   const { sdk, clock, token, port, publicUrl, signal, onWarning } = options;
   const { promise: ended, resolve: resolveEnded } = createDeferred<ExposeError>();
@@ -91,7 +91,7 @@ export async function startNgrokSdkSession(options: NgrokSdkSessionOptions): Pro
   };
 }
 
-/** It cannot be called off: what comes too late is closed when it comes. */
+/** It cannot be cancelled: a listener that comes too late is closed. */
 async function orNotWanted(
   opening: Promise<NgrokListener>,
   clock: HostEnvironment['clock'],
@@ -117,7 +117,7 @@ async function orNotWanted(
   }
 }
 
-/** The code stands at the end of the message, and in a property of its own as well. */
+/** The code is at the end of the message, and in a property of its own. */
 function sdkError(error: unknown): ExposeError {
   const text = messageOf(error);
   const number = errorNumberIn(text);
@@ -126,14 +126,14 @@ function sdkError(error: unknown): ExposeError {
 }
 
 /**
- * The token with which ngrok's agent would authenticate: from NGROK_AUTHTOKEN, or from its configuration file, at the places
- * that https://ngrok.com/docs/agent/config names for each system, or where version 2 had it.
+ * The token that ngrok's agent would use: from NGROK_AUTHTOKEN, or from its configuration file in the places that
+ * https://ngrok.com/docs/agent/config lists for each system, or in that of version 2.
  */
 export async function findNgrokToken({ env }: Pick<HostEnvironment, 'env'>): Promise<string | undefined> {
   const given = env['NGROK_AUTHTOKEN'] ?? '';
   if (given !== '') return given;
   const texts = await Promise.all(configurationFiles(env).map((file) => readFile(file, 'utf8').catch(() => '')));
-  // At the top in version 2 of the file, below `agent` in version 3.
+  // At the top level in version 2 of the file, below `agent` in version 3.
   return texts.map((text) => /^[ \t]*authtoken:[ \t]*["']?([^\s"'#]+)/m.exec(text)?.[1]).find(Boolean);
 }
 

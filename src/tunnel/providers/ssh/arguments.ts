@@ -1,35 +1,35 @@
-/** One call of ssh. */
+/** One run of ssh. */
 export interface SshCall {
   readonly host: string;
   readonly port?: number | undefined;
   readonly user?: string | undefined;
-  /** What of `-R` stands in front of where it leads to. */
+  /** The part of `-R` before the local address. */
   readonly remote: string;
   /** Port on 127.0.0.1 that it leads to. */
   readonly localPort: number;
-  /** TunnelSession there; undefined for no session at all. */
+  /** Command to run there; undefined for no session. */
   readonly command: readonly string[] | undefined;
-  /** The first takes what is new. */
+  /** New host keys are added to the first. */
   readonly knownHostsFiles: readonly string[];
-  /** The one key to show, in the place of all that the user has. */
+  /** The only key to offer, instead of all keys of the user. */
   readonly keyFile?: string | undefined;
-  /** In the place of the user's configuration; `none` for nothing. */
+  /** Replaces the user's configuration; `none` for an empty one. */
   readonly configFile?: string | undefined;
-  /** The address to use, whatever a resolver says. */
+  /** The address to connect to, instead of asking a resolver. */
   readonly address?: string | undefined;
   readonly withAgent: boolean;
-  /** Whether any key is shown at all. */
+  /** Whether any key is offered. */
   readonly withKeys: boolean;
   readonly isBatch: boolean;
   readonly logLevel: 'INFO' | 'DEBUG1';
 }
 
-/** The arguments for a call; options as in ssh(1) and ssh_config(5) of OpenSSH 7.6 and newer. */
+/** The arguments for a run; options as in ssh(1) and ssh_config(5) of OpenSSH 7.6 and newer. */
 export function sshArguments(call: SshCall): string[] {
   const { host, port, user, command, configFile, address } = call;
   return [
     ...(configFile === undefined ? [] : ['-F', configFile]),
-    // No terminal, no agent and no X11 for the server.
+    // No terminal, no agent and no X11 forwarding.
     '-T',
     '-a',
     '-x',
@@ -44,7 +44,7 @@ export function sshArguments(call: SshCall): string[] {
       LogLevel: call.logLevel,
       BatchMode: call.isBatch ? 'yes' : 'no',
       NumberOfPasswordPrompts: '1',
-      // A connection that the user has open would keep the forwarding when this process has ended.
+      // A shared connection of the user would keep the forwarding when this process has ended.
       ControlMaster: 'no',
       ControlPath: 'none',
       PermitLocalCommand: 'no',
@@ -54,14 +54,14 @@ export function sshArguments(call: SshCall): string[] {
       ...(address === undefined ? {} : { HostName: address, HostKeyAlias: aliasFor(host, port) }),
     }),
     '-R',
-    // Not `localhost`, which may be ::1 to it.
+    // Not `localhost`, which may resolve to ::1.
     `${call.remote}:127.0.0.1:${call.localPort}`,
     ...destinationArguments({ host, port, user }),
     ...(command === undefined || command.length === 0 ? [] : ['--', ...command]),
   ];
 }
 
-/** Those that say where. */
+/** The arguments that name the server. */
 export function destinationArguments({ host, port, user }: Pick<SshCall, 'host' | 'port' | 'user'>): string[] {
   return [...(port === undefined ? [] : ['-p', String(port)]), ...(user === undefined ? [] : ['-l', user]), host];
 }
@@ -76,12 +76,12 @@ function optionsFor(options: Readonly<Record<string, string>>): string[] {
   return Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
 }
 
-/** Quoted as a word; a percent sign would begin one of its tokens. */
+/** Quoted as one word; a percent sign would start a token of ssh_config. */
 function pathValue(path: string): string {
   return `"${path.replaceAll('%', '%%')}"`;
 }
 
-/** The name under which a host's key is kept, as ssh itself forms it. */
+/** The name under which ssh stores a host's key. */
 function aliasFor(host: string, port = 22): string {
   return port === 22 ? host : `[${host}]:${port}`;
 }

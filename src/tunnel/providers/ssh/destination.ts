@@ -3,16 +3,16 @@ import { isIP } from 'node:net';
 import { ExposeError } from '../../../errors.ts';
 import { inUrl } from '../../../platform/net/addresses.ts';
 
-/** A server that speaks SSH, as far as the user has said. */
+/** An SSH server as the user specified it. */
 export interface Destination {
   readonly user?: string;
-  /** A name, an address without brackets, or what the user's configuration of ssh calls it. */
+  /** A name, an address without brackets, or an alias from the user's ssh configuration. */
   readonly host: string;
   readonly port?: number;
 }
 
 /**
- * Reads `[user@]host[:port]`; an IPv6 address with a port stands in brackets.
+ * Parses `[user@]host[:port]`; an IPv6 address with a port is in brackets.
  * @throws ExposeError `usage`.
  */
 export function parseDestination(text: string): Destination {
@@ -24,7 +24,7 @@ export function parseDestination(text: string): Destination {
   const host = address ?? named;
   const port = portText === undefined ? undefined : Number(portText);
   const isAddress = address === undefined || isIP(address) === 6;
-  // What begins with a hyphen would be an option to ssh.
+  // A leading hyphen would make it an option of ssh.
   const isUser = user === undefined || /^[^\s-]\S*$/.test(user);
   if (host === undefined || !isAddress || !isUser || (port !== undefined && (port < 1 || port > 65_535))) {
     throw new ExposeError('usage', `${JSON.stringify(text.replace(/:.*@/s, ':…@'))} names no SSH server`, {
@@ -34,7 +34,7 @@ export function parseDestination(text: string): Destination {
   return { host, ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port }) };
 }
 
-/** `host`, or `host:port` where it is not the usual one: for sentences. */
+/** `host`, or `host:port` when the port is not 22: for messages. */
 export function wordsForServer({ host, port = 22 }: Destination): string {
   return port === 22 ? host : `${inUrl(host)}:${port}`;
 }

@@ -1,23 +1,23 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 
-/** Longest part of what ssh says that is shown. */
+/** Longest part of ssh's message that is shown. */
 const maxShownLength = 160;
 
 export interface SshErrorContext {
   /** `host` or `host:port`. */
   readonly server: string;
-  /** `[bind:]port` or `name:port`, as it was asked for. */
+  /** `[bind:]port` or `name:port`, as requested. */
   readonly remote: string;
-  /** In which host keys are looked up. */
+  /** Files with the known host keys. */
   readonly knownHostsFiles: readonly string[];
-  /** Whether the server is one that everybody may use. */
+  /** Whether the server is open to everybody. */
   readonly isAnonymous: boolean;
-  /** Whether there was a tunnel before: then what is taken may be held by our own connection, which has died. */
+  /** Whether there was a tunnel before: our own dead connection may then still hold the port or name. */
   readonly isRestart: boolean;
 }
 
-/** What a line of ssh's standard error says of why there is no tunnel: the words of OpenSSH 7 to 10. */
+/** Why there is no tunnel, if this line of ssh's standard error says so: the messages of OpenSSH 7 to 10. */
 export function sshErrorIn(line: string, context: SshErrorContext): ExposeError | undefined {
   const { server } = context;
   const unresolved = /^ssh: Could not resolve hostname (\S+?):? /.exec(line);
@@ -37,7 +37,7 @@ export function sshErrorIn(line: string, context: SshErrorContext): ExposeError 
       hints: ['check its address, and that this network lets SSH out to that port'],
     });
   }
-  // In front of it stands the user, whose name may be a token.
+  // It is preceded by the user name, which may be a token.
   const denied = /(?:^|\s|@)\S+: Permission denied \(([a-z0-9,-]*)\)\.?$/.exec(line)?.[1];
   if (denied !== undefined) return loginRefused(`permission denied (${denied})`, context);
   if (line.endsWith(': Too many authentication failures')) return loginRefused('too many keys were tried', context);

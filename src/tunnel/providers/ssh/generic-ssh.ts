@@ -7,9 +7,9 @@ import { betterUrls, isDebugLine, readGenericSshLine } from './readers.ts';
 import { callSsh, type StartSshSession } from './ssh-call.ts';
 
 /**
- * Lives of a tunnel through a server that has no dialect. A URL that it says is taken; otherwise the server itself is where
- * the tunnel can be reached, at the port on which it listens. Accounts that may only forward end every session at once: to
- * those the next call is without one.
+ * Sessions of a tunnel through a server without a known dialect. A URL in its output is used; otherwise the server itself with
+ * the port on which it listens. Accounts that may only forward end every session at once: the next attempt for them runs
+ * without a session.
  */
 export function createGenericSshStart(plan: SshPlan): StartSshSession {
   const { publicUrl, service } = plan;
@@ -27,7 +27,7 @@ export function createGenericSshStart(plan: SshPlan): StartSshSession {
 
     const host = publicUrl === undefined ? await hostFor(plan, session.signal) : '';
 
-    /** It listens: from now on a URL is enough, and while none is said, it is that of the server. */
+    /** The server listens: from now on a URL is enough, and without one in the output it is that of the server. */
     function forwarded(port: number): void {
       if (isForwarded || port === 0) return;
       isForwarded = true;
@@ -85,7 +85,7 @@ export function createGenericSshStart(plan: SshPlan): StartSshSession {
   };
 }
 
-/** What the world calls the server, for which the user's configuration of ssh may have a name of its own. */
+/** The real name of the server, which may be an alias in the user's ssh configuration. */
 async function hostFor(plan: SshPlan, signal: AbortSignal): Promise<string> {
   const asked = await outputOf(plan.environment, 'ssh', ['-G', ...destinationArguments(plan)], { signal });
   return /^hostname (\S+)$/m.exec(asked?.stdout ?? '')?.[1] ?? plan.host;

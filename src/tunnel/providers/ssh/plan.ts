@@ -12,19 +12,19 @@ const installHint = 'install OpenSSH’s client, for example the package openssh
 export interface SshProviderOptions {
   readonly environment: HostEnvironment;
   readonly service: SshServiceName;
-  /** `[user@]host[:port]`, in the place of where the service is. */
+  /** `[user@]host[:port]`, instead of the service's own. */
   readonly destination?: string | undefined;
-  /** A private key to show, and no other. */
+  /** The only private key to offer. */
   readonly keyFile?: string | undefined;
-  /** `[bind:]port` to listen on there, in the place of what the service wants. */
+  /** `[bind:]port` to listen on at the server, instead of the service's default. */
   readonly remote?: string | undefined;
   /** The name to ask for. */
   readonly name?: string | undefined;
-  /** What the world calls the tunnel; then nothing that the server says is taken for its URL. */
+  /** The public URL of the tunnel; URLs in the server's output are then ignored. */
   readonly publicUrl?: string | undefined;
 }
 
-/** Whom to call, and what to ask for. */
+/** Which server to connect to, and what to ask for. */
 export interface SshPlan extends Destination {
   readonly environment: HostEnvironment;
   readonly program: TunnelProgram;
@@ -33,11 +33,11 @@ export interface SshPlan extends Destination {
   readonly keyFile: string | undefined;
   readonly name: string | undefined;
   readonly publicUrl: string | undefined;
-  /** Is the user name, where it is given. */
+  /** Used as the user name. */
   readonly pinggyToken: string | undefined;
 }
 
-/** @throws ExposeError `usage` for what does not go together or cannot be; `tunnel_unavailable` for a key that others can read. */
+/** @throws ExposeError `usage` for contradictory or invalid settings; `tunnel_unavailable` for a key that others can read. */
 export function planSsh(options: SshProviderOptions): SshPlan {
   const { environment, destination, keyFile, name, publicUrl } = options;
   const wanted = destination === undefined ? undefined : parseDestination(destination);
@@ -70,9 +70,9 @@ export function planSsh(options: SshProviderOptions): SshPlan {
 }
 
 function remoteFor(service: SshService, { remote, name, publicUrl }: SshProviderOptions): string {
-  // What gives a server of one's own another URL stands there itself, in front of it.
+  // The proxy behind a public URL runs on the server itself, so the port need not be open to others.
   const port = remote ?? (service.name === 'ssh' && publicUrl !== undefined ? '0' : service.remote);
-  // A name goes where an address would.
+  // A name takes the place of a bind address.
   return name === undefined || port.includes(':') ? port : `${name}:${port}`;
 }
 
@@ -101,7 +101,7 @@ function refuseKey(keyFile: string): void {
 function pinggyToken({ env }: HostEnvironment): string | undefined {
   const token = env['PINGGY_TOKEN'] ?? '';
   if (token === '') return undefined;
-  // It goes into a configuration, where a line break would begin another option.
+  // In a configuration file, a line break would begin another option.
   if (/^[\w.~-]+$/.test(token)) return token;
   throw new ExposeError('usage', 'PINGGY_TOKEN is not a token of Pinggy', {
     hints: ['copy it from https://dashboard.pinggy.io, without the + and what follows it'],

@@ -4,12 +4,12 @@ import { parseFields } from '../external/json-fields.ts';
 import { baseUrl, urlWithin, type OutputEvent } from '../external/output-event.ts';
 import type { OutputName } from '../external/tunnel-process.ts';
 
-/** Longest part of what a server says that is shown. */
+/** Longest part of a server's message that is shown. */
 const maxShownLength = 160;
 
 /**
- * localhost.run with `--output json`: an object a line, of which `tcpip-forward` names the host. It comes again with another
- * one on the same connection (localhost.run/docs/forever-free: free names change regularly).
+ * localhost.run with `--output json`: one object per line, of which `tcpip-forward` names the host. It is repeated with another
+ * host on the same connection (localhost.run/docs/forever-free: free names change regularly).
  */
 export function readLocalhostRunLine(line: string): OutputEvent | undefined {
   const { event, authz_code: code, address, message } = parseFields(line);
@@ -26,7 +26,7 @@ export function readLocalhostRunLine(line: string): OutputEvent | undefined {
   return found(typeof address === 'string' ? baseUrl(`https://${address}`) : undefined);
 }
 
-/** `Forwarding HTTP traffic from https://….serveousercontent.com` (serveo.net); its other lines hold other links. */
+/** `Forwarding HTTP traffic from https://….serveousercontent.com` (serveo.net); its other lines contain other links. */
 export function readServeoLine(line: string): OutputEvent | undefined {
   const [, rest = ''] = /\bForwarding HTTP traffic from (.*)$/.exec(line) ?? [];
   return found(urlBelow(rest, ['serveousercontent.com', 'serveo.net']));
@@ -39,7 +39,7 @@ export function readSrvUsLine(line: string): OutputEvent | undefined {
   return urls.length === 0 ? undefined : { kind: 'urls', urls };
 }
 
-/** Below these names Pinggy has tunnels (pinggy.io/docs); a token may have a name elsewhere, which the user then says. */
+/** Parent domains of Pinggy's tunnels (pinggy.io/docs); a token may have a domain of its own, which the user then specifies. */
 const pinggyNames = [
   'pinggy-free.link',
   'free.pinggy.net',
@@ -50,7 +50,7 @@ const pinggyNames = [
   'pinggy.online',
 ];
 
-/** Pinggy's text: links to its own pages, how long the tunnel will last, and the URLs, that with http first. */
+/** Pinggy's text: links to its own pages, the lifetime of the tunnel, and the URLs, http first. */
 export function readPinggyLine(line: string): OutputEvent | undefined {
   const [, count, unit] = /\bexpires? in (\d+) (minute|hour)s?\b/i.exec(line) ?? [];
   if (count !== undefined) {
@@ -59,31 +59,31 @@ export function readPinggyLine(line: string): OutputEvent | undefined {
   return found(urlBelow(line, pinggyNames));
 }
 
-/** What Pinggy says where the token's one tunnel is there already; `+force` in the user name takes its place. */
+/** Pinggy's message when the token has a tunnel already; `+force` in the user name replaces that one. */
 export function isPinggyTaken(line: string): boolean {
   return /tunnel with the same token\b.*\balready active/i.test(line);
 }
 
 /**
- * `HTTP: http://sub.host` and `HTTPS: https://sub.host[:port]` (sish, sshmuxer/httphandler.go). The line of its console has
- * a link with a credential, which is read nowhere.
+ * `HTTP: http://sub.host` and `HTTPS: https://sub.host[:port]` (sish, sshmuxer/httphandler.go). The line of its console, which
+ * has a link with a credential, is ignored.
  */
 export function readSishLine(line: string): OutputEvent | undefined {
   const [, url = ''] = /^HTTPS?:\s*(https?:\/\/\S+)$/.exec(line) ?? [];
   return found(baseUrl(url));
 }
 
-/** What the lines of a server without a dialect, and of ssh itself at LogLevel DEBUG1, say. */
+/** What the lines of a server without a known dialect, and of ssh at LogLevel DEBUG1, mean. */
 export type GenericSshOutputEvent =
   | OutputEvent
   /** The server listens; on this port, where it was to choose one. */
   | { readonly kind: 'forwarded'; readonly port?: number }
-  /** The server has ended the session, or gives none; the connection lives without one, if it is asked for like that. */
+  /** The server has ended or refused the session; the connection continues, if it was requested without a session. */
   | { readonly kind: 'session over' };
 
 /**
- * OpenSSH: clientloop.c and ssh.c, ssh_confirm_remote_forward. Only its standard output holds words of the server: banners
- * come by the other, and are full of links.
+ * OpenSSH: clientloop.c and ssh.c, ssh_confirm_remote_forward. Only its standard output comes from the session: banners, which
+ * are full of links, are on standard error.
  */
 export function readGenericSshLine(line: string, output: OutputName): GenericSshOutputEvent | undefined {
   if (output === 'stdout') return found(anyUrl(line));
@@ -100,7 +100,7 @@ export function isDebugLine(line: string): boolean {
   return /^debug\d: /.test(line);
 }
 
-/** The better of what is known and what is said now: of two URLs of one host that with https. */
+/** The better of the known and the new URLs: for the same host, https. */
 export function betterUrls(known: readonly string[], now: readonly string[]): readonly string[] {
   const [was = '', is = ''] = [known[0], now[0]];
   const isStepBack = was.startsWith('https:') && is.startsWith('http:') && hostOf(was) === hostOf(is);
@@ -115,7 +115,7 @@ function found(url: string | undefined): OutputEvent | undefined {
   return url === undefined ? undefined : { kind: 'urls', urls: [url] };
 }
 
-/** As `urlWithin`, but neither the names themselves nor the pages of their owners. */
+/** As `urlWithin`, without the names themselves and the pages of their owners. */
 function urlBelow(line: string, names: readonly string[]): string | undefined {
   const url = urlWithin(line, names);
   if (url === undefined) return undefined;

@@ -4,42 +4,39 @@ import { readLocalhostRunLine, readPinggyLine, readServeoLine, readSishLine, rea
 
 export type SshServiceName = 'ssh' | 'localhost.run' | 'srv.us' | 'pinggy' | 'serveo' | 'sish';
 
-/** What is said to a server, and how what it says is read. */
+/** How to use a service or a server, and how to read its output. */
 export interface SshService {
   readonly name: SshServiceName;
   readonly capabilities: Capabilities;
-  /** Where it is and as whom to log in, unless the user says otherwise. Without a host it is somebody's own. */
+  /** Where to connect and as whom, unless the user specifies it. Without a host, the user has to. */
   readonly host?: string;
   readonly port?: number;
   readonly user?: string;
-  /** What to ask for: the part of `-R` in front of where it leads to. */
+  /** What to ask for: the part of `-R` before the local address. */
   readonly remote: string;
-  /** Whether `name:` in front of that asks for a name. */
+  /** Whether a `name:` before that requests a name. */
   readonly takesName: boolean;
   readonly command: readonly string[];
-  /** Undefined where the server has no dialect. */
+  /** Undefined without a known dialect. */
   readonly read?: LineReader;
-  /** How long after one URL the better one may come, in milliseconds. */
+  /** How long after one URL a better one may come, in milliseconds. */
   readonly settleMs: number;
-  /** Anybody may come, so nothing that is the user's is shown: no key, no agent, no configuration, no name. */
+  /** Open to everybody, so nothing of the user is sent: no key, agent, configuration or user name. */
   readonly isAnonymous: boolean;
-  /** Whether it has to be shown a key, where the user names none: then one that is made for it alone. */
+  /** Whether a key is needed, so that one is created for this service alone unless the user specifies one. */
   readonly needsKey: boolean;
-  /**
-   * May let in whoever answers nothing to a question, or an empty password, as ssh does where it finds no terminal, unless in
-   * its batch mode.
-   */
+  /** May accept an empty answer to a question, or an empty password, which ssh sends without a terminal unless in batch mode. */
   readonly asksForPassword: boolean;
 }
 
-/** Two lines are written at once, but need not arrive at once. */
+/** Two lines that are written together need not arrive together. */
 const nextLineMs = 500;
 
-/** For those who do not care: whatever stands here is the same for all of us, and no name of the user's. */
+/** User name for services that ignore it: the same for all of our users. */
 const anybody = 'mcp-expose';
 
 const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> = {
-  // https://localhost.run/docs: `nokey` is for those without an account and has an empty password, `--output json` is for
+  // https://localhost.run/docs: `nokey` is for users without an account and has an empty password, `--output json` is for
   // programs.
   'localhost.run': {
     name: 'localhost.run',
@@ -55,7 +52,7 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     needsKey: false,
     asksForPassword: true,
   },
-  // https://docs.srv.us: the name follows from the key, so one is needed; the port is the number of the tunnel.
+  // https://docs.srv.us: the name is derived from the key, so one is needed; the port is the number of the tunnel.
   'srv.us': {
     name: 'srv.us',
     capabilities: capabilities.srvUs,
@@ -70,8 +67,7 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
     needsKey: true,
     asksForPassword: false,
   },
-  // https://serveo.net. A key that it does not know it lets in by a question without a question, `keyboard-interactive`
-  // (yurt-page/sshtunnel#6).
+  // https://serveo.net. It accepts an unknown key through `keyboard-interactive` without a question (yurt-page/sshtunnel#6).
   serveo: {
     name: 'serveo',
     capabilities: capabilities.serveo,
@@ -102,10 +98,10 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
   ssh: {
     name: 'ssh',
     capabilities: capabilities.ssh,
-    // A port of the server's choice, on all its addresses, where its GatewayPorts allows that.
+    // A port of the server's choice, on all its addresses if its GatewayPorts allows that.
     remote: '*:0',
     takesName: false,
-    // Waits for the end of its input and says nothing. To a shell the server would say what is new, with links in it.
+    // Waits for the end of its input and prints nothing. A login shell would print a message of the day with links.
     command: ['cat'],
     settleMs: 1500,
     isAnonymous: false,
@@ -115,8 +111,8 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
 };
 
 /**
- * https://pinggy.io/docs: without a token any user will do, and with one it is the user name. `x:https` sends browsers to
- * https, `x:xff` names the client in X-Forwarded-For. Not without a session, in which those are said.
+ * https://pinggy.io/docs: any user name works without a token, and the token is the user name. `x:https` redirects browsers to
+ * https, `x:xff` sets X-Forwarded-For. Both are commands of a session, so one is needed.
  */
 function pinggy(hasToken: boolean): SshService {
   return {
@@ -140,7 +136,7 @@ export function serviceNamed(name: SshServiceName, hasPinggyToken: boolean): Ssh
   return name === 'pinggy' ? pinggy(hasPinggyToken) : dialects[name];
 }
 
-/** Hosts whose dialect is known, for whom `--tunnel ssh` leads there. */
+/** The service at a host, so that `--tunnel ssh` knows its dialect. */
 export function serviceAt(host: string): SshServiceName | undefined {
   const name = host.toLowerCase().replace(/\.$/, '');
   if (/^(?:free|pro|a|eu|us|ap|br|au)\.pinggy\.io$/.test(name)) return 'pinggy';

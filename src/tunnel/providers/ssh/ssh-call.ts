@@ -22,14 +22,14 @@ export interface SshCallOptions extends Pick<
   /** Undefined for no session. */
   readonly command: readonly string[] | undefined;
   readonly logLevel: 'INFO' | 'DEBUG1';
-  /** Takes the place of a tunnel with the same token. */
+  /** Replaces the tunnel that the same token has. */
   readonly isForced?: boolean;
 }
 
-/** Begins one life of a tunnel, which may not be the first. */
+/** Starts one session of a tunnel. */
 export type StartSshSession = (session: TunnelSessionOptions, isRestart: boolean) => Promise<TunnelSession>;
 
-/** Starts ssh as the plan says. What it says goes wrong is found here, what it is to say well by `read`. */
+/** Starts ssh as planned. Errors of ssh are read here; what the server prints is read by `read`. */
 export async function callSsh(options: SshCallOptions): Promise<StartingSession> {
   const { plan, session, isRestart, command, logLevel, read } = options;
   const { environment, service, host, port, user, remote, pinggyToken } = plan;
@@ -60,13 +60,13 @@ export async function callSsh(options: SshCallOptions): Promise<StartingSession>
       isBatch: !service.asksForPassword,
       logLevel,
     }),
-    // Of the agent, of Kerberos, and by which a password would be asked for.
+    // Those of the agent and of Kerberos, and those by which ssh would prompt for a password.
     withheld: [...(isAnonymous ? ['SSH_AUTH_SOCK', 'KRB5CCNAME'] : []), 'DISPLAY', 'WAYLAND_DISPLAY'],
     variables: new Map([['SSH_ASKPASS_REQUIRE', 'never']]),
     secrets: pinggyToken === undefined ? [] : [pinggyToken],
     read(line, output) {
-      // Its configuration is what ssh reads first of all, once: when the server speaks, that is long over. Not at what stands
-      // on its standard error, where a system may complain of a library before ssh itself begins.
+      // ssh reads its configuration once, before it connects, so the server's output shows that it is no longer needed. Its
+      // standard error does not: the system may print a warning there before ssh has started.
       if (output === 'stdout') login?.remove();
       const error =
         output === 'stderr'
@@ -84,7 +84,7 @@ interface Login {
   remove(): void;
 }
 
-/** A configuration that names the user, whose name is a token: arguments can be read by everybody on this machine. */
+/** A configuration file for the user name, which is a token: arguments are visible to everybody on this machine. */
 function writeLogin(token: string, isForced: boolean): Login {
   const folder = makeTemporaryFolder('pinggy');
   const file = path.join(folder.path, 'config');
@@ -92,7 +92,7 @@ function writeLogin(token: string, isForced: boolean): Login {
   return { file, remove: folder.remove };
 }
 
-/** The token also where ssh has never said anything, the rest when it has ended. */
+/** Removes the token even when ssh has printed nothing, and the rest when it has ended. */
 async function removeInTime({ started }: StartingSession, files: SshFiles, login: Login | undefined): Promise<void> {
   const session = await started.catch(() => undefined);
   login?.remove();

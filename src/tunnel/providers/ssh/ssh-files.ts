@@ -6,24 +6,24 @@ import { configFolder, makeFolder } from '../../config-folder.ts';
 import { outputOf, type LookupEnvironment } from '../external/program-output.ts';
 import { makeTemporaryFolder } from '../external/temporary-folder.ts';
 
-/** The files of ours that ssh works with, in the place of the user's. */
+/** Our own files for ssh, instead of those of the user. */
 export interface SshFiles {
   readonly knownHostsFile: string;
-  /** A private key without a passphrase; undefined unless it was asked for. */
+  /** A private key without a passphrase; undefined unless requested. */
   readonly keyFile: string | undefined;
-  /** Removes what is not for the next time. */
+  /** Removes what is not kept for the next run. */
   close(): void;
 }
 
 export interface SshFilesOptions {
   readonly environment: LookupEnvironment;
-  /** Whom the key is for: each service sees another, so that no two can tell that it is the same user. Undefined for none. */
+  /** What the key is for: each service gets another, so that no two of them can recognise the same user. Undefined for none. */
   readonly keyFor: string | undefined;
   readonly onWarning: (message: string) => void;
 }
 
 /**
- * Keeps them in the user's configuration folder; where nothing can be kept, for one run, and says so.
+ * Keeps the files in the user's configuration folder or, with a warning, in a temporary one.
  * @throws ExposeError `tunnel_not_installed` without ssh-keygen, `tunnel_unavailable` for a key that others can read.
  */
 export async function openSshFiles({ environment, keyFor, onWarning }: SshFilesOptions): Promise<SshFiles> {
@@ -56,7 +56,7 @@ async function openIn(
   return { knownHostsFile, keyFile };
 }
 
-/** Made beside and linked, so that of two processes that start at once both take the same. */
+/** Created in a draft folder and linked, so that two processes that start together use the same key. */
 async function openKey(keyFile: string, environment: LookupEnvironment): Promise<void> {
   if (existsSync(keyFile)) {
     refuseReadable(keyFile);
@@ -88,11 +88,11 @@ function linkUnlessThere(from: string, to: string): void {
 }
 
 /**
- * What ssh would only warn of, and then go on without the key.
+ * ssh would only warn, and then continue without the key.
  * @throws ExposeError `tunnel_unavailable`.
  */
 export function refuseReadable(keyFile: string): void {
-  // Windows has no such bits; there the folder's own access list protects the file.
+  // Windows has no such bits; the folder's access list protects the file there.
   if (process.platform === 'win32' || (statSync(keyFile).mode & 0o077) === 0) return;
   throw new ExposeError('tunnel_unavailable', `the SSH key ${keyFile} can be read by other users`, {
     hints: [`make it yours alone: chmod 600 '${keyFile}'`],

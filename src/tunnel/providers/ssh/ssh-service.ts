@@ -7,15 +7,15 @@ import type { SshService } from './services.ts';
 import { callSsh, type StartSshSession } from './ssh-call.ts';
 
 /**
- * How long a token may have a tunnel already because our own connection has died and its server does not know that yet, in
- * milliseconds; after that, it is somebody else's.
+ * How long a token may already have a tunnel because the server has not noticed the end of our own connection, in milliseconds;
+ * after that, the tunnel is another run's.
  */
 const ownTunnelMs = 120_000;
 
 /**
- * Lives of a tunnel of a service that says in its own dialect what its URL is. Where Pinggy's token has a tunnel already, the
- * first one takes its place, as it may be that of a run which was killed; a later one does not, or two runs with one token
- * would end each other's for ever.
+ * Sessions of a tunnel of a service that prints its URL in a known dialect. When Pinggy's token has a tunnel already, the first
+ * session replaces it, since it may be that of a killed run; a later one does not, otherwise two runs with one token would end
+ * each other's tunnels for ever.
  */
 export function createSshServiceStart(plan: SshPlan): StartSshSession {
   const { clock } = plan.environment;
@@ -54,7 +54,7 @@ interface Manner {
   readonly isForced: boolean;
 }
 
-/** Resolves with `taken` where Pinggy's token has a tunnel already. */
+/** Resolves with `taken` when Pinggy's token has a tunnel already. */
 async function attempt(
   plan: SshPlan,
   session: TunnelSessionOptions,
@@ -66,7 +66,7 @@ async function attempt(
 
   function take(event: OutputEvent | undefined): OutputEvent | undefined {
     if (event?.kind !== 'urls') return event;
-    // What the user says of it stands; that the service has a URL means that it is up.
+    // The user's URL takes precedence; a URL of the service shows that the tunnel is up.
     if (publicUrl !== undefined) return { kind: 'ready' };
     urls = betterUrls(urls, event.urls);
     const refused = name === undefined ? undefined : otherName(service, name, urls, isRestart);
@@ -99,7 +99,7 @@ async function attempt(
   }
 }
 
-/** Services give out another name, rather than none, where the wished one is taken or not theirs to give. */
+/** Services assign another name when the requested one is taken or not available. */
 function otherName(
   { name: service }: SshService,
   wished: string,
@@ -108,7 +108,7 @@ function otherName(
 ): ExposeError | undefined {
   const { hostname } = new URL(url);
   if (hostname.startsWith(`${wished.toLowerCase()}.`)) return undefined;
-  // Our own connection, when it has died, keeps the name for a while.
+  // Our own dead connection keeps the name for a while.
   return new ExposeError(
     isRestart ? 'tunnel_unavailable' : 'tunnel_rejected',
     `${service} did not give the name ${wished}, but ${hostname}`,

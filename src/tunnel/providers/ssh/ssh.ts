@@ -7,8 +7,8 @@ import { planSsh, type SshPlan, type SshProviderOptions } from './plan.ts';
 import { createSshServiceStart } from './ssh-service.ts';
 
 /**
- * Tunnels by the remote forwarding of ssh (RFC 4254, 7.1): to a service that is made for it, or to any server.
- * @throws ExposeError `usage` for settings that do not go together; `tunnel_unavailable` for a key that others can read.
+ * Tunnels by the remote forwarding of ssh (RFC 4254, 7.1), to a service made for it or to any server.
+ * @throws ExposeError `usage` for contradictory settings; `tunnel_unavailable` for a key that others can read.
  */
 export function createSshProvider(options: SshProviderOptions): TunnelProvider {
   const plan = planSsh(options);

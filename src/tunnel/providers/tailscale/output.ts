@@ -2,7 +2,7 @@ import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 import { baseUrl, type LineReader } from '../external/output-event.ts';
 
-/** Whom the tunnel is open to: everybody, or the machines of the same tailnet. */
+/** Who can connect: everybody, or the machines of the same tailnet. */
 export type Reach = 'internet' | 'tailnet';
 
 /** Longest part of a line that is shown. */
@@ -10,10 +10,10 @@ const maxShownLength = 200;
 
 /**
  * Reads what `tailscale funnel` and `tailscale serve` print in the foreground (cmd/tailscale/cli/serve_v2.go, messageForPort):
- * `Available on the internet:` or `Available within your tailnet:`, then the URL on a line of its own. Their errors are from
- * there, from serve_legacy.go (enableFeatureInteractive), status.go (isRunningOrStarting), diag.go, ipn/serve.go
- * (CheckFunnelAccess) and ipn/ipnlocal/serve.go.
- * @param host name of this machine in its tailnet; no other is taken.
+ * `Available on the internet:` or `Available within your tailnet:`, then the URL on its own line. Errors are from there, from
+ * serve_legacy.go (enableFeatureInteractive), status.go (isRunningOrStarting), diag.go, ipn/serve.go (CheckFunnelAccess) and
+ * ipn/ipnlocal/serve.go.
+ * @param host name of this machine in its tailnet; URLs of other hosts are ignored.
  */
 export function createTailscaleReader(reach: Reach, host: string): LineReader {
   let isAnnounced = false;
@@ -29,7 +29,7 @@ export function createTailscaleReader(reach: Reach, host: string): LineReader {
       const url = baseUrl(line);
       if (url !== undefined && new URL(url).hostname === host) return { kind: 'urls', urls: [url] };
     }
-    // It waits until somebody has been at that URL and enabled it; we do not.
+    // It waits until somebody enables the feature at that URL; we do not.
     const feature = /\b(Funnel|Serve|HTTPS) is not enabled on your tailnet/i.exec(line)?.[1];
     if (feature !== undefined) {
       whatIsOff = feature;
@@ -77,7 +77,7 @@ function readRefusal(line: string): ReturnType<LineReader> {
       'an administrator approves it at https://login.tailscale.com/admin/machines',
     ]);
   }
-  // Whoever stopped it starts it again some day, and so do updates of its daemon.
+  // May pass: it can be started again, and updates restart the daemon.
   if (
     /^Tailscale is stopped\.|failed to connect to local tailscale|\bis not running\b|doesn't appear to be running/i.test(
       line,

@@ -1,11 +1,11 @@
 import { fieldsOf, parseFields, type Fields } from '../external/json-fields.ts';
 import { outputOf, type LookupEnvironment } from '../external/program-output.ts';
 
-/** What `tailscale status --json` says of this machine (ipn/ipnstate/ipnstate.go). */
+/** What `tailscale status --json` says about this machine (ipn/ipnstate/ipnstate.go). */
 export interface TailscaleStatus {
-  /** `Running`, `Stopped`, `NeedsLogin`, `NeedsMachineAuth`, …; undefined when its daemon does not answer. */
+  /** `Running`, `Stopped`, `NeedsLogin`, `NeedsMachineAuth`, …; undefined when the daemon does not answer. */
   readonly state: string | undefined;
-  /** Name of this machine in its tailnet, without the dot at its end. */
+  /** Name of this machine in its tailnet, without the final dot. */
   readonly host: string | undefined;
   /** Whether the tailnet's policy lets this machine use Funnel. */
   readonly mayFunnel: boolean;
@@ -31,7 +31,7 @@ export function readTailscaleStatus(status: Fields): TailscaleStatus {
   };
 }
 
-/** Why it cannot be used as it is, in a few words. */
+/** Why tailscale cannot be used, in a few words. */
 export function whyNotRunning({ state, host }: TailscaleStatus): string | undefined {
   switch (state) {
     case undefined:
@@ -50,14 +50,14 @@ export function whyNotRunning({ state, host }: TailscaleStatus): string | undefi
 
 const maxStateLength = 30;
 
-/** Ports of this machine on which tailscale serves something already. */
+/** Ports on which tailscale already serves something. */
 export async function askPortsInUse(environment: LookupEnvironment, signal: AbortSignal): Promise<ReadonlySet<number>> {
   return readPortsInUse(await jsonOf(environment, ['serve', 'status', '--json'], signal));
 }
 
 /**
- * From the configuration that `tailscale serve status --json` and `funnel status --json` print alike (ipn/serve.go): what runs
- * in the background stands at the top, what runs in the foreground below `Foreground`, by session.
+ * From the configuration that `tailscale serve status --json` and `funnel status --json` print (ipn/serve.go): background
+ * services are at the top, foreground services are below `Foreground`, by session.
  */
 export function readPortsInUse(configuration: Fields): ReadonlySet<number> {
   const parts = [configuration, ...Object.values(fieldsOf(configuration['Foreground'])).map(fieldsOf)];

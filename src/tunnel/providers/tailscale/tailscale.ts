@@ -11,10 +11,10 @@ import { askPortsInUse, askTailscaleStatus, whyNotRunning } from './status.ts';
 /** The default port of https, and the only one that hosted clients connect to. */
 const defaultPort = 443;
 
-/** The ports that Funnel is open on (https://tailscale.com/kb/1223/funnel), and good ones for the tailnet as well. */
+/** The ports that Funnel supports (https://tailscale.com/kb/1223/funnel), used for the tailnet as well. */
 const ports = [defaultPort, 8443, 10_000];
 
-/** The daemon forgets a session that has ended soon, but not at once: tries before the URL is given up for another port. */
+/** The daemon forgets an ended session soon, but not at once: attempts before another port is used. */
 const maxWaitsForPort = 3;
 
 const installHint = 'https://tailscale.com/download explains how to install it';
@@ -27,15 +27,15 @@ export interface TailscaleOptions {
 }
 
 /**
- * Tailscale's own HTTPS server on this machine, open to the internet (Funnel) or to the tailnet (Serve). In the foreground, so
- * that it ends with its process, whatever becomes of us. https://tailscale.com/kb/1311/tailscale-funnel, …/1242/tailscale-serve.
- * @throws ExposeError `usage` for a URL at a port where Funnel is not to be had.
+ * Tailscale's own HTTPS server on this machine, open to the internet (Funnel) or to the tailnet (Serve). It runs in the
+ * foreground, so that it ends with its process. https://tailscale.com/kb/1311/tailscale-funnel, …/1242/tailscale-serve.
+ * @throws ExposeError `usage` for a URL with a port that Funnel does not support.
  */
 export function createTailscaleProvider({ environment, publicUrl, reach }: TailscaleOptions): TunnelProvider {
   const program = new TunnelProgram(environment, 'tailscale', installHint);
   const command = reach === 'internet' ? 'funnel' : 'serve';
   const wish = publicUrl === undefined ? undefined : wishFrom(publicUrl, reach);
-  /** Of the life before: with the same port, the URL stays. */
+  /** Of the previous session: with the same port, the URL stays the same. */
   let lastPort: number | undefined = wish?.port;
   let waits = 0;
 

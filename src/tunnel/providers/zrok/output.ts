@@ -5,7 +5,7 @@ import { baseUrl, type OutputEvent, type LineReader } from '../external/output-e
 /** Longest part of a line that is shown. */
 const maxShownLength = 200;
 
-/** Of the public service itself, which are never where a share is; a share may well be called `api`. */
+/** Hosts of the public service itself; a share may well be called `api`. */
 const notShares: ReadonlySet<string> = new Set([
   'api.zrok.io',
   'api-v2.zrok.io',
@@ -15,11 +15,11 @@ const notShares: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Reads what `zrok share … --headless` logs (cmd/zrok2/sharePublic.go of v2, cmd/zrok/sharePublic.go and shareReserved.go of v1):
- * `access your zrok share at the following endpoints:` and then the endpoints, a line for each. The log is JSON where it is not
- * a terminal, so the lines are in one message; text otherwise. zrok 1 says `https://<share>.share.zrok.io`, zrok 2 only
- * `<share>.shares.zrok.io`; services of others have other domains, so any host in that place is taken. Once: whatever is logged
- * afterwards, strangers may have sent. Errors are written as `[ERROR]: <what> (<why>)` (tui/messages.go).
+ * Reads what `zrok share … --headless` logs (cmd/zrok2/sharePublic.go of v2, cmd/zrok/sharePublic.go and shareReserved.go of
+ * v1): `access your zrok share at the following endpoints:` and then one endpoint per line. Without a terminal the log is JSON,
+ * with all lines in one message; otherwise text. zrok 1 prints `https://<share>.share.zrok.io`, zrok 2 only
+ * `<share>.shares.zrok.io`; other instances have other domains, so any host is accepted there. Only once: later lines may
+ * contain data from clients. Errors are printed as `[ERROR]: <what> (<why>)` (tui/messages.go).
  */
 export function createZrokReader(program: string): LineReader {
   let isListing = false;
@@ -36,7 +36,7 @@ export function createZrokReader(program: string): LineReader {
     const isNext = isListing && isText;
     isListing = isText && behind === '';
     if (behind !== undefined) return announced(behind.split(/\s+/).flatMap(endpoint));
-    // In text, what follows on a line of its own.
+    // In text, the endpoints follow on their own lines.
     return isNext ? announced(endpoint(message.trim())) : undefined;
   }
 
@@ -44,7 +44,7 @@ export function createZrokReader(program: string): LineReader {
     const { message, isText } = messageOf(line);
     const urls = isAnnounced ? undefined : readUrls(message, isText);
     if (urls !== undefined) return urls;
-    // Errors are no part of the log, which holds what strangers have sent.
+    // Errors are not part of the log, which contains data from clients.
     const error = line.startsWith('[ERROR]') ? errorIn(line, program) : undefined;
     return error === undefined ? undefined : { kind: 'failure', error };
   };
@@ -69,7 +69,7 @@ function messageOf(line: string): { readonly message: string; readonly isText: b
 /** `[   0.069]    INFO main.(*x).run: ` in v1 (pfxlog), without the colon in v2 (dl/handler.go of michaelquigley/df). */
 const textPrefix = /^\[\s*\d+\.\d+\]\s+[A-Z]+\s+\S+\s+/;
 
-/** The service has answered, in the words of its generated client: `[POST /share][401] shareUnauthorized`. */
+/** The service has responded, as its generated client prints it: `[POST /share][401] shareUnauthorized`. */
 const answer = /\[[A-Z]+ \/[^\]\s]*\]\[(\d{3})\]/;
 
 function errorIn(message: string, program: string): ExposeError {
@@ -90,7 +90,7 @@ function errorIn(message: string, program: string): ExposeError {
       return new ExposeError('tunnel_rejected', `${program} cannot have this share: ${said}`, {
         hints: [`see the names of yours with ${program === 'zrok' ? 'zrok overview' : 'zrok2 list names'}`],
       });
-    // Anything else, such as a network that is away, may be different the next time.
+    // Anything else, such as a missing network, may be different the next time.
     default:
       return new ExposeError('tunnel_unavailable', `${program} says: ${said}`);
   }

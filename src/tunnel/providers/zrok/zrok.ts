@@ -20,9 +20,8 @@ export interface ZrokOptions {
 }
 
 /**
- * A public share of zrok's. zrok 2 has a program and a folder of its own, `zrok2` and `~/.zrok2`; where both are installed, it
- * goes first.
- * @throws ExposeError `usage` for a name that cannot be one.
+ * A public share of zrok. zrok 2 has its own program and folder, `zrok2` and `~/.zrok2`, and is preferred.
+ * @throws ExposeError `usage` for an invalid name.
  */
 export function createZrokProvider({ environment, name }: ZrokOptions): TunnelProvider {
   if (name !== undefined && !/^(?:[A-Za-z0-9._-]+:)?[A-Za-z0-9][A-Za-z0-9-]*$/.test(name)) {
@@ -69,9 +68,9 @@ export function createZrokProvider({ environment, name }: ZrokOptions): TunnelPr
 }
 
 /**
- * zrok 2 has no `share reserved`: a name is chosen by `-n <namespace>:<name>` (website/docs/how-tos/migration/migrate-v1-to-v2.md
- * and manage-reserved-names.md of openziti/zrok). Without `--force-local` an agent in the background would be told to share, and
- * the program would end while the share goes on without us.
+ * zrok 2 has no `share reserved`: a name is selected with `-n <namespace>:<name>`
+ * (website/docs/how-tos/migration/migrate-v1-to-v2.md and manage-reserved-names.md of openziti/zrok). Without `--force-local`,
+ * a background agent would share, and the program would exit while the share continues.
  */
 function argumentsOf2(target: string, name: string | undefined, env: NodeJS.ProcessEnv): string[] {
   const namespace = env['ZROK2_DEFAULT_NAMESPACE'] ?? 'public';
@@ -79,14 +78,17 @@ function argumentsOf2(target: string, name: string | undefined, env: NodeJS.Proc
   return ['share', 'public', target, '--headless', '--force-local', ...selection];
 }
 
-/** The target of a reserved share is what it was reserved with, unless another is given (cmd/zrok/shareReserved.go of v1.1). */
+/**
+ * A reserved share leads to the target that it was reserved with, unless that is overridden (cmd/zrok/shareReserved.go of
+ * v1.1).
+ */
 function argumentsOf1(target: string, name: string | undefined): string[] {
   return name === undefined
     ? ['share', 'public', target, '--headless', '--force-local']
     : ['share', 'reserved', name, '--override-endpoint', target, '--headless', '--force-local'];
 }
 
-/** `enable` leaves this file (environment/env_v0_4/dirs.go, of v1 and v2). */
+/** `enable` creates this file (environment/env_v0_4/dirs.go, of v1 and v2). */
 async function hasEnvironment(env: NodeJS.ProcessEnv, program: string): Promise<boolean> {
   const file = path.join(env['HOME'] ?? env['USERPROFILE'] ?? '', `.${program}`, 'environment.json');
   return await stat(file).then(

@@ -24,9 +24,9 @@ import {
 } from './failures.ts';
 import type { StreamServer } from './stream-server.ts';
 
-/** How long an orderly end may take before the socket is cut, in milliseconds. */
+/** How long an orderly close may take before the socket is terminated, in milliseconds. */
 const closeGraceMs = 1_000;
-/** How long requests may go on when the tunnel is closed, in milliseconds: an answer that is nearly out gets out. */
+/** How long requests may continue when the tunnel is closed, in milliseconds: a response that is nearly sent is completed. */
 const drainGraceMs = 500;
 
 export interface ConnectOptions {
@@ -45,7 +45,7 @@ export interface ConnectOptions {
   readonly onNotice: (message: string) => void;
 }
 
-/** Dials, shakes hands and serves. Resolves with the session or why there is none; rejects only on `signal`. */
+/** Dials, performs the handshake and serves. Resolves with the session or the failure; rejects only on `signal`. */
 export async function connectOnce(options: ConnectOptions): Promise<TunnelSession | ConnectFailure> {
   const { relayUrl, endpoint } = options;
   const attempt = new AbortController();
@@ -85,7 +85,7 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
   // The HTTP/2 session reports it too; a pipe without a listener would end the process.
   pipe.on('error', () => undefined);
   socket.once('close', (code, reason) => {
-    // Not worth a reconnect: it would end the other connection of this key, which would reconnect in turn.
+    // Do not reconnect: that would end the other connection of this key, which would reconnect in turn.
     const errorCode = code === closeCodes.takenOver ? 'tunnel_rejected' : 'tunnel_unavailable';
     ended.resolve(new ExposeError(errorCode, deathReason ?? closeReason(code, reason.toString())));
   });
@@ -105,7 +105,7 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
       socket.terminate();
     },
   });
-  /** A connection without HTTP/2 serves nobody; the tunnel reconnects. */
+  /** Without HTTP/2 the connection is useless; the tunnel reconnects. */
   const fail = (): void => {
     if (socket.readyState === socket.CLOSED) return;
     deathReason = 'the HTTP/2 connection to the relay broke';

@@ -5,7 +5,7 @@ import { maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
 import { proxyFor } from '../../../platform/net/http-proxy.ts';
 
-/** What is read of a refusal's body, in bytes: enough for a JSON error, too little to be a nuisance. */
+/** How much of a refusal's body is read, in bytes: enough for a JSON error. */
 const maxRefusalBytes = 4 * 1024;
 
 /** A server that answered the upgrade with plain HTTP. */
@@ -29,8 +29,9 @@ export interface DialOptions {
 }
 
 /**
- * Opens the WebSocket, through a proxy where the environment asks for one. Resolves with the socket, paused,
- * or with what the server answered instead; throws the network's or TLS's own error, or the signal's reason.
+ * Opens the WebSocket, through a proxy if the environment has one. Resolves with the socket, paused, or with the server's other
+ * response.
+ * @throws the error of the network or of TLS, or the signal's reason.
  */
 export async function dial(options: DialOptions): Promise<DialResult> {
   const { url, signal } = options;
@@ -67,11 +68,11 @@ export async function dial(options: DialOptions): Promise<DialResult> {
       })();
     });
     socket.once('open', () => {
-      // Whoever takes the socket over listens a turn later; what comes before that must not be lost.
+      // The new owner listens one turn later; what comes before that must not be lost.
       socket.pause();
       settle({ type: 'open', socket });
     });
-    // Stays for the life of the socket: after the first one, the close that follows an error says enough.
+    // Stays for the life of the socket: after the first error, the close that follows is enough.
     socket.on('error', (error) => {
       if (outcome !== undefined) settle(outcome);
       signal.removeEventListener('abort', onAbort);
@@ -96,7 +97,7 @@ async function readRefusal(response: IncomingMessage): Promise<Refusal> {
       if (bytes >= maxRefusalBytes) break;
     }
   } catch {
-    // A body that breaks off changes nothing: status and headers are the answer.
+    // A truncated body changes nothing: status and headers are enough.
   }
   const body = Buffer.concat(chunks).subarray(0, maxRefusalBytes).toString('utf8');
   return { status: response.statusCode ?? 0, headers: response.headers, body };

@@ -20,7 +20,7 @@ const certificateErrors: ReadonlySet<string> = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
-/** What the network or TLS threw. `relayUrl` as the user gave it. */
+/** An error of the network or of TLS. `relayUrl` is for the message. */
 export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailure {
   const code = errorCode(thrown);
   if (thrown instanceof ProxyError) {
@@ -28,7 +28,7 @@ export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailur
       'check the proxy that HTTPS_PROXY names, or exempt the relay from it with NO_PROXY',
     ]);
   }
-  // Such a message may quote the other end, for example the names in its certificate.
+  // It may quote the other end, for example the names in its certificate.
   const reason = networkErrorWords(thrown) ?? toSingleLine(messageOf(thrown));
   if (code.startsWith('HPE_')) {
     return failure('tunnel_not_a_relay', `${relayUrl} does not speak HTTP, it is not an mcp-expose relay`, thrown, [
@@ -48,12 +48,12 @@ export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailur
   }
   return failure('tunnel_unreachable', message, thrown, [
     'check that the relay is running and that the address and the port are right',
-    // Nothing on this machine is behind one.
+    // Nothing on this machine is behind a proxy.
     ...(isLoopbackHost(new URL(relayUrl).hostname) ? [] : ['behind a company proxy, set HTTPS_PROXY']),
   ]);
 }
 
-/** No end of the handshake in time. */
+/** The handshake has not ended in time. */
 export function timeoutFailure(relayUrl: string, timeoutMs: number): ConnectFailure {
   const seconds = Math.ceil(timeoutMs / 1000);
   return failure('tunnel_unreachable', `the relay ${relayUrl} did not answer within ${seconds} s`, undefined, [
@@ -61,7 +61,7 @@ export function timeoutFailure(relayUrl: string, timeoutMs: number): ConnectFail
   ]);
 }
 
-/** An answer in plain HTTP where a WebSocket was asked for. */
+/** An HTTP response instead of a WebSocket upgrade. */
 export function refusalFailure(relayUrl: string, refusal: Refusal): ConnectFailure {
   const versions = refusal.headers[versionsHeader];
   if (typeof versions === 'string') {
@@ -86,16 +86,16 @@ export function refusalFailure(relayUrl: string, refusal: Refusal): ConnectFailu
   ]);
 }
 
-/** A relay takes agents elsewhere: what was given is the public URL of something that is shared there. */
+/** The host is a relay, but the URL is that of something shared there. */
 function misplacedFailure(relayUrl: string, refusal: Refusal): ConnectFailure {
   const named = /https?:\/\/\S+$/.exec(errorMessageIn(refusal.body) ?? '')?.[0];
-  // An older relay does not say where it is; a relay below a path is rare.
+  // An older relay does not give its URL, and few relays have a path.
   const use = named !== undefined && isBaseUrl(named) ? named : new URL(relayUrl).origin;
   const message = `${relayUrl} is the URL of something that is shared at a relay, not of the relay; a relay URL has no path`;
   return failure('tunnel_not_a_relay', message, undefined, [`use --relay ${use}`]);
 }
 
-/** A WebSocket server, but not of our subprotocol. */
+/** A WebSocket server with another subprotocol. */
 export function otherProtocolFailure(relayUrl: string, protocol: string | undefined): ConnectFailure {
   if (protocol?.startsWith('mcp-expose.') === true) {
     return versionFailure(relayUrl, protocol.replaceAll(/[^\w.-]/g, '').slice(0, 64));
@@ -109,7 +109,7 @@ export function handshakeFailure(relayUrl: string, reason: string): ConnectFailu
   return failure('tunnel_not_a_relay', message, undefined, ['check that the address is that of an mcp-expose relay']);
 }
 
-/** A welcome that names public URLs which are none. */
+/** A welcome with invalid public URLs. */
 export function urlsFailure(relayUrl: string, url: string): ConnectFailure {
   const message = `the relay ${relayUrl} gave this agent a public URL that cannot be used: ${JSON.stringify(toSingleLine(url))}`;
   return failure('tunnel_rejected', message, undefined, [
@@ -117,13 +117,13 @@ export function urlsFailure(relayUrl: string, url: string): ConnectFailure {
   ]);
 }
 
-/** The relay's own refusal; `name` is the one that was asked for. */
+/** The relay's refusal; `name` is the requested one. */
 export function rejectFailure(relayUrl: string, reject: Reject, name?: string): ConnectFailure {
   const code = reject.code === 'version' ? 'tunnel_version' : 'tunnel_rejected';
   const error = new ExposeError(code, `the relay ${relayUrl} refused this agent: ${reject.message} (${reject.code})`, {
     hints: rejectHints(reject, name),
   });
-  // After a restart of the relay another key may hold this agent's name for a while. The first attempt fails anyway.
+  // After a restart of the relay another key may hold this agent's name for a while. The first attempt fails in any case.
   const base = { error, isFatal: !reject.retryable && reject.code !== 'name_taken' };
   return reject.retryAfterMs === undefined ? base : { ...base, retryAfterMs: reject.retryAfterMs };
 }

@@ -22,14 +22,15 @@ export interface AgentHandshakeOptions {
 export type AgentHandshakeResult =
   | { readonly type: 'welcome'; readonly welcome: Welcome; readonly pipe: Pipe }
   | Reject
-  /** A welcome whose public URL `url` is none. */
+  /** The welcome contains the invalid public URL `url`. */
   | { readonly type: 'bad_url'; readonly url: string }
-  /** The peer is not a relay of this protocol, or left; `reason` in words. */
+  /** The peer is not a relay of this protocol, or has closed the connection. */
   | { readonly type: 'failed'; readonly reason: string };
 
 /**
- * The agent's side of the handshake on an open socket, which may be paused: hello, challenge, proof, welcome. Resolves with the live pipe, the
- * relay's refusal, or why it failed; after all but the first the socket is closed. Rejects only when `signal` aborts.
+ * The agent's side of the handshake on an open socket, which may be paused: hello, challenge, proof, welcome. Resolves with the
+ * live pipe, the relay's refusal, or the failure; in the latter two cases the socket is closed. Rejects only when `signal`
+ * aborts.
  */
 export async function agentHandshake(options: AgentHandshakeOptions): Promise<AgentHandshakeResult> {
   const { socket, signal } = options;
@@ -43,7 +44,7 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
     };
     const fail = (reason: string): void => {
       settle();
-      // Without the reason, which may hold more bytes than a close frame can: ws would throw.
+      // Without the reason, which may be longer than a close frame allows: ws would throw.
       socket.close(closeCodes.protocolError);
       resolve({ type: 'failed', reason });
     };
@@ -55,7 +56,7 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
     const onClose = (code: number, reason: Buffer): void => {
       fail(`it closed the connection during the handshake with ${code} ${toSingleLine(reason.toString())}`.trim());
     };
-    // All of it in one synchronous handler: bytes of the pipe may follow the welcome in the same packet.
+    // All in one synchronous handler: bytes of the pipe may follow the welcome in the same packet.
     const onMessage = (data: RawData, isBinary: boolean): void => {
       if (isBinary || !Buffer.isBuffer(data)) {
         fail('it sent data before the handshake was done');

@@ -8,15 +8,15 @@ import { createIdentity } from '../protocol/identity.ts';
 import type { SlotLock } from '../../../platform/lock-file.ts';
 import { takeLock } from '../../../platform/lock-file.ts';
 
-/** Processes of one user that share the same at one relay and get a lasting key each; the next ones get one for the run. */
+/** Processes of one user that share the same thing at one relay and get a stored key each; further ones get a temporary key. */
 const maxSlots = 100;
 const slots: readonly number[] = Array.from({ length: maxSlots }, (_, index) => index + 1);
-/** Of the digest of what is shared, in hexadecimal digits: nobody has two shares whose 128 bits are the same. */
+/** Hexadecimal digits of the digest of what is shared: 128 bits do not collide. */
 const shareDigestLength = 32;
 
 export interface KeySlot {
   readonly identity: Identity;
-  /** False when the key, and with it the public URL, ends with this process. */
+  /** False when the key, and with it the public URL, is not kept after this process. */
   readonly isStable: boolean;
   /** Frees the slot for another process. Safe to call twice. */
   close(): void;
@@ -26,13 +26,13 @@ export interface KeyStoreOptions {
   /** `host[:port]` of the relay, as in `URL.host`. */
   readonly relayHost: string;
   /**
-   * What is shared, so that it has the same key whatever else is shared. Only its digest is kept: it may hold secrets. Left
-   * out, keys go by the order of starting.
+   * What is shared: the key belongs to it. Only its digest is stored, since it may contain secrets. Without it, keys are
+   * assigned in the order in which processes start.
    */
   readonly share?: string | undefined;
-  /** The name that the relay will be asked for; it has a key of its own, whatever is shared under it. */
+  /** The requested name; it has a key of its own, whatever is shared under it. */
   readonly name?: string;
-  /** Told when the key cannot be kept, so that the URL will be another one next time. */
+  /** Called when the key cannot be stored, so that the URL changes with the next start. */
   readonly onWarning: (message: string) => void;
   /** Where XDG_CONFIG_HOME, APPDATA and HOME are read; `process.env` by default. */
   readonly env?: NodeJS.ProcessEnv;
@@ -42,10 +42,10 @@ export interface KeyStoreOptions {
 
 /**
  * The agent's key for one relay, from the user's configuration folder. It belongs to what is shared: the file
- * `<relay>.share-<digest>.1`, or `.2` and so on for processes that share the same at the same time, each under a lock, so that
- * none takes the other's name over. A wished name has one of its own, `<relay>.name-<name>`. Makes the folder (0700) and
- * the key (0600) as needed; falls back to a key in memory with a warning.
- * Throws ExposeError `tunnel_unavailable` for a key file that is damaged or that others can read, or a wished name that
+ * `<relay>.share-<digest>.1`, or `.2` and so on for processes that share the same thing at the same time. Each file has a lock,
+ * so that no process takes over another's name. A requested name has its own file, `<relay>.name-<name>`. Creates the folder
+ * (0700) and the key (0600) as needed; falls back to a key in memory with a warning.
+ * @throws ExposeError `tunnel_unavailable` for a key file that is damaged or that others can read, or a requested name that
  * another process of this user has.
  */
 export function openKeySlot(options: KeyStoreOptions): KeySlot {
@@ -54,7 +54,7 @@ export function openKeySlot(options: KeyStoreOptions): KeySlot {
   let reason = `${maxSlots} processes share the same at this relay already`;
   try {
     makeFolder(folder);
-    // Not by `join`, for which a host of dots would be another folder.
+    // Without `join`, which would resolve a host that consists of dots.
     const relay = `${folder}${sep}${fileStem(relayHost)}`;
     if (name !== undefined) return openNamedSlot(`${relay}.name-${name}`, name, isAlive);
     const series = share === undefined ? relay : `${relay}.share-${digestOf(share)}`;
@@ -79,15 +79,15 @@ function digestOf(share: string): string {
 }
 
 /**
- * Keys used to be given out in the order of starting, as `<relay>.1`, `<relay>.2` and so on: each goes to the first share
- * that has no key yet, so that URLs of that time live on.
+ * Older versions assign keys in the order of starting, as `<relay>.1`, `<relay>.2` and so on: each of these goes to the first
+ * share without a key, so that its URL stays valid.
  */
 function adoptOldKey(relay: string, path: string, isAlive: KeyStoreOptions['isAlive']): void {
   for (const slot of slots) {
     const old = `${relay}.${slot}`;
     if (!existsSync(`${old}.key`)) continue;
     const lock = takeLock(`${old}.lock`, isAlive);
-    // Another share is adopting it, or a version of that time is using it.
+    // Another share is adopting it, or an older version is using it.
     if (lock === undefined) continue;
     try {
       if (readKey(`${old}.key`) === undefined) continue;
@@ -127,7 +127,7 @@ function openSlot(path: string, lock: SlotLock, beforeMaking: () => void = () =>
 function readKey(path: string): Identity | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  // Windows has no such bits; there the folder's own access list protects the file.
+  // Windows has no such bits; the folder's access list protects the file there.
   if (process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
     throw new ExposeError('tunnel_unavailable', `the tunnel key ${path} can be read by other users`, {
       hints: [
@@ -146,7 +146,7 @@ function readKey(path: string): Identity | undefined {
   }
 }
 
-/** Written beside and renamed, so that a crash never leaves half a key. */
+/** Written to a draft and renamed, so that a crash never leaves half a key. */
 function writeKey(path: string): Identity {
   const identity = createIdentity();
   const draft = `${path}.new`;

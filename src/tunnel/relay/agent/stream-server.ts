@@ -11,10 +11,10 @@ import {
 } from '../protocol/limits.ts';
 import type { RequestHandler } from '../../provider.ts';
 
-/** How often it is looked whether an answer has been sent that waits for a slow connection, in milliseconds. */
+/** How often to check whether a response on a slow connection has been sent, in milliseconds. */
 const sentCheckMs = 20;
 
-/** The HTTP/2 server of an agent. It listens nowhere: it serves the pipes it is given. */
+/** The HTTP/2 server of an agent. It serves the pipes that it is given, and listens on no port. */
 export interface StreamServer {
   /** Serves one pipe until the pipe ends. */
   serve(pipe: Duplex): ServedPipe | undefined;
@@ -22,7 +22,7 @@ export interface StreamServer {
 
 export interface ServedPipe {
   readonly session: ServerHttp2Session;
-  /** Resets a stream whose client has gone; does nothing where there is none of that number. */
+  /** Resets a stream whose client has gone; does nothing for an unknown stream. */
   cancel(streamId: number): void;
 }
 
@@ -39,7 +39,7 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
       },
     },
     (request, response) => {
-      // Thrown from an event of node:http2, a fault in one request would end the process and all others.
+      // An exception in an event of node:http2 would end the process and all other requests.
       try {
         handler(request, response);
       } catch {
@@ -51,7 +51,7 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
   server.on('session', (session) => {
     current = session;
   });
-  // The tunnel reconnects after a broken carrier; here it must only not be an unhandled error.
+  // The tunnel reconnects after a broken connection; here it only must not be an unhandled error.
   server.on('sessionError', () => undefined);
   return {
     serve(pipe) {
@@ -80,14 +80,14 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
 }
 
 /**
- * Nobody needs the rest of a request whose answer is complete (RFC 9113, section 8.1). Without this, a client that never
+ * The rest of a request is not needed once the response is complete (RFC 9113, section 8.1). Without this, a client that never
  * sends the rest would keep the stream open.
  */
 function endAnswered(this: ServerHttp2Stream): void {
   if (!this.readableEnded && !this.endAfterHeaders) setImmediate(endWhenSent, this);
 }
 
-/** END_STREAM is still on its way out when the stream says that it has finished, and a reset would overtake it. */
+/** The stream reports that it has finished before END_STREAM is sent, and a reset would overtake that. */
 function endWhenSent(stream: ServerHttp2Stream): void {
   if (stream.closed || stream.destroyed) return;
   const { localClose, remoteClose } = stream.state;

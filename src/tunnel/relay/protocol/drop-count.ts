@@ -1,12 +1,12 @@
 import type { Clock } from '../../../platform/clock.ts';
 
-/** How long it counts before it tells, in milliseconds. */
+/** How long it counts before it reports, in milliseconds. */
 const countingMs = 10_000;
 
-/** Counts what is dropped, so that it is told in one line and not in as many as there were. */
+/** Counts what is dropped, so that it is reported once instead of once per item. */
 export interface DropCount {
   add(): void;
-  /** Tells what has not been told yet. */
+  /** Reports the count so far. */
   close(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Frame types of HTTP/2 (RFC 9113, section 6) that are looked at. */
+/** Frame types of HTTP/2 that are inspected (RFC 9113, section 6). */
 export const frameTypes = { data: 0, headers: 1, settings: 4, pushPromise: 5, goaway: 7, continuation: 9 } as const;
 /** ACK of SETTINGS. */
 export const ackFlag = 0x1;
@@ -6,7 +6,7 @@ export const ackFlag = 0x1;
 export const paddedFlag = 0x8;
 
 const headBytes = 9;
-/** The head of GOAWAY, its last stream and its error code. */
+/** Frame header of GOAWAY, last stream id and error code. */
 const goawayBytes: number = headBytes + 8;
 /** `PRI * HTTP/2.0 …`, which a client sends first (RFC 9113, section 3.4). */
 const prefaceBytes = 24;
@@ -21,15 +21,15 @@ export interface Frame {
 }
 
 /**
- * Finds the frames in one direction of an HTTP/2 connection, whose bytes come in pieces of any size. Costs a copy of nine
- * bytes per frame; payloads are passed over. `onFrame` gets the same object each time.
+ * Finds the frames in one direction of an HTTP/2 connection, whose bytes come in chunks of any size. Costs a copy of nine bytes
+ * per frame; payloads are skipped. `onFrame` gets the same object each time.
  */
 export function createFrameReader(onFrame: (frame: Frame) => void): (bytes: Buffer) => void {
   const head = Buffer.alloc(goawayBytes);
   const frame = { type: 0, flags: 0, length: 0, errorCode: 0 };
   let filled = 0;
   let wanted = headBytes;
-  /** Bytes of the payload that are still to come; -1 until the first byte of all. */
+  /** Bytes of the payload that are still to come; -1 until the first byte. */
   let skip = -1;
   return (bytes) => {
     if (skip === -1 && bytes.length > 0) skip = bytes[0] === 0x50 ? prefaceBytes : 0;

@@ -8,9 +8,9 @@ export interface HeartbeatOptions {
   /** Milliseconds between pings; pingIntervalMs by default. */
   readonly intervalMs?: number;
   readonly ping: () => void;
-  /** True while this end itself does not read, so that silence says nothing about the peer. */
+  /** True while this end does not read, so that silence does not mean that the peer is dead. */
   readonly isPaused: () => boolean;
-  /** Called once, with the reason in words; the heartbeat has stopped by then. */
+  /** Called once, with the reason; the heartbeat has stopped by then. */
   readonly onDead: (reason: string) => void;
 }
 
@@ -20,11 +20,11 @@ export interface Heartbeat {
   close(): void;
 }
 
-/** Pings, and calls `onDead` after deadAfterMs of silence or when the machine has slept. */
+/** Sends pings, and calls `onDead` after deadAfterMs of silence or when the machine has slept. */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const clock = options.clock ?? systemClock;
   const intervalMs = options.intervalMs ?? pingIntervalMs;
-  // Three looks per ping, so that silence is noticed within a few seconds of the limit.
+  // Three checks per ping, so that silence is noticed within a few seconds of the limit.
   const tickMs = intervalMs / 3;
   let lastSeen = clock.now();
   let lastTick = lastSeen;
@@ -45,7 +45,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       dead('this machine slept');
       return;
     }
-    // Time in which this process did not run, or did not read, is not the peer's silence.
+    // Time in which this process did not run or did not read is not silence of the peer.
     if (gapMs > intervalMs || options.isPaused()) lastSeen = now;
     const silenceMs = now - lastSeen;
     if (silenceMs >= deadAfterMs) {

@@ -7,7 +7,7 @@ const derivedNameLength = 10;
 /** RFC 4648, section 6, in lower case: the only base32 that is also a DNS label. */
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** An agent's key. The private half never leaves it but through `exportPem`. */
+/** An agent's key. The private half leaves it only through `exportPem`. */
 export interface Identity {
   /** Raw 32-byte Ed25519 public key, base64url. */
   readonly publicKey: string;
@@ -28,7 +28,7 @@ export interface ProofInput {
   readonly hello: Buffer;
 }
 
-/** A new key, or the one in `pem` (PKCS #8). Throws when `pem` holds anything but an Ed25519 private key. */
+/** A new key, or the one in `pem` (PKCS #8). Throws when `pem` contains anything but an Ed25519 private key. */
 export function createIdentity(pem?: string): Identity {
   const privateKey = pem === undefined ? generateKeyPairSync('ed25519').privateKey : createPrivateKey(pem);
   if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('the key is not an Ed25519 private key');
@@ -65,8 +65,9 @@ export function verifyProof(publicKey: string, proof: ProofInput, signature: str
 }
 
 /**
- * What is signed. The host binds the proof to one relay, so that a relay cannot pass a challenge of another on; the
- * nonce to this connection; the digest to the wishes in the hello. Only the host varies in length, so no two inputs meet.
+ * What is signed. The host binds the proof to one relay, so that a relay cannot pass on another relay's challenge; the nonce
+ * binds it to this connection, the digest to the contents of the hello. Only the host varies in length, so no two inputs are
+ * the same.
  */
 export function proofPayload(proof: ProofInput): Buffer {
   const hello = createHash('sha256').update(proof.hello).digest();
@@ -77,12 +78,12 @@ function toKeyObject(publicKey: string): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
 }
 
-/** Whether `name` can be a wished name: a DNS label (RFC 1035, section 2.3.1) of 3 to 63 characters in lower case. */
+/** Whether `name` can be requested: a DNS label (RFC 1035, section 2.3.1) of 3 to 63 characters in lower case. */
 export function isValidName(name: string): boolean {
   return /^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$/.test(name);
 }
 
-/** Whether `name` looks like one that is derived from a key, so that only that key may have it. */
+/** Whether `name` has the form of one derived from a key, so that only that key may have it. */
 export function isDerivedForm(name: string): boolean {
   return name.length === derivedNameLength && /^[a-z2-7]+$/.test(name);
 }

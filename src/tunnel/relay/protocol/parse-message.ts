@@ -3,7 +3,7 @@ import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
 import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 
-/** A message of a type that this version does not know; it is to be ignored. */
+/** A message of an unknown type, which is ignored. */
 export interface UnknownMessage {
   readonly type: 'unknown';
 }
@@ -35,8 +35,8 @@ export function parseAgentMessage(bytes: Buffer): AgentMessage | UnknownMessage 
 }
 
 /**
- * Reads a control message from a relay. Takes any bytes, never throws. Sentences come out fit to be shown; the URLs of a
- * welcome are only strings yet.
+ * Reads a control message from a relay. Takes any bytes, never throws. Messages for people are sanitised; the URLs of a welcome
+ * are not checked yet.
  */
 export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage | MalformedMessage {
   const fields = readFields(bytes);
@@ -130,7 +130,7 @@ function readFields(bytes: Buffer): Fields | string {
   return toFields(value) ?? 'control message is not a JSON object';
 }
 
-/** A Map instead of the object: `__proto__` and its kin are then names like all others. */
+/** A Map instead of an object, in which `__proto__` is a name like any other. */
 function toFields(value: unknown): Fields | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   return new Map(Object.entries(value));
@@ -146,7 +146,7 @@ function readStrings(value: unknown, maxItems: number, maxLength: number): strin
   return strings;
 }
 
-/** Text for a person. */
+/** Sanitised text for people. */
 function readSentence(value: unknown): string | undefined {
   return typeof value === 'string' ? toSingleLine(value) : undefined;
 }
@@ -160,7 +160,7 @@ function isBytes(value: unknown, length: number): value is string {
   return Buffer.from(value, 'base64url').length === length;
 }
 
-/** Scheme, host or bracketed IPv6 address, port, path: nothing that a shell or a terminal reads as more than text. */
+/** Scheme, host or bracketed IPv6 address, port, path: nothing that is special in a shell or a terminal. */
 const baseUrlPattern = /^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:\/[\w.~%+,:=@-]+)*$/;
 
 /**

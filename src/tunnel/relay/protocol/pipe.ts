@@ -16,15 +16,13 @@ export interface Pipe extends Duplex {
 }
 
 /**
- * The bytes of a WebSocket's binary messages, in order, as one Duplex. Text messages are not its business.
- *
+ * The bytes of a WebSocket's binary messages, in order, as one Duplex; text messages are ignored.
  * It breaks when this end's HTTP/2 sends a GOAWAY for an error, when a frame is refused, or by `breakOff`: it emits `broken`
- * with the reason, drops what comes, and `end()` closes the socket with 4000. nghttp2 itself ignores everything that comes
- * after its GOAWAY, and for most errors node:http2 tells nobody.
- *
- * Back-pressure: a write completes when at most maxParkedBytes wait in the socket; the socket is paused while the
- * reader is full. `end()` closes the socket with 1000, and that close from the peer ends the readable side; every other
- * close destroys the pipe with an error that names the code. `destroy()` cuts the socket.
+ * with the reason, discards what arrives, and `end()` closes the socket with 4000. nghttp2 itself ignores everything after its
+ * GOAWAY, and node:http2 does not report most errors.
+ * Back-pressure: a write completes when at most maxParkedBytes wait in the socket; the socket is paused while the reader is
+ * full. `end()` closes the socket with 1000, and that close from the peer ends the readable side; every other close destroys
+ * the pipe with an error that contains the code. `destroy()` terminates the socket.
  */
 export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
   let parkedBytes = 0;
@@ -37,7 +35,7 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
   const breakOff = (reason: string): void => {
     if (brokenReason !== undefined) return;
     brokenReason = reason;
-    // Not in the middle of what HTTP/2 is doing, and not before anybody listens.
+    // Not while HTTP/2 is working, and not before anybody listens.
     setImmediate(() => {
       pipe.emit('broken', reason);
     });
@@ -54,8 +52,8 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
     });
 
   /**
-   * node:http2 pauses while it writes. With a reset that waits for the end of each write, which is what a flood of requests
-   * that are dropped looks like on a busy machine, it begins the next write first and never goes on reading.
+   * node:http2 pauses while it writes. When a reset waits for the end of every write, as in a flood of dropped requests on a
+   * busy machine, it starts the next write first and never resumes reading.
    */
   const readOn = (): void => {
     isReadOnDue = false;
@@ -121,7 +119,7 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
       whenDrained = undefined;
       waitingWrite?.(error ?? new Error('the pipe was destroyed'));
       socket.off('message', onMessage);
-      // A socket that is already closing ends by itself; cutting it would lose the bytes before its close frame.
+      // A socket that is already closing ends by itself; terminating it would lose the bytes before its close frame.
       if (socket.readyState === socket.OPEN || socket.readyState === socket.CONNECTING) socket.terminate();
       else socket.resume();
       callback(error);
@@ -148,8 +146,8 @@ export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
 }
 
 /**
- * Packs writes into messages of at most maxDataBytes. HTTP/2 writes a 9-byte frame header and its payload apart;
- * copying them together costs less than a WebSocket frame and a system call for each.
+ * Packs writes into messages of at most maxDataBytes. HTTP/2 writes a 9-byte frame header and its payload separately; joining
+ * them costs less than a WebSocket frame and a system call for each.
  */
 function toMessages(chunks: readonly Buffer[]): Buffer[] {
   const messages: Buffer[] = [];
@@ -174,13 +172,13 @@ function toMessages(chunks: readonly Buffer[]): Buffer[] {
 }
 
 /**
- * Breaks the pipe when node:http2 gives up its session. The `error` event comes too late: by then it has ended the pipe as if
- * all were well.
+ * Breaks the pipe when node:http2 destroys its session. The `error` event comes too late: by then node:http2 has ended the pipe
+ * as if nothing had happened.
  */
 export function reportFaults(session: Http2Session, pipe: Pipe): void {
   const destroy = session.destroy.bind(session);
   session.destroy = (error?: Error, code?: number): void => {
-    // Its own calls may pass null.
+    // node:http2 itself may pass null.
     if (error instanceof Error) pipe.breakOff(`HTTP/2: ${error.message}`.slice(0, 100));
     destroy(error, code);
   };

@@ -2,9 +2,9 @@
 
 /** WebSocket subprotocol; changes with every incompatible change. */
 export const protocolVersion = 'mcp-expose.v1';
-/** Where a relay accepts agents, below the relay's own URL. */
+/** Path at which a relay accepts agents, below its own URL. */
 export const tunnelPath = '/_mcp-expose/v1/tunnel';
-/** Response header by which a relay that refuses an upgrade says that it is one, and which versions it speaks. */
+/** Response header that identifies a relay that refuses an upgrade, with the versions that it speaks. */
 export const versionsHeader = 'mcp-expose-versions';
 
 export interface Hello {
@@ -38,11 +38,11 @@ export interface Welcome {
   readonly name: string;
   /** Public base URLs without a trailing slash; the first is the one to show. */
   readonly urls: readonly string[];
-  /** How long the relay keeps streams after a lost carrier; 0 means that it does not resume. */
+  /** How long the relay keeps streams after a lost connection; 0 means that it does not resume. */
   readonly resumeMs: number;
   readonly heartbeatMs: number;
   readonly limits: { readonly streams: number };
-  /** Bytes the relay has of a resumed session. */
+  /** Bytes of a resumed session that the relay has received. */
   readonly received?: number;
 }
 
@@ -68,7 +68,7 @@ export interface Ack {
 export interface Notice {
   readonly type: 'notice';
   readonly kind: string;
-  /** A sentence for the agent's user. */
+  /** A message for the agent's user. */
   readonly message?: string;
 }
 
@@ -77,7 +77,7 @@ export interface Goaway {
   readonly type: 'goaway';
 }
 
-/** The client of a request has gone: reset its stream. The relay itself may send only so many RST_STREAM. */
+/** The client of a request has gone: reset its stream. The relay itself may only send a limited number of RST_STREAM. */
 export interface Cancel {
   readonly type: 'cancel';
   readonly stream: number;

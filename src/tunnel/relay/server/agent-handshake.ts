@@ -17,29 +17,29 @@ import type { RelayEvent } from './relay-events.ts';
 import { nameObjection } from './reserved-names.ts';
 
 /**
- * Sockets that may be in the handshake at one time; each can hold one message of maxMessageBytes. One more displaces the
- * oldest of the origin that has most: a handshake takes a moment, so the oldest is hardly an honest one.
+ * Concurrent handshakes; each can hold one message of maxMessageBytes. A further one displaces the oldest of the origin with
+ * the most: a handshake takes a moment, so the oldest is unlikely to be honest.
  */
 const maxPending = 256;
 /**
- * Handshakes that one origin may begin: as many at once as come back through one address when a relay starts anew, then so
- * many a second. Each costs a millisecond of CPU. Not for origins that the honest may share with anybody: behind a proxy that
- * names no client, and on this machine.
+ * Handshakes that one origin may start: at once, as many as reconnect through one address after a restart of the relay, then
+ * per second. Each costs a millisecond of CPU. Not applied to origins that honest agents may share with others: behind a proxy
+ * that names no client, and on this machine.
  */
 const handshakeBurst = 300;
 const handshakesPerSecond = 20;
-/** When an agent that found the relay full may come back, in milliseconds. */
+/** When an agent may retry after the relay was full, in milliseconds. */
 const fullRetryMs = 10_000;
-/** When an agent of a draining relay may come back, in milliseconds: the time of a restart. */
+/** When an agent may retry after the relay was draining, in milliseconds: the time of a restart. */
 const drainingRetryMs = 1_000;
 
 export interface AgentHandshakeOptions {
   /** `noServer`, without compression. */
   readonly webSocketServer: WebSocketServer;
   readonly registry: Registry<AgentSession>;
-  /** What names this relay; asked for each agent, since the port is known only once the relay listens. */
+  /** The names of this relay; called for each agent, since the port is known only once the relay listens. */
   readonly relayNames: () => RelayNames;
-  /** Whether a proxy of the operator's is in front, as far as that can be told. */
+  /** Whether the operator has a proxy in front, as far as that is known. */
   readonly hasProxy: () => boolean;
   /** Public base URLs of a name, for an agent that dialled `relayHost`. */
   readonly urlsOf: (name: string, relayHost: string) => readonly string[];
@@ -51,11 +51,11 @@ export interface AgentHandshakeOptions {
 }
 
 export interface AgentHandshake {
-  /** Takes an upgrade request for the tunnel path over. */
+  /** Handles an upgrade request for the tunnel path. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Agents that are connected. */
   readonly agents: ReadonlySet<AgentSession>;
-  /** Admits nobody any more and ends all handshakes. */
+  /** Admits no more agents and ends all handshakes. */
   close(): void;
 }
 
@@ -67,14 +67,14 @@ interface Rejection {
 
 /** The relay's side of the handshake: WebSocket upgrade, hello, challenge, proof, name, welcome. */
 export function createAgentHandshake(options: AgentHandshakeOptions): AgentHandshake {
-  /** Ends of the handshakes that are under way. */
+  /** Ends the handshakes in progress. */
   const pending = new OriginShares<() => void>();
   const agents = new Set<AgentSession>();
   const mayBegin = createOriginRate({ burst: handshakeBurst, perSecond: handshakesPerSecond });
   let isDraining = false;
   let isUnnamedTold = false;
 
-  /** The other limits hold for each origin, so a proxy has to name its clients. */
+  /** The other limits apply per origin, so a proxy has to name its clients. */
   const tellOfUnnamed = (): void => {
     if (isUnnamedTold) return;
     isUnnamedTold = true;
@@ -88,7 +88,7 @@ export function createAgentHandshake(options: AgentHandshakeOptions): AgentHands
 
   const greet = (socket: WebSocket, request: IncomingMessage, origin: string): void => {
     const address = request.socket.remoteAddress ?? '';
-    // Behind a proxy on this machine every peer looks local, so a forwarded connection never counts as such.
+    // Behind a proxy on this machine every peer looks local, so a forwarded connection never counts as local.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
     const hosts = acceptedHosts(options.relayNames(), isLoopbackAddress(address) && !isForwarded);
     if (origin === unknownNetwork) tellOfUnnamed();
@@ -280,13 +280,13 @@ export interface RelayNames {
   readonly domain: string | undefined;
 }
 
-/** Default ports that a URL leaves out; an agent's own scheme decides, which the relay behind a proxy cannot see. */
+/** Default ports that URLs omit; that depends on the agent's scheme, which a relay behind a proxy does not know. */
 const defaultPorts: ReadonlySet<number> = new Set([80, 443]);
 
 /**
- * Every `host[:port]` under which an agent may have dialled this relay. A proof for any other host was made for somebody
- * else and is being passed on. Loopback names are only among them for a peer on this machine (`isLocalPeer`), since
- * every machine has a relay of that name.
+ * Every `host[:port]` under which an agent may have dialled this relay. A proof for any other host was made for another relay
+ * and is being passed on. Loopback names are included only for a peer on this machine (`isLocalPeer`), since every machine has
+ * a relay of that name.
  */
 export function acceptedHosts(options: RelayNames, isLocalPeer: boolean): ReadonlySet<string> {
   const hosts = new Set<string>();

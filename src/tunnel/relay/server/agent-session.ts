@@ -17,11 +17,11 @@ import { createPipe, reportFaults } from '../protocol/pipe.ts';
 import { closeCodes, encodeMessage } from '../protocol/protocol.ts';
 import { createFrameBudget, createRstStreamLimiter } from './http2-limits.ts';
 
-/** How long an orderly close of the socket may take before it is cut, in milliseconds. */
+/** How long an orderly close of the socket may take before it is terminated, in milliseconds. */
 const closeGraceMs = 1_000;
 /**
- * How long the agent may take to end the stream of an answer that is complete while the request is not, in milliseconds.
- * Ours does so at once (RFC 9113, section 8.1); it would be a waste to spend a reset on it.
+ * How long the agent may take to end a stream whose response is complete while the request is not, in milliseconds. Our own
+ * does so at once (RFC 9113, section 8.1), so that no reset has to be spent on it.
  */
 const answeredGraceMs = 1_000;
 
@@ -29,25 +29,23 @@ const answeredGraceMs = 1_000;
 export interface AgentSession {
   readonly name: string;
   readonly epoch: number;
-  /**
-   * Opens a stream; `busy` when maxStreams clients wait for answers of the agent, `gone` when its connection is ending.
-   */
+  /** Opens a stream; `busy` when maxStreams clients wait for responses of the agent, `gone` when its connection is ending. */
   request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream | 'busy' | 'gone';
   /** Resets a stream whose client has gone. */
   cancel(stream: ClientHttp2Stream): void;
-  /** Asks the agent to dial anew; gives it no new requests and ends when the open ones are done. */
+  /** Asks the agent to dial again; sends it no new requests and ends when the open ones are done. */
   goaway(): void;
   close(code: number, reason: string): void;
   /** Resolves, never rejects, with the reason when the connection is gone. */
   readonly closed: Promise<string>;
 }
 
-/** Starts HTTP/2 on a socket whose handshake is done; call it in the same turn in which the welcome was sent. */
+/** Starts HTTP/2 on a socket after the handshake; call it in the same turn in which the welcome was sent. */
 export function createAgentSession(socket: WebSocket, name: string, epoch: number): AgentSession {
   const closed = createDeferred<string>();
   const resets = createRstStreamLimiter();
   const frames = createFrameBudget();
-  /** Streams whose clients wait. What else a stream may wait for is no reason to refuse a client. */
+  /** Streams whose clients wait. Other open streams are no reason to refuse a client. */
   const awaited = new Set<ClientHttp2Stream>();
   let openStreams = 0;
   let endReason: string | undefined;
@@ -65,14 +63,14 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
     peerMaxConcurrentStreams: maxStreams,
     settings: {
       enablePush: false,
-      // One byte could stand for a header of 4 KiB again and again.
+      // Otherwise a single byte could repeat a header of 4 KiB again and again.
       headerTableSize: 0,
       initialWindowSize: streamWindowBytes,
       maxHeaderListSize: maxHeaderListBytes,
     },
   });
   session.setLocalWindowSize(connectionWindowBytes);
-  // The streams carry the error to those who wait; here it must only not end the process.
+  // The streams report the error; here it only must not end the process.
   session.on('error', () => undefined);
   reportFaults(session, pipe);
   session.once('close', () => {
@@ -117,18 +115,18 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
   const reset = (stream: ClientHttp2Stream): void => {
     resets.spend(() => {
       const isOpen = !stream.closed;
-      // node:http2 ends the stream before it resets it, and half a body would look whole to the agent.
+      // node:http2 ends the stream before it resets it, and half a body would look complete to the agent.
       stream.end = () => stream;
       if (isOpen) stream.close(constants.NGHTTP2_CANCEL);
       stream.resume();
       return isOpen;
     });
     if (stream.closed || stream.id === undefined || socket.readyState !== socket.OPEN) return;
-    // The budget is used up: ours resets the stream itself. Others are reset when there is budget again.
+    // Out of budget: our own agent resets the stream itself. Other agents get a reset when there is budget again.
     socket.send(encodeMessage({ type: 'cancel', stream: stream.id }));
   };
 
-  /** Ends the connection for what the agent did: nothing more is read from it, and its clients need not wait. */
+  /** Ends the connection because of what the agent did: nothing more is read from it, and its clients do not wait. */
   const fail = (reason: string): void => {
     if (hasFailed) return;
     hasFailed = true;
@@ -160,7 +158,7 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
     },
     cancel(stream) {
       awaited.delete(stream);
-      // Paused meanwhile, so that flow control keeps what the agent still sends to one window.
+      // Paused, so that flow control limits what the agent still sends to one window.
       stream.pause();
       if (stream.readableEnded) setTimeout(reset, answeredGraceMs, stream).unref();
       else reset(stream);

@@ -4,8 +4,8 @@ import { endConnection, formatResponse } from '../../../platform/http1/server.ts
 import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
 
 /**
- * What the relay itself answers, as JSON-RPC errors, since its clients are MCP clients. The codes are from the range that
- * JSON-RPC 2.0 leaves to servers, away from those that MCP uses.
+ * Responses of the relay itself are JSON-RPC errors, since its clients are MCP clients. The codes are in the range that
+ * JSON-RPC 2.0 leaves to servers, apart from those that MCP uses.
  */
 export const relayErrorCodes = {
   unknownName: -32050,
@@ -24,19 +24,19 @@ export interface Answer {
   readonly retryAfterS?: number;
 }
 
-/** The body of an answer, UTF-8. */
+/** The body of a response, UTF-8. */
 export function answerBody(answer: Pick<Answer, 'code' | 'message'>): Buffer {
   return Buffer.from(
     JSON.stringify({ jsonrpc: '2.0', error: { code: answer.code, message: answer.message }, id: null }),
   );
 }
 
-/** Sends an answer where no response has begun; node:http leaves the body out for HEAD. */
+/** Sends a response unless one has begun; node:http omits the body for HEAD. */
 export function sendAnswer(response: ServerResponse, answer: Answer): void {
   sendJson(response, answer.status, answerBody(answer), answerHeaders(answer));
 }
 
-/** Sends a JSON body that is complete. */
+/** Sends a complete JSON body. */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -51,17 +51,17 @@ export function sendJson(
   response.end(body);
 }
 
-/** An answer as bytes, for a connection that ends with it. */
+/** A response as bytes, for a connection that ends with it. */
 export function rawAnswer(answer: Answer): Buffer {
   return formatResponse(answer.status, answerBody(answer), answerHeaders(answer));
 }
 
-/** Sends an answer on a socket whose request node:http did not turn into a response object, and ends it. */
+/** Sends a response on a socket for which node:http has no response object, and ends it. */
 export function sendRawAnswer(socket: Duplex, answer: Answer): void {
   endConnection(socket, rawAnswer(answer));
 }
 
-/** versionsHeader tells an agent that it met a relay, and which one. */
+/** versionsHeader shows an agent that it has reached a relay, and which version. */
 function answerHeaders(answer: Answer): Map<string, string> {
   const headers = new Map([[versionsHeader, protocolVersion]]);
   if (answer.retryAfterS !== undefined) headers.set('retry-after', String(answer.retryAfterS));

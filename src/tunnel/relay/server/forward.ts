@@ -6,13 +6,13 @@ import { relayErrorCodes, sendAnswer } from './error-responses.ts';
 import { maxInterimResponses } from '../protocol/limits.ts';
 import { toRequestHeaders, toResponseHeaders, type PublicOrigin } from './headers.ts';
 
-/** What a client is told to wait before it tries again, in seconds: longer than an agent's first attempts to reconnect. */
+/** How long clients are told to wait before a retry, in seconds: longer than an agent's first attempts to reconnect. */
 const retryAfterS = 2;
 
 /**
- * Sends one public HTTP/1.1 request over an agent's HTTP/2 connection and streams the answer back, unbuffered and with
- * back-pressure both ways. A client that goes resets the stream at once; a stream that breaks off destroys the public
- * socket, so that a truncated body never looks complete.
+ * Sends one public HTTP/1.1 request over an agent's HTTP/2 connection and streams the response back, unbuffered and with
+ * back-pressure in both directions. When the client disconnects, the stream is reset at once; when a stream breaks, the public
+ * socket is destroyed, so that a truncated body never looks complete.
  */
 export function forward(
   request: IncomingMessage,
@@ -50,7 +50,7 @@ export function forward(
   receiveAnswer(response, stream, to);
 }
 
-/** The answer for a name whose agent is not connected. */
+/** The response for a name whose agent is not connected. */
 export function answerOffline(response: ServerResponse, name: string): void {
   const message = `the agent of ${name} is offline`;
   sendAnswer(response, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: retryAfterS });
@@ -62,7 +62,7 @@ function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: 
     return;
   }
   request.pipe(stream);
-  // An answer may come before the body has been read; the rest of the body is then nobody's.
+  // A response may come before the whole body was read; the rest is then discarded.
   stream.once('close', () => {
     request.unpipe(stream);
     request.resume();
@@ -91,7 +91,7 @@ function receiveAnswer(
       response.flushHeaders();
       stream.pipe(response, { end: false });
     } catch {
-      // node:http refuses some of what nghttp2 lets through; thrown from here it would end the process.
+      // node:http rejects some of what nghttp2 accepts; an exception here would end the process.
       failAnswer(response, `the agent of ${agent.name} gave an answer that is not valid HTTP`);
       agent.cancel(stream);
     }
@@ -99,7 +99,7 @@ function receiveAnswer(
   stream.once('end', () => {
     if (body.isComplete && response.headersSent) response.end();
   });
-  // 'close' follows and decides; without a listener the error would end the process.
+  // 'close' follows and is handled; without a listener the error would end the process.
   stream.on('error', () => undefined);
   stream.once('close', () => {
     if (response.writableEnded) return;
@@ -116,7 +116,7 @@ function answerLost(response: ServerResponse, name: string): void {
   failAnswer(response, `the agent of ${name} was lost before it answered`);
 }
 
-/** Ends one request that failed: a 502 without any of the agent's headers, or a cut where an answer has begun. */
+/** Ends one failed request: with a 502 without any of the agent's headers, or by closing the connection if a response has begun. */
 export function failAnswer(response: ServerResponse, message: string): void {
   if (response.headersSent) {
     response.destroy();
@@ -126,14 +126,14 @@ export function failAnswer(response: ServerResponse, message: string): void {
   sendAnswer(response, { status: 502, code: relayErrorCodes.agentLost, message });
 }
 
-/** RFC 9110, section 15: nghttp2 takes any three digits, and informational ones never arrive as the response. */
+/** RFC 9110, section 15: nghttp2 accepts any three digits. Informational statuses never arrive as the response. */
 function isFinalStatus(status: unknown): status is number {
   return typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 599;
 }
 
 /**
- * Tells END_STREAM from RST_STREAM(NO_ERROR), after which node:http2 ends the readable side alike: the flag pushes its
- * end while the stream is still open, the reset closes the stream first.
+ * Tells END_STREAM from RST_STREAM(NO_ERROR): node:http2 ends the readable side after both, but END_STREAM does so while the
+ * stream is still open, and a reset closes the stream first.
  */
 function watchEnd(stream: ClientHttp2Stream): { readonly isComplete: boolean } {
   const state = { isComplete: false };

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 
-/** Headers that belong to one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
+/** Headers of one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
 const hopByHop: ReadonlySet<string> = new Set(
   `
   connection expect http2-settings keep-alive proxy-authenticate proxy-authentication-info proxy-authorization
@@ -8,10 +8,10 @@ const hopByHop: ReadonlySet<string> = new Set(
 `.match(/\S+/g),
 );
 
-/** Lists by their definition, so duplicates are joined (RFC 9110, section 5.3); node:http2 sends them once. */
+/** Lists by definition, so duplicates are joined (RFC 9110, section 5.3); node:http2 sends these only once. */
 const joinable: ReadonlySet<string> = new Set(['content-encoding', 'content-language', 'if-match', 'if-none-match']);
 
-/** Two of these are an attempt to be read differently by two parsers, or a mistake; never valid. */
+/** Never valid twice: a mistake, or an attempt to make two parsers disagree. */
 const singleValue: ReadonlySet<string> = new Set(
   `
   access-control-request-method age authorization content-length content-location content-md5 content-range
@@ -28,7 +28,7 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[];
   readonly scheme: 'http' | 'https';
   readonly remoteAddress: string;
-  /** The host is that of other agents, too, so its cookies are nobody's. */
+  /** Other agents have the same host, so cookies are not forwarded. */
   readonly sharesOrigin?: boolean;
 }
 
@@ -37,8 +37,8 @@ export type RequestHeaders =
   | { readonly ok: false; readonly status: number; readonly message: string };
 
 /**
- * The HTTP/2 header block for the agent: the client's headers without those of the connection and without forwarding
- * headers, which only the relay sets. Refuses duplicates of single-value headers and transfer codings but `chunked`.
+ * The HTTP/2 header block for the agent: the client's headers without those of the connection and without forwarding headers,
+ * which only the relay sets. Refuses duplicates of single-value headers and transfer codings other than `chunked`.
  */
 export function toRequestHeaders(head: RequestHead): RequestHeaders {
   const values = new Map<string, string[]>();
@@ -78,8 +78,9 @@ export function toRequestHeaders(head: RequestHead): RequestHeaders {
 }
 
 /**
- * The HTTP/1.1 headers for the client: the agent's without pseudo-headers, those of the connection, and those that hold for
- * more than its own answers. Event streams get what keeps proxies on the way from holding them back (`X-Accel-Buffering`, `no-transform` of RFC 9111, section 5.2.2.6).
+ * The HTTP/1.1 headers for the client: the agent's without pseudo-headers, those of the connection, and those that affect more
+ * than its own responses. Event streams get headers that stop proxies from buffering them (`X-Accel-Buffering`, `no-transform`
+ * of RFC 9111, section 5.2.2.6).
  */
 export function toResponseHeaders(
   headers: IncomingHttpHeaders,
@@ -110,7 +111,7 @@ function refuse(status: number, message: string): RequestHeaders {
   return { ok: false, status, message };
 }
 
-/** Whose the origin of a public URL is: `host` is its host without port, which the path names of a relay share. */
+/** The origin of a public URL: its host without port, and whether several agents have it because their names are in the path. */
 export interface PublicOrigin {
   readonly host: string;
   readonly isShared: boolean;
@@ -140,8 +141,8 @@ const originWide: ReadonlySet<string> = new Set(
 );
 
 /**
- * What of a header of an agent's answer may reach a browser. Agents do not trust each other: one must not say anything that
- * holds for the pages of another, or for the relay. Undefined when nothing is left.
+ * What of a header of an agent's response may reach a browser. Agents do not trust each other: none may affect the pages of
+ * another, or the relay. Undefined when nothing is left.
  */
 function passedOn(name: string, value: string | string[], origin: PublicOrigin): string | string[] | undefined {
   if (neverForwarded.has(name) || name.startsWith(nginxPrefix)) return undefined;
@@ -151,7 +152,10 @@ function passedOn(name: string, value: string | string[], origin: PublicOrigin):
   return cookies.length === 0 ? undefined : cookies;
 }
 
-/** A cookie with the Domain of a parent goes to all hosts below it (RFC 6265, section 5.1.3), those of other agents among them. */
+/**
+ * A cookie with the Domain of a parent is sent to all hosts below it (RFC 6265, section 5.1.3), including those of other
+ * agents.
+ */
 function staysAt(host: string, cookie: string): boolean {
   return cookie.split(';').every((part) => {
     const [attribute = '', domain = ''] = part.split('=', 2);

@@ -4,38 +4,38 @@ import { ackFlag, frameTypes, paddedFlag } from '../protocol/frame-reader.ts';
 import { createTokenBucket } from '../../../platform/token-bucket.ts';
 
 /**
- * Header bytes of an agent. A byte of a header block costs the relay a hundred times what a byte of a body does, and all
- * agents share its one thread. Each request brings what its answer needs, the rest is for large heads.
+ * Header bytes of an agent. A byte of a header block costs the relay a hundred times what a byte of a body costs, and all
+ * agents share its one thread. Each request adds what its response needs; the rest is for large headers.
  */
 const headerBurstBytes: number = 1024 * 1024;
 const headerBytesPerSecond: number = 256 * 1024;
 const headerBytesPerRequest = 1024;
-/** What a header block costs beside its bytes: one of five bytes makes an event in JavaScript, too. */
+/** What a header block costs in addition to its bytes: even one of five bytes is an event in JavaScript. */
 const headerBlockCost = 256;
 /**
- * Frames that carry next to no body: each is a call into JavaScript or an answer, for 9 bytes, and a piece of a body that
- * waits for its reader takes a hundred bytes, however short it is. Some HTTP/2 servers send two
- * WINDOW_UPDATE for every DATA frame, 6,400 per second at 50 MB/s.
+ * Frames with little or no body: each is an event in JavaScript or needs an answer, for 9 bytes, and a piece of a body that
+ * waits for its reader takes a hundred bytes, however short it is. Some HTTP/2 servers send two WINDOW_UPDATE for every DATA
+ * frame, 6,400 per second at 50 MB/s.
  */
 const frameBurst = 20_000;
 const framesPerSecond = 10_000;
 const framesPerRequest = 4;
-/** A shorter DATA frame counts as one without body. An answer to `ping` has 36 bytes, which its request pays for. */
+/** A shorter DATA frame counts as one without a body. A response to `ping` has 36 bytes, which its request pays for. */
 const minBodyBytes = 64;
 /**
- * Header blocks before the agent has acknowledged our settings. Until then its HPACK table has 4 KiB, and each byte of a
- * block may stand for all of them (RFC 7541, section 4.2); our HTTP/2 acknowledges before its first answer.
+ * Header blocks before the agent has acknowledged our settings. Until then its HPACK table has 4 KiB, and each byte of a block
+ * can stand for all of it (RFC 7541, section 4.2); our own agent acknowledges before its first response.
  */
 const maxBlocksBeforeAck = 64;
 
 export interface FrameBudget {
-  /** A request has gone to the agent. */
+  /** A request was sent to the agent. */
   onRequest(): void;
-  /** Looks at a frame from the agent before HTTP/2 does. Returns why the agent has to go, or undefined. */
+  /** Inspects a frame from the agent before HTTP/2 does. Returns why the connection has to end, or undefined. */
   objectTo(frame: Frame): string | undefined;
 }
 
-/** What one agent may make the relay's HTTP/2 do. */
+/** Limits what one agent can make the relay's HTTP/2 do. */
 export function createFrameBudget(clock: Clock = systemClock): FrameBudget {
   const headerBytes = createTokenBucket({ burst: headerBurstBytes, perSecond: headerBytesPerSecond, clock });
   const frames = createTokenBucket({ burst: frameBurst, perSecond: framesPerSecond, clock });
@@ -50,7 +50,7 @@ export function createFrameBudget(clock: Clock = systemClock): FrameBudget {
     objectTo({ type, flags, length }) {
       switch (type) {
         case frameTypes.data:
-          // A padded frame may be padding and nothing else.
+          // A padded frame may consist of padding only.
           if (length >= minBodyBytes && (flags & paddedFlag) === 0) return undefined;
           break;
         case frameTypes.headers:
@@ -70,15 +70,15 @@ export function createFrameBudget(clock: Clock = systemClock): FrameBudget {
 }
 
 /**
- * nghttp2 ends a connection whose client resets more than 1000 streams at once or 33 per second for long (its defence
- * against CVE-2023-44487). For the agent the relay is that client: without a budget, anybody who opens and drops
- * requests quickly could cut an agent off. Both numbers stay below nghttp2's.
+ * nghttp2 ends a connection whose client resets more than 1000 streams at once or 33 per second for long (its defence against
+ * CVE-2023-44487). For the agent, the relay is that client: without a limit, anybody who opens and drops requests quickly could
+ * disconnect an agent. Both numbers are below nghttp2's.
  */
 const resetBurst = 900;
 const resetsPerSecond = 30;
 
 export interface RstStreamLimiter {
-  /** Runs `reset` now, or later when the budget is used up; in order. It returns false where nothing was left to reset. */
+  /** Runs `reset` now, or later when the budget is used up; in order. It returns false when there was nothing left to reset. */
   spend(reset: () => boolean): void;
   close(): void;
 }

@@ -7,44 +7,41 @@ import { configFolder, fileStem, makeFolder } from '../../config-folder.ts';
 import { isDerivedForm, isValidName } from '../protocol/identity.ts';
 import { errorCode } from '../../../platform/net/network-errors.ts';
 
-/** Format of the file; a relay that does not know it leaves the file alone. */
+/** Format of the file; a relay does not touch a file of a newer format. */
 const version = 1;
 /** Largest file that is read, in bytes: 20,000 names take a quarter of it. */
 const maxFileBytes: number = 16 * 1024 * 1024;
 /** Longest origin, in characters: an IPv6 network. */
 const maxOriginLength = 64;
-/** Time between two writes, in milliseconds: a claim waits for one, and whoever claims in a loop must not keep the disk busy. */
+/** Time between two writes, in milliseconds: a claim waits for a write, and claims in a loop must not keep the disk busy. */
 const writeGapMs = 250;
 
 /** Each is reported once: the file cannot be written, at the start or later; another process writes it. */
 type Warning = 'unwritable' | 'shared';
 
-/** A wished name, as it survives a restart of the relay. */
+/** A wished name as it is stored. */
 export interface KeptName {
   readonly name: string;
   readonly publicKey: string;
   readonly origin: string;
-  /** Milliseconds since 1970; left out for a name that was online. */
+  /** Milliseconds since 1970; omitted for a name that was online. */
   readonly offlineSince?: number;
 }
 
-/** The file in which a relay keeps which key has which wished name. */
+/** The file in which a relay stores which key has which wished name. */
 export interface NameFile {
-  /** What it held when it was opened. */
+  /** Its contents when it was opened. */
   readonly names: readonly KeptName[];
-  /**
-   * Writes what `snapshot` then gives. Resolves when that is on the disk, or could not be written, which the operator is
-   * told once. Never rejects.
-   */
+  /** Writes the result of `snapshot`. Resolves when that is on disk, or after a failure, which is reported once. Never rejects. */
   save(snapshot: () => readonly KeptName[]): Promise<void>;
-  /** Resolves when nothing is left to be written. */
+  /** Resolves when nothing is left to write. */
   close(): Promise<void>;
 }
 
 export interface NameFileOptions {
-  /** The path that the operator chose; by default one in the configuration folder that belongs to `relay`. */
+  /** The path chosen by the operator; by default a file in the configuration folder that belongs to `relay`. */
   readonly path?: string | undefined;
-  /** What tells this relay from others of the same user: its public URL, or else where it listens. */
+  /** Distinguishes this relay from others of the same user: its public URL, or else its addresses. */
   readonly relay: string;
   readonly env: NodeJS.ProcessEnv;
   readonly onWarning: (message: string) => void;
@@ -52,7 +49,7 @@ export interface NameFileOptions {
 
 /**
  * Opens the file (0600) and writes it once, so that a file that cannot be written is noticed at the start.
- * @throws ExposeError `state_unusable` for a file that is damaged, or that the operator chose and that cannot be used.
+ * @throws ExposeError `state_unusable` for a damaged file, or one that the operator chose and that cannot be used.
  */
 export async function openNameFile({ path, relay, env, onWarning }: NameFileOptions): Promise<NameFile> {
   const folder = join(configFolder(env), 'relays');
@@ -62,7 +59,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
   const warned = new Set<Warning>();
 
   const write = async (kept: readonly KeptName[]): Promise<void> => {
-    // Beside it and renamed, so that a crash never leaves half a file.
+    // Written to a draft and renamed, so that a crash never leaves half a file.
     const draft = `${chosen}.new`;
     await rm(draft, { force: true });
     await writeFile(draft, `${JSON.stringify({ version, names: kept })}\n`, { mode: 0o600, flush: true });
@@ -117,7 +114,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
   return {
     names,
     async save(snapshot) {
-      // Whoever comes while a write waits shares it.
+      // Calls that come while a write waits share it.
       waiting ??= writeInTurn(snapshot);
       await waiting;
     },
@@ -129,12 +126,12 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
   };
 }
 
-/** @throws ExposeError `state_unusable` for anything that is not a file of ours: names would go to whoever asks first. */
+/** @throws ExposeError `state_unusable` for a file that is not ours: starting without it would give names to whoever asks first. */
 function readNames(path: string, isChosen: boolean): readonly KeptName[] {
   const stats = statFile(path, isChosen);
   if (stats === undefined) return [];
   if (!stats.isFile()) throw unusable(path, 'is not a file');
-  // Windows has no such bits; there the folder's own access list protects the file.
+  // Windows has no such bits; the folder's access list protects the file there.
   if (process.platform !== 'win32' && (stats.mode & 0o022) !== 0) throw unusable(path, 'can be written by other users');
   if (stats.size > maxFileBytes) throw unusable(path, `is larger than ${maxFileBytes / 1024 / 1024} MiB`);
   let content: unknown;
@@ -158,7 +155,7 @@ function statFile(path: string, isChosen: boolean): Stats | undefined {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
     const code = errorCode(error);
-    // Its folder is a file, or one by default that this user may not search: the write that follows says so.
+    // Its folder is a file, or the default folder cannot be searched by this user: the write that follows reports that.
     if (code === 'ENOTDIR' || (!isChosen && (code === 'EACCES' || code === 'EPERM'))) return undefined;
     throw unusable(path, `cannot be read: ${messageOf(error)}`, error);
   }
@@ -176,7 +173,7 @@ function fieldsOf(value: unknown): Partial<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
 }
 
-/** A file that is replaced by renaming would take the place of a link to it. */
+/** The target of a symbolic link: renaming would replace the link. */
 function resolveLink(path: string): string {
   try {
     return realpathSync(path);

@@ -3,13 +3,13 @@ import { isIP } from 'node:net';
 import { isLinkLocalAddress, isLoopbackAddress, isPrivateAddress, networkOf } from '../../../platform/net/addresses.ts';
 import { createTokenBucket, type TokenBucket, type TokenBucketOptions } from '../../../platform/token-bucket.ts';
 
-/** Agents behind a proxy that does not say which client it forwards for: they may be anybody, and so count as one. */
+/** The origin of agents behind a proxy that does not name its clients: they cannot be told apart, and so count as one. */
 export const unknownNetwork = '';
 
 /**
- * Who a claim is counted for: the peer's address, an IPv6 one as its /64, since one customer has all of that. For a peer
- * that may be a proxy of the operator's it is the last address in X-Forwarded-For, which the proxy adds itself: a peer on
- * loopback or, where the relay's public URL shows that there is a proxy (`hasProxy`), one on a private network.
+ * The origin that a claim counts for: the peer's address, for IPv6 its /64, since one customer has all of it. For a peer that
+ * may be the operator's proxy it is the last address in X-Forwarded-For, which the proxy adds itself: a peer on loopback or, if
+ * the relay's public URL shows that there is a proxy (`hasProxy`), on a private network.
  */
 export function clientNetwork(
   peer: string,
@@ -27,10 +27,10 @@ export function clientNetwork(
   return hasProxy ? unknownNetwork : networkOf(peer);
 }
 
-/** Origins that are told apart; more than come within the minutes in which a bucket fills. */
+/** Origins that are told apart; more than appear within the minutes in which a bucket fills. */
 const maxOrigins = 10_000;
 
-/** A limit on a rate for each origin. Returns whether one more of this origin may pass. */
+/** A rate limit for each origin. Returns whether one more of this origin may pass. */
 export function createOriginRate(options: TokenBucketOptions): (origin: string) => boolean {
   const buckets = new Map<string, TokenBucket>();
   return (origin) => {
@@ -43,8 +43,8 @@ export function createOriginRate(options: TokenBucketOptions): (origin: string) 
 }
 
 /**
- * How much each origin holds of something that is limited, so that whoever has most gives way when it runs out. The items
- * of an origin are in the order in which they were added.
+ * How much of a limited resource each origin holds, so that the origin with the most gives way when it runs out. The items of
+ * an origin are in the order in which they were added.
  */
 export class OriginShares<Item> {
   readonly #shares = new Map<string, Set<Item>>();
@@ -75,7 +75,7 @@ export class OriginShares<Item> {
     return this.#shares.get(origin) ?? new Set();
   }
 
-  /** The largest share, empty when there is nothing. Looks at every origin, so it is for when a limit is reached. */
+  /** The largest share, empty when there is nothing. Compares all origins, so call it only when a limit is reached. */
   largest(): ReadonlySet<Item> {
     let largest: ReadonlySet<Item> = new Set();
     for (const share of this.#shares.values()) if (share.size > largest.size) largest = share;

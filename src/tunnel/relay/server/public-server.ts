@@ -6,12 +6,12 @@ import { listenError } from '../../../platform/net/listening.ts';
 import type { Answer } from './error-responses.ts';
 import { rawAnswer, relayErrorCodes, sendAnswer, sendRawAnswer } from './error-responses.ts';
 
-/** How often a free port of the first address may turn out to be taken on another one. */
+/** How often a free port of the first address may be taken on another one. */
 const maxPortAttempts = 10;
 
 export interface PublicServerHandlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
-  /** An upgrade to WebSocket. Returns false to have it refused. */
+  /** An upgrade to WebSocket. Returns false to refuse it. */
   readonly onWebSocket: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
 }
 
@@ -19,7 +19,7 @@ export interface PublicServerHandlers {
 export function createPublicServer({ onRequest, onWebSocket }: PublicServerHandlers): Server {
   return createHttp1Server({
     onRequest(request, response) {
-      // What is written after the client has gone fails here; without a listener it would end the process.
+      // Writing after the client has disconnected fails here; without a listener that would end the process.
       response.on('error', () => undefined);
       onRequest(request, response);
     },
@@ -40,8 +40,9 @@ function answerFor(refusal: Refusal): Answer {
 }
 
 /**
- * Makes one server per address listen, all on one port, and returns it; `port` 0 means a free one. On failure nothing
- * listens. Throws ExposeError `address_in_use`, `address_unavailable` or `too_many_open_files`.
+ * Makes one server per address listen on the same port, and returns that port; `port` 0 means a free one. On failure nothing
+ * listens.
+ * @throws ExposeError `address_in_use`, `address_unavailable` or `too_many_open_files`.
  */
 export async function listenOn(servers: ReadonlyMap<string, Server>, port: number): Promise<number> {
   return await attemptListen(servers, port, 1);

@@ -4,20 +4,20 @@ import { OriginShares, unknownNetwork } from './origin-limits.ts';
 
 /** How long a name is kept for its key after its last use, in milliseconds. */
 export const nameKeptMs: number = 24 * 60 * 60 * 1000;
-/** Names that are remembered, online or not; about 600 bytes each. */
+/** Names that are remembered, online or offline; about 600 bytes each. */
 export const defaultMaxNames = 20_000;
 /**
- * Wished names of one origin (`clientNetwork`) that are offline, and of one key, online or not: more than anybody uses by
- * hand. Without it one address could claim all names that a relay remembers, and so lock everybody else out for nameKeptMs.
+ * Wished names of one origin (`clientNetwork`) that are offline, and of one key, online or offline: more than anybody uses by
+ * hand. Without it one address could claim all names that a relay remembers, and so lock out everybody else for nameKeptMs.
  */
 const maxWishedNames = 16;
-/** How long an agent that nobody calls keeps its place from others of its origin when all are taken, in milliseconds. */
+/** How long an agent without requests keeps its place from others of its origin when all are taken, in milliseconds. */
 const placeKeptMs = 2_000;
-/** Names that are online at one time. */
+/** Agents that are online at the same time. */
 export const defaultMaxAgents = 1_000;
 
 export type ClaimVerdict<Agent> =
-  /** `displaced` is an agent that had to make room, for the caller to close. */
+  /** `displaced` is an agent that had to make room; the caller closes it. */
   | { readonly ok: true; readonly epoch: number; readonly displaced?: Agent | undefined }
   | { readonly ok: false; readonly code: 'name_taken' | 'quota'; readonly message: string };
 
@@ -29,16 +29,16 @@ export type Found<Agent> =
 /** Which key has which name, and which agent serves it. Asynchronous, so that several relays can share one later. */
 export interface Registry<Agent> {
   /**
-   * Gives `name` to `publicKey` under a new epoch, unless another key has it or a limit is reached. `origin` is who the
-   * name is counted for. A key that has the name already keeps it, whatever the limits of names say.
+   * Gives `name` to `publicKey` under a new epoch, unless another key has it or a limit is reached. The name counts for
+   * `origin`. A key that has the name already keeps it, whatever the limits of names.
    */
   claim(name: string, publicKey: string, origin: string): Promise<ClaimVerdict<Agent>>;
   /**
-   * Puts the agent of a claim online. Returns the agent that it replaces, for the caller to close; `accepted` is false
-   * when a newer claim came first.
+   * Puts the agent of a claim online. Returns the agent that it replaces, which the caller closes; `accepted` is false when a
+   * newer claim came first.
    */
   attach(name: string, epoch: number, agent: Agent): Promise<{ accepted: boolean; replaced: Agent | undefined }>;
-  /** Who serves the name. An agent that was looked for counts as used: it is among the last that are displaced. */
+  /** The agent that serves the name. It then counts as used: it is among the last to be displaced. */
   find(name: string): Promise<Found<Agent>>;
   /** Ends a claim. Does nothing once a newer epoch has the name. */
   release(name: string, epoch: number): Promise<void>;
@@ -47,14 +47,14 @@ export interface Registry<Agent> {
 interface NameRecord<Agent> {
   readonly name: string;
   readonly publicKey: string;
-  /** It was asked for, so that another key may ask for it too; a derived name locks nobody out. */
+  /** It was requested, so that another key can request it too; a derived name belongs to one key anyway. */
   readonly isWished: boolean;
   origin: string;
   epoch: number;
   agent: Agent | undefined;
-  /** Its epoch is claimed and neither attached nor released; counted as an agent. */
+  /** Its epoch is claimed and neither attached nor released; it counts as an agent. */
   isClaimed: boolean;
-  /** Somebody has called its agent. */
+  /** Its agent has had a request. */
   isUsed: boolean;
   lastUsedAt: number;
 }
@@ -62,19 +62,19 @@ interface NameRecord<Agent> {
 export interface RegistryOptions {
   readonly maxAgents?: number;
   readonly maxNames?: number;
-  /** Where wished names survive the process; claims wait until it is there. */
+  /** Where wished names are stored; claims wait for it. */
   readonly file?: Promise<NameFile> | undefined;
   /** Milliseconds of wall-clock time. */
   readonly now?: () => number;
 }
 
 /**
- * A registry in memory, for one relay process. When places or names run out, the origin that has most gives way, so
- * that no stranger can make an honest key fail; nothing is taken from the origin that asks for more.
+ * A registry in memory, for one relay process. When places or names run out, the origin with the most gives way, so that no
+ * stranger can make an honest key fail.
  */
 export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<Agent> {
   const { maxAgents = defaultMaxAgents, maxNames = defaultMaxNames, now = Date.now } = options;
-  /** The order is that of the last use. */
+  /** In the order of the last use. */
   const records = new Map<string, NameRecord<Agent>>();
   /** Wished names, online or not, by key. */
   const wishedByKey = new OriginShares<NameRecord<Agent>>();
@@ -83,7 +83,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
   const offlineDerived = new OriginShares<NameRecord<Agent>>();
   /** Names that are online or about to be, the oldest claim first. */
   const busy = new OriginShares<NameRecord<Agent>>();
-  /** Of all names: one that is forgotten and comes back must not meet an epoch of its past. */
+  /** Of all names: a name that was forgotten and comes back must not get an old epoch again. */
   let lastEpoch = 0;
 
   const isBusy = (record: NameRecord<Agent>): boolean => record.agent !== undefined || record.isClaimed;
@@ -91,7 +91,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
   const offline = ({ isWished }: NameRecord<Agent>): OriginShares<NameRecord<Agent>> =>
     isWished ? offlineWished : offlineDerived;
 
-  /** Only of a name that is offline. */
+  /** Only for a name that is offline. */
   const forget = (record: NameRecord<Agent>): void => {
     records.delete(record.name);
     offline(record).delete(record.origin, record);
@@ -111,7 +111,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     records.set(record.name, record);
   };
 
-  /** Counts a name that is about to be online for `origin`, which may be another than last time. */
+  /** Counts a name that is about to be online for `origin`, which may have changed. */
   const occupy = (record: NameRecord<Agent>, origin: string): void => {
     (isBusy(record) ? busy : offline(record)).delete(record.origin, record);
     record.origin = origin;
@@ -128,7 +128,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     busy.delete(record.origin, record);
     offline(record).add(record.origin, record);
     touch(record);
-    // Where wished names fill the memory, a derived name is not remembered: it cannot be taken meanwhile.
+    // When wished names fill the memory, a derived name is not remembered: nobody else can take it.
     if (!record.isWished && records.size > maxNames) forget(record);
     if (record.isWished) void save();
   };
@@ -167,7 +167,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     return undefined;
   };
 
-  /** The name to forget for a new one: expired, derived, or the oldest that is offline at the origin that has most. */
+  /** The name to forget for a new one: expired, derived, or the oldest that is offline at the origin with the most. */
   const nameToForget = (isWished: boolean, origin: string): NameRecord<Agent> | undefined => {
     const [derived] = offlineDerived.largest();
     const unprotected = oldestExpired() ?? derived;
@@ -178,13 +178,13 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     return largest.size > offlineWished.of(origin).size + 1 ? oldest : undefined;
   };
 
-  /** The agent to displace for another: of the origin that has most, or of its own, one that nobody calls. */
+  /** The agent to displace for another: of the origin with the most, or an unused one of its own. */
   const agentToDisplace = (origin: string): NameRecord<Agent> | undefined => {
     const own = busy.of(origin);
     const largest = busy.largest();
     const mayTakeAny = largest.size > own.size + 1;
     const candidates = [...(mayTakeAny ? largest : own)].filter(({ agent }) => agent !== undefined);
-    // The oldest, so that a new one has time to be called.
+    // The oldest, so that a new one has time to be used.
     const unused = candidates.find(({ isUsed }) => !isUsed);
     if (mayTakeAny) return unused ?? candidates.at(-1);
     return unused !== undefined && now() - unused.lastUsedAt >= placeKeptMs ? unused : undefined;
@@ -202,7 +202,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
     }
   };
   const restored = options.file === undefined ? undefined : restore(options.file);
-  // Every claim throws it.
+  // Every claim rejects with it.
   restored?.catch(() => {});
 
   return {
@@ -239,7 +239,7 @@ export function createRegistry<Agent>(options: RegistryOptions = {}): Registry<A
       const { epoch } = record;
       if (existing === undefined && isWished) {
         wishedByKey.add(publicKey, record);
-        // A stranger must not get it when the process ends at the next moment.
+        // A stranger must not get the name if the process ends right now.
         await save();
       }
       return { ok: true, epoch, displaced };

@@ -15,10 +15,10 @@ export type RelayEvent =
     }
   | { readonly type: 'agent_disconnected'; readonly name: string; readonly epoch: number; readonly reason: string }
   | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string }
-  /** Something that the operator of the relay should know. */
+  /** Something that the operator should know. */
   | { readonly type: 'warning'; readonly message: string };
 
-/** Events of one origin: as many as agents that come back through one proxy after a restart, then what a day's log can hold. */
+/** Events per origin: as many as agents that reconnect through one proxy after a restart, then what the log of a day can hold. */
 const burst = 1_000;
 const perSecond = 2;
 
@@ -28,8 +28,8 @@ export interface LimitedEvents {
 }
 
 /**
- * Hands events on, of each origin so many: anybody can dial and be refused, or come and go, thousands of times a second.
- * `onDropped` is told how many were not handed on. The end of an agent is handed on where its beginning was.
+ * Limits the events per origin: anybody can dial and be refused, or connect and disconnect, thousands of times a second.
+ * `onDropped` gets the number of dropped events. The end of an agent is passed on if its beginning was.
  */
 export function limitEvents(
   onEvent: (event: RelayEvent) => void,

@@ -20,10 +20,10 @@ import { createRegistry } from './registry.ts';
 import type { RelayEvent } from './relay-events.ts';
 import { labelBelow, originOf, printable, routeRequest, type Route, type RouteOptions } from './route.ts';
 
-/** How long open requests may go on when the relay is closed, in milliseconds. */
+/** How long open requests may continue when the relay is closed, in milliseconds. */
 const closeGraceMs = 500;
 
-/** How long their clients may then take to be told that they are over, in milliseconds. */
+/** How long sending the errors to their clients may then take, in milliseconds. */
 const tellMs = 250;
 
 export interface RelayOptions {
@@ -33,13 +33,13 @@ export interface RelayOptions {
   readonly addresses?: readonly string[];
   /** 0 for a free one. */
   readonly port: number;
-  /** What the world calls this relay, with scheme and port; a path is kept. */
+  /** The public URL of this relay, with scheme and port; a path is kept. */
   readonly publicUrl?: string;
   /** Domain below which every name is a host (`NAME.domain`), for a relay with wildcard DNS. */
   readonly domain?: string;
   /** Serves this one key only (raw Ed25519, base64url), whose agent gets every request at the root path. */
   readonly sole?: { readonly publicKey: string };
-  /** Keeps wished names in a file beyond this process: in `path`, by default in the configuration folder. */
+  /** Stores wished names in a file: `path`, by default in the configuration folder. */
   readonly state?: { readonly path?: string | undefined; readonly env?: NodeJS.ProcessEnv };
   readonly maxAgents?: number;
   /** Milliseconds; 5 s by default. */
@@ -53,13 +53,14 @@ export interface Relay {
   /** One URL per address, or only `publicUrl`. */
   readonly urls: readonly string[];
   readonly port: number;
-  /** Sends the agents away and ends everything; resolves when all sockets are gone. Safe to call twice. */
+  /** Disconnects the agents and ends everything; resolves when all sockets are closed. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a relay. Throws ExposeError `usage` for options that contradict themselves, `address_in_use` or
- * `address_unavailable` when it cannot listen, `state_unusable` when the file of its state cannot be used.
+ * Starts a relay.
+ * @throws ExposeError `usage` for an invalid public URL or domain, `address_in_use`, `address_unavailable` or
+ * `too_many_open_files` when it cannot listen, `state_unusable` when its state file cannot be used.
  */
 export async function createRelay(options: RelayOptions): Promise<Relay> {
   const addresses = options.addresses ?? [options.host ?? '127.0.0.1'];
@@ -74,7 +75,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
     if (publicUrl !== undefined) return [`${publicUrl.origin}${basePath}`];
     return addresses.map((address) => `http://${urlHost(address)}:${port}`);
   };
-  /** Where agents are to dial, as far as that is known. */
+  /** The URL for agents, if it is known. */
   const ownUrl = (): string | undefined =>
     publicUrl === undefined && domain !== undefined ? `http://${domain}:${port}` : publicUrl && urls()[0];
   const urlsOf = (name: string, relayHost: string): string[] => {
@@ -86,7 +87,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
     const suffix = publicUrl === undefined ? `:${port}` : publicUrl.port && `:${publicUrl.port}`;
     return [`${publicUrl?.protocol ?? 'http:'}//${name}.${domain}${suffix}`, ...byPath];
   };
-  // This relay itself speaks neither TLS nor on another port.
+  // The relay itself speaks no TLS, and listens on no other port.
   const hasProxy = (): boolean =>
     publicUrl !== undefined && (publicUrl.protocol === 'https:' || Number(publicUrl.port || 80) !== port);
   const warn = (message: string): void => options.onEvent?.({ type: 'warning', message });
@@ -156,12 +157,12 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   };
   const route = (request: IncomingMessage): Route =>
     routeRequest(request.headers.host ?? '', request.url ?? '/', routeOptions);
-  /** Whether the host is one of a name, which no agent can prove that it dialled the relay under. */
+  /** Whether the host is that of a name: no agent can prove that it dialled the relay there. */
   const isShare = ({ headers: { host = '' } }: IncomingMessage): boolean =>
     labelBelow(host.replace(/:\d*$/, '').toLowerCase(), domain) !== undefined;
   const handlers = {
     onRequest(request: IncomingMessage, response: ServerResponse): void {
-      // Whatever a client or an agent says, it fails this one request and never the relay.
+      // Whatever a client or an agent sends, only this request fails.
       answer(route(request), request, response).catch(() => {
         failAnswer(response, 'this relay could not forward the request');
       });
@@ -189,7 +190,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   if (options.state !== undefined) {
     const { path, env = process.env } = options.state;
     try {
-      // Only now, since the port may be a free one.
+      // Only now, since the port may have been 0.
       const relay = publicUrl === undefined ? `${addresses.join(' ')}:${port}` : `${publicUrl.host}${basePath}`;
       file = await openNameFile({ path, relay, env, onWarning: warn });
       nameFile.resolve(file);
@@ -217,12 +218,12 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   };
 }
 
-/** Whether a WebSocket request comes from an agent, wherever it asks. */
+/** Whether a WebSocket request comes from an agent, whatever its path. */
 function isAgentRequest({ headers }: IncomingMessage): boolean {
   return (headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/).includes(protocolVersion);
 }
 
-/** For an agent that was given the URL of something shared here: `relayUrl` is that of this relay, where it is known. */
+/** For an agent that dialled the URL of something shared here; `relayUrl` is that of this relay, if it is known. */
 function misplacedAnswer(relayUrl: string | undefined): Answer {
   const message = relayUrl === undefined ? 'the URL of this relay has no path' : `the URL of this relay is ${relayUrl}`;
   return { status: 404, code: relayErrorCodes.badRequest, message };
@@ -250,7 +251,7 @@ async function closeRelay(
   );
   for (const agent of handshake.agents) agent.goaway();
   let timer = setTimeout(() => {
-    // First, so that clients that wait for an agent are told that it is gone.
+    // First, so that clients that wait for an agent get an error.
     for (const agent of handshake.agents) agent.close(1001, 'the relay is stopping');
     timer = setTimeout(() => {
       for (const server of servers) server.closeAllConnections();

@@ -1,6 +1,6 @@
 import { isDerivedForm, isValidName } from '../protocol/identity.ts';
 
-/** Names that a relay needs for itself, or that would look like the operator's. */
+/** Names that a relay needs for itself, or that look like the operator's. */
 const reservedNames: ReadonlySet<string> = new Set(
   `
   about abuse account accounts admin api app assets auth blog cdn console dashboard dev dns docs download favicon
@@ -12,8 +12,8 @@ const reservedNames: ReadonlySet<string> = new Set(
 );
 
 /**
- * Why a wished name cannot be had by the key whose derived name is `ownName`, as a sentence; undefined when it can.
- * `extra` are names that this relay needs, for example the first segment of its own path.
+ * Why the key whose derived name is `ownName` cannot have a wished name; undefined when it can. `extra` are names that this
+ * relay needs, for example the first segment of its own path.
  */
 export function nameObjection(wish: string, ownName: string, extra: ReadonlySet<string>): string | undefined {
   if (wish === ownName) return undefined;
@@ -21,9 +21,9 @@ export function nameObjection(wish: string, ownName: string, extra: ReadonlySet<
     return 'a name is 3 to 63 lower-case letters, digits and dashes, with no dash at either end';
   }
   if (reservedNames.has(wish) || extra.has(wish)) return `the name ${wish} is reserved`;
-  // Punycode would let a name look like another one.
+  // Punycode can make a name look like another one.
   if (wish.startsWith('xn--')) return 'names in punycode (xn--) are reserved';
-  // Else anybody could take the URL of an agent that is offline, and receive its clients' tokens.
+  // Otherwise anybody could take the URL of an agent that is offline, and receive its clients' tokens.
   if (isDerivedForm(wish)) {
     return `the name ${wish} has the form of the names that are derived from keys (10 characters of a-z and 2-7), only its own key may have it`;
   }

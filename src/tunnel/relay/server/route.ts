@@ -4,16 +4,16 @@ import type { PublicOrigin } from './headers.ts';
 
 /** Paths below this are the relay's own, under every host. */
 const ownPrefix = '/_mcp-expose/';
-/** RFC 8414, section 3.1, and RFC 9728, section 3.1: the name comes after the well-known part. */
+/** RFC 8414, section 3.1, and RFC 9728, section 3.1: the name follows the well-known part. */
 const wellKnownPath =
   /^\/\.well-known\/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?=\/)/;
 
 export interface RouteOptions {
-  /** Host-based names live directly below it; lower case. */
+  /** Names as hosts are directly below it; lower case. */
   readonly domain?: string;
-  /** Path of the relay's public URL without a trailing slash; cut off where a proxy in front has not done so. */
+  /** Path of the relay's public URL without a trailing slash; removed unless a proxy in front has done so. */
   readonly basePath?: string;
-  /** Everything goes to the one agent, whose name this is. */
+  /** Name of the only agent, which gets every request. */
   readonly soleName?: string;
 }
 
@@ -21,9 +21,9 @@ export type Route =
   | { readonly kind: 'health' }
   | { readonly kind: 'tunnel' }
   | { readonly kind: 'tls-check'; readonly domain: string }
-  /** `path` is what the agent sees, with the query. */
+  /** `path` is what the agent gets, with the query. */
   | { readonly kind: 'agent'; readonly name: string; readonly path: string }
-  /** Nothing of this relay; `what` names the host or path. */
+  /** Unknown to this relay; `what` names the host or path. */
   | { readonly kind: 'unknown'; readonly what: string };
 
 /** Where a request goes. `host` is the Host header, `target` the request target in origin form, with the query. */
@@ -41,7 +41,7 @@ export function routeRequest(host: string, target: string, options: RouteOptions
   if (hostLabel !== undefined) {
     const labels = hostLabel.split('.');
     const name = labels.pop() ?? '';
-    // An agent may have several servers, each with a label of its own in front; it knows which.
+    // An agent may have several servers, each with its own label before the name; only the agent knows them.
     if (!isValidName(name) || labels.length > 1) return { kind: 'unknown', what: `the host ${printable(hostName)}` };
     return { kind: 'agent', name, path };
   }
@@ -54,19 +54,19 @@ export function routeRequest(host: string, target: string, options: RouteOptions
   return { kind: 'agent', name, path: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
-/** The host of a Host header as names are compared, and whether it is that of several agents. */
+/** The host of a Host header in lower case, and whether several agents have it. */
 export function originOf(host: string, { domain, soleName }: RouteOptions): PublicOrigin {
   const hostName = stripPort(host).toLowerCase();
   return { host: hostName, isShared: soleName === undefined && labelBelow(hostName, domain) === undefined };
 }
 
-/** What stands in front of `.domain`; undefined for every other host. */
+/** What precedes `.domain`; undefined for every other host. */
 export function labelBelow(hostName: string, domain: string | undefined): string | undefined {
   if (domain === undefined || !hostName.endsWith(`.${domain}`)) return undefined;
   return hostName.slice(0, -domain.length - 1);
 }
 
-/** Outside text in an error message: short, and nothing but visible ASCII. */
+/** Text from outside for an error message: short, and only visible ASCII. */
 export function printable(text: string): string {
   const visible = text.replaceAll(/[^!-~]/g, '?');
   return visible.length <= 100 ? visible : `${visible.slice(0, 100)}…`;
