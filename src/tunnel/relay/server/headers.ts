@@ -2,10 +2,10 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 
 /** Headers of one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
 const hopByHop: ReadonlySet<string> = new Set(
-  `
-  connection expect http2-settings keep-alive proxy-authenticate proxy-authentication-info proxy-authorization
-  proxy-connection te trailer transfer-encoding upgrade
-`.match(/\S+/g),
+  [
+    'connection expect http2-settings keep-alive proxy-authenticate proxy-authentication-info proxy-authorization',
+    'proxy-connection te trailer transfer-encoding upgrade',
+  ].flatMap((line) => line.split(' ')),
 );
 
 /** Lists by definition, so duplicates are joined (RFC 9110, section 5.3); node:http2 sends these only once. */
@@ -13,12 +13,12 @@ const joinable: ReadonlySet<string> = new Set(['content-encoding', 'content-lang
 
 /** Never valid twice: a mistake, or an attempt to make two parsers disagree. */
 const singleValue: ReadonlySet<string> = new Set(
-  `
-  access-control-request-method age authorization content-length content-location content-md5 content-range
-  content-type date dnt etag expires from host if-modified-since if-range if-unmodified-since last-modified
-  location max-forwards origin proxy-authorization range referer retry-after tk upgrade-insecure-requests
-  user-agent access-control-allow-credentials access-control-max-age x-content-type-options
-`.match(/\S+/g),
+  [
+    'access-control-request-method age authorization content-length content-location content-md5 content-range',
+    'content-type date dnt etag expires from host if-modified-since if-range if-unmodified-since last-modified',
+    'location max-forwards origin proxy-authorization range referer retry-after tk upgrade-insecure-requests',
+    'user-agent access-control-allow-credentials access-control-max-age x-content-type-options',
+  ].flatMap((line) => line.split(' ')),
 );
 
 export interface RequestHead {
@@ -123,21 +123,21 @@ export interface PublicOrigin {
  * `clear-site-data` clears the cookies of the whole registrable domain.
  */
 const neverForwarded: ReadonlySet<string> = new Set(
-  `
-  alt-svc expect-ct nel public-key-pins public-key-pins-report-only clear-site-data
-  x-sendfile x-lighttpd-send-file x-litespeed-location x-reproxy-url
-`.match(/\S+/g),
+  [
+    'alt-svc expect-ct nel public-key-pins public-key-pins-report-only clear-site-data',
+    'x-sendfile x-lighttpd-send-file x-litespeed-location x-reproxy-url',
+  ].flatMap((line) => line.split(' ')),
 );
 /** The same, of nginx. */
 const nginxPrefix = 'x-accel-';
 
 /** Apply to a whole origin. */
 const originWide: ReadonlySet<string> = new Set(
-  `
-  accept-ch accept-ch-lifetime activate-storage-access critical-ch origin-agent-cluster report-to reporting-endpoints
-  secure-session-registration service-worker-allowed set-cookie set-cookie2 set-login strict-transport-security
-  use-as-dictionary
-`.match(/\S+/g),
+  [
+    'accept-ch accept-ch-lifetime activate-storage-access critical-ch origin-agent-cluster report-to reporting-endpoints',
+    'secure-session-registration service-worker-allowed set-cookie set-cookie2 set-login strict-transport-security',
+    'use-as-dictionary',
+  ].flatMap((line) => line.split(' ')),
 );
 
 /**
