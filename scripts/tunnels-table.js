@@ -50,7 +50,7 @@ function stabilityOf({ urlStable, expiresAfterMs }) {
 
 function streamsOf({ postStreams, getStreams }) {
   if (postStreams && getStreams) return 'yes';
-  return postStreams ? 'answers to POST only' : 'held back';
+  return postStreams ? 'answers to POST only' : 'buffered';
 }
 
 function limitsOf({ maxBodyBytes, maxConcurrent, maxIdleMs }) {
@@ -59,7 +59,7 @@ function limitsOf({ maxBodyBytes, maxConcurrent, maxIdleMs }) {
     ...(maxConcurrent === undefined ? [] : [`${maxConcurrent} requests at a time`]),
     ...(maxIdleMs === undefined
       ? []
-      : [`streams that are silent for ${maxIdleMs / 1000} s are cut; ours speak before`]),
+      : [`streams that are silent for ${maxIdleMs / 1000} s are closed; keep-alives prevent that`]),
   ].join(', ');
 }
 

@@ -3,11 +3,11 @@ import { isDerivedForm, isValidName } from '../protocol/identity.ts';
 /** Names that a relay needs for itself, or that look like the operator's. */
 const reservedNames: ReadonlySet<string> = new Set(
   [
-    'about abuse account accounts admin api app assets auth blog cdn console dashboard dev dns docs download favicon',
-    'ftp health healthz help home host hostmaster imap localhost login logout mail mcp mcp-expose message messages',
-    'metrics mta-sts mx new ns ns1 ns2 oauth operator pop postmaster privacy ready readyz register registry relay',
-    'robots root security signup smtp sse ssl static status support system terms token tunnel web webmail webmaster',
-    'well-known whois www wpad',
+    'about abuse account accounts admin api app assets auth blog cdn',
+    'console dashboard dev dns docs download favicon ftp health healthz help home host hostmaster imap localhost login',
+    'logout mail mcp mcp-expose message messages metrics mta-sts mx new ns ns1 ns2 oauth operator pop postmaster',
+    'privacy ready readyz register registry relay robots root security signup smtp sse ssl static status support system',
+    'terms token tunnel web webmail webmaster well-known whois www wpad',
   ].flatMap((line) => line.split(' ')),
 );
 
