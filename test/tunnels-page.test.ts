@@ -45,6 +45,6 @@ test('a table shows what there is to say of a way', () => {
     honoursProxy: true,
   };
   expect(tunnelsTable([way]).split('\n')[2]).toBe(
-    '| `x` (of two) | somebody | no | a program | yes | with a name, ends after 2 minutes | held back | requests of 3 MB, 4 requests at a time, streams that are silent for 2 s are cut; ours speak before | `skip: 1` | yes |',
+    '| `x` (of two) | somebody | no | a program | yes | with a name, ends after 2 minutes | buffered | requests of 3 MB, 4 requests at a time, streams that are silent for 2 s are closed; keep-alives prevent that | `skip: 1` | yes |',
   );
 });
