@@ -7,7 +7,7 @@ import { within } from '../../harness/eventually.ts';
 import { connections, type Connected } from './streams-world.ts';
 import { protocols } from '../web.ts';
 
-/** Beats of the pulse, so many or as many as make a comment due. */
+/** So many beats of the keep-alive timer. Default: until a comment is due. */
 function beat(stream: EventStream, beats = commentBeats): void {
   for (let at = 0; at < beats; at++) stream.keepAlive();
 }

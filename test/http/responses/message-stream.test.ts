@@ -216,7 +216,7 @@ describe.each(protocols)('over %s', (protocol) => {
       expect([stream.send(note(2)), stream.finish(answer.bytes, 7), stream.hasMore(0)]).toEqual([true, true, false]);
     });
 
-    test('takes back an ask that its client has not got, and no other', async () => {
+    test('takes back a server request that its client has not received, and no other', async () => {
       const connect = await connections(protocol);
       const first = await connect();
       const { stream } = keptStream();

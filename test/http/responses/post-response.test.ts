@@ -41,7 +41,7 @@ async function replyExchange(
   return { ...(await within(15_000, 'the request', begun.promise)), theirs };
 }
 
-/** Beats of the pulse. */
+/** So many beats of the keep-alive timer. */
 function beat(reply: PostResponse, beats: number): void {
   for (let at = 0; at < beats; at++) reply.keepAlive();
 }
