@@ -1,5 +1,6 @@
 import { sleep, type Clock } from '../../platform/clock.ts';
 import type { HostOverrides } from '../../platform/net/host-overrides.ts';
+import { portOf } from '../../platform/net/http-proxy.ts';
 import { mayPass, type Problem } from './problem.ts';
 import type { TargetCheck } from './target-check.ts';
 import type { ProbeTarget, VerificationState } from './verification-state.ts';
@@ -68,7 +69,7 @@ async function waitForName(
   url: string,
   until: AbortSignal,
 ): Promise<void> {
-  const { hostname, port, protocol } = new URL(url);
-  const isResolved = overrides.find(hostname, Number(port || (protocol === 'https:' ? 443 : 80))) !== undefined;
+  const target = new URL(url);
+  const isResolved = overrides.find(target.hostname, portOf(target)) !== undefined;
   if (!isResolved && freshNameMs > 0) await sleep(clock, freshNameMs, until);
 }

@@ -1,12 +1,12 @@
 import { sleep, type Clock } from '../../../platform/clock.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
-import { getLocalJson } from '../external/local-json.ts';
+import { getLocalJson, isLocalAddress } from '../external/local-json.ts';
 
-/** Between two looks, in milliseconds. */
+/** Between two requests, in milliseconds. */
 const pollMs = 250;
 
 export interface MetricsOptions {
-  /** `host:port`, as cloudflared has written it. */
+  /** `host:port`, as cloudflared has logged it. */
   readonly address: string;
   readonly clock: Clock;
   /** Ends the watch. */
@@ -16,11 +16,10 @@ export interface MetricsOptions {
 
 /**
  * Asks cloudflared's metrics server for the name of a quick tunnel (`/quicktunnel`) and whether it is connected (`/ready`),
- * which is told there more plainly than in the log, whose words change. Resolves when the watch has ended.
+ * which is more reliable than the log, whose messages change. Resolves when the watch has ended.
  */
 export async function watchMetrics({ address, clock, signal, onEvent }: MetricsOptions): Promise<void> {
-  // Whatever stands in the log, only this machine is asked.
-  if (!/^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address)) return;
+  if (!isLocalAddress(address)) return;
 
   async function look(): Promise<void> {
     const [quick, ready] = await Promise.all([

@@ -5,8 +5,13 @@ const timeoutMs = 2000;
 
 export interface LocalJson {
   readonly status: number;
-  /** Empty for what is no JSON object. */
+  /** Empty unless the response is a JSON object. */
   readonly body: Fields;
+}
+
+/** Whether a `host:port` that a program has logged is on this machine: no other is asked, whatever the log says. */
+export function isLocalAddress(address: string): boolean {
+  return /^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address);
 }
 
 /** Asks a program on this machine. Never rejects; undefined when there is no answer. */

@@ -3,7 +3,7 @@ import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
-import { getLocalJson } from '../external/local-json.ts';
+import { getLocalJson, isLocalAddress } from '../external/local-json.ts';
 import type { StartingSession } from '../external/process-session.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
@@ -139,8 +139,7 @@ interface WatchTunnelsOptions {
 
 /** Asks the agent's API for the URL until the signal aborts. */
 async function watchTunnels({ address, port, environment, signal, starting }: WatchTunnelsOptions): Promise<void> {
-  // Whatever the log says, only this machine is asked.
-  if (!/^(?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/.test(address)) return;
+  if (!isLocalAddress(address)) return;
   while (!signal.aborted) {
     // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
     const answer = await getLocalJson(`http://${address}/api/tunnels`, signal);

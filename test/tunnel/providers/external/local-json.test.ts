@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
-import { getLocalJson, type LocalJson } from '../../../../src/tunnel/providers/external/local-json.ts';
+import { getLocalJson, isLocalAddress, type LocalJson } from '../../../../src/tunnel/providers/external/local-json.ts';
 import { within } from '../../../harness/eventually.ts';
 import { freePort, listenOnLoopback } from '../../../harness/loopback-server.ts';
 
@@ -35,4 +35,17 @@ test('it is given up when nobody wants it any more', async () => {
   const stop = new AbortController();
   expect(await ask(() => stop.abort(), stop.signal)).toBeUndefined();
   expect(await ask((_request, response) => response.end('{}'), AbortSignal.abort())).toBeUndefined();
+});
+
+test.each([
+  ['127.0.0.1:4040', true],
+  ['localhost:4040', true],
+  ['[::1]:4040', true],
+  ['127.0.0.1', false],
+  ['127.0.0.1.evil.example:80', false],
+  ['user@127.0.0.1:80', false],
+  ['192.168.0.1:4040', false],
+  ['127.0.0.1:80/x', false],
+])('%s is on this machine: %s', (address, isLocal) => {
+  expect(isLocalAddress(address)).toBe(isLocal);
 });
