@@ -92,12 +92,11 @@ export class Coexistence {
   /** It has worked long enough after its first message to be settled. */
   settled(process: Process): void {
     const [older] = neighbours(this.#heard, process);
-    const [, newer] = neighbours(this.#running, process);
     if (older.length > 0) {
       this.#knowledge = 'proven';
       this.#changed();
-    } else if (newer.length === 0 && this.#replaced < maxReplaced) {
-      // What ended beside an earlier start was a coincidence: nothing ends this one, which may have started again.
+    } else if (this.#replaced < maxReplaced && this.#running.size === 1) {
+      // What ended when this one started was not started again to end it: a coincidence.
       this.#replaced = 0;
     }
   }

@@ -195,29 +195,37 @@ describe('a process that ends when another one starts', () => {
   });
 
   test.each([
-    ['by coincidence, long after another one did, may do so again', 2000, false],
-    ['soon after another one did is ended by it', 1999, true],
-  ])('%s', (_what, livedMs, isTold) => {
+    ['long after another one did was another coincidence', 2000, false],
+    ['soon after another one did was ended by it', 1999, true],
+  ])('%s', async (_what, livedMs, isTold) => {
     const { clock, warnings, work, run } = world();
     const first = work();
     const second = work();
     first.process.die();
+    await settled();
     clock.advance(livedMs);
     run();
     second.process.die();
     expect(warnings).toEqual(isTold ? [hint] : []);
   });
 
-  test('while one starts that may end it, too, is no coincidence yet', () => {
-    const { clock, warnings, work, run } = world();
-    const first = work();
-    const second = work();
-    first.process.die();
-    run();
-    clock.advance(60_000);
-    second.process.die();
-    expect(warnings).toEqual([hint]);
-  });
+  test.each(['starts', 'waits for the end of its predecessor'])(
+    'is no coincidence yet while one that may end the other %s',
+    async (what) => {
+      const given = world();
+      const first = given.work();
+      const second = given.work();
+      if (what !== 'starts') first.process.holdEnd();
+      first.process.die();
+      await settled();
+      if (what === 'starts') given.run();
+      else asking(given);
+      given.clock.advance(60_000);
+      given.run();
+      second.process.die();
+      expect(given.warnings).toEqual([hint]);
+    },
+  );
 
   test('is no reason to start none where the user wants several', () => {
     const given = world('wanted');
