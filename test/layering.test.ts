@@ -24,7 +24,7 @@ const rules: Readonly<Record<string, Rule>> = {
   policy: { values: ['mcp', 'platform', 'errors'] },
   inspect: { values: ['mcp', 'platform', 'errors'] },
   auth: { values: ['platform', 'errors'] },
-  bridge: { values: ['mcp', 'platform', 'errors'], packageTypes: ['execa'] },
+  bridge: { values: ['mcp', 'platform', 'errors'], types: ['policy'], packageTypes: ['execa'] },
   tunnel: { values: ['platform', 'errors'], packages: ['ws', '@ngrok/ngrok'] },
   http: { values: ['mcp', 'platform', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },
   expose: {

@@ -4,8 +4,12 @@ import type { Sessions } from '../bridge/session/sessions.ts';
 import { revisionHeader, sessionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RequestId } from '../mcp/json-rpc.ts';
 import { legacyRevisions } from '../mcp/revisions.ts';
+import type { Policy } from '../policy/policy.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import { refuse } from './responses/json-response.ts';
+
+/** What a caller may use in the sessions that it opens. */
+export type PolicyOf = (caller: Caller) => Policy;
 
 /**
  * Finds the session that a request names (MCP 2025-11-25, Streamable HTTP, "Session Management").

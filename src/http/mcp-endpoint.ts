@@ -1,7 +1,7 @@
 import type { Caller } from '../auth/guard.ts';
 import type { Sessions } from '../bridge/session/sessions.ts';
 import type { BodyReader } from './body.ts';
-import { findSession } from './find-session.ts';
+import { findSession, type PolicyOf } from './find-session.ts';
 import { serveGet, type McpParts } from './mcp-get.ts';
 import { servePost } from './mcp-post.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';
@@ -11,6 +11,8 @@ import { createStreamIndex, type ResumptionOptions } from './responses/session-s
 
 export interface McpEndpointOptions extends ActiveResponsesOptions, ResumptionOptions {
   readonly sessions: Sessions;
+  /** What a caller may use in the sessions that it opens. Default: everything. */
+  readonly policyOf?: PolicyOf | undefined;
   /** Reads the bodies of requests; endpoints share one. */
   readonly bodies: BodyReader;
 }
@@ -20,8 +22,9 @@ export class McpEndpoint {
   readonly #parts: McpParts;
 
   constructor(options: McpEndpointOptions) {
-    const { sessions, bodies } = options;
-    this.#parts = { sessions, bodies, active: new ActiveResponses(options), streamsOf: createStreamIndex(options) };
+    const { sessions, bodies, policyOf } = options;
+    const active = new ActiveResponses(options);
+    this.#parts = { sessions, bodies, policyOf, active, streamsOf: createStreamIndex(options) };
   }
 
   /** Serves a request whose caller has been admitted. */

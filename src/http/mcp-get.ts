@@ -4,7 +4,7 @@ import type { Sessions } from '../bridge/session/sessions.ts';
 import { accepts } from '../mcp/headers.ts';
 import { eventStreamType } from '../mcp/sse.ts';
 import type { BodyReader } from './body.ts';
-import { findSession } from './find-session.ts';
+import { findSession, type PolicyOf } from './find-session.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import type { ActiveResponse, ActiveResponses } from './responses/active-responses.ts';
 import { EventStream } from './responses/event-stream.ts';
@@ -15,6 +15,7 @@ import type { SessionStreams } from './responses/session-streams.ts';
 /** What the parts of the endpoint share. */
 export interface McpParts {
   readonly sessions: Sessions;
+  readonly policyOf: PolicyOf | undefined;
   readonly bodies: BodyReader;
   readonly active: ActiveResponses;
   readonly streamsOf: (session: Session) => SessionStreams;

@@ -81,7 +81,7 @@ function openSession(post: Post, initialize: RpcRequest): void {
     const isOpen = begin === 'early' || session?.revision !== undefined;
     return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
   });
-  opened.session = parts.sessions.open(caller.id, initialize, call);
+  opened.session = parts.sessions.open(caller.id, initialize, call, parts.policyOf?.(caller));
   if (opened.session !== undefined) return;
   call.discard();
   refuseSession(request, response, initialize.id);

@@ -6,6 +6,7 @@ import { classify } from '../mcp/classify.ts';
 import { revisionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RequestId, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint } from '../mcp/sse.ts';
+import type { PolicyOf } from './find-session.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import type { ActiveResponses } from './responses/active-responses.ts';
 import type { EventStream } from './responses/event-stream.ts';
@@ -22,6 +23,7 @@ export interface SseConnectionOptions {
   /** Where the client is to POST its messages. */
   readonly path: string;
   readonly sessions: Sessions;
+  readonly policyOf: PolicyOf | undefined;
   readonly active: ActiveResponses;
   /** How long the connection may be open without a session, in milliseconds. */
   readonly startTimeoutMs: number;
@@ -91,13 +93,13 @@ export class SseConnection {
   }
 
   #openSession(request: HttpRequest, response: HttpResponse, initialize: RpcRequest): void {
-    const { sessions, active, caller } = this.#options;
+    const { sessions, active, caller, policyOf } = this.#options;
     clearTimeout(this.#startTimeout);
     const call = this.#beginCall(initialize, () => {
       active.end(call);
       this.#onAnswered();
     });
-    const session = sessions.open(caller.id, initialize, call);
+    const session = sessions.open(caller.id, initialize, call, policyOf?.(caller));
     if (session === undefined) {
       call.end();
       refuseSession(request, response, initialize.id);

@@ -6,6 +6,7 @@ import { accepts } from '../mcp/headers.ts';
 import { rpcCode } from '../mcp/json-rpc.ts';
 import { eventStreamType } from '../mcp/sse.ts';
 import type { BodyReader } from './body.ts';
+import type { PolicyOf } from './find-session.ts';
 import type { HttpRequest, HttpResponse } from './message.ts';
 import { readPost } from './post-body.ts';
 import { ActiveResponses, type ActiveResponsesOptions } from './responses/active-responses.ts';
@@ -21,6 +22,8 @@ const defaultMaxWaiting = 64;
 
 export interface SseEndpointOptions extends ActiveResponsesOptions {
   readonly sessions: Sessions;
+  /** As in `McpEndpointOptions`. */
+  readonly policyOf?: PolicyOf | undefined;
   /** Reads the bodies of requests; endpoints share one. */
   readonly bodies: BodyReader;
   /** How long a connection may be open without `initialize`, in milliseconds. */
@@ -72,11 +75,20 @@ export class SseEndpoint {
   #connect(request: HttpRequest, response: HttpResponse, caller: Caller): void {
     const id = randomBytes(idBytes).toString('base64url');
     const path = `${siblingOf(request.url ?? '')}messages?sessionId=${id}`;
-    const { sessions, startTimeoutMs, maxWaiting = defaultMaxWaiting } = this.#options;
+    const { sessions, policyOf, startTimeoutMs, maxWaiting = defaultMaxWaiting } = this.#options;
     const events = new EventStream(response);
     const active = this.#active;
     const onSession = (): unknown => this.#waiting.delete(events);
-    const connection = new SseConnection({ caller, events, path, sessions, active, startTimeoutMs, onSession });
+    const connection = new SseConnection({
+      caller,
+      events,
+      path,
+      sessions,
+      policyOf,
+      active,
+      startTimeoutMs,
+      onSession,
+    });
     active.listen(events);
     this.#connections.set(id, connection);
     this.#waiting.add(events);

@@ -24,6 +24,8 @@ export const rpcCode = {
   invalidRequest: -32600,
   /** The receiver does not know the method (JSON-RPC 2.0 §5.1). */
   methodNotFound: -32601,
+  /** A tool, a resource or a prompt that is not there for the caller (MCP 2025-11-25, tools, "Error Handling"). */
+  invalidParams: -32602,
   /** The upstream ended or could not be started (JSON-RPC 2.0 §5.1). */
   internalError: -32603,
   /** The HTTP request is wrong: a header, the path, the credential. */

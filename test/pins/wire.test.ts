@@ -19,6 +19,7 @@ test('JSON-RPC error codes', () => {
   expect(rpcCode).toEqual({
     parseError: -32700,
     methodNotFound: -32601,
+    invalidParams: -32602,
     invalidRequest: -32600,
     internalError: -32603,
     badRequest: -32000,

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { rpcCode, type RpcRequest } from '../../mcp/json-rpc.ts';
 import type { PendingRequest, CallFailure } from './pending-request.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { restrict } from './restricted-upstream.ts';
 import { createSession, type Session } from './session.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
@@ -42,8 +44,9 @@ export interface Sessions {
   /**
    * Opens a session for a client's `initialize`; the outcome goes to `call`. Undefined when there are too many sessions
    * and none of them is idle, or after `close`.
+   * @param policy what the caller may use, as long as the session lasts. Default: everything.
    */
-  open(callerId: string, initialize: RpcRequest, call: PendingRequest): Session | undefined;
+  open(callerId: string, initialize: RpcRequest, call: PendingRequest, policy?: Policy): Session | undefined;
   /** Number of open sessions. */
   count(): number;
   /** The open session of this id, if it belongs to this caller. */
@@ -111,7 +114,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   return {
-    open(callerId, initialize, call) {
+    open(callerId, initialize, call, policy) {
       if (!hasRoom()) {
         if (!warned && !closed)
           onWarning(`refused a session: ${maxSessions} are in use, the most that --max-sessions allows`);
@@ -119,7 +122,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         return undefined;
       }
       const id = randomBytes(sessionIdBytes).toString('base64url');
-      const upstream = nextUpstream();
+      const upstream = restrict(nextUpstream(), policy, clock);
       const session = createSession({
         id,
         callerId,
