@@ -198,6 +198,23 @@ describe('a refusal of what follows', () => {
   });
 });
 
+test('between two connections, only what the next one can use and is not told anyway waits for it', () => {
+  const { replay } = world(false);
+  const own = replay.initialize();
+  const nowReady = notification('notifications/initialized');
+  const cancelled = notification('notifications/cancelled', { requestId: 1 });
+  const progress = notification('notifications/progress', { progressToken: 1, progress: 1 });
+  for (const given of [own, response(1), cancelled, progress]) expect(replay.replaces(given)).toBe(true);
+  for (const given of [request(1), notification('notifications/roots/list_changed')]) {
+    expect(replay.replaces(given)).toBe(false);
+  }
+  expect([replay.rest(), replay.replaces(nowReady), shown(replay.rest())]).toEqual([
+    [],
+    true,
+    [['notifications/initialized', undefined]],
+  ]);
+});
+
 test('a request without parameters does no harm', () => {
   const { replay } = world();
   for (const method of ['initialize', 'logging/setLevel', 'resources/subscribe']) {
