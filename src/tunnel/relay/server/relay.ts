@@ -16,7 +16,7 @@ import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } fro
 import { answerOffline, failAnswer, forward } from './forward.ts';
 import { listenOn, createPublicServer } from './public-server.ts';
 import { openNameFile, type NameFile } from './name-file.ts';
-import { createRegistry } from './registry.ts';
+import { Registry } from './registry.ts';
 import type { RelayEvent } from './relay-events.ts';
 import { labelBelow, originOf, printable, routeRequest, type Route, type RouteOptions } from './route.ts';
 
@@ -93,7 +93,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   const warn = (message: string): void => options.onEvent?.({ type: 'warning', message });
 
   const nameFile = createDeferred<NameFile>();
-  const registry = createRegistry<AgentSession>({
+  const registry = new Registry<AgentSession>({
     ...(options.state === undefined ? {} : { file: nameFile.promise }),
     ...(options.maxAgents === undefined ? {} : { maxAgents: options.maxAgents }),
   });

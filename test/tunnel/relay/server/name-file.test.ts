@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
 import { openNameFile, type KeptName, type NameFile } from '../../../../src/tunnel/relay/server/name-file.ts';
-import { createRegistry } from '../../../../src/tunnel/relay/server/registry.ts';
+import { Registry } from '../../../../src/tunnel/relay/server/registry.ts';
 import { eventually, inTurn, temporaryFolder } from '../world.ts';
 
 const { publicKey } = createIdentity();
@@ -167,7 +167,7 @@ test('a shared file that then cannot be written: both are told, each once', asyn
 describe('a registry with a file', () => {
   const now = 1_000_000_000_000;
   const hour = 60 * 60 * 1000;
-  const start = (time = now) => createRegistry<string>({ file: open(), now: () => time });
+  const start = (time = now) => new Registry<string>({ file: open(), now: () => time });
 
   test('gives a wished name to no other key after a restart', async () => {
     const before = start();

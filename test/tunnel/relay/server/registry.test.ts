@@ -1,14 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Registry } from '../../../../src/tunnel/relay/server/registry.ts';
 import { inTurn } from '../world.ts';
-import { createRegistry } from '../../../../src/tunnel/relay/server/registry.ts';
+import { Registry } from '../../../../src/tunnel/relay/server/registry.ts';
 
 const hour = 60 * 60 * 1000;
 let time: number;
 let registry: Registry<string>;
 beforeEach(() => {
   time = 0;
-  registry = createRegistry({ maxAgents: 3, maxNames: 4, now: () => time });
+  registry = new Registry({ maxAgents: 3, maxNames: 4, now: () => time });
 });
 
 async function online(name: string, key: string, origin = 'o'): Promise<number> {
@@ -103,7 +102,7 @@ const states = async (names: readonly string[]): Promise<string[]> =>
 describe('wished names that are kept for one origin', () => {
   const wished = Array.from({ length: 16 }, (_, index) => `name-${index}`);
   beforeEach(() => {
-    registry = createRegistry({ maxAgents: 100, maxNames: 30, now: () => time });
+    registry = new Registry({ maxAgents: 100, maxNames: 30, now: () => time });
   });
 
   test('the seventeenth is refused with a sentence, and none of the sixteen passes to another key', async () => {
@@ -154,7 +153,7 @@ describe('wished names that are kept for one origin', () => {
 
 describe('when all names are remembered', () => {
   beforeEach(() => {
-    registry = createRegistry({ maxAgents: 100, maxNames: 10, now: () => time });
+    registry = new Registry({ maxAgents: 100, maxNames: 10, now: () => time });
   });
 
   test('the oldest that is offline at the origin that has most gives way, and never one of who asks', async () => {
@@ -193,7 +192,7 @@ describe('when all names are remembered', () => {
 
 describe('when all places are taken', () => {
   beforeEach(() => {
-    registry = createRegistry({ maxAgents: 3, now: () => time });
+    registry = new Registry({ maxAgents: 3, now: () => time });
   });
 
   test('an agent of the origin that has most gives way: one that nobody has called, else the newest', async () => {
