@@ -299,15 +299,15 @@ const upgradeFrom = (address: string) =>
     /\r\n\r\n/,
   );
 
-test('whoever connects again and again is told to wait, and nobody else', async () => {
-  const answers = await inTurn(
-    Array.from({ length: 400 }, () => '2001:db8:1:2::1'),
-    upgradeFrom,
-  );
-  expect(answers[0]).toMatch(/^HTTP\/1\.1 101 /);
-  const refused = answers.filter((answer) => answer.startsWith('HTTP/1.1 503 '));
-  expect(refused.length).toBeGreaterThan(0);
-  expect(refused[0]).toMatch(/retry-after: 5/i);
+test('an origin that connects again and again is told to wait, and no other', async () => {
+  const answers: string[] = [];
+  // However slow the machine is, more come than the 20 a second that are let in after the first 300.
+  do {
+    answers.push(await upgradeFrom('2001:db8:1:2::1')); // oxlint-disable-line no-await-in-loop -- one after the other
+  } while (answers.at(-1)?.startsWith('HTTP/1.1 101 ') === true && answers.length < 3000);
+  expect(answers.length).toBeGreaterThan(300);
+  expect(answers.at(-1)).toMatch(/^HTTP\/1\.1 503 /);
+  expect(answers.at(-1)).toMatch(/retry-after: 5/i);
   expect(await upgradeFrom('2001:db8:1:3::1')).toMatch(/^HTTP\/1\.1 101 /);
 });
 
