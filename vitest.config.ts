@@ -33,8 +33,8 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // Most tests wait, for other processes or for time to pass.
-    maxWorkers: 3 * availableParallelism(),
+    // Most tests wait, for other processes or for time to pass. With more, a machine of two cores is always busy, and slow.
+    maxWorkers: 2 * availableParallelism(),
     sequence: { sequencer: LongestFirst },
     restoreMocks: true,
     unstubEnvs: true,
