@@ -1,21 +1,12 @@
-import { createBearerCheck } from './bearer.ts';
+import type { Caller, CallerSource } from './caller.ts';
 import { clientAddress, type Source } from './client-address.ts';
+import { presentedToken, type CredentialHeaders } from './credentials.ts';
 import type { HostList, HostMatch } from './hosts.ts';
 
-/** The caller, as far as the credential identifies it. */
-export interface Caller {
-  /** Equal for two requests exactly if they have the same credential. */
-  readonly id: string;
-  /** Address of the client, if it can be trusted (see client-address.ts). */
-  readonly address?: string | undefined;
-}
-
 /** The parts of a request that the guard checks. It never gets a body. */
-export interface RequestHead {
+export interface RequestHead extends CredentialHeaders {
   readonly host: string | undefined;
   readonly origin: string | undefined;
-  /** Every Authorization header, in order. */
-  readonly authorization: readonly string[];
   /** Where it comes from; omitted if clients are not reported. */
   readonly source?: Source | undefined;
 }
@@ -44,8 +35,8 @@ export interface Guard {
 
 export interface GuardOptions {
   readonly hosts: HostList;
-  /** The accepted bearer token, or undefined if none is required. */
-  readonly token: string | undefined;
+  /** Knows the callers; undefined if no credential is required. */
+  readonly callers: CallerSource | undefined;
   /**
    * The header in which the hop before this guard writes the client's address; null if it writes none, undefined if clients
    * connect directly.
@@ -53,42 +44,43 @@ export interface GuardOptions {
   readonly hopHeader?: string | null | undefined;
 }
 
-const anonymous: Caller = { id: 'anonymous' };
-const bearerOfToken: Caller = { id: 'bearer' };
+const anonymous: Caller = { id: 'anonymous', label: 'anonymous' };
 
 /**
- * Decides whether a request is accepted: first whether it is for this server (Host and Origin), then whether it has the
+ * Decides whether a request is accepted: first whether it is for this server (Host and Origin), then whether it has a
  * credential. Challenges follow RFC 6750 §3: no `error` if there is no credential.
  */
-export function createGuard({ hosts, token, hopHeader }: GuardOptions): Guard {
-  const bearer = token === undefined ? undefined : createBearerCheck(token);
+export function createGuard({ hosts, callers, hopHeader }: GuardOptions): Guard {
   const callerFrom = (caller: Caller, source: Source | undefined): Caller =>
     source === undefined ? caller : { ...caller, address: clientAddress(source, hopHeader) };
   return {
-    admit({ host, origin, authorization, source }) {
+    admit(head) {
+      const { host, origin, source } = head;
       const match = hosts.matchHost(host);
       if (match === undefined) return deny(403, `host ${quoted(host)} is not served here`, named('host', host));
       if (!hosts.admitsOrigin(origin, host)) {
         return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
       }
-      if (bearer === undefined) return { caller: callerFrom(anonymous, source), host: match };
-      const verdict = bearer.check(authorization);
-      switch (verdict) {
-        case 'accepted':
-          return { caller: callerFrom(bearerOfToken, source), host: match };
-        case 'absent':
-          return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
-            challenge: 'Bearer',
-          });
-        case 'malformed':
-          return deny(400, 'more than one Authorization header', {
-            challenge: 'Bearer error="invalid_request"',
-          });
-        default:
-          return deny(401, 'the bearer token is not valid', {
-            challenge: 'Bearer error="invalid_token"',
-          });
+      if (callers === undefined) return { caller: callerFrom(anonymous, source), host: match };
+      const found = presentedToken(head);
+      if (found === 'absent') {
+        return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
+          challenge: 'Bearer',
+        });
       }
+      if (found === 'malformed') {
+        const reason =
+          head.authorization.length > 1
+            ? 'more than one Authorization header'
+            : 'more than one credential: send the token in Authorization or in X-API-Key, and once';
+        return deny(400, reason, { challenge: 'Bearer error="invalid_request"' });
+      }
+      const known = found === 'unusable' ? undefined : callers.find(found.token);
+      if (known !== undefined && 'id' in known) return { caller: callerFrom(known, source), host: match };
+      return deny(401, known?.reason ?? 'the bearer token is not valid', {
+        challenge: 'Bearer error="invalid_token"',
+        ...(known === undefined ? {} : { data: { reason: known.code } }),
+      });
     },
   };
 }

@@ -28,7 +28,7 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   void output.progress('starting');
   const exposed = await expose({
     ...options,
-    access: token.access,
+    access: { ...token.access, control: true },
     output: { ...options.output, onEvent: (event) => showEvent(output, event) },
     signal: ending,
   }).catch((error: unknown) => {
@@ -174,6 +174,13 @@ function withoutSubject(reason: string, subject: string): string {
 /** Longest method name that is shown, in characters: callers choose it. */
 const maxMethodLength = 64;
 
+const tokenWords = {
+  expired: 'has expired, its sessions have ended',
+  revoked: 'was revoked, its sessions have ended',
+  exhausted: 'allows no more calls',
+  claimed: 'is now for the client that has connected, and for no other',
+} as const;
+
 /** Prints what happens while a server is being exposed. */
 export function showEvent(output: Output, event: ExposeEvent): void {
   switch (event.type) {
@@ -210,6 +217,10 @@ export function showEvent(output: Output, event: ExposeEvent): void {
         ...(event.server === undefined ? {} : { server: event.server }),
       });
       output.detail(`${event.server === undefined ? '' : `${event.server}: `}${countOf(event.open, 'session')} open`);
+      return;
+    case 'token':
+      output.event({ event: 'token', name: event.name, change: event.change });
+      if (event.change !== 'added') output.note(`the token ${event.name} ${tokenWords[event.change]}`);
       return;
     case 'servers':
       output.event({

@@ -18,11 +18,16 @@ export function rejectIneffectiveOptions(command: Command, options: ExposeOption
     const { needs } = spec;
     if (needs === undefined || command.getOptionValueSource(attributeOf(spec)) !== 'cli') continue;
     const long = longOf(spec);
-    const problem =
-      'server' in needs ? serverProblem(long, needs.server, options) : tunnelProblem(long, needs, options, command);
+    const problem = problemOf(long, needs, options, command);
     if (problem === undefined) continue;
     throw new ExposeError('usage', `${long} has no effect ${problem.why}`, { hints: [problem.hint] });
   }
+}
+
+function problemOf(long: string, needs: Need, options: ExposeOptions, command: Command): Problem | undefined {
+  if ('server' in needs) return serverProblem(long, needs.server, options);
+  if ('tunnels' in needs) return tunnelProblem(long, needs, options, command);
+  return options.access?.token === false ? { why: 'with --no-auth', hint: 'omit one of the two' } : undefined;
 }
 
 interface Problem {

@@ -12,6 +12,7 @@ import { createOutput, type Output } from './output.ts';
 import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type OutputFlags, type RelayFlags } from './program.ts';
+import type { TokenFlags } from './token-command.ts';
 
 /** How long the shutdown may take after a second signal, in milliseconds: enough to send errors to waiting clients. */
 const hurriedEndMs = 1000;
@@ -29,6 +30,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   let endedBy: NodeJS.Signals | undefined;
   let isHurried = false;
+  /** Whether events tell how the command ends. */
+  let isRun = true;
   outliveTerminal();
 
   async function run(command: Command, action: (context: CommandContext) => Promise<void>): Promise<void> {
@@ -100,6 +103,16 @@ export async function main(argv: readonly string[]): Promise<void> {
       const { runRelay } = await import('./relay-command.ts');
       await run(command, (context) => runRelay(command.opts<RelayFlags>(), context));
     },
+    async token(action, name, command) {
+      rejectOptionsBefore(command, own);
+      if (serverCommand.length > 0) throw new ExposeError('usage', 'token takes no command after --');
+      applyEnvironmentTwins(command, process.env);
+      const flags = command.opts<TokenFlags>();
+      output = outputFor(flags);
+      isRun = false;
+      const { runToken } = await import('./token-command.ts');
+      await runToken(action, name, flags, output);
+    },
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
@@ -120,7 +133,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     }
   }
   if (endedBy !== undefined) exitCode = exitCodeOf(endedBy);
-  output.event({ event: 'closed', reason: endedBy ?? (exitCode === 0 ? 'done' : 'error'), exitCode });
+  if (isRun) output.event({ event: 'closed', reason: endedBy ?? (exitCode === 0 ? 'done' : 'error'), exitCode });
   // Output to a pipe may not be written yet; the process exits by itself when it is.
   process.exitCode = exitCode;
   setTimeout(() => process.exit(), flushMs).unref();

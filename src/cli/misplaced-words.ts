@@ -45,9 +45,9 @@ export function refuseMisplacedWords({ program, own, serverCommand }: CommandLin
   const [word, ...after] = rest;
   const last = given.at(-1);
   if (word === undefined || given.some(({ long }) => long === '--help' || long === '--version')) return;
-  const relay = program.commands.find((command) => command.name() === word);
-  if (relay !== undefined) {
-    const [stray] = readOptions(relay, after).rest;
+  const subcommand = program.commands.find((command) => command.name() === word);
+  if (subcommand !== undefined) {
+    const [stray] = readOptions(subcommand, after).rest.slice(subcommand.registeredArguments.length);
     if (stray !== undefined && (!stray.startsWith('-') || dashes.test(stray)))
       throw unexpected(stray, [`mcp-expose ${word} --help`]);
     return;

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from './commander.ts';
+import { Argument, Command, InvalidArgumentError, Option } from './commander.ts';
 
 import {
   longOf,
@@ -6,6 +6,7 @@ import {
   outputOptions,
   partsOf,
   relayOptions,
+  tokenOptions,
   type OptionSpec,
 } from '../expose/option-table.ts';
 import { InvalidValue } from '../expose/option-values.ts';
@@ -31,6 +32,7 @@ export interface RelayFlags extends OutputFlags {
 export interface ProgramActions {
   readonly expose: (command: Command) => Promise<void>;
   readonly relay: (command: Command) => Promise<void>;
+  readonly token: (action: TokenAction, name: string | undefined, command: Command) => Promise<void>;
 }
 
 const exposeExamples = `Examples:
@@ -84,11 +86,26 @@ const relayExamples = `Examples:
     $ mcp-expose relay --port 7900 --public-url https://relay.example --domain relay.example
 `;
 
+const tokenExamples = `Examples:
+  A token for a colleague, for one day:
+    $ mcp-expose token add anna --expires 24h
+
+  End it now, with the sessions that use it:
+    $ mcp-expose token revoke anna
+`;
+
+/** What `mcp-expose token` can do. */
+export const tokenActions = ['list', 'add', 'revoke', 'rotate'] as const;
+
+export type TokenAction = (typeof tokenActions)[number];
+
 /** The commands and their options, from the option tables. */
 export function createProgram(actions: ProgramActions): Command {
   const program = new Command('mcp-expose')
     .description('Make a local MCP server reachable: bridge, token and tunnel in one process.')
-    .usage('[options]\n       mcp-expose [options] -- <command> [args]\n       mcp-expose relay [options]')
+    .usage(
+      '[options]\n       mcp-expose [options] -- <command> [args]\n       mcp-expose relay [options]\n       mcp-expose token <action> [name] [options]',
+    )
     .version(version)
     .helpOption('-h, --help', 'show this help')
     .addHelpCommand(false)
@@ -112,6 +129,22 @@ export function createProgram(actions: ProgramActions): Command {
     .action((_flags: unknown, command: Command) => actions.relay(command));
   for (const spec of relayOptions) addOption(relay, titleOf('listen'), spec);
   for (const spec of outputOptions) addOption(relay, titleOf('output'), spec);
+
+  const token = program
+    .command('token')
+    .summary('list or change the tokens of a run')
+    .description('List or change the tokens of mcp-expose while it runs. add and rotate print the new token.')
+    .usage('<action> [name] [options]')
+    .addArgument(new Argument('<action>', 'what to do').choices(tokenActions))
+    .addArgument(new Argument('[name]', 'name of the token, except for list'))
+    .helpOption('-h, --help', 'show this help')
+    .allowExcessArguments(false)
+    .addHelpText('before', tokenExamples)
+    .action((action: TokenAction, name: string | undefined, _flags: unknown, command: Command) =>
+      actions.token(action, name, command),
+    );
+  for (const spec of tokenOptions) addOption(token, titleOf('token'), spec);
+  for (const spec of outputOptions) addOption(token, titleOf('output'), spec);
   return program;
 }
 

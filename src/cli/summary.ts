@@ -1,4 +1,4 @@
-import type { Exposed, ServerReport } from '../expose/options.ts';
+import type { Exposed, ServerReport, TokenReport } from '../expose/options.ts';
 import { version } from '../version.ts';
 import type { Part } from './output.ts';
 
@@ -20,6 +20,7 @@ export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptio
     ...(tunnel?.expiresAt === undefined ? [] : [row('Until:', timeOf(tunnel.expiresAt))]),
     row('Local:', ['cyan', localUrl]),
     row('Token:', tokenText(exposed, tokenOrigin)),
+    ...validityRows(exposed),
     ...exposedRows(servers),
     ...(notice === undefined ? [] : [noticeRow(notice, tunnel)]),
     [''],
@@ -116,6 +117,30 @@ function clientConfig(
 function tokenText({ token }: Exposed, tokenOrigin: string | undefined): string {
   if (token === null) return 'none, everybody who can connect can use the server';
   return tokenOrigin === undefined ? token : `the one from ${tokenOrigin}`;
+}
+
+/** What limits the token, if anything does. */
+function validityRows({ tokens }: Exposed): Part[][] {
+  const [first] = tokens?.list() ?? [];
+  const limits = first === undefined ? '' : limitsText(first);
+  return limits === '' ? [] : [row('Valid:', limits)];
+}
+
+/** What limits a token, in words; empty for a token without limits. */
+export function limitsText({ state, expiresAt, once, client, maxCalls, calls }: TokenReport): string {
+  return [
+    ...(expiresAt === undefined || state !== 'valid' ? [] : [`until ${timeText(expiresAt)}`]),
+    ...(once === undefined
+      ? []
+      : [client === undefined ? 'for the first client that connects' : `for ${client.replace(/ \S+$/, '')}`]),
+    ...(maxCalls === undefined ? [] : [`for ${countOf(maxCalls, 'tool call')}${calls === 0 ? '' : `, ${calls} made`}`]),
+  ].join(', ');
+}
+
+/** The time of day; with the date if it is not within a day. */
+function timeText(at: number): string {
+  const time = new Date(at).toTimeString().slice(0, 5);
+  return at - Date.now() < 24 * 3_600_000 ? time : `${new Date(at).toISOString().slice(0, 10)} ${time}`;
 }
 
 export function countOf(count: number, noun: string): string {

@@ -1,7 +1,8 @@
+import { TokenStore, type TokenStoreOptions } from '../auth/token-store.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
 import { ExposeError } from '../errors.ts';
 import type { BindAddress } from '../http/addresses.ts';
-import type { AccessOptions, ExposeOptions, TunnelOptions } from './options.ts';
+import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
 
 /**
@@ -26,6 +27,49 @@ export async function chooseToken(
   if (own.length < weakTokenLength)
     warn(`the token is short: ${weakTokenLength} random characters or more cannot be guessed`);
   return own;
+}
+
+/** The name of the token with which mcp-expose looks through its own tunnel: the look uses up no limit of the user's. */
+const probeName = 'mcp-expose';
+
+const defaultTokenName = 'default';
+
+/** The tokens of a run: the one that it starts with, and the one of its own probe. */
+export class RunTokens implements Tokens {
+  readonly store: TokenStore;
+  /** For requests of mcp-expose itself. */
+  readonly probeToken: string;
+
+  /** @throws ExposeError `usage` for the name of the token. */
+  constructor(token: string, { tokenName = defaultTokenName, ...limits }: AccessOptions, options: TokenStoreOptions) {
+    const { onChange = () => {} } = options;
+    let isStarted = false;
+    this.store = new TokenStore({
+      ...options,
+      onChange: (name, change) => {
+        if (isStarted && name !== probeName) onChange(name, change);
+      },
+    });
+    this.probeToken = this.store.add(probeName);
+    this.add(tokenName, limits, token);
+    isStarted = true;
+  }
+
+  list(): readonly TokenReport[] {
+    return this.store.list().filter(({ name }) => name !== probeName);
+  }
+
+  add(name: string, limits?: TokenLimits, token?: string): string {
+    return this.store.add(name, limits, token);
+  }
+
+  revoke(name: string): boolean {
+    return name !== probeName && this.store.revoke(name);
+  }
+
+  rotate(name: string): string | undefined {
+    return name === probeName ? undefined : this.store.rotate(name);
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createOriginMatcher } from '../auth/origins.ts';
-import { ExposeError, messageOfServer } from '../errors.ts';
+import { ExposeError, messageOf, messageOfServer } from '../errors.ts';
 import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
 import { createBodyReader, defaultMaxBodyBytes } from '../http/body.ts';
 import { EventStore } from '../http/responses/event-store.ts';
@@ -11,7 +11,8 @@ import { limitsOf } from '../tunnel/capabilities.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import type { OpenTunnel } from '../tunnel/open-tunnel.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
-import { checkExposure, chooseToken, guardedTunnel } from './access.ts';
+import type { RunDescription } from './control/runs.ts';
+import { checkExposure, chooseToken, guardedTunnel, RunTokens } from './access.ts';
 import { FrontDoor } from './front-door.ts';
 import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelOptions, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
@@ -92,6 +93,7 @@ class Exposure implements Exposed {
   readonly #maxBodyBytes: number;
   readonly #keepAliveTimer = createKeepAliveTimer();
   readonly #servers: ExposedServers;
+  readonly #tokens: RunTokens | undefined;
   readonly #door: FrontDoor;
   #tunnel: OpenTunnel | undefined;
   /** While the public URL is probed, the probe's session and requests are not reported. */
@@ -108,9 +110,10 @@ class Exposure implements Exposed {
     this.#prepared = prepared;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
     this.#servers = this.#createServers();
+    this.#tokens = token === undefined ? undefined : this.#createTokens(token);
     this.#door = new FrontDoor({
       directory: this.#servers.directory,
-      token,
+      callers: this.#tokens?.store,
       allowsOrigin,
       bind,
       port: options.listen?.port ?? 0,
@@ -123,12 +126,13 @@ class Exposure implements Exposed {
     this.#endings.push(
       () => watchdog.close(),
       () => this.#keepAliveTimer.close(),
+      () => this.#tokens?.store.close(),
     );
   }
 
   /** @throws ExposeError, or the signal's reason; the caller then calls `end`. */
   async start(signal: AbortSignal): Promise<void> {
-    const { sources, plan, onEvent } = this.#prepared;
+    const { options, sources, plan, onEvent } = this.#prepared;
     // Before any process is started, so that a port in use leaves none behind.
     await this.#door.open();
     this.#endings.push(() => this.#door.close());
@@ -142,7 +146,18 @@ class Exposure implements Exposed {
     const starting = AbortSignal.any([signal, startup.signal]);
     await untilFirstFailure(startup, [this.#startServers(starting), this.#openTunnel(starting)]);
     await this.#probeTunnel(starting);
+    if (options.access?.control === true) await this.#openControlServer();
     this.#endings.push(sources.follow((next) => this.#replaceServers(next)));
+  }
+
+  #createTokens(token: string): RunTokens {
+    const { options, onEvent } = this.#prepared;
+    return new RunTokens(token, options.access ?? {}, {
+      onEnd: (callerId) => this.#servers.endCaller(callerId),
+      onChange: (name, change) => {
+        if (change !== 'called') onEvent({ type: 'token', name, change });
+      },
+    });
   }
 
   #createServers(): ExposedServers {
@@ -180,12 +195,12 @@ class Exposure implements Exposed {
   }
 
   async #openTunnel(signal: AbortSignal): Promise<void> {
-    const { options, plan, token, onEvent } = this.#prepared;
+    const { options, plan, onEvent } = this.#prepared;
     const tunnel = await plan.open({
       createHandler: (way) => this.#door.tunnelHandler(way),
       listen: (handler) => this.#door.listenForTunnel(handler),
       localPort: this.#door.port,
-      token,
+      token: this.#tokens?.probeToken,
       opening: () => {
         const path = this.#servers.pathToTry();
         return path === undefined ? undefined : clientOpening(path);
@@ -208,6 +223,22 @@ class Exposure implements Exposed {
     this.#endings.push(() => tunnel.close());
     this.#keepAliveTimer.setMaxSilence(tunnel.maxSilenceMs);
     this.#tunnel = tunnel;
+  }
+
+  async #openControlServer(): Promise<void> {
+    const { openControlServer } = await import('./control/control-server.ts');
+    const describe = (): RunDescription => ({
+      pid: process.pid,
+      servers: this.#servers.reports().map(({ name }) => name),
+      publicUrl: this.publicUrl,
+      localUrl: this.localUrl,
+    });
+    try {
+      const server = await openControlServer({ env: process.env, describe, tokens: this.#tokens });
+      this.#endings.push(() => server.close());
+    } catch (error) {
+      this.#warn(`mcp-expose token cannot change the tokens of this run: ${messageOf(error)}`);
+    }
   }
 
   async #probeTunnel(signal: AbortSignal): Promise<void> {
@@ -244,6 +275,10 @@ class Exposure implements Exposed {
 
   get token(): string | null {
     return this.#prepared.token ?? null;
+  }
+
+  get tokens(): RunTokens | undefined {
+    return this.#tokens;
   }
 
   get provider(): string {

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 
+import type { CallerSource } from '../auth/caller.ts';
 import { createGuard } from '../auth/guard.ts';
 import { createHostList, type HostList } from '../auth/hosts.ts';
 import { ExposeError } from '../errors.ts';
@@ -14,7 +15,8 @@ import type { RequestHandler, TunnelListener } from '../tunnel/provider.ts';
 
 export interface FrontDoorOptions {
   readonly directory: Directory;
-  readonly token: string | undefined;
+  /** Knows the callers; undefined if no credential is required. */
+  readonly callers: CallerSource | undefined;
   readonly allowsOrigin: (origin: string) => boolean;
   readonly bind: BindAddress;
   readonly port: number;
@@ -110,11 +112,11 @@ export class FrontDoor {
   }
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
-    const { token, directory, reportsClients } = this.#options;
+    const { callers, directory, reportsClients } = this.#options;
     // Clients on this machine connect to the local listener directly, even if others come through a proxy.
     const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
-      guard: createGuard({ hosts, token, hopHeader }),
+      guard: createGuard({ hosts, callers, hopHeader }),
       cors: this.#cors,
       directory,
       hasGetStreams: way?.hasGetStreams,

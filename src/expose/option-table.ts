@@ -44,10 +44,11 @@ export interface OptionSpec {
 
 /**
  * What an option applies to: a server that is started (`process`), called (`url`; `url-or-config` also if it is in a
- * configuration) or read from a configuration (`config`), or these tunnels.
+ * configuration) or read from a configuration (`config`), a token that is required, or these tunnels.
  */
 export type Need =
   | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' }
+  | { readonly token: true }
   | {
       readonly tunnels: readonly TunnelChoice[];
       /** Completes "has no effect …". Default: with the tunnel that is used. */
@@ -62,6 +63,28 @@ const needsSsh: Need = {
   without: 'without --tunnel ssh or a service over it',
   hint: 'add --tunnel ssh, or omit it',
 };
+
+const expires: OptionSpec = {
+  flag: '--expires <duration>',
+  description: 'end the token, and the sessions that use it, after this time',
+  parse: parseDuration,
+  needs: { token: true },
+};
+
+const once: OptionSpec = {
+  flag: '--once',
+  description: 'only the first client that connects can use the token',
+  needs: { token: true },
+};
+
+const maxCalls: OptionSpec = {
+  flag: '--max-calls <n>',
+  description: 'number of tool calls that the token allows',
+  parse: parseCount,
+  needs: { token: true },
+};
+
+const tokenLimits: readonly OptionSpec[] = [expires, once, maxCalls];
 
 /** Every option of `expose()`, in the order of the help; without a flag where only the library has it. */
 export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = {
@@ -168,6 +191,15 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     description: 'read the bearer token from a file that only you can read; - is standard input',
   },
   'access.token': { flag: '--no-auth', description: 'require no token' },
+  'access.tokenName': {
+    flag: '--token-name <name>',
+    description: 'name of the token in reports (default: default)',
+    needs: { token: true },
+  },
+  'access.expiresInMs': expires,
+  'access.once': once,
+  'access.maxCalls': maxCalls,
+  'access.control': undefined,
   'access.allowUnauthenticatedPublic': {
     flag: '--allow-unauthenticated-public',
     description: 'with --no-auth, accept requests from other machines too',
@@ -317,6 +349,12 @@ export const relayOptions: readonly OptionSpec[] = [
     flag: '--state <file>',
     description: 'file that records which key has which name (default: in ~/.config/mcp-expose/relays)',
   },
+];
+
+/** The options of `mcp-expose token`. */
+export const tokenOptions: readonly OptionSpec[] = [
+  { flag: '--run <run>', description: 'which run, if there are several: its pid, or the name of a server' },
+  ...tokenLimits,
 ];
 
 const bySpecFlag: ReadonlyMap<string, OptionSpec> = new Map(

@@ -1,5 +1,6 @@
 import type { RequestReport } from '../http/responses/active-responses.ts';
 import type { ServerDescription } from '../bridge/describe-server.ts';
+import type { TokenChange, TokenLimits, TokenReport } from '../auth/token-store.ts';
 import type { ExposeError } from '../errors.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
@@ -46,8 +47,12 @@ export type ExposeEvent =
       readonly localUrl: string;
       readonly servers: readonly ServerReport[];
     }
+  /** A token was added, ended, or was used by its first client. */
+  | { readonly type: 'token'; readonly name: string; readonly change: Exclude<TokenChange, 'called'> }
   /** A request was answered; only with `output.reportRequests`. */
   | ({ readonly type: 'request' } & RequestReport);
+
+export type { TokenLimits, TokenReport };
 
 export type TunnelChoice = 'auto' | 'none' | TunnelKind;
 
@@ -95,6 +100,16 @@ export interface AccessOptions {
   readonly token?: string | false | undefined;
   /** Instead of `token`: a file with the token that only its owner can read, or `-` for standard input. */
   readonly tokenFile?: string | undefined;
+  /** Name of the token in reports and for `Exposed.tokens`. Default: `default`. */
+  readonly tokenName?: string | undefined;
+  /** How long the token is valid, in milliseconds; then its sessions end too. Default: as long as the server is exposed. */
+  readonly expiresInMs?: number | undefined;
+  /** Only the first client that initializes with the token can use it. Default: false. */
+  readonly once?: boolean | undefined;
+  /** Number of tool calls that the token allows. Default: any number. */
+  readonly maxCalls?: number | undefined;
+  /** Let `mcp-expose token` of the same user change the tokens while this runs. Default: false. */
+  readonly control?: boolean | undefined;
   /** With `token: false`, accept requests from other machines too. Default: false. */
   readonly allowUnauthenticatedPublic?: boolean | undefined;
   /**
@@ -193,14 +208,27 @@ export interface TunnelReport {
   readonly isTrusted: boolean;
 }
 
+/** The tokens of a run. Only digests of them are kept. */
+export interface Tokens {
+  list(): readonly TokenReport[];
+  /** Adds a token and returns it. @throws ExposeError `usage` if the name is taken or cannot be used. */
+  add(name: string, limits?: TokenLimits): string;
+  /** Ends a token, with its sessions and streams. Returns false if no valid token has this name. */
+  revoke(name: string): boolean;
+  /** Replaces a token by a new one with the same limits, and returns that; undefined if no token has this name. */
+  rotate(name: string): string | undefined;
+}
+
 /** Servers that are being exposed. */
 export interface Exposed {
   /** URL of the MCP endpoint through the tunnel, or null without one; with several servers, their paths follow it. */
   readonly publicUrl: string | null;
   /** The same URL on this machine. */
   readonly localUrl: string;
-  /** The bearer token, or null if none is required. */
+  /** The bearer token with which it started, or null if none is required. */
   readonly token: string | null;
+  /** The tokens that callers can use now; undefined if none is required. */
+  readonly tokens: Tokens | undefined;
   /** Name of the tunnel provider, `none` without one. */
   readonly provider: string;
   /** Whether `auto` tried tunnels and none worked. */

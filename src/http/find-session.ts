@@ -1,4 +1,4 @@
-import type { Caller } from '../auth/guard.ts';
+import type { Caller } from '../auth/caller.ts';
 import type { Session } from '../bridge/session/session.ts';
 import type { Sessions } from '../bridge/session/sessions.ts';
 import { revisionHeader, sessionHeader } from '../mcp/headers.ts';

@@ -67,6 +67,7 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       host: hosts[0],
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
+      ...(request.headers['x-api-key'] === undefined ? {} : { apiKey: valuesOf(request, 'x-api-key') }),
       source: reportsClients ? sourceOf(request) : undefined,
     });
     const isReadiness = isRead && route.kind === 'endpoint' && route.endpoint === 'readiness';

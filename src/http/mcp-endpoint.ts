@@ -1,4 +1,4 @@
-import type { Caller } from '../auth/guard.ts';
+import type { Caller } from '../auth/caller.ts';
 import type { Sessions } from '../bridge/session/sessions.ts';
 import type { BodyReader } from './body.ts';
 import { findSession, type PolicyOf } from './find-session.ts';

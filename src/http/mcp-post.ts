@@ -1,10 +1,11 @@
-import type { Caller } from '../auth/guard.ts';
+import type { Caller } from '../auth/caller.ts';
 import type { Session } from '../bridge/session/session.ts';
 import { classify } from '../mcp/classify.ts';
 import { answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../mcp/headers.ts';
 import { rpcCode, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { batchRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
+import { isAffordable, isClaimed, unauthorized, usedAlready, usedUp } from './credential-limits.ts';
 import { findSession } from './find-session.ts';
 import type { McpParts } from './mcp-get.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
@@ -59,6 +60,8 @@ function serveMessage(post: Post, message: RpcMessage, agreed: string | undefine
   if (isOpening) {
     const reason = 'the session is initialized already: send initialize without Mcp-Session-Id to begin another one';
     refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
+  } else if (message.kind === 'request' && !isAffordable(caller, message)) {
+    refuse(request, response, { ...unauthorized, ...usedUp, id: message.id });
   } else if (message.kind === 'request') {
     const call = beginCall(post, message, () => parts.streamsOf(session).openReply());
     const refusal = session.request(message, call);
@@ -74,6 +77,10 @@ function serveMessage(post: Post, message: RpcMessage, agreed: string | undefine
 
 function openSession(post: Post, initialize: RpcRequest): void {
   const { parts, request, response, caller } = post;
+  if (!isClaimed(caller, initialize)) {
+    refuse(request, response, { ...usedAlready, id: initialize.id });
+    return;
+  }
   const opened: { session?: Session | undefined } = {};
   const call = beginCall(post, initialize, undefined, (begin) => {
     const { session } = opened;
@@ -118,6 +125,10 @@ function serveBatch({ parts, request, response, caller, form }: Post, { messages
   for (const message of messages) {
     if (message.kind !== 'request') {
       session.forward(message);
+      continue;
+    }
+    if (!isAffordable(caller, message)) {
+      batch.callFor(message.id).fail(usedUp);
       continue;
     }
     const refusal = session.request(message, batch.callFor(message.id));

@@ -1,4 +1,4 @@
-import type { Caller } from '../auth/guard.ts';
+import type { Caller } from '../auth/caller.ts';
 import type { Session } from '../bridge/session/session.ts';
 import type { Sessions } from '../bridge/session/sessions.ts';
 import type { CallFailure } from '../bridge/session/pending-request.ts';
@@ -6,6 +6,7 @@ import { classify } from '../mcp/classify.ts';
 import { revisionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RequestId, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint } from '../mcp/sse.ts';
+import { isAffordable, isClaimed, usedAlready, usedUp } from './credential-limits.ts';
 import type { PolicyOf } from './find-session.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import type { ActiveResponses } from './responses/active-responses.ts';
@@ -55,6 +56,11 @@ export class SseConnection {
     return this.#options.caller.id === caller.id && this.#options.events.isOpen();
   }
 
+  /** Ends the connection if it is of this caller. */
+  endFor(callerId: string): void {
+    if (this.#options.caller.id === callerId && this.session === undefined) this.#options.events.end();
+  }
+
   /** Serves a message that was POSTed for this connection. */
   receive(request: HttpRequest, response: HttpResponse, message: RpcMessage | RpcBatch): void {
     if (message.kind === 'batch') {
@@ -77,6 +83,9 @@ export class SseConnection {
       this.#fail(message.id, { code: rpcCode.invalidRequest, message: 'the session is initialized already' });
     } else if (session?.revision === undefined || sessions.find(session.id, caller.id) === undefined) {
       refuse(request, response, { status: 400, message: 'no session yet: send initialize first' });
+    } else if (message.kind === 'request' && !isAffordable(caller, message)) {
+      accept(response);
+      this.#fail(message.id, usedUp);
     } else if (message.kind === 'request') {
       accept(response);
       const call = this.#beginCall(message, active.end);
@@ -94,6 +103,10 @@ export class SseConnection {
 
   #openSession(request: HttpRequest, response: HttpResponse, initialize: RpcRequest): void {
     const { sessions, active, caller, policyOf } = this.#options;
+    if (!isClaimed(caller, initialize)) {
+      refuse(request, response, { ...usedAlready, id: initialize.id });
+      return;
+    }
     clearTimeout(this.#startTimeout);
     const call = this.#beginCall(initialize, () => {
       active.end(call);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import type { Caller } from '../auth/guard.ts';
+import type { Caller } from '../auth/caller.ts';
 import type { Sessions } from '../bridge/session/sessions.ts';
 import { accepts } from '../mcp/headers.ts';
 import { rpcCode } from '../mcp/json-rpc.ts';
@@ -66,6 +66,11 @@ export class SseEndpoint {
   /** Refuses new requests from now on. Resolves when no request is waiting for its response. */
   drain(): Promise<void> {
     return this.#active.drain();
+  }
+
+  /** Ends the connections of a caller whose credential ended; those with a session end with it. */
+  endCaller(callerId: string): void {
+    for (const connection of this.#connections.values()) connection.endFor(callerId);
   }
 
   close(): void {

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { createGuard, type Guard, type RequestHead } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
+import { callersOf } from '../harness/callers.ts';
 
 const token = 'mcpx_right';
 
 function guard(required: string | undefined = token): Guard {
   const hosts = createHostList();
   hosts.setUrls(['https://k3v9.relay.example']);
-  return createGuard({ hosts, token: required });
+  return createGuard({ hosts, callers: callersOf(required) });
 }
 
 function head(changes: Partial<RequestHead> = {}): RequestHead {
@@ -29,9 +30,9 @@ const tunnel = { basePath: '' };
 
 describe('with a token', () => {
   test('the right one comes in', () => {
-    expect(guard().admit(head())).toEqual({ caller: { id: 'bearer' }, host: direct });
+    expect(guard().admit(head())).toEqual({ caller: { id: 'test#1', label: 'test' }, host: direct });
     expect(guard().admit(head({ host: 'k3v9.relay.example', origin: 'https://k3v9.relay.example' }))).toEqual({
-      caller: { id: 'bearer' },
+      caller: { id: 'test#1', label: 'test' },
       host: tunnel,
     });
   });
@@ -85,19 +86,23 @@ describe('where a caller comes from', () => {
   const callerOf = (hopHeader: string | undefined, required: string | undefined): unknown => {
     const { caller } = {
       caller: undefined,
-      ...createGuard({ hosts: createHostList(), token: required, hopHeader }).admit(head({ source })),
+      ...createGuard({ hosts: createHostList(), callers: callersOf(required), hopHeader }).admit(head({ source })),
     };
     return caller;
   };
 
   test('is what the connection says, whatever a header does, unless a hop of ours is in front', () => {
-    expect(callerOf(undefined, token)).toEqual({ id: 'bearer', address: '127.0.0.1' });
-    expect(callerOf('x-forwarded-for', token)).toEqual({ id: 'bearer', address: '198.51.100.1' });
-    expect(callerOf('cf-connecting-ip', token)).toEqual({ id: 'bearer', address: undefined });
+    expect(callerOf(undefined, token)).toEqual({ id: 'test#1', label: 'test', address: '127.0.0.1' });
+    expect(callerOf('x-forwarded-for', token)).toEqual({ id: 'test#1', label: 'test', address: '198.51.100.1' });
+    expect(callerOf('cf-connecting-ip', token)).toEqual({ id: 'test#1', label: 'test', address: undefined });
   });
 
   test('is told of those without a token, too', () => {
-    expect(callerOf('x-forwarded-for', undefined)).toEqual({ id: 'anonymous', address: '198.51.100.1' });
+    expect(callerOf('x-forwarded-for', undefined)).toEqual({
+      id: 'anonymous',
+      label: 'anonymous',
+      address: '198.51.100.1',
+    });
   });
 });
 
@@ -120,11 +125,14 @@ describe('the order of the checks', () => {
 });
 
 describe('without a token', () => {
-  const open = createGuard({ hosts: createHostList(), token: undefined });
+  const open = createGuard({ hosts: createHostList(), callers: undefined });
 
   test('everybody is the same anonymous caller, whatever they send', () => {
     for (const authorization of [[], ['Bearer x'], ['a', 'b']]) {
-      expect(open.admit(head({ authorization }))).toEqual({ caller: { id: 'anonymous' }, host: direct });
+      expect(open.admit(head({ authorization }))).toEqual({
+        caller: { id: 'anonymous', label: 'anonymous' },
+        host: direct,
+      });
     }
   });
 

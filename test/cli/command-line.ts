@@ -19,6 +19,7 @@ export function quietProgram(onChosen: (name: 'expose' | 'relay', command: Comma
   const program = createProgram({
     expose: async (command) => onChosen('expose', command),
     relay: async (command) => onChosen('relay', command),
+    token: async () => {},
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride();

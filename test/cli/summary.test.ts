@@ -24,6 +24,7 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     publicUrl: 'https://k3v9.relay.example/mcp',
     localUrl: 'http://127.0.0.1:7801/mcp',
     token,
+    tokens: undefined,
     provider: 'relay',
     foundNoTunnel: false,
     tunnel: undefined,

@@ -1,6 +1,7 @@
 // Our request handler in front of servers in memory: everything but processes and tunnels.
 import { expect } from 'vitest';
 import { createGuard } from '../../src/auth/guard.ts';
+import { callersOf } from '../harness/callers.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createOriginMatcher } from '../../src/auth/origins.ts';
 import { createSessions } from '../../src/bridge/session/sessions.ts';
@@ -93,7 +94,7 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const allowsOrigin = createOriginMatcher(allowOrigins);
   const hosts = createHostList({ allowsOrigin });
   const { hopHeader, hasGetStreams } = options;
-  const guard = createGuard({ hosts, token: 'token' in options ? options.token : token, hopHeader });
+  const guard = createGuard({ hosts, callers: callersOf('token' in options ? options.token : token), hopHeader });
   const directory = createDirectory();
   directory.set([{ mcp, sse, readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }) }]);
   const handler = createHandler({

@@ -1,6 +1,7 @@
 // Several servers behind one handler: which of them a request reaches, and that no other one ever does.
 import { describe, expect, test } from 'vitest';
 import { createGuard } from '../../src/auth/guard.ts';
+import { callersOf } from '../harness/callers.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createCors } from '../../src/http/cors.ts';
 import { createDirectory, type Readiness, type ServedServer } from '../../src/http/directory.ts';
@@ -39,7 +40,7 @@ async function start(protocol: Protocol): Promise<World> {
   const labels = new Set(['files', 'git-2']);
   const hosts = createHostList({ hasLabel: (label) => labels.has(label) });
   hosts.setUrls(['https://k3v9.relay.example', 'https://relay.example/NAME']);
-  const guard = createGuard({ hosts, token });
+  const guard = createGuard({ hosts, callers: callersOf(token) });
   const web = await startWeb(protocol, createHandler({ guard, cors: createCors(() => false), directory }));
 
   return {

@@ -176,7 +176,7 @@ test.each([
   ['/name/sse//', '/name/messages'],
 ])('from %s the path to POST to is %s, also below whatever a proxy has cut off in front', async (path, messages) => {
   const { sse } = await startGateway('HTTP/1.1');
-  const web = await startWeb('HTTP/1.1', (asked, answer) => sse.handle(asked, answer, { id: 'a' }));
+  const web = await startWeb('HTTP/1.1', (asked, answer) => sse.handle(asked, answer, { id: 'a', label: 'a' }));
   const { stream } = await web.ask({ path });
   const [, reference = ''] = /^event: endpoint\ndata: (.*)\n\n/.exec(await readUntil(stream, '\n\n')) ?? [];
   for (const prefix of ['', '/prefix', '/a/b']) {
@@ -190,8 +190,8 @@ test('a connection of one caller is not there for another', async () => {
   const { sse } = await startGateway('HTTP/1.1');
   let caller = 'a';
   const web = await startWeb('HTTP/1.1', (asked, answer) => {
-    if (asked.method === 'GET') sse.handle(asked, answer, { id: caller });
-    else sse.handleMessage(asked, answer, { id: caller });
+    if (asked.method === 'GET') sse.handle(asked, answer, { id: caller, label: caller });
+    else sse.handleMessage(asked, answer, { id: caller, label: caller });
   });
   const { stream } = await web.ask();
   const path = `/${/data: (.*)/.exec(await readUntil(stream, '\n\n'))?.[1]}`;

@@ -5,7 +5,7 @@ import { createProgram } from '../../src/cli/program.ts';
 const nothing = (): Promise<void> => Promise.resolve();
 
 test('the options of mcp-expose', () => {
-  const program = createProgram({ expose: nothing, relay: nothing });
+  const program = createProgram({ expose: nothing, relay: nothing, token: nothing });
   expect(program.options.map(({ flags }) => flags)).toEqual([
     '-V, --version',
     '--stdio <command>',
@@ -27,6 +27,10 @@ test('the options of mcp-expose', () => {
     '--allow-plain-http',
     '--token-file <file>',
     '--no-auth',
+    '--token-name <name>',
+    '--expires <duration>',
+    '--once',
+    '--max-calls <n>',
     '--allow-unauthenticated-public',
     '--allow-origin <origin>',
     '--tunnel <kind>',
@@ -52,11 +56,29 @@ test('the options of mcp-expose', () => {
     '--verbose',
     '--no-color',
   ]);
-  expect(program.commands.map((command) => command.name())).toEqual(['relay']);
+  expect(program.commands.map((command) => command.name())).toEqual(['relay', 'token']);
+});
+
+test('the options of mcp-expose token', () => {
+  const [, token] = createProgram({ expose: nothing, relay: nothing, token: nothing }).commands;
+  expect(token?.registeredArguments.map((argument) => [argument.name(), argument.argChoices])).toEqual([
+    ['action', ['list', 'add', 'revoke', 'rotate']],
+    ['name', undefined],
+  ]);
+  expect(token?.options.map(({ flags }) => flags)).toEqual([
+    '--run <run>',
+    '--expires <duration>',
+    '--once',
+    '--max-calls <n>',
+    '--json',
+    '--quiet',
+    '--verbose',
+    '--no-color',
+  ]);
 });
 
 test('the options of mcp-expose relay', () => {
-  const [relay] = createProgram({ expose: nothing, relay: nothing }).commands;
+  const [relay] = createProgram({ expose: nothing, relay: nothing, token: nothing }).commands;
   expect(relay?.options.map(({ flags }) => flags)).toEqual([
     '--host <address>',
     '--port <port>',
@@ -71,7 +93,7 @@ test('the options of mcp-expose relay', () => {
 });
 
 test('the kinds of tunnel, and the defaults', () => {
-  const program = createProgram({ expose: nothing, relay: nothing });
+  const program = createProgram({ expose: nothing, relay: nothing, token: nothing });
   expect(program.options.find(({ long }) => long === '--tunnel')?.argChoices).toEqual([
     'auto',
     'relay',
@@ -104,7 +126,7 @@ test('the kinds of tunnel, and the defaults', () => {
 });
 
 test('no option takes a secret', () => {
-  const program = createProgram({ expose: nothing, relay: nothing });
+  const program = createProgram({ expose: nothing, relay: nothing, token: nothing });
   const names = [program, ...program.commands].flatMap((command) => command.options.map(({ long }) => long));
   for (const name of ['--token', '--password', '--secret', '--key', '--bearer']) expect(names).not.toContain(name);
 });

@@ -1,6 +1,7 @@
 // What clients and scripts depend on, frozen. Change a literal here only together with a line in CHANGELOG.md.
 import { expect, test } from 'vitest';
 import { createGuard } from '../../src/auth/guard.ts';
+import { callersOf } from '../harness/callers.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { generateToken, tokenPrefix, weakTokenLength } from '../../src/auth/token.ts';
 import { defaultMaxSessions } from '../../src/bridge/session/sessions.ts';
@@ -61,7 +62,7 @@ test('the form of a token', () => {
 });
 
 test('challenges of a 401', () => {
-  const { admit } = createGuard({ hosts: createHostList(), token: 'right' });
+  const { admit } = createGuard({ hosts: createHostList(), callers: callersOf('right') });
   const challenge = (...authorization: string[]): unknown =>
     admit({ host: 'localhost', origin: undefined, authorization });
   expect(challenge()).toMatchObject({ denial: { status: 401, challenge: 'Bearer' } });
@@ -72,12 +73,12 @@ test('challenges of a 401', () => {
 });
 
 test('names of callers, to which sessions are bound', () => {
-  const open = createGuard({ hosts: createHostList(), token: undefined });
-  const closed = createGuard({ hosts: createHostList(), token: 'right' });
+  const open = createGuard({ hosts: createHostList(), callers: undefined });
+  const closed = createGuard({ hosts: createHostList(), callers: callersOf('right') });
   const head = { host: 'localhost', origin: undefined, authorization: ['Bearer right'] };
   expect([open.admit(head), closed.admit(head)]).toEqual([
-    { caller: { id: 'anonymous' }, host: { basePath: '' } },
-    { caller: { id: 'bearer' }, host: { basePath: '' } },
+    { caller: { id: 'anonymous', label: 'anonymous' }, host: { basePath: '' } },
+    { caller: { id: 'test#1', label: 'test' }, host: { basePath: '' } },
   ]);
 });
 

@@ -51,6 +51,8 @@ export interface Sessions {
   count(): number;
   /** The open session of this id, if it belongs to this caller. */
   find(id: string, callerId: string): Session | undefined;
+  /** Ends the sessions of a caller whose credential ended, and tells clients that wait. */
+  endCaller(callerId: string): void;
   /** Ends all sessions and tells clients that wait; resolves when nothing of them is left. */
   close(): Promise<void>;
 }
@@ -156,6 +158,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       found.lastUse = ++uses;
       return found.session;
     },
+    endCaller(callerId) {
+      for (const session of living) if (session.callerId === callerId) void session.close(credentialEnded);
+    },
     async close() {
       closed = true;
       stopLooking();
@@ -164,6 +169,12 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
   };
 }
+
+const credentialEnded: CallFailure = {
+  code: rpcCode.internalError,
+  message: 'the credential of this session has ended',
+  data: { reason: 'credential_ended' },
+};
 
 const shuttingDown: CallFailure = {
   code: rpcCode.internalError,

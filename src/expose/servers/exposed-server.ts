@@ -126,6 +126,12 @@ export class ExposedServer implements ServedServer {
     return this.#server.mayBeTried();
   }
 
+  /** Ends the sessions and connections of a caller whose credential ended. */
+  endCaller(callerId: string): void {
+    this.#sessions.endCaller(callerId);
+    this.sse.endCaller(callerId);
+  }
+
   /** Takes no more requests; resolves when none is waiting for its response. */
   async drain(): Promise<void> {
     await Promise.all([this.mcp.drain(), this.sse.drain()]);

@@ -13,7 +13,7 @@ import { createUnusableServer } from './unusable-server.ts';
 export const unnamed = '';
 
 /** What this needs of a server. */
-export type ServerOfRun = ServedServer & Pick<ExposedServer, 'start' | 'mayBeTried' | 'drain' | 'close'>;
+export type ServerOfRun = ServedServer & Pick<ExposedServer, 'start' | 'mayBeTried' | 'endCaller' | 'drain' | 'close'>;
 
 /** Makes a server, which has not been started. */
 type CreateServer = (name: string | undefined, source: ServerSource) => Promise<ServerOfRun>;
@@ -76,6 +76,11 @@ export class ExposedServers {
   /** Whether there is one server only, usable or not: it needs no name. */
   isAlone(): boolean {
     return this.#entries.size === 1;
+  }
+
+  /** Ends the sessions and connections of a caller whose credential ended. */
+  endCaller(callerId: string): void {
+    for (const { server } of this.#entries.values()) server?.endCaller(callerId);
   }
 
   /** Takes no more requests; resolves when none is waiting for its response. */

@@ -1,4 +1,4 @@
-import type { Caller } from '../../auth/guard.ts';
+import type { Caller } from '../../auth/caller.ts';
 import type { RpcRequest } from '../../mcp/json-rpc.ts';
 import type { EventStream } from './event-stream.ts';
 import type { KeepAliveTimer } from './keep-alive-timer.ts';

@@ -30,6 +30,7 @@ function world(): World {
         if (url.includes('broken')) throw new ExposeError('upstream_unreachable', 'nobody there');
         return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
       },
+      endCaller: () => {},
       mayBeTried: () => !url.includes('taken'),
       drain: async () => void log.push(`drained ${name}`),
       close: async () => void log.push(`closed ${name}`),

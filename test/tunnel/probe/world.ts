@@ -7,6 +7,7 @@ import http, {
 } from 'node:http';
 import https from 'node:https';
 import { createGuard } from '../../../src/auth/guard.ts';
+import { callersOf } from '../../harness/callers.ts';
 import { createHostList } from '../../../src/auth/hosts.ts';
 import { createCors } from '../../../src/http/cors.ts';
 import { createDirectory } from '../../../src/http/directory.ts';
@@ -84,7 +85,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       readiness: async () => ({ status: isReady ? 'ready' : 'down', sessions: 0, children: 0, restarts: 0 }),
     },
   ]);
-  const guard = createGuard({ hosts, token: known });
+  const guard = createGuard({ hosts, callers: callersOf(known) });
   const marker = createProbeMarker(createHandler({ guard, cors: createCors(() => false), directory }));
   const arrived: string[] = [];
   const end = http.createServer((request, response) => {

@@ -1,11 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createBearerCheck } from '../../src/auth/bearer.ts';
+import { presentedToken } from '../../src/auth/credentials.ts';
+import { callersOf } from '../harness/callers.ts';
 import { projectRoot } from '../harness/program.ts';
 
 const token = 'mcpx_abcdefghijklmnopqrstuvwxyz0123456789-_.~+/=';
-const { check } = createBearerCheck(token);
+const callers = callersOf(token);
+
+function check(authorization: readonly string[], apiKey: readonly string[] = []): string {
+  const presented = presentedToken({ authorization, apiKey });
+  if (typeof presented === 'string') return presented === 'unusable' ? 'wrong' : presented;
+  return callers?.find(presented.token) === undefined ? 'wrong' : 'accepted';
+}
 
 describe('the token is accepted', () => {
   test.each([
@@ -16,6 +23,21 @@ describe('the token is accepted', () => {
     ['before trailing spaces', `Bearer ${token}  `],
   ])('%s', (_how, header) => {
     expect(check([header])).toBe('accepted');
+  });
+});
+
+describe('X-API-Key', () => {
+  test('holds the token alone', () => {
+    expect(check([], [token])).toBe('accepted');
+    expect(check([], [`Bearer ${token}`])).toBe('wrong');
+    expect(check([], [`${token}x`])).toBe('wrong');
+    expect(check([], [''])).toBe('wrong');
+  });
+
+  test('never stands beside another credential', () => {
+    expect(check([`Bearer ${token}`], [token])).toBe('malformed');
+    expect(check(['Basic x'], [token])).toBe('malformed');
+    expect(check([], [token, token])).toBe('malformed');
   });
 });
 
@@ -66,13 +88,6 @@ describe('everything else is not', () => {
     expect(check(['', `Bearer ${token}`])).toBe('malformed');
     expect(check(['a', 'b', 'c'])).toBe('malformed');
   });
-});
-
-test('checks of different tokens know nothing of each other', () => {
-  const other = createBearerCheck('other');
-  expect(other.check(['Bearer other'])).toBe('accepted');
-  expect(other.check([`Bearer ${token}`])).toBe('wrong');
-  expect(check(['Bearer other'])).toBe('wrong');
 });
 
 /** Comparing a secret byte by byte tells by its duration how much of it was right. */

@@ -1,0 +1,26 @@
+/** Who calls, as far as the credential tells. */
+export interface Caller {
+  /** Equal for two requests exactly if they have the same credential. */
+  readonly id: string;
+  /** For people: the name of the token, or of the client with an OAuth grant. */
+  readonly label: string;
+  /** Address of the client, if it can be trusted (see client-address.ts). */
+  readonly address?: string | undefined;
+  /** Binds the credential to the first client that initializes with it; false for any other client. Default: any client. */
+  readonly claim?: (client: string) => boolean;
+  /** Counts a tool call; false if no more are allowed. Default: any number. */
+  readonly spendCall?: () => boolean;
+}
+
+/** Why a credential that is known is not accepted. */
+export interface Refusal {
+  readonly reason: string;
+  /** For programs. */
+  readonly code: string;
+}
+
+/** Knows the callers behind tokens. */
+export interface CallerSource {
+  /** The caller behind a token, or why it is refused; undefined for an unknown token. Compares in constant time, or by digest. */
+  find(token: string): Caller | Refusal | undefined;
+}

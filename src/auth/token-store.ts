@@ -1,0 +1,230 @@
+import { hash } from 'node:crypto';
+
+import { ExposeError } from '../errors.ts';
+import { systemClock, type Clock } from '../platform/clock.ts';
+import type { Caller, CallerSource, Refusal } from './caller.ts';
+import { checkToken, generateToken } from './token.ts';
+
+/** Tokens that are kept, those that ended included: they are told apart from unknown ones. */
+const maxTokens = 1000;
+
+/** How often the clock is compared with the ends of tokens, in milliseconds: it may jump, or the machine may sleep. */
+const tickMs = 1000;
+
+const nameSyntax = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/;
+
+export interface TokenLimits {
+  /** How long the token is valid, in milliseconds. Default: as long as this process runs. */
+  readonly expiresInMs?: number | undefined;
+  /** Only the first client that initializes with the token can use it. Default: false. */
+  readonly once?: boolean | undefined;
+  /** Number of tool calls that the token allows. Default: any number. */
+  readonly maxCalls?: number | undefined;
+}
+
+/** A token as it is shown and stored: without its secret. */
+export interface TokenReport {
+  readonly name: string;
+  readonly state: 'valid' | 'expired' | 'revoked' | 'exhausted';
+  /** In milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly expiresAt?: number | undefined;
+  readonly once?: true | undefined;
+  /** The client that a `once` token belongs to. */
+  readonly client?: string | undefined;
+  readonly maxCalls?: number | undefined;
+  readonly calls: number;
+}
+
+/** `claimed`: its first client has initialized. `called`: a tool call was counted. */
+export type TokenChange = 'added' | 'expired' | 'revoked' | 'exhausted' | 'claimed' | 'called';
+
+export interface StoredToken extends TokenReport {
+  /** SHA-256 of the token in base64: with 256 random bits nothing slower is needed. */
+  readonly digest: string;
+}
+
+export interface TokenStoreOptions {
+  /** Tokens of an earlier run. */
+  readonly stored?: readonly StoredToken[];
+  readonly clock?: Clock;
+  /** A caller's token ended: its sessions and streams have to end. */
+  readonly onEnd?: (callerId: string) => void;
+  readonly onChange?: (name: string, change: TokenChange) => void;
+}
+
+type Token = { -readonly [Key in keyof StoredToken]: StoredToken[Key] } & { readonly caller: Caller };
+
+const refusals: Readonly<Record<Exclude<TokenReport['state'], 'valid'>, Refusal>> = {
+  expired: { reason: 'the bearer token has expired', code: 'token_expired' },
+  revoked: { reason: 'the bearer token was revoked', code: 'token_revoked' },
+  exhausted: { reason: 'the bearer token allows no more calls', code: 'token_exhausted' },
+};
+
+/**
+ * The bearer tokens of a run. A presented token is found by its SHA-256 in a table: the time tells nothing about a token, and
+ * a hundred tokens cost what one costs.
+ */
+export class TokenStore implements CallerSource {
+  readonly #clock: Clock;
+  readonly #onEnd: (callerId: string) => void;
+  readonly #onChange: (name: string, change: TokenChange) => void;
+  readonly #byDigest = new Map<string, Token>();
+  /** The tokens that can be named: of a name, the newest. */
+  readonly #byName = new Map<string, Token>();
+  #generation = 0;
+  #lastSeen: number;
+  #stopTicking: (() => void) | undefined;
+
+  constructor({ stored = [], clock = systemClock, onEnd = () => {}, onChange = () => {} }: TokenStoreOptions = {}) {
+    this.#clock = clock;
+    this.#onEnd = onEnd;
+    this.#onChange = onChange;
+    this.#lastSeen = clock.now();
+    for (const token of stored) this.#insert(token);
+    this.#tick();
+  }
+
+  /**
+   * Adds a token.
+   * @param own the user's token; by default a new one.
+   * @returns the token.
+   * @throws ExposeError `usage` for a name that is taken or cannot be used, `token_unusable` for such a token.
+   */
+  add(name: string, limits: TokenLimits = {}, own?: string): string {
+    if (!nameSyntax.test(name)) {
+      throw new ExposeError('usage', `a token cannot have the name ${JSON.stringify(name.slice(0, 80))}`, {
+        hints: ['use 1 to 64 letters, digits, blanks and . _ @ -'],
+      });
+    }
+    if (this.#byName.get(name)?.state === 'valid') {
+      throw new ExposeError('usage', `there is a token with the name ${name} already`, {
+        hints: [`revoke it, or rotate it: mcp-expose token rotate ${JSON.stringify(name)}`],
+      });
+    }
+    const token = own === undefined ? generateToken() : checkToken(own, 'the token');
+    const { expiresInMs, once, maxCalls } = limits;
+    const createdAt = this.#clock.now();
+    this.#insert({
+      name,
+      digest: digestOf(token),
+      state: 'valid',
+      createdAt,
+      calls: 0,
+      expiresAt: expiresInMs === undefined ? undefined : createdAt + expiresInMs,
+      once: once === true ? once : undefined,
+      maxCalls,
+    });
+    this.#onChange(name, 'added');
+    this.#tick();
+    return token;
+  }
+
+  /** @returns false if no valid token has this name. */
+  revoke(name: string): boolean {
+    const token = this.#byName.get(name);
+    if (token?.state !== 'valid') return false;
+    this.#end(token, 'revoked');
+    return true;
+  }
+
+  /** Replaces a token by a new one with the same limits. @returns the new token; undefined if no token has this name. */
+  rotate(name: string): string | undefined {
+    const old = this.#byName.get(name);
+    if (old === undefined) return undefined;
+    if (old.state === 'valid') this.#end(old, 'revoked');
+    const lifeMs = old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt;
+    return this.add(name, { expiresInMs: lifeMs, once: old.once, maxCalls: old.maxCalls });
+  }
+
+  list(): TokenReport[] {
+    return [...this.#byName.values()].map(({ digest: _digest, caller: _caller, ...report }) => report);
+  }
+
+  /** What a later run needs to accept the same tokens. */
+  stored(): StoredToken[] {
+    return [...this.#byDigest.values()].map(({ caller: _caller, ...token }) => token);
+  }
+
+  find(presented: string): Caller | Refusal | undefined {
+    const token = this.#byDigest.get(digestOf(presented));
+    if (token === undefined) return undefined;
+    if (token.state === 'valid' && token.expiresAt !== undefined) this.#expire();
+    return token.state === 'valid' ? token.caller : refusals[token.state];
+  }
+
+  close(): void {
+    this.#stopTicking?.();
+  }
+
+  #insert(stored: StoredToken): void {
+    const { name, once, maxCalls } = stored;
+    const token: Token = {
+      ...stored,
+      caller: {
+        id: `${name}#${++this.#generation}`,
+        label: name,
+        ...(once === undefined ? {} : { claim: (client: string) => this.#claim(token, client) }),
+        ...(maxCalls === undefined ? {} : { spendCall: () => this.#spend(token, maxCalls) }),
+      },
+    };
+    this.#byDigest.set(token.digest, token);
+    this.#byName.set(name, token);
+    for (const [digest, oldest] of this.#byDigest) {
+      if (this.#byDigest.size <= maxTokens) return;
+      if (oldest.state === 'valid') continue;
+      this.#byDigest.delete(digest);
+      if (this.#byName.get(oldest.name) === oldest) this.#byName.delete(oldest.name);
+    }
+  }
+
+  #claim(token: Token, client: string): boolean {
+    if (token.client !== undefined) return token.client === client;
+    token.client = client;
+    this.#onChange(token.name, 'claimed');
+    return true;
+  }
+
+  #spend(token: Token, maxCalls: number): boolean {
+    if (token.calls >= maxCalls) return false;
+    token.calls++;
+    // The last call goes on, so the sessions stay; further requests are refused.
+    if (token.calls === maxCalls) token.state = 'exhausted';
+    this.#onChange(token.name, token.state === 'exhausted' ? 'exhausted' : 'called');
+    return true;
+  }
+
+  #end(token: Token, state: 'expired' | 'revoked'): void {
+    token.state = state;
+    this.#onEnd(token.caller.id);
+    this.#onChange(token.name, state);
+  }
+
+  /** Ends what has expired. A clock that is set back lengthens no life. */
+  #expire(): void {
+    const now = this.#clock.now();
+    const setBackBy = Math.max(0, this.#lastSeen - now);
+    this.#lastSeen = now;
+    for (const token of this.#byDigest.values()) {
+      if (token.expiresAt === undefined || token.state !== 'valid') continue;
+      token.expiresAt -= setBackBy;
+      if (token.expiresAt <= now) this.#end(token, 'expired');
+    }
+  }
+
+  #tick(): void {
+    this.#stopTicking?.();
+    this.#stopTicking = undefined;
+    this.#expire();
+    const ends = [...this.#byDigest.values()].flatMap(({ state, expiresAt }) =>
+      state === 'valid' && expiresAt !== undefined ? [expiresAt] : [],
+    );
+    if (ends.length === 0) return;
+    const leftMs = Math.min(...ends) - this.#lastSeen;
+    this.#stopTicking = this.#clock.after(Math.min(leftMs, tickMs), () => this.#tick());
+  }
+}
+
+function digestOf(token: string): string {
+  return hash('sha256', token, 'base64');
+}

@@ -1,0 +1,87 @@
+import { ExposeError } from '../errors.ts';
+import { askRun, findRuns, type Run } from '../expose/control/runs.ts';
+import type { TokenReport } from '../expose/options.ts';
+import type { OutputFlags, TokenAction } from './program.ts';
+import type { Output } from './output.ts';
+import { limitsText } from './summary.ts';
+
+export interface TokenFlags extends OutputFlags {
+  readonly run?: string;
+  readonly expires?: number;
+  readonly once?: true;
+  readonly maxCalls?: number;
+}
+
+/**
+ * Lists or changes the tokens of a process of this user that is exposing servers.
+ * @param name of the token; required except for `list`.
+ * @throws ExposeError `usage`
+ */
+export async function runToken(
+  action: TokenAction,
+  name: string | undefined,
+  flags: TokenFlags,
+  output: Output,
+): Promise<void> {
+  if (action !== 'list' && name === undefined) {
+    throw new ExposeError('usage', `token ${action} needs the name of a token`, {
+      hints: [`mcp-expose token ${action} anna`],
+    });
+  }
+  const { socket } = await chooseRun(flags.run);
+  const path = `/tokens/${encodeURIComponent(name ?? '')}`;
+  switch (action) {
+    case 'list': {
+      // oxlint-disable-next-line no-unsafe-type-assertion -- see control-server.ts
+      const tokens = (await askRun(socket, 'GET', '/tokens')) as readonly TokenReport[];
+      if (output.json) output.result(JSON.stringify(tokens));
+      else for (const line of tableOf(tokens)) output.result(line);
+      return;
+    }
+    case 'revoke': {
+      const revoked = await askRun(socket, 'DELETE', path);
+      if (output.json) output.result(JSON.stringify(revoked));
+      else output.note(`revoked ${name}; its sessions have ended`);
+      return;
+    }
+    default: {
+      const { expires, once, maxCalls } = flags;
+      const target = action === 'add' ? path : `${path}/rotate`;
+      // oxlint-disable-next-line no-unsafe-type-assertion -- see control-server.ts
+      const added = (await askRun(socket, 'POST', target, { expiresInMs: expires, once, maxCalls })) as {
+        token: string;
+      };
+      output.result(output.json ? JSON.stringify(added) : added.token);
+    }
+  }
+}
+
+/** The only run, or the one that is named by its pid or by a server. */
+async function chooseRun(wanted: string | undefined): Promise<Run> {
+  const runs = await findRuns(process.env);
+  const matching = runs.filter(
+    ({ pid, servers }) => wanted === undefined || String(pid) === wanted || servers.includes(wanted),
+  );
+  const [only] = matching;
+  if (only !== undefined && matching.length === 1) return only;
+  const list = runs.map(
+    ({ pid, servers, publicUrl, localUrl }) => `--run ${pid}: ${servers.join(', ')} at ${publicUrl ?? localUrl}`,
+  );
+  if (runs.length === 0) {
+    throw new ExposeError('usage', 'mcp-expose is not running', {
+      hints: [
+        'start it as the same user, for example: mcp-expose --stdio "npx -y @modelcontextprotocol/server-filesystem ."',
+      ],
+    });
+  }
+  throw matching.length === 0
+    ? new ExposeError('usage', `no run has the pid or the server ${JSON.stringify(wanted)}`, { hints: list })
+    : new ExposeError('usage', `${matching.length} runs are possible: choose one`, { hints: list });
+}
+
+function tableOf(tokens: readonly TokenReport[]): string[] {
+  const width = Math.max(4, ...tokens.map(({ name }) => name.length));
+  return tokens.map((token) =>
+    [token.name.padEnd(width), token.state.padEnd(9), limitsText(token)].join('  ').trimEnd(),
+  );
+}

@@ -1,0 +1,110 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+
+import { ExposeError, messageOf } from '../../errors.ts';
+import { makeFolder } from '../../tunnel/config-folder.ts';
+import type { TokenLimits, Tokens } from '../options.ts';
+import { socketFolder, socketOf, type RunDescription } from './runs.ts';
+
+export interface ControlServerOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly describe: () => RunDescription;
+  readonly tokens: Tokens | undefined;
+}
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+/**
+ * Lets `mcp-expose token` talk to this run: JSON over HTTP on a Unix socket with mode 0600 in a folder with mode 0700, or on a
+ * named pipe of Windows. Whoever can open it may do everything with the tokens, so it is this user alone.
+ * @throws what the file system or the network throws.
+ */
+export async function openControlServer(options: ControlServerOptions): Promise<ControlServer> {
+  const { env } = options;
+  const socket = socketOf(process.pid, env);
+  const isFile = process.platform !== 'win32';
+  if (isFile) {
+    makeFolder(socketFolder(env));
+    chmodSync(socketFolder(env), 0o700);
+    // Of an earlier process with this pid.
+    rmSync(socket, { force: true });
+  }
+  const server = createServer((request, response) => void answer(request, response, options));
+  server.listen(socket);
+  await once(server, 'listening');
+  if (isFile) chmodSync(socket, 0o600);
+  server.unref();
+  return {
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: ControlServerOptions,
+): Promise<void> {
+  response.on('error', () => {});
+  const [status, body] = await resultOf(request, options).catch(
+    (error: unknown) => [error instanceof ExposeError ? 400 : 500, asJson(error)] as const,
+  );
+  response
+    .writeHead(status, { 'content-type': 'application/json' })
+    .end(body === undefined ? '' : JSON.stringify(body));
+}
+
+async function resultOf(
+  request: IncomingMessage,
+  { describe, tokens }: ControlServerOptions,
+): Promise<readonly [status: number, body?: object]> {
+  const [, resource = '', name = '', action] = (request.url ?? '').split('/');
+  const called = `${request.method} ${resource}${name === '' ? '' : '/name'}${action === undefined ? '' : `/${action}`}`;
+  if (called === 'GET run') return [200, describe()];
+  if (tokens === undefined) throw new ExposeError('usage', 'this run requires no token');
+  const token = decodeURIComponent(name);
+  switch (called) {
+    case 'GET tokens':
+      return [200, tokens.list()];
+    case 'POST tokens/name': {
+      // oxlint-disable-next-line no-unsafe-type-assertion -- from our own command line, see token-command.ts
+      const limits = JSON.parse(await text(request)) as TokenLimits;
+      return [201, { name: token, token: tokens.add(token, limits) }];
+    }
+    case 'DELETE tokens/name':
+      if (!tokens.revoke(token)) throw unknownToken(token, tokens);
+      return [200, { name: token }];
+    case 'POST tokens/name/rotate': {
+      const rotated = tokens.rotate(token);
+      if (rotated === undefined) throw unknownToken(token, tokens);
+      return [200, { name: token, token: rotated }];
+    }
+    default:
+      throw new ExposeError('usage', 'this version of mcp-expose does not know the request', {
+        hints: ['use the same version for both'],
+      });
+  }
+}
+
+function unknownToken(name: string, tokens: Tokens): ExposeError {
+  const names = tokens.list().flatMap((token) => (token.state === 'valid' ? [token.name] : []));
+  return new ExposeError('usage', `no valid token has the name ${name}`, {
+    hints: [
+      names.length === 0 ? 'there is none: add one with mcp-expose token add' : `the tokens are: ${names.join(', ')}`,
+    ],
+  });
+}
+
+function asJson(error: unknown): object {
+  return error instanceof ExposeError
+    ? { code: error.code, message: error.message, hints: error.hints }
+    : { code: 'internal', message: messageOf(error), hints: [] };
+}

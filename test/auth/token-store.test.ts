@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import { TokenStore, type TokenStoreOptions } from '../../src/auth/token-store.ts';
+import { ExposeError } from '../../src/errors.ts';
+import { createFakeClock } from '../harness/fake-clock.ts';
+
+function storeWith(options: Partial<TokenStoreOptions> = {}) {
+  const clock = createFakeClock();
+  const ended: string[] = [];
+  let changes = 0;
+  const store = new TokenStore({
+    clock,
+    onEnd: (id) => ended.push(id),
+    onChange: () => changes++,
+    ...options,
+  });
+  return { store, clock, ended, changes: () => changes };
+}
+
+const expired = { reason: 'the bearer token has expired', code: 'token_expired' };
+const revoked = { reason: 'the bearer token was revoked', code: 'token_revoked' };
+const usedUp = { reason: 'the bearer token allows no more calls', code: 'token_exhausted' };
+
+describe('a token', () => {
+  test('is found by itself alone, and its caller has its name', () => {
+    const { store } = storeWith();
+    const [anna, ben] = [store.add('anna'), store.add('ben')];
+    expect(anna).toMatch(/^mcpx_[\w-]{43}$/);
+    expect(store.find(anna)).toEqual({ id: 'anna#1', label: 'anna' });
+    expect(store.find(ben)).toEqual({ id: 'ben#2', label: 'ben' });
+    for (const other of [`${anna}x`, anna.slice(0, -1), anna.toUpperCase(), '', '__proto__'])
+      expect(store.find(other)).toBeUndefined();
+  });
+
+  test('is neither listed nor stored', () => {
+    const { store } = storeWith();
+    const token = store.add('anna', { expiresInMs: 1000, once: true, maxCalls: 3 });
+    expect(JSON.stringify([store.list(), store.stored()])).not.toContain(token.slice(5));
+    expect(store.list()).toEqual([
+      { name: 'anna', state: 'valid', createdAt: 1_000_000, expiresAt: 1_001_000, once: true, maxCalls: 3, calls: 0 },
+    ]);
+  });
+
+  test.each(['', ' a', 'a ', 'a\n', 'x'.repeat(65), '-a', '\u202Ea'])('cannot have the name %j', (name) => {
+    expect(() => storeWith().store.add(name)).toThrow(ExposeError);
+  });
+
+  test('cannot have the name of a valid one, but that of one that ended', () => {
+    const { store } = storeWith();
+    store.add('anna');
+    expect(() => store.add('anna')).toThrow('there is a token with the name anna already');
+    store.revoke('anna');
+    expect(store.find(store.add('anna'))).toMatchObject({ id: 'anna#2' });
+    expect(store.list()).toHaveLength(1);
+  });
+});
+
+describe('the end of a token', () => {
+  test('revoked: it is refused at once, its sessions end, the others stay', () => {
+    const { store, ended } = storeWith();
+    const [anna, ben] = [store.add('anna'), store.add('ben')];
+    expect(store.revoke('anna')).toBe(true);
+    expect(ended).toEqual(['anna#1']);
+    expect(store.find(anna)).toEqual(revoked);
+    expect(store.find(ben)).toMatchObject({ label: 'ben' });
+    expect([store.revoke('anna'), store.revoke('nobody')]).toEqual([false, false]);
+  });
+
+  test('rotated: the new one has the same limits, the old one ends', () => {
+    const { store, clock, ended } = storeWith();
+    const old = store.add('anna', { expiresInMs: 60_000, maxCalls: 5 });
+    clock.advance(30_000);
+    const next = store.rotate('anna') ?? '';
+    expect(store.find(old)).toEqual(revoked);
+    expect(store.find(next)).toMatchObject({ id: 'anna#2' });
+    expect(ended).toEqual(['anna#1']);
+    expect(store.list()).toMatchObject([{ expiresAt: clock.now() + 60_000, maxCalls: 5, calls: 0 }]);
+    expect(store.rotate('nobody')).toBeUndefined();
+  });
+
+  test('expired: its sessions end without any request', () => {
+    const { store, clock, ended } = storeWith();
+    const token = store.add('anna', { expiresInMs: 60_000 });
+    clock.advance(59_999);
+    expect([store.find(token), ended]).toMatchObject([{ label: 'anna' }, []]);
+    clock.advance(1);
+    expect([store.find(token), ended]).toEqual([expired, ['anna#1']]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('expired while the machine slept: the first request is refused', () => {
+    const { store, clock } = storeWith();
+    const token = store.add('anna', { expiresInMs: 60_000 });
+    clock.jump(3_600_000);
+    expect(store.find(token)).toEqual(expired);
+  });
+
+  test('a clock that is set back lengthens no life', () => {
+    const { store, clock } = storeWith();
+    const token = store.add('anna', { expiresInMs: 60_000 });
+    clock.advance(30_000);
+    clock.jump(-3_600_000);
+    expect(store.find(token)).toMatchObject({ label: 'anna' });
+    clock.jump(30_000);
+    expect(store.find(token)).toEqual(expired);
+  });
+
+  test('used up: the last call is counted, the next request refused', () => {
+    const { store, ended } = storeWith();
+    const token = store.add('anna', { maxCalls: 2 });
+    const caller = store.find(token);
+    if (caller === undefined || !('id' in caller)) throw new Error('no caller');
+    expect([caller.spendCall?.(), caller.spendCall?.(), caller.spendCall?.()]).toEqual([true, true, false]);
+    expect(store.find(token)).toEqual(usedUp);
+    // The last call is still being answered.
+    expect(ended).toEqual([]);
+  });
+});
+
+test('a token for one client belongs to the first that claims it', () => {
+  const { store, changes } = storeWith();
+  const caller = store.find(store.add('anna', { once: true }));
+  if (caller === undefined || !('id' in caller)) throw new Error('no caller');
+  expect([caller.claim?.('a'), caller.claim?.('b'), caller.claim?.('a')]).toEqual([true, false, true]);
+  expect(store.list()).toMatchObject([{ client: 'a' }]);
+  expect(changes()).toBe(2);
+});
+
+describe('a later run', () => {
+  test('accepts the tokens of an earlier one, with what is left of them', () => {
+    const { store } = storeWith();
+    const [anna, ben, gone] = [store.add('anna', { maxCalls: 2 }), store.add('ben', { once: true }), store.add('gone')];
+    const callers = [store.find(anna), store.find(ben)];
+    for (const caller of callers)
+      if (caller !== undefined && 'id' in caller) void [caller.spendCall?.(), caller.claim?.('a')];
+    store.revoke('gone');
+    const later = storeWith({ stored: store.stored() }).store;
+    expect(later.list()).toEqual(store.list());
+    expect(later.find(anna)).toMatchObject({ label: 'anna' });
+    expect(later.find(gone)).toEqual(revoked);
+    const again = later.find(ben);
+    expect(again !== undefined && 'id' in again && again.claim?.('b')).toBe(false);
+  });
+
+  test('does not accept what expired in between', () => {
+    const { store, clock } = storeWith();
+    const token = store.add('anna', { expiresInMs: 60_000 });
+    clock.jump(60_000);
+    expect(storeWith({ stored: store.stored(), clock }).store.find(token)).toEqual(expired);
+  });
+});
+
+test('10,000 tokens that come and go are not kept', () => {
+  const { store } = storeWith();
+  const first = store.add('first');
+  for (let count = 0; count < 10_000; count++) {
+    store.add('other');
+    store.revoke('other');
+  }
+  expect(store.stored().length).toBeLessThanOrEqual(1000);
+  expect(store.find(first)).toMatchObject({ label: 'first' });
+});
