@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import { resource, share, textOf } from './sharing.ts';
+
+describe('the consent page', () => {
+  test('A12 shows who asks, for what, and where the browser goes; the owner is told', async () => {
+    const sharing = share();
+    const { response } = await sharing.open(await sharing.register());
+    expect(response.status).toBe(200);
+    expect(textOf(response.body)).toContain('Allow Some App to use server-filesystem?');
+    expect(textOf(response.body)).toContain('self-declared');
+    expect(response.body).toContain('<dd class="host">app.example</dd>');
+    expect(sharing.events).toEqual([
+      {
+        kind: 'access_requested',
+        request: {
+          clientName: 'Some App',
+          publisher: undefined,
+          redirectHost: 'app.example',
+          scope: 'mcp',
+          resource,
+          address: '198.51.100.7',
+        },
+      },
+    ]);
+  });
+
+  test.each([
+    ['http://localhost/callback', 'http://localhost:4711/callback', 'localhost:4711', 'computer of this browser'],
+    ['cursor://anysphere.cursor-mcp/cb', 'cursor://anysphere.cursor-mcp/cb', 'cursor://anysphere', 'opens an app'],
+  ])('A12 warns of %s', async (registered, redirectUri, host, warning) => {
+    const sharing = share();
+    const clientId = await sharing.register({ redirect_uris: [registered] });
+    const { response } = await sharing.open(clientId, { redirect_uri: redirectUri });
+    expect(textOf(response.body)).toContain(host);
+    expect(textOf(response.body)).toContain(warning);
+  });
+
+  test('A13 cannot be framed, loads nothing, runs nothing, and is not stored', async () => {
+    const sharing = share();
+    const { response } = await sharing.open(await sharing.register());
+    const nonce = /<style nonce="([^"]+)"/.exec(response.body)?.[1];
+    expect(response.headers).toMatchObject({
+      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; base-uri 'none'; frame-ancestors 'none'`,
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'same-origin',
+    });
+    expect(response.body).not.toMatch(/<script|\son\w+=|https?:\/\/(?!share\.example)/);
+    expect(response.headers['access-control-allow-origin']).toBeUndefined();
+  });
+
+  test.each([
+    ['https://share.example', '__Host-mcp-expose-consent', 'Path=/; HttpOnly; SameSite=Lax; Secure'],
+    ['https://relay.example/name', '__Secure-mcp-expose-consent', 'Path=/name; HttpOnly; SameSite=Lax; Secure'],
+    ['http://127.0.0.1:7801', 'mcp-expose-consent', 'Path=/; HttpOnly; SameSite=Lax'],
+  ])('A13 the cookie at %s', async (own, name, attributes) => {
+    const sharing = share({ issuer: own, resources: () => [`${own}/mcp`] });
+    const { response } = await sharing.open(await sharing.register(), { resource: `${own}/mcp` });
+    const [pair = '', ...rest] = (response.headers['set-cookie'] ?? '').split('; ');
+    expect(pair).toMatch(new RegExp(`^${name}=[\\w-]{43}$`));
+    expect(rest.join('; ')).toBe(attributes);
+  });
+
+  test('the owner is not flooded by strangers who open it', async () => {
+    const sharing = share();
+    const clientId = await sharing.register();
+    for (let at = 0; at < 10_000; at += 1) await sharing.open(clientId); // oxlint-disable-line no-await-in-loop
+    expect(sharing.events).toHaveLength(20);
+    // Nor is the one page driven out that matters.
+    expect(await sharing.authorize(clientId)).not.toBe('');
+  });
+});
