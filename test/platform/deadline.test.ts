@@ -1,16 +1,8 @@
 import { once } from 'node:events';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { createDeadline, abortReason } from '../../src/platform/deadline.ts';
+import { collectGarbage } from '../harness/collect-garbage.ts';
 import { within } from '../harness/eventually.ts';
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
-  if (typeof collect !== 'function') throw new Error('there is no collector to call');
-  for (let time = 0; time < 5; time++) collect();
-}
 
 /** Resolves when it is aborted; nothing else holds it. */
 function aborted(signal: AbortSignal): Promise<unknown> {

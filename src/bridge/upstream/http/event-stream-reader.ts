@@ -6,26 +6,19 @@ import { edgeBytes, type OverlongLine } from '../../../platform/process/line-spl
 /** One event, as the server sent it. */
 export interface ServerSentEvent {
   readonly id?: string | undefined;
-  /** Its name, where it has one. */
+  /** Its name, if it has one. */
   readonly event?: string | undefined;
   readonly data: Buffer;
 }
 
 export interface EventStreamReaderOptions {
-  /** Longest event in bytes; a longer one is not kept. */
+  /** Longest event in bytes; a longer one is dropped. */
   readonly maxBytes: number;
   readonly onEvent: (event: ServerSentEvent) => void;
   /** The server says how long to wait before the next connection, in milliseconds. */
   readonly onRetry: (retryMs: number) => void;
-  /**
-   * Told of an event when it has become too long, and again when it is over, which may be never. `head` and `tail` are
-   * those of its data.
-   */
+  /** Called when an event becomes too long, and again at its end, which may never come. `head` and `tail` are of its data. */
   readonly onOverlong: (event: OverlongLine, isOver: boolean) => void;
-}
-
-export interface EventStreamReader {
-  push(chunk: Buffer): void;
 }
 
 const lineFeed = 0x0a;
@@ -36,27 +29,23 @@ const byteOrderMark: Buffer = Buffer.from('\uFEFF');
 const nothing: Buffer = Buffer.alloc(0);
 const lineBreak: Buffer = Buffer.from('\n');
 
-/** The longest field that matters, with its colon and the blank behind it. */
+/** The longest known field, with its colon and the space after it. */
 const longestField = 'retry: '.length;
 
 /**
- * Reads server-sent events (WHATWG HTML §9.2) from bytes, however they are cut, and keeps of an event no more than its
- * bytes, however many lines it has.
+ * Reads server-sent events (WHATWG HTML §9.2) from bytes in any pieces. Memory per event is bounded by its size, however
+ * many lines it has.
  */
-export function createEventStreamReader(options: EventStreamReaderOptions): EventStreamReader {
-  return new Reader(options);
-}
-
-class Reader implements EventStreamReader {
+export class EventStreamReader {
   readonly #options: EventStreamReaderOptions;
-  /** Of a byte order mark, which may be cut; undefined once it is known whether there is one. */
+  /** The start of the stream, until it is known whether it is a byte order mark. */
   #start: Buffer | undefined = nothing;
-  /** The last line break was a carriage return; a line feed that follows belongs to it. */
+  /** The last chunk ended with a carriage return; a line feed that follows is part of the same line break. */
   #endedWithReturn = false;
-  /** The beginning of a line, as long as its field is not known. */
+  /** The beginning of a line, until its field is known. */
   #begin: Buffer = nothing;
   #field: string | undefined;
-  /** The value of a line that is no data. */
+  /** The value of a line that is not data. */
   #value = new PieceCollector();
   #data = new PieceCollector();
   #hasData = false;
@@ -99,7 +88,7 @@ class Reader implements EventStreamReader {
     return start.subarray(length);
   }
 
-  /** @param isEnd the line ends with this part of it. */
+  /** @param isEnd the line ends with this part. */
   #take(part: Buffer, isEnd: boolean): void {
     if (this.#field !== undefined) {
       this.#add(this.#field, part);
@@ -144,7 +133,7 @@ class Reader implements EventStreamReader {
     if (size <= this.#options.maxBytes) return;
     const data = this.#data.takeWhole();
     this.#value.take();
-    // Copied, so that the rest is let go.
+    // Copied, so that the rest can be freed.
     const head = Buffer.from(data.subarray(0, edgeBytes));
     this.#overlong = { size, head, tail: Buffer.from(data.subarray(-edgeBytes)) };
     this.#options.onOverlong({ ...this.#overlong }, false);
@@ -175,7 +164,7 @@ class Reader implements EventStreamReader {
   }
 }
 
-/** Copied, so that the rest of the part is let go. */
+/** Copied, so that the rest of the part can be freed. */
 function lastBytes(before: Buffer, part: Buffer): Buffer {
   return Buffer.concat([before, part.subarray(-edgeBytes)]).subarray(-edgeBytes);
 }

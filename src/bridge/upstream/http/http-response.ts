@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
+import { PieceCollector } from '../../../platform/bytes.ts';
+import type { Clock } from '../../../platform/clock.ts';
 import { exceedsDepth } from '../../../mcp/json/scan.ts';
 import {
   maxJsonDepth,
@@ -11,27 +13,59 @@ import {
 } from '../../../mcp/json-rpc.ts';
 import { spanOf } from '../../../mcp/json/locate-members.ts';
 
-/** JSON-RPC code of an unknown method, which some servers answer with HTTP 404. */
-const methodNotFound = rpcCode.methodNotFound;
-
 /**
- * What servers that were made from the official SDK's examples say, with HTTP 400, of a session that they do not know.
- * All of it comes before anything of the message is done.
+ * Error messages for an unknown session, sent with HTTP 400 by servers made from the official SDK's examples. They are
+ * sent before the message is processed.
  */
 const lostSessionWords = /no valid session|session not found|invalid session|server not initialized/i;
 
-/** Of the server's faults, those that it will not get over (RFC 9110 §15.6): what it cannot do, and HTTP itself. */
+/** Permanent 5xx statuses (RFC 9110 §15.6): not implemented, HTTP version not supported. */
 const lastingFaults: ReadonlySet<number> = new Set([501, 505]);
 
-/** Of the client's faults, those that are none when it asks later; 409 is for a stream whose end was not noticed yet. */
+/** Temporary 4xx statuses; 409 is for a stream whose end the server has not noticed yet. */
 const passingRefusals: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
-/** Whether the answer may be another one the next time; proxies have codes of their own above 511. */
+/** How long a response that nobody waits for may continue, in milliseconds. */
+export const lingerMs = 5000;
+
+/** Bytes that are read of a body that should be empty; beyond them a new connection costs less. */
+const maxDrainedBytes: number = 64 * 1024;
+
+/** Reads a whole response, or destroys it as soon as it is larger than `maxBytes`. Never rejects. */
+export function readResponseBody(
+  response: IncomingMessage,
+  maxBytes: number,
+): Promise<Buffer | 'too large' | 'cut off'> {
+  return new Promise((resolve) => {
+    const chunks = new PieceCollector();
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (chunks.length <= maxBytes) return;
+      chunks.take();
+      resolve('too large');
+      response.destroy();
+    });
+    response.once('close', () => resolve(response.complete ? chunks.takeWhole() : 'cut off'));
+  });
+}
+
+/** Reads and ignores a body, so that its connection can be reused. A body that does not end is cut off. */
+export function drainResponse(response: IncomingMessage, clock: Clock): void {
+  let size = 0;
+  const cancel = clock.after(lingerMs, () => void response.destroy());
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxDrainedBytes) response.destroy();
+  });
+  response.once('close', cancel);
+}
+
+/** Whether a later request may succeed; proxies use their own codes above 511. */
 export function isPassing(status: number): boolean {
   return passingRefusals.has(status) || (status >= 500 && !lastingFaults.has(status));
 }
 
-/** The server's own JSON-RPC error, as the answer to our request. */
+/** The JSON-RPC error in a body, whatever its id, as the answer to the request with this id. */
 export function errorIn(body: Buffer, id: RequestId): RpcResponse | undefined {
   if (errorOf(body) === undefined) return undefined;
   const span = spanOf(body, ['error']);
@@ -42,9 +76,9 @@ export function errorIn(body: Buffer, id: RequestId): RpcResponse | undefined {
 }
 
 /**
- * Whether a refusal of the message with this id says that the session is unknown; such an answer comes before anything
- * is done (MCP 2025-11-25, Session Management). An error with the id of the request is its answer: whoever writes that
- * has read the message, and may have acted on it. Some servers give the id back even so, with the SDKs' code and words.
+ * Whether a refusal of the message with this id says that the session is unknown, which is decided before the message is
+ * processed (MCP 2025-11-25, Session Management). An error with the id of the request is normally its answer: the server
+ * has read the message and may have acted on it. Some servers repeat the id anyway, with the SDKs' code and message.
  */
 export function saysSessionLost(status: number, body: Buffer, id: RequestId | undefined): boolean {
   if (status !== 404 && status !== 400) return false;
@@ -55,7 +89,8 @@ export function saysSessionLost(status: number, body: Buffer, id: RequestId | un
   if (error !== undefined && id !== undefined && memberOf(json, 'id') === id) {
     return status === 404 && code === rpcCode.sessionNotFound && hasWords;
   }
-  return status === 404 ? code !== methodNotFound : hasWords;
+  // Some servers answer an unknown method with HTTP 404.
+  return status === 404 ? code !== rpcCode.methodNotFound : hasWords;
 }
 
 /** Retry-After (RFC 9110 §10.2.3), in milliseconds. */
@@ -73,7 +108,7 @@ function errorOf(body: Buffer): unknown {
     : undefined;
 }
 
-/** Undefined also for what is nested deeper than a message may be: nothing walks through that safely. */
+/** Undefined also for JSON nested deeper than a message may be, which recursive code cannot process safely. */
 function jsonOf(body: Buffer): unknown {
   if (exceedsDepth(body, maxJsonDepth)) return undefined;
   try {

@@ -1,196 +1,192 @@
 import type { IncomingMessage } from 'node:http';
 
-import { createBackoff } from '../../../platform/backoff.ts';
-import type { Clock } from '../../../platform/clock.ts';
-import { isJson } from '../../../mcp/headers.ts';
+import { createBackoff, type Backoff } from '../../../platform/backoff.ts';
 import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
 import { newError } from '../../../mcp/new-message.ts';
-import { lingerMs, readResponseBody } from './response-body.ts';
 import {
   followEventStream,
-  isCompressed,
   isEventStream,
+  isJsonResponse,
   type StreamCursor,
   type StreamEnd,
 } from './follow-event-stream.ts';
-import { isPassing } from './http-response.ts';
+import { isPassing, lingerMs, readResponseBody } from './http-response.ts';
+import type { SessionStreamContext } from './http-session.ts';
 import { compressedWords, statusWords } from './response-problems.ts';
 import type { UpstreamExchange } from './upstream-client.ts';
-import type { HttpSession } from './http-session.ts';
-import type { MessageDecoder } from '../message-decoder.ts';
-import type { PausableStreams } from './pausable-streams.ts';
 
-/** Connections in a row that fail, or end without anything having come, before a broken answer is given up. */
+/** Connections in a row that fail, or end without a message, before a broken answer is given up. */
 const maxFruitlessTries = 5;
 
-/** The same for a server that wants to be asked again and again, which it says with `retry`: hours, by the second. */
+/** The same for a server that asks for polling with `retry`: hours, at one poll per second. */
 const maxFruitlessPolls = 10_000;
 
-/** Least time between two connections, in milliseconds: `retry: 0` is no leave to keep the server busy. */
+/** Shortest time between two connections, in milliseconds: `retry: 0` must not keep the server busy. */
 const minPollMs = 100;
+
+const brokeWords = 'the connection broke before the server had answered';
 
 export interface PendingResponseOptions {
   readonly id: RequestId;
-  readonly session: HttpSession;
-  readonly streams: PausableStreams;
-  readonly decoder: MessageDecoder;
-  readonly maxMessageBytes: number;
-  readonly clock: Clock;
-  /** Everything that comes on the way to the answer, and the answer, or an error in its place. */
+  readonly context: SessionStreamContext;
+  /** Gets the messages before the answer, and the answer or an error in its place. */
   readonly onMessage: (message: RpcMessage) => void;
-  readonly onSessionLost: () => void;
-  /** Nothing is left of it. Called once. */
+  /** Nothing is left to read. Called once. */
   readonly onOver: () => void;
 }
 
-/** What comes back for one request: JSON, or an event stream that may go on over several connections. */
-export interface PendingResponse {
+/** `data` of an error in place of an answer. */
+export type ErrorData = Readonly<Record<string, unknown>> & { readonly reason: string };
+
+/** What the server sends for one request: JSON, or an event stream that may span several connections. */
+export class PendingResponse {
+  readonly #options: PendingResponseOptions;
+  readonly #cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
+  #backoff: Backoff | undefined;
+  /** Connections in a row without a message. */
+  #fruitless = 0;
+  /** Connections in a row that failed. */
+  #failures = 0;
+  #isAwaited = true;
+  #isOver = false;
+  #response: IncomingMessage | undefined;
+  #exchange: UpstreamExchange | undefined;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(options: PendingResponseOptions) {
+    this.#options = options;
+  }
+
   /** Reads the response to the POST, whose status is a success. */
-  read(response: IncomingMessage): void;
-  /** The answer has come, or nobody waits for it any more: what is left of the stream gets a moment to end. */
-  release(): void;
-  /** There will be no answer: an error takes its place, with `reason` in its data. */
-  fail(words: string, reason: string, data?: Readonly<Record<string, unknown>>): void;
-  abort(): void;
-}
-
-export function createPendingResponse(options: PendingResponseOptions): PendingResponse {
-  const { id, session, streams, decoder, maxMessageBytes, clock, onMessage, onSessionLost, onOver } = options;
-  const cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
-  let backoff = createBackoff({ clock });
-  let fruitless = 0;
-  let failures = 0;
-  let isAwaited = true;
-  let over = false;
-  let response: IncomingMessage | undefined;
-  let exchange: UpstreamExchange | undefined;
-  let stopTimer: (() => void) | undefined;
-
-  function finish(): void {
-    if (over) return;
-    over = true;
-    stopTimer?.();
-    response?.destroy();
-    exchange?.abort();
-    onOver();
-  }
-
-  function fail(words: string, reason: string, data: Readonly<Record<string, unknown>> = {}): void {
-    if (over) return;
-    if (isAwaited) {
-      const error = { id, code: rpcCode.internalError, message: words, data: { reason, ...data } };
-      onMessage(newError(error));
+  read(first: IncomingMessage): void {
+    if (this.#isOver) {
+      first.destroy();
+    } else if (isEventStream(first)) {
+      this.#follow(first);
+    } else if (isJsonResponse(first)) {
+      void this.#readJson(first);
+    } else {
+      first.destroy();
+      const status = first.statusCode ?? 0;
+      const words = compressedWords(first) ?? `${statusWords(status)} with neither JSON nor an event stream`;
+      this.fail(words, { reason: 'upstream_http_error', status });
     }
-    finish();
   }
 
-  async function readJson(from: IncomingMessage): Promise<void> {
-    streams.add(from);
-    const body = await readResponseBody(from, maxMessageBytes);
-    if (over) return;
+  /** The answer has come, or nobody waits for it any more: the stream gets a moment to end. */
+  release(): void {
+    if (this.#isOver || !this.#isAwaited) return;
+    this.#isAwaited = false;
+    this.#stopTimer?.();
+    this.#stopTimer = this.#options.context.clock.after(lingerMs, () => this.#finish());
+  }
+
+  /** There will be no answer: delivers an error in its place. */
+  fail(message: string, data: ErrorData): void {
+    if (this.#isOver) return;
+    const { id, onMessage } = this.#options;
+    if (this.#isAwaited) onMessage(newError({ id, code: rpcCode.internalError, message, data }));
+    this.#finish();
+  }
+
+  lose(words: string): void {
+    this.fail(words, { reason: 'upstream_stream_lost' });
+  }
+
+  abort(): void {
+    this.#isAwaited = false;
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopTimer?.();
+    this.#response?.destroy();
+    this.#exchange?.abort();
+    this.#options.onOver();
+  }
+
+  #failTooLarge(): void {
+    const { maxMessageBytes } = this.#options.context;
+    const words = `the server's answer is larger than the ${maxMessageBytes} bytes that a message may have`;
+    this.fail(words, { reason: 'message_too_large' });
+  }
+
+  async #readJson(response: IncomingMessage): Promise<void> {
+    const { id, context, onMessage } = this.#options;
+    this.#response = response;
+    context.streams.add(response);
+    const body = await readResponseBody(response, context.maxMessageBytes);
+    if (this.#isOver) return;
     if (body === 'too large') {
-      fail(
-        `the server's answer is larger than the ${maxMessageBytes} bytes that a message may have`,
-        'message_too_large',
-      );
+      this.#failTooLarge();
     } else if (body === 'cut off') {
-      fail('the connection broke in the middle of the server’s answer', 'upstream_stream_lost');
+      this.lose('the connection broke in the middle of the server’s answer');
     } else {
-      for (const message of decoder.read(body, { request: id })) onMessage(message);
-      if (isAwaited) fail('the server’s answer cannot be read: it is not that of the request', 'message_unreadable');
-      else finish();
+      for (const message of context.decoder.read(body, { request: id })) onMessage(message);
+      // Only finishes when the answer was among them.
+      this.fail('the server’s answer cannot be read: it is not that of the request', { reason: 'message_unreadable' });
     }
   }
 
-  function follow(from: IncomingMessage): void {
-    response = from;
-    const reading = { streams, decoder, maxMessageBytes, cursor, onMessage };
-    followEventStream({ ...reading, response: from, request: id, onEnd: resume });
+  #follow(response: IncomingMessage): void {
+    const { id, context, onMessage } = this.#options;
+    this.#response = response;
+    const onEnd = (how: StreamEnd): void => this.#onStreamEnd(how);
+    followEventStream({ ...context, response, request: id, cursor: this.#cursor, onMessage, onEnd });
   }
 
-  /** Goes on with a stream that ended before the answer had come. */
-  function resume({ isClean, hadMessages, hadOverlong }: StreamEnd): void {
-    response = undefined;
-    if (over) return;
-    if (!isAwaited) {
-      finish();
-    } else if (hadOverlong) {
-      fail(
-        `the server's answer is larger than the ${maxMessageBytes} bytes that a message may have`,
-        'message_too_large',
-      );
-    } else if (cursor.lastEventId === undefined) {
-      lose(
-        isClean
-          ? 'the server ended its answer without a response'
-          : 'the connection broke before the server had answered',
-      );
-    } else {
-      failures = 0;
-      fruitless = hadMessages ? 0 : fruitless + 1;
-      if (hadMessages) backoff = createBackoff({ clock });
-      const asked = isClean && cursor.retryMs !== undefined;
-      if (fruitless > (asked ? maxFruitlessPolls : maxFruitlessTries)) lose('the server does not resume its answer');
-      else tryAgain(asked ? (cursor.retryMs ?? 0) : backoff.next(cursor.retryMs));
-    }
+  #onStreamEnd(how: StreamEnd): void {
+    this.#response = undefined;
+    if (this.#isOver) return;
+    if (!this.#isAwaited) this.#finish();
+    else if (how.hadOverlong) this.#failTooLarge();
+    else if (this.#cursor.lastEventId !== undefined) this.#resume(how);
+    else this.lose(how.isClean ? 'the server ended its answer without a response' : brokeWords);
   }
 
-  function lose(words: string): void {
-    fail(words, 'upstream_stream_lost');
+  /** Continues a stream that ended before the answer came. */
+  #resume({ isClean, hadMessages }: StreamEnd): void {
+    this.#failures = 0;
+    this.#fruitless = hadMessages ? 0 : this.#fruitless + 1;
+    if (hadMessages) this.#backoff = undefined;
+    const { retryMs } = this.#cursor;
+    const pollMs = isClean ? retryMs : undefined;
+    const maxTries = pollMs === undefined ? maxFruitlessTries : maxFruitlessPolls;
+    if (this.#fruitless > maxTries) this.lose('the server does not resume its answer');
+    else this.#reconnectLater(pollMs);
   }
 
-  function tryAgain(delayMs: number): void {
-    stopTimer = clock.after(Math.max(delayMs, minPollMs), () => void reconnect());
+  #reconnectLater(pollMs?: number): void {
+    const { clock } = this.#options.context;
+    this.#backoff ??= createBackoff({ clock });
+    const delayMs = Math.max(pollMs ?? this.#backoff.next(this.#cursor.retryMs), minPollMs);
+    this.#stopTimer = clock.after(delayMs, () => void this.#reconnect());
   }
 
-  async function reconnect(): Promise<void> {
-    exchange = session.get(cursor.lastEventId);
-    const outcome = await exchange.outcome;
-    if (over) return;
-    if (outcome.kind === 'response' && outcome.status === 200 && isEventStream(outcome.response)) {
-      follow(outcome.response);
+  async #reconnect(): Promise<void> {
+    const { session, onSessionLost } = this.#options.context;
+    this.#exchange = session.get(this.#cursor.lastEventId);
+    const outcome = await this.#exchange.outcome;
+    if (this.#isOver) return;
+    if (outcome.kind === 'failed') {
+      this.#retry(outcome.reason);
       return;
     }
-    if (outcome.kind === 'response') outcome.response.destroy();
-    if (outcome.kind === 'response' && outcome.status === 404 && session.id !== undefined) {
-      onSessionLost();
-    } else if (outcome.kind === 'response' && !isPassing(outcome.status)) {
-      const why = compressedWords(outcome.response) ?? statusWords(outcome.status);
-      lose(`the connection broke before the server had answered, and cannot be resumed: ${why}`);
-    } else if (++failures >= maxFruitlessTries) {
-      const why = outcome.kind === 'failed' ? outcome.reason : statusWords(outcome.status);
-      lose(`the connection broke before the server had answered, and cannot be resumed: ${why}`);
-    } else {
-      tryAgain(backoff.next(cursor.retryMs));
+    const { status, response } = outcome;
+    if (status === 200 && isEventStream(response)) {
+      this.#follow(response);
+      return;
     }
+    response.destroy();
+    if (status === 404 && session.id !== undefined) onSessionLost();
+    else if (isPassing(status)) this.#retry(statusWords(status));
+    else this.lose(`${brokeWords}, and cannot be resumed: ${compressedWords(response) ?? statusWords(status)}`);
   }
 
-  return {
-    read(first) {
-      if (over) {
-        first.destroy();
-      } else if (isEventStream(first)) {
-        follow(first);
-      } else if (isJson(first.headers['content-type']) && !isCompressed(first)) {
-        response = first;
-        void readJson(first);
-      } else {
-        first.destroy();
-        const status = first.statusCode ?? 0;
-        const words = compressedWords(first) ?? `${statusWords(status)} with neither JSON nor an event stream`;
-        fail(words, 'upstream_http_error', { status });
-      }
-    },
-    release() {
-      if (over || !isAwaited) return;
-      isAwaited = false;
-      stopTimer?.();
-      stopTimer = clock.after(lingerMs, finish);
-    },
-    fail,
-    abort() {
-      isAwaited = false;
-      finish();
-    },
-  };
+  #retry(why: string): void {
+    if (++this.#failures < maxFruitlessTries) this.#reconnectLater();
+    else this.lose(`${brokeWords}, and cannot be resumed: ${why}`);
+  }
 }

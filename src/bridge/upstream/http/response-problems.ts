@@ -2,22 +2,37 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http';
 
 import { codingsOf } from '../../../mcp/headers.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
+import type { HttpResponse } from '../../../platform/net/http-client.ts';
 import type { UpstreamEnd } from '../upstream.ts';
+import { retryAfterOf } from './http-response.ts';
+import type { UpstreamFailure } from './upstream-client.ts';
 
-/** As much of an error page as is shown. */
+/** Characters of an error page that are shown. */
 const maxExcerpt = 200;
 
-/** As much of the name of a compression is shown. */
+/** Characters of the name of a compression that are shown. */
 const maxCodings = 40;
 
 export type HttpUpstreamKind = '--http' | '--sse';
 
-/** `the server answered 502 Bad Gateway`, with the words of the standard, not the server's. */
+export type UpstreamEndCause = Pick<UpstreamEnd, 'code' | 'reason' | 'advice' | 'retryAfterMs'>;
+
+export function unreachableWords({ reason }: UpstreamFailure): string {
+  return `the server cannot be reached: ${reason}`;
+}
+
+/** Why the server cannot be used, from a request without a response. */
+export function connectFailure(failure: UpstreamFailure): UpstreamEndCause {
+  const code = failure.isFinal ? 'upstream_refused' : 'upstream_unreachable';
+  return { code, reason: unreachableWords(failure), advice: failure.advice };
+}
+
+/** `the server answered 502 Bad Gateway`, with the reason phrase of the standard, not the server's. */
 export function statusWords(status: number): string {
   return `the server answered ${`${status} ${STATUS_CODES[status] ?? ''}`.trim()}`;
 }
 
-/** Why an answer cannot be read that is compressed although we ask for that not to be done; undefined where it is not. */
+/** Why a compressed response cannot be read; undefined if it is not compressed. */
 export function compressedWords({ headers }: IncomingMessage): string | undefined {
   const codings = codingsOf(headers['content-encoding']);
   if (codings === undefined) return undefined;
@@ -25,7 +40,7 @@ export function compressedWords({ headers }: IncomingMessage): string | undefine
   return `${what}, although mcp-expose does not accept that: turn compression off in the server or the proxy in front of it`;
 }
 
-/** The same with the beginning of a page that is plain text: an HTML page says too little in so few words. */
+/** The status, with the beginning of a plain text or JSON body: the beginning of an HTML page says too little. */
 export function statusWithExcerpt(status: number, response: IncomingMessage, body: Buffer): string {
   const compressed = compressedWords(response);
   if (compressed !== undefined) return `${statusWords(status)}; ${compressed}`;
@@ -42,15 +57,15 @@ export function statusWithExcerpt(status: number, response: IncomingMessage, bod
   return text === '' ? statusWords(status) : `${statusWords(status)}: ${text}`;
 }
 
-/** Why what answers at the URL cannot be used, from the answer to the first request. */
+/** Why the server cannot be used, from a refusal of the first request. */
 export function openingFailure(
-  status: number,
   kind: HttpUpstreamKind,
-  response: IncomingMessage,
-  retryAfterMs: number | undefined,
-): Pick<UpstreamEnd, 'reason' | 'code' | 'retryAfterMs'> {
+  { status, response }: HttpResponse,
+  now: number,
+): UpstreamEndCause {
   const words = statusWords(status);
   if (status === 429 || status >= 500) {
+    const retryAfterMs = retryAfterOf(response, now);
     return { reason: words, code: 'upstream_unreachable', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
   return { reason: `${words}${adviceFor(status, kind, compressedWords(response))}`, code: 'upstream_refused' };
@@ -65,8 +80,8 @@ function adviceFor(status: number, kind: HttpUpstreamKind, compressed: string | 
   return '';
 }
 
-/** What answers with 200, but in no form of MCP that can be read. */
-export function notMcp(kind: HttpUpstreamKind, response: IncomingMessage): Pick<UpstreamEnd, 'reason' | 'code'> {
+/** Why the server cannot be used, from a successful response that is not MCP. */
+export function notMcp(kind: HttpUpstreamKind, response: IncomingMessage): UpstreamEndCause {
   const compressed = compressedWords(response);
   if (compressed !== undefined) return { reason: compressed, code: 'upstream_refused' };
   const missing = kind === '--http' ? 'neither JSON nor an event stream' : 'no event stream';

@@ -1,4 +1,4 @@
-import { ExposeError } from '../../../errors.ts';
+import { ExposeError, messageOf } from '../../../errors.ts';
 import {
   createHttpClient,
   type HttpCall,
@@ -7,37 +7,42 @@ import {
   type HttpResponse,
 } from '../../../platform/net/http-client.ts';
 import { ProxyError } from '../../../platform/net/http-proxy.ts';
+import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { failureWords } from './http-failure.ts';
 import { checkUpstreamHeaders } from './upstream-headers.ts';
 import { guardedLookup, refuseCredentialHost } from './upstream-url.ts';
 
 /** Redirects that are followed for one request. */
 const maxRedirects = 3;
 
-/** Characters of an address that are shown. */
-const maxShownLocation = 200;
+/** Characters of an address or of an unknown error that are shown. */
+const maxShown = 200;
+
+/** Codes of OpenSSL and Node for a certificate that is not trusted. */
+const certificateError = /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT_ALTNAME)/;
 
 export interface UpstreamClientOptions extends Pick<HttpClientOptions, 'url' | 'ca' | 'connectTimeoutMs' | 'clock'> {
   /** Default: no proxy. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Sent with every request, and nothing of the caller's own. */
+  /** Sent with every request; nothing from the client's requests goes to the server. */
   readonly headers: ReadonlyMap<string, string>;
   readonly onWarning: (message: string) => void;
 }
 
-/** Why the server gave no response that counts. */
+/** Why there is no response from the server, or only a redirect that is not followed. */
 export interface UpstreamFailure {
   readonly kind: 'failed';
-  /** Words without an address. */
+  /** Without an address: remote clients may see it. */
   readonly reason: string;
-  /** Not a byte of the request has left: it can be sent again, whatever it is. */
+  /** Not a byte of the request was sent: it is safe to send it again. */
   readonly isUnsent: boolean;
-  /** It would fail in the same way again. */
+  /** A retry would fail in the same way. */
   readonly isFinal: boolean;
   /** As `UpstreamEnd.advice`. */
   readonly advice?: string;
 }
+
+export type PostOptions = Pick<HttpCall, 'headTimeoutMs' | 'onSent'>;
 
 export type UpstreamExchange = HttpExchange<HttpResponse | UpstreamFailure>;
 
@@ -49,21 +54,22 @@ export interface UpstreamClient {
 
 /**
  * HTTP to one MCP server: the user's headers on every request, redirects on the same origin (only 307 and 308, which
- * keep method and body, RFC 9110 §15.4), no connection to an address under which clouds hand out credentials.
+ * keep method and body, RFC 9110 §15.4), no connection to the metadata address of a cloud, which serves credentials.
  * @throws ExposeError `usage` for headers that cannot be sent, `upstream_url_refused` for such an address.
  */
 export function createUpstreamClient(options: UpstreamClientOptions): UpstreamClient {
   const { url: origin, headers, env = {}, onWarning, ...rest } = options;
   refuseCredentialHost(origin);
+  const hasUserAgent = [...headers.keys()].some((name) => name.toLowerCase() === 'user-agent');
   const client = createHttpClient({
     ...rest,
     url: origin,
     env,
     headers: {
       // Some firewalls refuse requests without one.
-      ...(hasUserAgent(headers) ? {} : { 'User-Agent': 'mcp-expose' }),
+      ...(hasUserAgent ? {} : { 'User-Agent': 'mcp-expose' }),
       ...Object.fromEntries(checkUpstreamHeaders(headers)),
-      // Bodies are measured and passed on as they come.
+      // Bodies are limited in size and passed on unchanged.
       'Accept-Encoding': 'identity',
     },
     lookup: guardedLookup,
@@ -71,18 +77,18 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
 
   function failed(cause: unknown, isUnsent: boolean): UpstreamFailure {
     const isFinal = cause instanceof ExposeError;
-    // Names of the network inside are for whoever runs this, not for its clients.
+    // Names in the internal network are for the operator, not for remote clients.
     if (isFinal) onWarning(cause.message);
     const advice = cause instanceof ProxyError ? { advice: cause.message } : {};
     return { kind: 'failed', reason: failureWords(cause), isUnsent, isFinal, ...advice };
   }
 
-  /** The URL that a redirect leads to, if it is to be followed; otherwise why not. */
+  /** The target of a redirect, or why it is not followed. */
   function redirected({ status, response, url }: HttpResponse, redirects: number): URL | UpstreamFailure {
     const target = redirectTarget(url, response.headers.location);
     const isAllowed = target?.origin === url.origin && (status === 307 || status === 308);
     if (isAllowed && redirects < maxRedirects) return target;
-    const shown = target === undefined ? 'nowhere' : excerpt(`${target.origin}${target.pathname}`, maxShownLocation);
+    const shown = target === undefined ? 'nowhere' : excerpt(`${target.origin}${target.pathname}`, maxShown);
     onWarning(`the server redirects to ${shown} (${status}), which is not followed`);
     const reason = isAllowed ? 'it redirects too often' : `it redirects elsewhere (${status})`;
     const advice = target === undefined ? {} : { advice: `give ${shown} if that is the right address` };
@@ -95,7 +101,8 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
     async function follow(redirects: number): Promise<HttpResponse | UpstreamFailure> {
       const outcome = await exchange.outcome;
       if (outcome.kind === 'failed') return failed(outcome.cause, outcome.isUnsent);
-      if (!isRedirect(outcome.status)) return outcome;
+      const { status } = outcome;
+      if (status < 301 || status > 308 || status === 304) return outcome;
       outcome.response.destroy();
       const next = redirected(outcome, redirects);
       if (!(next instanceof URL)) return next;
@@ -109,16 +116,25 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   return { send, close: client.close };
 }
 
-function isRedirect(status: number): boolean {
-  return status >= 301 && status <= 308 && status !== 304;
-}
-
-/** Where a redirect leads; undefined where it names nothing that can be called. */
+/** The target of a redirect; undefined unless it is an http(s) URL. */
 function redirectTarget(from: URL, location: string | undefined): URL | undefined {
   const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   return target?.protocol === 'http:' || target?.protocol === 'https:' ? target : undefined;
 }
 
-function hasUserAgent(headers: ReadonlyMap<string, string>): boolean {
-  return [...headers.keys()].some((name) => name.toLowerCase() === 'user-agent');
+/** Why there was no HTTP response, without the name and address of the server: remote clients may see it. */
+export function failureWords(thrown: unknown): string {
+  if (thrown instanceof ProxyError) return thrown.words;
+  if (thrown instanceof ExposeError) return 'its name resolves to an address to which mcp-expose sends no requests';
+  const code = errorCode(thrown);
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'the connection was closed before it had answered';
+  const known = networkErrorWords(thrown);
+  if (known !== undefined) return known;
+  if (code === 'HPE_HEADER_OVERFLOW') return 'the head of its answer is too large';
+  if (code.startsWith('HPE_')) return 'it does not speak HTTP';
+  if (certificateError.test(code)) {
+    return `its certificate is not trusted (${code}); for an authority of your own, use --upstream-ca`;
+  }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL')) return 'it does not speak TLS; is its address http:// instead?';
+  return code === '' ? excerpt(messageOf(thrown), maxShown) : code;
 }

@@ -3,7 +3,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { ExposeError } from '../../../errors.ts';
 import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
 
-/** Headers that delimit messages, name the connection, or that the transport itself has to set. */
+/** Headers for message framing and the connection, and those that the transport sets itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
   'accept',
   'accept-encoding',
@@ -25,13 +25,13 @@ const ownHeaders: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The headers that a user adds to every request to the server, as node:http takes them.
- * @throws ExposeError `usage`; its message holds no value, since most are secrets.
+ * Checks the headers that a user adds to every request to the server, and returns them.
+ * @throws ExposeError `usage`; its message contains no value, since most are secrets.
  */
 export function checkUpstreamHeaders(headers: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   for (const [name, value] of headers) {
     if (isRefused(() => validateHeaderName(name))) {
-      // Not the name itself: a secret may have been written in its place.
+      // Without the name: it may be a secret written in the wrong place.
       const at = name.search(/[^\w!#$%&'*+.^`|~-]/);
       const why = at === -1 ? 'is empty' : `has a character that no name can have, at position ${at + 1}`;
       throw new ExposeError('usage', `the name of a header (--upstream-header) ${why}`, {

@@ -14,7 +14,7 @@ const credentialNames: ReadonlySet<string> = new Set([
   'instance-data.ec2.internal',
 ]);
 
-/** As much of a URL is shown, in characters. */
+/** Characters of a URL that are shown. */
 const maxShown = 200;
 
 type Resolve = (
@@ -24,8 +24,8 @@ type Resolve = (
 ) => void;
 
 /**
- * The URL of a server behind `--http` or `--sse`, if mcp-expose may call it.
- * @throws ExposeError `upstream_url_refused`. Its message shows neither the query nor credentials.
+ * Parses the URL of `--http` or `--sse`, and checks that mcp-expose may call it.
+ * @throws ExposeError `upstream_url_refused`; its message contains neither the query nor credentials.
  */
 export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly allowPlainHttp: boolean }): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -51,7 +51,7 @@ export function checkUpstreamUrl(text: string, { allowPlainHttp }: { readonly al
 }
 
 /**
- * The host of a URL as it stands there. To be asked before every request, since Node looks up no literal address.
+ * Checks the host of a URL without resolving it: Node calls no `lookup` for a literal address.
  * @throws ExposeError `upstream_url_refused`
  */
 export function refuseCredentialHost(url: URL): void {
@@ -60,12 +60,12 @@ export function refuseCredentialHost(url: URL): void {
 }
 
 /**
- * For `lookup` of node:http and node:https: judges the addresses that a connection would really go to, so that a name
- * whose address changes between two lookups gains nothing. A name of this machine has to resolve to it (RFC 6761 §6.3).
+ * For `lookup` of node:http and node:https: checks the addresses that the connection uses, so that a change of address
+ * between two lookups has no effect. Names of loopback must resolve to loopback (RFC 6761 §6.3).
  */
 export const guardedLookup: LookupFunction = guardLookup(lookup);
 
-/** The same with another resolver than the system's. */
+/** `guardedLookup` with another resolver. */
 export function guardLookup(resolve: Resolve): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, found) => {
@@ -95,12 +95,12 @@ function credentialHost(host: string): ExposeError {
   return refused(`${host} is a cloud metadata address, to which mcp-expose sends no requests`, []);
 }
 
-/** Without the brackets of an IPv6 address and the dot at the end of a full name. */
+/** Without the brackets of an IPv6 address and the final dot of a fully qualified name. */
 function hostOf({ hostname }: URL): string {
   return withoutFinalDot(withoutBrackets(hostname));
 }
 
-/** A full name may end with a dot, and is the same name (RFC 1034 §3.1). */
+/** A fully qualified name may end with a dot (RFC 1034 §3.1). */
 function withoutFinalDot(name: string): string {
   return name.replace(/\.$/, '');
 }

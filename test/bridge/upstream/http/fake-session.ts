@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { UpstreamExchange, UpstreamFailure } from '../../../../src/bridge/upstream/http/upstream-client.ts';
 import type { HttpResponse } from '../../../../src/platform/net/http-client.ts';
-import type { HttpSession } from '../../../../src/bridge/upstream/http/http-session.ts';
+import type { SessionStreamContext } from '../../../../src/bridge/upstream/http/http-session.ts';
 
 /** A response as node:http hands it over, with its whole body on hand. */
 export function responseOf(headers: Readonly<Record<string, string>>, body = '', status = 200): IncomingMessage {
@@ -43,12 +43,8 @@ export const unreachable: UpstreamFailure = {
   isFinal: false,
 };
 
-function none(): never {
-  throw new Error('not expected here');
-}
-
 export interface FakeSession {
-  readonly session: HttpSession;
+  readonly session: SessionStreamContext['session'];
   /** The last event id of each GET. */
   readonly gets: (string | undefined)[];
 }
@@ -68,10 +64,6 @@ export function fakeSession(
     gets,
     session: {
       id: id ?? undefined,
-      adopt: none,
-      agree: none,
-      post: none,
-      remove: none,
       get(lastEventId): UpstreamExchange {
         gets.push(lastEventId);
         const outcome = Promise.resolve(outcomeOf(answer(gets.length)));

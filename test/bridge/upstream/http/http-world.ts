@@ -3,7 +3,7 @@ import http from 'node:http';
 import type https from 'node:https';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { HttpUpstreamOptions } from '../../../../src/bridge/upstream/http/http-upstream-options.ts';
+import type { HttpUpstreamOptions } from '../../../../src/bridge/upstream/http/http-upstream.ts';
 import { createLegacySseUpstream } from '../../../../src/bridge/upstream/sse/legacy-sse.ts';
 import { createStreamableHttpUpstream } from '../../../../src/bridge/upstream/http/streamable-http.ts';
 import type { Upstream, UpstreamEnd } from '../../../../src/bridge/upstream/upstream.ts';
@@ -73,7 +73,7 @@ export function afterHandshake(script: Script, options: { session?: boolean; rev
   };
 }
 
-/** Answers GET as a server without a general stream. */
+/** Answers GET as a server without a standalone stream. */
 export function withoutStream(script: Script): Script {
   return (visit) => {
     if (visit.method === 'GET' && visit.headers['last-event-id'] === undefined) visit.status(405);

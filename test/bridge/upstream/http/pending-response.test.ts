@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { UpstreamFailure } from '../../../../src/bridge/upstream/http/upstream-client.ts';
-import { createPausableStreams } from '../../../../src/bridge/upstream/http/pausable-streams.ts';
-import { createPendingResponse } from '../../../../src/bridge/upstream/http/pending-response.ts';
+import { PausableStreams } from '../../../../src/bridge/upstream/http/follow-event-stream.ts';
+import { PendingResponse } from '../../../../src/bridge/upstream/http/pending-response.ts';
 import { createMessageDecoder } from '../../../../src/bridge/upstream/message-decoder.ts';
 import { memberOf, type RpcMessage } from '../../../../src/mcp/json-rpc.ts';
 import { eventually } from '../../../harness/eventually.ts';
@@ -25,18 +25,20 @@ function pending(
   const fake = fakeSession(resume, session === 'session' ? undefined : null);
   const messages: RpcMessage[] = [];
   const seen = { over: 0, lost: 0 };
-  const answer = createPendingResponse({
+  const answer: PendingResponse = new PendingResponse({
     id: 1,
-    session: fake.session,
-    streams: createPausableStreams(),
-    decoder: createMessageDecoder({ maxMessageBytes: 10_000, onWarning() {} }),
-    maxMessageBytes: 10_000,
-    clock,
+    context: {
+      session: fake.session,
+      streams: new PausableStreams(),
+      decoder: createMessageDecoder({ maxMessageBytes: 10_000, onWarning() {} }),
+      maxMessageBytes: 10_000,
+      clock,
+      onSessionLost: () => seen.lost++,
+    },
     onMessage(message) {
       messages.push(message);
       if (message.kind === 'response') answer.release();
     },
-    onSessionLost: () => seen.lost++,
     onOver: () => seen.over++,
   });
   answer.read(first);
