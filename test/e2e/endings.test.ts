@@ -1,11 +1,11 @@
 // However it ends, nothing of it is left running.
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually, within } from '../harness/eventually.ts';
 import { type Exposed, launchExpose, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
-import { atEnd } from '../harness/lifetime.ts';
+import { atEnd, type Lifetime } from '../harness/lifetime.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import {
   childMark,
@@ -48,7 +48,8 @@ async function familyOf(exposed: Exposed, session: RawSession): Promise<ProcessI
 }
 
 /** Said to run side by side, so that no start waits for the end of the process that has told what the server is. */
-const exposeServer = (server: string[]): Promise<Exposed> => startExpose({ server, args: ['--warm', '1'] });
+const exposeServer = (server: string[], lifetime: Lifetime = 'test'): Promise<Exposed> =>
+  startExpose({ server, args: ['--warm', '1'], lifetime });
 
 const servers: [string, string[]][] = [
   ['a server that ends with its input', fixture('echo')],
@@ -57,43 +58,59 @@ const servers: [string, string[]][] = [
   ['a server with stubborn grandchildren', fixture('spawns-grandchild')],
 ];
 
+async function endsBy(server: string[], signal: NodeJS.Signals, code: number): Promise<void> {
+  const exposed = await exposeServer(server, 'file');
+  const before = await occupy(exposed);
+  expect(await exposed.stop(signal)).toBe(code);
+  expectNothingLeft(exposed, before);
+}
+
+async function endsByTwoSignals(server: string[]): Promise<void> {
+  const exposed = await exposeServer(server, 'file');
+  const before = await occupy(exposed);
+  killIfAlive(exposed.pid, 'SIGINT');
+  expect(await exposed.stop('SIGINT')).toBe(130);
+  await eventually(() => expectNothingLeft(exposed, before), 2000);
+}
+
+async function endsByKill(server: string[]): Promise<void> {
+  const exposed = await exposeServer(server, 'file');
+  // A server that is just being started when SIGKILL comes is not guarded yet: nobody may be on the way, neither in
+  // place of the spare that a session takes, nor beside the one that said at the start what it is.
+  await settledChildren(exposed);
+  await occupy(exposed);
+  await settledChildren(exposed);
+  const before = descendants(exposed.pid);
+  expect(await exposed.stop('SIGKILL')).toBe(137);
+  await eventually(() => expectNothingLeft(exposed, before), 8000);
+}
+
+async function endsWithSession(server: string[]): Promise<void> {
+  const exposed = await exposeServer(server, 'file');
+  const session = await openSession(exposed.url, exposed.token);
+  const family = await familyOf(exposed, session);
+  await session.end();
+  await eventually(() => expect(family.filter((info) => isAlive(info))).toEqual([]), 8000);
+}
+
+const endings: [string, (server: string[]) => Promise<void>][] = [
+  ['SIGINT: exit code 130, and it is all gone when mcp-expose is', (server) => endsBy(server, 'SIGINT', 130)],
+  ['SIGTERM: exit code 143, and it is all gone when mcp-expose is', (server) => endsBy(server, 'SIGTERM', 143)],
+  ['a second Ctrl+C forces the end, and still nothing is left', endsByTwoSignals],
+  ['SIGKILL of mcp-expose: its children and its watchdog are gone soon after', endsByKill],
+  ['DELETE ends the whole tree of the session', endsWithSession],
+];
+
 describe.each(servers)('%s', (_what, server) => {
-  test.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s: exit code %i, and it is all gone when mcp-expose is', async (signal, code) => {
-    const exposed = await exposeServer(server);
-    const before = await occupy(exposed);
-    expect(await exposed.stop(signal)).toBe(code);
-    expectNothingLeft(exposed, before);
+  // All at once: each of them waits for grace periods.
+  let runs: Map<string, Promise<void>>;
+  beforeAll(async () => {
+    runs = new Map(endings.map(([what, run]) => [what, run(server)]));
+    await Promise.allSettled(runs.values());
   });
 
-  test('a second Ctrl+C forces the end, and still nothing is left', async () => {
-    const exposed = await exposeServer(server);
-    const before = await occupy(exposed);
-    killIfAlive(exposed.pid, 'SIGINT');
-    expect(await exposed.stop('SIGINT')).toBe(130);
-    await eventually(() => expectNothingLeft(exposed, before), 2000);
-  });
-
-  test('SIGKILL of mcp-expose: its children and its watchdog are gone soon after', async () => {
-    const exposed = await exposeServer(server);
-    // A server that is just being started when SIGKILL comes is not guarded yet: nobody may be on the way, neither in
-    // place of the spare that a session takes, nor beside the one that said at the start what it is.
-    await settledChildren(exposed);
-    await occupy(exposed);
-    await settledChildren(exposed);
-    const before = descendants(exposed.pid);
-    expect(await exposed.stop('SIGKILL')).toBe(137);
-    await eventually(() => expectNothingLeft(exposed, before), 8000);
-  });
-
-  test('DELETE ends the whole tree of the session', async () => {
-    const exposed = await exposeServer(server);
-    const session = await openSession(exposed.url, exposed.token);
-    const family = await familyOf(exposed, session);
-    await session.end();
-    await eventually(() => expect(family.filter((info) => isAlive(info))).toEqual([]), 8000);
+  test.each(endings)('%s', async (what) => {
+    await expect(runs.get(what)).resolves.toBeUndefined();
   });
 });
 

@@ -17,7 +17,7 @@ import type { RelayEvent } from '../../../src/tunnel/relay/server/relay-events.t
 import { createRelay, type Relay, type RelayOptions } from '../../../src/tunnel/relay/server/relay.ts';
 
 /** Bound for every wait, in milliseconds; far above what a loaded machine needs. */
-const patienceMs = 15_000;
+const patienceMs = 25_000;
 
 export interface World {
   relay: Relay;
