@@ -2,6 +2,7 @@ import { TokenStore, type TokenStoreOptions } from '../auth/token-store.ts';
 import { checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
 import { ExposeError } from '../errors.ts';
 import type { BindAddress } from '../http/addresses.ts';
+import { createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
 import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
 
@@ -70,6 +71,14 @@ export class RunTokens implements Tokens {
   rotate(name: string): string | undefined {
     return name === probeName ? undefined : this.store.rotate(name);
   }
+}
+
+/** What every caller may use. */
+export function choosePolicy(access: AccessOptions, warn: (message: string) => void): Policy {
+  const exceptions = readOnlyExceptions(access);
+  if (exceptions.length > 0)
+    warn(`--read-only allows tools that --allow-tool names, whatever they change: ${exceptions.join(', ')}`);
+  return createPolicy(access);
 }
 
 /**

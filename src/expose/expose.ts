@@ -5,6 +5,7 @@ import { createBodyReader, defaultMaxBodyBytes } from '../http/body.ts';
 import { EventStore } from '../http/responses/event-store.ts';
 import { createKeepAliveTimer } from '../http/responses/keep-alive-timer.ts';
 import { mcpPath, readinessPath } from '../http/route.ts';
+import type { Policy } from '../policy/policy.ts';
 import { createDeferred, settledWithin } from '../platform/deferred.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import { limitsOf } from '../tunnel/capabilities.ts';
@@ -12,7 +13,7 @@ import type { Attempt } from '../tunnel/open-first.ts';
 import type { OpenTunnel } from '../tunnel/open-tunnel.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
 import type { RunDescription } from './control/runs.ts';
-import { checkExposure, chooseToken, guardedTunnel, RunTokens } from './access.ts';
+import { checkExposure, choosePolicy, chooseToken, guardedTunnel, RunTokens } from './access.ts';
 import { FrontDoor } from './front-door.ts';
 import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelOptions, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
@@ -71,7 +72,8 @@ async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Omi
   });
   checkExposure(options, bind, plan, hasFront);
   const token = await chooseToken(access, signal, warn);
-  return { options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token };
+  const policy = choosePolicy(access, warn);
+  return { options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token, policy };
 }
 
 interface Prepared {
@@ -84,6 +86,7 @@ interface Prepared {
   readonly plan: TunnelPlan;
   readonly hasFront: boolean;
   readonly token: string | undefined;
+  readonly policy: Policy;
   readonly reported: (error: ExposeError) => ExposeError;
 }
 
@@ -161,7 +164,7 @@ class Exposure implements Exposed {
   }
 
   #createServers(): ExposedServers {
-    const { options, watchdog, onEvent } = this.#prepared;
+    const { options, watchdog, policy, onEvent } = this.#prepared;
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     const report = (event: ExposeEvent): void => {
@@ -174,6 +177,7 @@ class Exposure implements Exposed {
         source,
         settings: { ...options.server, ...options.listen },
         watchdog,
+        policyOf: () => policy,
         eventStore,
         bodies,
         keepAliveTimer: this.#keepAliveTimer,

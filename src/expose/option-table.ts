@@ -86,6 +86,10 @@ const maxCalls: OptionSpec = {
 
 const tokenLimits: readonly OptionSpec[] = [expires, once, maxCalls];
 
+function listOption(flag: string, description: string): OptionSpec {
+  return { flag, description: `${description}; repeatable`, parse: parseList, isRepeatable: true };
+}
+
 /** Every option of `expose()`, in the order of the help; without a flag where only the library has it. */
 export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = {
   'server.stdio': {
@@ -110,10 +114,7 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     description: 'or a configuration file (mcpServers, or servers) with the servers',
   },
   'server.names': {
-    flag: '--server <name>',
-    description: 'expose only this server of the configuration; repeatable',
-    parse: parseList,
-    isRepeatable: true,
+    ...listOption('--server <name>', 'expose only this server of the configuration'),
     needs: { server: 'config' },
   },
   'server.watch': {
@@ -205,11 +206,18 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     description: 'with --no-auth, accept requests from other machines too',
   },
   'access.allowOrigins': {
-    flag: '--allow-origin <origin>',
-    description: 'let web pages of this origin use the server; repeatable',
-    parse: parseList,
-    isRepeatable: true,
+    ...listOption('--allow-origin <origin>', 'let web pages of this origin use the server'),
     secrecy: 'url',
+  },
+  'access.allowTools': listOption('--allow-tool <glob>', 'let callers use only these tools, such as read_*'),
+  'access.denyTools': listOption('--deny-tool <glob>', 'hide and refuse these tools'),
+  'access.allowResources': listOption('--allow-resource <glob>', 'let callers read only resources with these URIs'),
+  'access.denyResources': listOption('--deny-resource <glob>', 'hide and refuse resources with these URIs'),
+  'access.allowPrompts': listOption('--allow-prompt <glob>', 'let callers use only these prompts'),
+  'access.denyPrompts': listOption('--deny-prompt <glob>', 'hide and refuse these prompts'),
+  'access.readOnly': {
+    flag: '--read-only',
+    description: 'only tools that the server marks as read-only, and those that --allow-tool names without a wildcard',
   },
   'tunnel.kind': {
     flag: '--tunnel <kind>',
@@ -263,10 +271,7 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     needs: needsSsh,
   },
   'tunnel.lanAddresses': {
-    flag: '--lan-address <address>',
-    description: 'with --tunnel lan, listen on this address only; repeatable',
-    parse: parseList,
-    isRepeatable: true,
+    ...listOption('--lan-address <address>', 'with --tunnel lan, listen on this address only'),
     needs: { tunnels: ['lan'], without: 'without --tunnel lan', hint: 'add --tunnel lan, or omit --lan-address' },
   },
   'tunnel.port': {
@@ -279,10 +284,7 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     },
   },
   'tunnel.resolve': {
-    flag: '--resolve <host:port:address>',
-    description: 'use this address for a host of the tunnel instead of DNS; repeatable',
-    parse: parseList,
-    isRepeatable: true,
+    ...listOption('--resolve <host:port:address>', 'use this address for a host of the tunnel instead of DNS'),
     needs: { tunnels: tunnelChoices.filter((kind) => kind !== 'none'), hint: 'omit --resolve' },
   },
   'listen.host': { flag: '--host <address>', description: 'address to listen on', defaultValue: '127.0.0.1' },

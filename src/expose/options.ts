@@ -117,6 +117,20 @@ export interface AccessOptions {
    * `https://*.app.example`. Apps, extensions and web views: `tauri://localhost`, `vscode-webview://*`. Default: none.
    */
   readonly allowOrigins?: readonly string[] | undefined;
+  /** Tools that callers may use, by globs: `*` any characters, `?` one (see docs/access.md). Default: all. */
+  readonly allowTools?: readonly string[] | undefined;
+  /** Tools that they may not use, even if they are allowed. Default: none. */
+  readonly denyTools?: readonly string[] | undefined;
+  /** Resources that callers may read, by globs of their URIs. Default: all. */
+  readonly allowResources?: readonly string[] | undefined;
+  /** Resources that they may not read, even if they are allowed. Default: none. */
+  readonly denyResources?: readonly string[] | undefined;
+  /** Prompts that callers may use, by globs. Default: all. */
+  readonly allowPrompts?: readonly string[] | undefined;
+  /** Prompts that they may not use, even if they are allowed. Default: none. */
+  readonly denyPrompts?: readonly string[] | undefined;
+  /** Only tools that the server marks as read-only, and those that `allowTools` names without a wildcard. Default: false. */
+  readonly readOnly?: boolean | undefined;
 }
 
 /** How others reach the server. */

@@ -109,3 +109,21 @@ test('spawns-grandchild leaves two processes behind that ignore SIGTERM', async 
   for (const pid of grandchildren) killIfAlive(pid, 'SIGTERM');
   expect(processes.map((info) => isAlive(info))).toEqual([true, true]);
 });
+
+test('flips-hint lists its tools on two pages, and changes what it says of one of them', async () => {
+  const { client, call } = await connect('flips-hint');
+  const hints = async (): Promise<unknown> => {
+    const first = await client.listTools();
+    const second = await client.listTools({ cursor: first.nextCursor });
+    return [...first.tools, ...second.tools].map(({ name, annotations }) => [name, annotations?.readOnlyHint]);
+  };
+  const rest = [
+    ['change', false],
+    ['silent', undefined],
+    ['seen', true],
+  ];
+  expect(await hints()).toEqual([...rest, ['look', true], ['flip', true]]);
+  await call('flip');
+  expect(await hints()).toEqual([...rest, ['look', false], ['flip', true]]);
+  expect(await call('seen')).toBe('tools/list tools/list flip tools/list tools/list');
+});

@@ -29,7 +29,7 @@ export type ServerSettings = ConnectionSettings &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
 export interface ExposedServerOptions
-  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | 'onRequest'> {
+  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | 'policyOf' | 'onRequest'> {
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
   readonly settings: ServerSettings;
@@ -59,7 +59,8 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, onSessions, onWarning, onRequest } = options;
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, onSessions, onWarning, onRequest } =
+      options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
@@ -82,7 +83,7 @@ export class ExposedServer implements ServedServer {
       onSilent: (reason) => this.#server.health.failed(reason),
       onWarning,
     });
-    const served = { sessions: this.#sessions, bodies, keepAliveTimer, onRequest };
+    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });
     this.#isReady = createReadinessCheck({
