@@ -2,8 +2,7 @@ import type { RawData, WebSocket } from 'ws';
 import { abortReason } from '../../../platform/deadline.ts';
 import { isBaseUrl, parseRelayMessage } from '../protocol/parse-message.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Pipe } from '../protocol/pipe.ts';
-import { createPipe } from '../protocol/pipe.ts';
+import { Pipe } from '../protocol/pipe.ts';
 import type { Hello, Reject, Welcome } from '../protocol/protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
@@ -78,7 +77,7 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
             resolve({ type: 'bad_url', url: badUrl });
             break;
           }
-          resolve({ type: 'welcome', welcome: message, pipe: createPipe(socket) });
+          resolve({ type: 'welcome', welcome: message, pipe: new Pipe(socket) });
           break;
         }
         case 'reject':

@@ -11,10 +11,6 @@ export interface PipeOptions {
   readonly objectTo?: (frame: Frame) => string | undefined;
 }
 
-export interface Pipe extends Duplex {
-  readonly breakOff: (reason: string) => void;
-}
-
 /**
  * The bytes of a WebSocket's binary messages, in order, as one Duplex; text messages are ignored.
  * It breaks when this end's HTTP/2 sends a GOAWAY for an error, when a frame is refused, or by `breakOff`: it emits `broken`
@@ -24,126 +20,133 @@ export interface Pipe extends Duplex {
  * full. `end()` closes the socket with 1000, and that close from the peer ends the readable side; every other close destroys
  * the pipe with an error that contains the code. `destroy()` terminates the socket.
  */
-export function createPipe(socket: WebSocket, options: PipeOptions = {}): Pipe {
-  let parkedBytes = 0;
-  let whenDrained: (() => void) | undefined;
-  let waitingWrite: ((error: Error) => void) | undefined;
-  let socketError: Error | undefined;
-  let brokenReason: string | undefined;
-  let isReadOnDue = false;
+export class Pipe extends Duplex {
+  readonly #socket: WebSocket;
+  readonly #watchSent: (bytes: Buffer) => void;
+  readonly #watchReceived: ((bytes: Buffer) => void) | undefined;
+  #parkedBytes = 0;
+  #whenDrained: (() => void) | undefined;
+  #waitingWrite: ((error: Error) => void) | undefined;
+  #brokenReason: string | undefined;
+  #isReadOnDue = false;
 
-  const breakOff = (reason: string): void => {
-    if (brokenReason !== undefined) return;
-    brokenReason = reason;
+  constructor(socket: WebSocket, { objectTo }: PipeOptions = {}) {
+    // A closed socket carries nothing in either direction, so a half-open pipe does not exist.
+    super({ allowHalfOpen: false, readableHighWaterMark: maxDataBytes, writableHighWaterMark: maxDataBytes });
+    this.#socket = socket;
+    this.#watchSent = createFrameReader(({ errorCode }) => {
+      if (errorCode !== 0) this.breakOff(`HTTP/2 error ${errorCode}`);
+    });
+    this.#watchReceived =
+      objectTo &&
+      createFrameReader((frame) => {
+        const objection = objectTo(frame);
+        if (objection !== undefined) this.breakOff(objection);
+      });
+    let socketError: Error | undefined;
+    socket.on('message', this.#onMessage);
+    socket.once('error', (error) => {
+      socketError = error;
+    });
+    socket.once('close', (code, reason) => {
+      if (this.destroyed) return;
+      if (code === closeCodes.normal) this.push(null);
+      else this.destroy(socketError ?? new Error(`the link was closed with ${code} ${reason.toString()}`.trim()));
+    });
+  }
+
+  breakOff(reason: string): void {
+    if (this.#brokenReason !== undefined) return;
+    this.#brokenReason = reason;
     // Not while HTTP/2 is working, and not before anybody listens.
     setImmediate(() => {
-      pipe.emit('broken', reason);
+      this.emit('broken', reason);
     });
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#watchSent(chunk);
+    this.#send(toMessages([chunk]), 0, callback);
+  }
+
+  override _writev(chunks: { readonly chunk: Buffer }[], callback: WriteCallback): void {
+    const buffers = chunks.map(({ chunk }) => chunk);
+    for (const buffer of buffers) this.#watchSent(buffer);
+    this.#send(toMessages(buffers), 0, callback);
+  }
+
+  override _final(callback: WriteCallback): void {
+    if (this.#brokenReason === undefined) this.#socket.close(closeCodes.normal);
+    else this.#socket.close(closeCodes.protocolError, this.#brokenReason);
+    callback();
+  }
+
+  override _destroy(error: Error | null, callback: WriteCallback): void {
+    const socket = this.#socket;
+    this.#whenDrained = undefined;
+    this.#waitingWrite?.(error ?? new Error('the pipe was destroyed'));
+    socket.off('message', this.#onMessage);
+    // A socket that is already closing ends by itself; terminating it would lose the bytes before its close frame.
+    if (socket.readyState === socket.OPEN || socket.readyState === socket.CONNECTING) socket.terminate();
+    else socket.resume();
+    callback(error);
+  }
+
+  readonly #onMessage = (data: RawData, isBinary: boolean): void => {
+    if (!isBinary || !Buffer.isBuffer(data)) return;
+    this.#watchReceived?.(data);
+    if (this.#brokenReason === undefined && !this.push(data)) this.#socket.pause();
   };
-  const watchSent = createFrameReader(({ errorCode }) => {
-    if (errorCode !== 0) breakOff(`HTTP/2 error ${errorCode}`);
-  });
-  const { objectTo } = options;
-  const watchReceived =
-    objectTo &&
-    createFrameReader((frame) => {
-      const objection = objectTo(frame);
-      if (objection !== undefined) breakOff(objection);
-    });
+
+  #send(messages: readonly Buffer[], from: number, callback: WriteCallback): void {
+    this.#waitingWrite = undefined;
+    for (let index = from; index < messages.length; index += 1) {
+      const message = messages[index];
+      if (message === undefined) break;
+      if (this.#parkedBytes > 0 && this.#parkedBytes + message.length > maxParkedBytes) {
+        this.#waitingWrite = callback;
+        this.#whenDrained = () => {
+          this.#send(messages, index, callback);
+        };
+        return;
+      }
+      this.#parkedBytes += message.length;
+      this.#socket.send(message, { binary: true, compress: false }, (error) => {
+        this.#sent(message.length, error);
+      });
+    }
+    callback();
+    if (this.#isReadOnDue) return;
+    this.#isReadOnDue = true;
+    setImmediate(this.#readOn);
+  }
+
+  #sent(bytes: number, error: Error | undefined): void {
+    this.#parkedBytes -= bytes;
+    if (error) {
+      this.destroy(error);
+      return;
+    }
+    const next = this.#whenDrained;
+    this.#whenDrained = undefined;
+    next?.();
+  }
 
   /**
    * node:http2 pauses while it writes. When a reset waits for the end of every write, as in a flood of dropped requests on a
    * busy machine, it starts the next write first and never resumes reading.
    */
-  const readOn = (): void => {
-    isReadOnDue = false;
-    if (whenDrained === undefined && pipe.isPaused()) pipe.resume();
+  readonly #readOn = (): void => {
+    this.#isReadOnDue = false;
+    if (this.#whenDrained === undefined && this.isPaused()) this.resume();
   };
-  const written = (callback: (error?: Error) => void): void => {
-    callback();
-    if (isReadOnDue) return;
-    isReadOnDue = true;
-    setImmediate(readOn);
-  };
-
-  const send = (messages: readonly Buffer[], from: number, callback: (error?: Error) => void): void => {
-    waitingWrite = undefined;
-    for (let index = from; index < messages.length; index += 1) {
-      const message = messages[index];
-      if (message === undefined) break;
-      if (parkedBytes > 0 && parkedBytes + message.length > maxParkedBytes) {
-        waitingWrite = callback;
-        whenDrained = () => {
-          send(messages, index, callback);
-        };
-        return;
-      }
-      parkedBytes += message.length;
-      socket.send(message, { binary: true, compress: false }, (error) => {
-        parkedBytes -= message.length;
-        if (error) {
-          pipe.destroy(error);
-          return;
-        }
-        const next = whenDrained;
-        whenDrained = undefined;
-        next?.();
-      });
-    }
-    written(callback);
-  };
-
-  const duplex = new Duplex({
-    // A closed socket carries nothing in either direction, so a half-open pipe does not exist.
-    allowHalfOpen: false,
-    readableHighWaterMark: maxDataBytes,
-    writableHighWaterMark: maxDataBytes,
-    read() {
-      socket.resume();
-    },
-    write(chunk: Buffer, _encoding, callback) {
-      watchSent(chunk);
-      send(toMessages([chunk]), 0, callback);
-    },
-    writev(chunks, callback) {
-      const buffers = chunks.map(({ chunk }: { chunk: Buffer }) => chunk);
-      for (const buffer of buffers) watchSent(buffer);
-      send(toMessages(buffers), 0, callback);
-    },
-    final(callback) {
-      if (brokenReason === undefined) socket.close(closeCodes.normal);
-      else socket.close(closeCodes.protocolError, brokenReason);
-      callback();
-    },
-    destroy(error, callback) {
-      whenDrained = undefined;
-      waitingWrite?.(error ?? new Error('the pipe was destroyed'));
-      socket.off('message', onMessage);
-      // A socket that is already closing ends by itself; terminating it would lose the bytes before its close frame.
-      if (socket.readyState === socket.OPEN || socket.readyState === socket.CONNECTING) socket.terminate();
-      else socket.resume();
-      callback(error);
-    },
-  });
-
-  const pipe = Object.assign(duplex, { breakOff });
-
-  const onMessage = (data: RawData, isBinary: boolean): void => {
-    if (!isBinary || !Buffer.isBuffer(data)) return;
-    watchReceived?.(data);
-    if (brokenReason === undefined && !pipe.push(data)) socket.pause();
-  };
-  socket.on('message', onMessage);
-  socket.once('error', (error) => {
-    socketError = error;
-  });
-  socket.once('close', (code, reason) => {
-    if (pipe.destroyed) return;
-    if (code === closeCodes.normal) pipe.push(null);
-    else pipe.destroy(socketError ?? new Error(`the link was closed with ${code} ${reason.toString()}`.trim()));
-  });
-  return pipe;
 }
+
+type WriteCallback = (error?: Error | null) => void;
 
 /**
  * Packs writes into messages of at most maxDataBytes. HTTP/2 writes a 9-byte frame header and its payload separately; joining

@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { connect, constants } from 'node:http2';
 import type { RawData, WebSocket } from 'ws';
 import { createDeferred } from '../../../platform/deferred.ts';
@@ -13,7 +13,7 @@ import {
   streamWindowBytes,
 } from '../protocol/limits.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
-import { createPipe, reportFaults } from '../protocol/pipe.ts';
+import { Pipe, reportFaults } from '../protocol/pipe.ts';
 import { closeCodes, encodeMessage } from '../protocol/protocol.ts';
 import { createFrameBudget, createRstStreamLimiter } from './http2-limits.ts';
 
@@ -25,37 +25,140 @@ const closeGraceMs = 1_000;
  */
 const answeredGraceMs = 1_000;
 
-/** An admitted agent: the HTTP/2 client at the relay's end of its pipe. */
-export interface AgentSession {
+/**
+ * An admitted agent: the HTTP/2 client at the relay's end of its pipe. Create it in the same turn in which the welcome was
+ * sent, since HTTP/2 starts at once.
+ */
+export class AgentSession {
   readonly name: string;
   readonly epoch: number;
-  /** Opens a stream; `busy` when maxStreams clients wait for responses of the agent, `gone` when its connection is ending. */
-  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream | 'busy' | 'gone';
-  /** Resets a stream whose client has gone. */
-  cancel(stream: ClientHttp2Stream): void;
-  /** Asks the agent to dial again; sends it no new requests and ends when the open ones are done. */
-  goaway(): void;
-  close(code: number, reason: string): void;
+  readonly #socket: WebSocket;
+  readonly #pipe: Pipe;
+  readonly #session: ClientHttp2Session;
+  readonly #closed = createDeferred<string>();
+  readonly #resets = createRstStreamLimiter();
+  readonly #frames = createFrameBudget();
+  /** Streams whose clients wait. Other open streams are no reason to refuse a client. */
+  readonly #awaited = new Set<ClientHttp2Stream>();
+  #openStreams = 0;
+  #endReason: string | undefined;
+  #hasFailed = false;
+
+  constructor(socket: WebSocket, name: string, epoch: number) {
+    this.name = name;
+    this.epoch = epoch;
+    this.#socket = socket;
+    this.#pipe = new Pipe(socket, this.#frames);
+    this.#pipe.on('error', () => undefined);
+    this.#pipe.once('broken', (reason: string) => {
+      this.#fail(reason);
+    });
+    this.#session = startHttp2(this.#pipe);
+    this.#session.once('close', () => {
+      if (!this.#hasFailed && socket.readyState === socket.OPEN) socket.close(closeCodes.normal);
+    });
+    socket.on('message', (data: RawData, isBinary: boolean) => {
+      if (isBinary || !Buffer.isBuffer(data)) return;
+      const message = parseAgentMessage(data);
+      if (message.type === 'malformed') this.#fail(message.reason);
+    });
+    socket.once('close', (code, reason) => {
+      this.#onSocketClosed(code, reason.toString());
+    });
+    watchSocket(socket, {
+      onDead: (reason) => {
+        this.#endReason = reason;
+        socket.terminate();
+      },
+    });
+  }
+
   /** Resolves, never rejects, with the reason when the connection is gone. */
-  readonly closed: Promise<string>;
+  get closed(): Promise<string> {
+    return this.#closed.promise;
+  }
+
+  /** Opens a stream; `busy` when maxStreams clients wait for responses of the agent, `gone` when its connection is ending. */
+  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream | 'busy' | 'gone' {
+    const session = this.#session;
+    if (session.closed || session.destroyed || this.#socket.readyState !== this.#socket.OPEN) return 'gone';
+    if (this.#awaited.size >= maxStreams || this.#openStreams >= maxOpenStreams) return 'busy';
+    const stream = session.request(headers, { endStream });
+    this.#frames.onRequest();
+    this.#openStreams += 1;
+    this.#awaited.add(stream);
+    stream.once('end', () => {
+      this.#awaited.delete(stream);
+    });
+    stream.once('close', () => {
+      this.#openStreams -= 1;
+      this.#awaited.delete(stream);
+    });
+    return stream;
+  }
+
+  /** Resets a stream whose client has gone. */
+  cancel(stream: ClientHttp2Stream): void {
+    this.#awaited.delete(stream);
+    // Paused, so that flow control limits what the agent still sends to one window.
+    stream.pause();
+    if (stream.readableEnded) setTimeout(() => this.#reset(stream), answeredGraceMs).unref();
+    else this.#reset(stream);
+  }
+
+  /** Asks the agent to dial again; sends it no new requests and ends when the open ones are done. */
+  goaway(): void {
+    this.#endReason ??= 'the relay sent it away';
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(encodeMessage({ type: 'goaway' }));
+    if (!this.#session.closed) this.#session.close();
+  }
+
+  close(code: number, reason: string): void {
+    const socket = this.#socket;
+    if (socket.readyState === socket.CLOSED) return;
+    this.#endReason ??= reason;
+    socket.close(code, reason);
+    const timer = setTimeout(() => {
+      socket.terminate();
+    }, closeGraceMs);
+    socket.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  #onSocketClosed(code: number, reason: string): void {
+    this.#resets.close();
+    this.#session.destroy();
+    this.#pipe.destroy();
+    const lost = `connection lost (${code} ${reason})`.replace(' )', ')');
+    this.#closed.resolve(this.#endReason ?? (code === closeCodes.normal ? 'the agent left' : lost));
+  }
+
+  #reset(stream: ClientHttp2Stream): void {
+    this.#resets.spend(() => {
+      const isOpen = !stream.closed;
+      // node:http2 ends the stream before it resets it, and half a body would look complete to the agent.
+      stream.end = () => stream;
+      if (isOpen) stream.close(constants.NGHTTP2_CANCEL);
+      stream.resume();
+      return isOpen;
+    });
+    if (stream.closed || stream.id === undefined || this.#socket.readyState !== this.#socket.OPEN) return;
+    // Out of budget: our own agent resets the stream itself. Other agents get a reset when there is budget again.
+    this.#socket.send(encodeMessage({ type: 'cancel', stream: stream.id }));
+  }
+
+  /** Ends the connection because of what the agent did: nothing more is read from it, and its clients do not wait. */
+  #fail(reason: string): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.close(closeCodes.protocolError, reason);
+    this.#session.destroy();
+    this.#pipe.destroy();
+  }
 }
 
-/** Starts HTTP/2 on a socket after the handshake; call it in the same turn in which the welcome was sent. */
-export function createAgentSession(socket: WebSocket, name: string, epoch: number): AgentSession {
-  const closed = createDeferred<string>();
-  const resets = createRstStreamLimiter();
-  const frames = createFrameBudget();
-  /** Streams whose clients wait. Other open streams are no reason to refuse a client. */
-  const awaited = new Set<ClientHttp2Stream>();
-  let openStreams = 0;
-  let endReason: string | undefined;
-  let hasFailed = false;
-
-  const pipe = createPipe(socket, frames);
-  pipe.on('error', () => undefined);
-  pipe.once('broken', (reason: string) => {
-    fail(reason);
-  });
+function startHttp2(pipe: Pipe): ClientHttp2Session {
   const session = connect('http://agent', {
     createConnection: () => pipe,
     maxSessionMemory: maxSessionMemoryMb,
@@ -73,101 +176,5 @@ export function createAgentSession(socket: WebSocket, name: string, epoch: numbe
   // The streams report the error; here it only must not end the process.
   session.on('error', () => undefined);
   reportFaults(session, pipe);
-  session.once('close', () => {
-    if (!hasFailed && socket.readyState === socket.OPEN) socket.close(closeCodes.normal);
-  });
-
-  socket.on('message', (data: RawData, isBinary: boolean) => {
-    if (isBinary || !Buffer.isBuffer(data)) return;
-    const message = parseAgentMessage(data);
-    if (message.type === 'malformed') fail(message.reason);
-  });
-  socket.once('close', (code, reason) => {
-    resets.close();
-    session.destroy();
-    pipe.destroy();
-    closed.resolve(
-      endReason ??
-        (code === closeCodes.normal
-          ? 'the agent left'
-          : `connection lost (${code} ${reason.toString()})`.replace(' )', ')')),
-    );
-  });
-  watchSocket(socket, {
-    onDead(reason) {
-      endReason = reason;
-      socket.terminate();
-    },
-  });
-
-  const end = (code: number, reason: string): void => {
-    if (socket.readyState === socket.CLOSED) return;
-    endReason ??= reason;
-    socket.close(code, reason);
-    const timer = setTimeout(() => {
-      socket.terminate();
-    }, closeGraceMs);
-    socket.once('close', () => {
-      clearTimeout(timer);
-    });
-  };
-
-  const reset = (stream: ClientHttp2Stream): void => {
-    resets.spend(() => {
-      const isOpen = !stream.closed;
-      // node:http2 ends the stream before it resets it, and half a body would look complete to the agent.
-      stream.end = () => stream;
-      if (isOpen) stream.close(constants.NGHTTP2_CANCEL);
-      stream.resume();
-      return isOpen;
-    });
-    if (stream.closed || stream.id === undefined || socket.readyState !== socket.OPEN) return;
-    // Out of budget: our own agent resets the stream itself. Other agents get a reset when there is budget again.
-    socket.send(encodeMessage({ type: 'cancel', stream: stream.id }));
-  };
-
-  /** Ends the connection because of what the agent did: nothing more is read from it, and its clients do not wait. */
-  const fail = (reason: string): void => {
-    if (hasFailed) return;
-    hasFailed = true;
-    end(closeCodes.protocolError, reason);
-    session.destroy();
-    pipe.destroy();
-  };
-
-  return {
-    name,
-    epoch,
-    closed: closed.promise,
-    request(headers, endStream) {
-      if (session.closed || session.destroyed || socket.readyState !== socket.OPEN) return 'gone';
-      if (awaited.size >= maxStreams || openStreams >= maxOpenStreams) return 'busy';
-      const stream = session.request(headers, { endStream });
-      frames.onRequest();
-      openStreams += 1;
-      awaited.add(stream);
-      const release = (): void => {
-        awaited.delete(stream);
-      };
-      stream.once('end', release);
-      stream.once('close', () => {
-        openStreams -= 1;
-        release();
-      });
-      return stream;
-    },
-    cancel(stream) {
-      awaited.delete(stream);
-      // Paused, so that flow control limits what the agent still sends to one window.
-      stream.pause();
-      if (stream.readableEnded) setTimeout(reset, answeredGraceMs, stream).unref();
-      else reset(stream);
-    },
-    goaway() {
-      endReason ??= 'the relay sent it away';
-      if (socket.readyState === socket.OPEN) socket.send(encodeMessage({ type: 'goaway' }));
-      if (!session.closed) session.close();
-    },
-    close: end,
-  };
+  return session;
 }

@@ -42,7 +42,7 @@ interface NameRecord<Agent> {
 }
 
 export interface RegistryOptions {
-  readonly maxAgents?: number;
+  readonly maxAgents?: number | undefined;
   readonly maxNames?: number;
   /** Where wished names are stored; claims wait for it. */
   readonly file?: Promise<NameFile> | undefined;

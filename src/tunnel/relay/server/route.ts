@@ -10,11 +10,11 @@ const wellKnownPath =
 
 export interface RouteOptions {
   /** Names as hosts are directly below it; lower case. */
-  readonly domain?: string;
+  readonly domain?: string | undefined;
   /** Path of the relay's public URL without a trailing slash; removed unless a proxy in front has done so. */
   readonly basePath?: string;
   /** Name of the only agent, which gets every request. */
-  readonly soleName?: string;
+  readonly soleName?: string | undefined;
 }
 
 export type Route =

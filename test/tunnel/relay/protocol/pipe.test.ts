@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { createPipe } from '../../../../src/tunnel/relay/protocol/pipe.ts';
+import { Pipe } from '../../../../src/tunnel/relay/protocol/pipe.ts';
 import { eventually, pause, portOf, within } from '../world.ts';
 
 let server: WebSocketServer;
@@ -26,7 +26,7 @@ afterEach(() => {
 
 /** The clean-up cuts the sockets, which is an error of every pipe that is still there. */
 function pipeOver(socket: WebSocket): Duplex {
-  return createPipe(socket).on('error', () => undefined);
+  return new Pipe(socket).on('error', () => undefined);
 }
 
 async function readAll(pipe: Duplex): Promise<Buffer> {

@@ -1,11 +1,9 @@
 import { once } from 'node:events';
-import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Identity } from '../../../../src/tunnel/relay/protocol/identity.ts';
 import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
 import { createRelayProvider } from '../../../../src/tunnel/providers/relay.ts';
-import { acceptedHosts } from '../../../../src/tunnel/relay/server/agent-handshake.ts';
 import type { RawAgent, World } from '../world.ts';
 import {
   ask,
@@ -309,37 +307,4 @@ test('an origin that connects again and again is told to wait, and no other', as
   expect(answers.at(-1)).toMatch(/^HTTP\/1\.1 503 /);
   expect(answers.at(-1)).toMatch(/retry-after: 5/i);
   expect(await upgradeFrom('2001:db8:1:3::1')).toMatch(/^HTTP\/1\.1 101 /);
-});
-
-describe('the hosts that a proof may be made for', () => {
-  const unnamed = { publicUrl: undefined, domain: undefined };
-  test('a relay on loopback', () => {
-    const names = { ...unnamed, addresses: ['127.0.0.1'], port: 8080 };
-    expect([...acceptedHosts(names, true)].toSorted()).toEqual(['127.0.0.1:8080', '[::1]:8080', 'localhost:8080']);
-    expect([...acceptedHosts(names, false)]).toEqual([]);
-  });
-
-  test('a public relay: its URL and domain, never loopback names for a peer from elsewhere', () => {
-    const options = {
-      addresses: ['10.0.0.5', '2001:DB8::1'],
-      port: 8080,
-      publicUrl: new URL('https://relay.example/tunnels'),
-      domain: 'relay.example',
-    };
-    expect([...acceptedHosts(options, false)].toSorted()).toEqual([
-      '10.0.0.5:8080',
-      '[2001:db8::1]:8080',
-      'relay.example',
-      'relay.example:8080',
-    ]);
-  });
-
-  test('a wildcard stands for the addresses of the machine', () => {
-    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    const own = addresses.filter((entry) => entry.family === 'IPv4').map((entry) => `${entry.address}:80`);
-    const hosts = acceptedHosts({ ...unnamed, addresses: ['0.0.0.0'], port: 80 }, true);
-    for (const host of own) expect(hosts.has(host)).toBe(true);
-    expect(hosts.has('localhost')).toBe(true);
-    expect(hosts.has('0.0.0.0:80')).toBe(false);
-  });
 });
