@@ -13,7 +13,7 @@ export interface ServerDescription {
   readonly version: string;
   readonly era: Era;
   readonly protocolVersion: string;
-  /** Number of tools that it lists to a client without capabilities. */
+  /** Number of tools that it lists to a client without capabilities, without those that callers may not use. */
   readonly tools: number;
 }
 

@@ -177,7 +177,7 @@ class Exposure implements Exposed {
         source,
         settings: { ...options.server, ...options.listen },
         watchdog,
-        policyOf: () => policy,
+        policy,
         eventStore,
         bodies,
         keepAliveTimer: this.#keepAliveTimer,

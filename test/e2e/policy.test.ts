@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { startEverything } from '../harness/everything.ts';
 import { startExpose, type Exposed } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { fixture, installedServer, temporaryDirectory } from '../harness/program.ts';
@@ -46,6 +47,11 @@ describe.each(ways)('server-everything, by names, %s', (way) => {
       '--allow-tool=get-* --allow-tool=echo --deny-tool=*-env --deny-prompt=simple-* --deny-resource=demo://resource/static/*';
     const args = rules.split(' ');
     exposed = await exposeBy(way, { server: installedServer('mcp-server-everything'), args, lifetime: 'file' });
+  });
+
+  test('the number of tools that is reported is that of the allowed ones', async () => {
+    const client = await connect(exposed, 'v2');
+    expect(exposed.ready.servers[0]?.tools).toBe((await client.tools()).length);
   });
 
   test.each(sdkVersions)('tools (%s)', async (version) => {
@@ -138,6 +144,13 @@ describe.each(isolations)('--isolation %s', (isolation) => {
     expect(await reply.next(({ id }) => id === 2)).toMatchObject({ error: { code: -32600 } });
     expect(textOf(await session.call(3, 'tools/call', { name: 'seen' }))).not.toMatch(/look|change/);
   });
+});
+
+test.each(['http', 'sse'] as const)('a server that is called over %s is asked for its hints too', async (kind) => {
+  const exposed = await startExpose({ running: await startEverything(kind), args: ['--read-only'] });
+  const client = await connect(exposed, 'v2');
+  expect(await client.call('echo', { message: 'hello' })).toBe('Echo: hello');
+  await expect(client.call('toggle-simulated-logging')).rejects.toThrow('tool not allowed: toggle-simulated-logging');
 });
 
 test('a tool that --allow-tool names is an exception from --read-only, and the operator is told', async () => {

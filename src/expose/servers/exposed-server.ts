@@ -1,8 +1,10 @@
 import { describeServer, type ServerDescription } from '../../bridge/describe-server.ts';
+import { restrict } from '../../bridge/session/restricted-upstream.ts';
 import { createSessions, type Sessions } from '../../bridge/session/sessions.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
+import type { Policy } from '../../policy/policy.ts';
 import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import {
@@ -29,10 +31,12 @@ export type ServerSettings = ConnectionSettings &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
 export interface ExposedServerOptions
-  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | 'policyOf' | 'onRequest'> {
+  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | 'onRequest'> {
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
   readonly settings: ServerSettings;
+  /** What callers may use. */
+  readonly policy: Policy;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
   /** Called with the number of open sessions whenever it changes. */
@@ -59,7 +63,7 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, onSessions, onWarning, onRequest } =
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, policy, onSessions, onWarning, onRequest } =
       options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
@@ -83,7 +87,7 @@ export class ExposedServer implements ServedServer {
       onSilent: (reason) => this.#server.health.failed(reason),
       onWarning,
     });
-    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest };
+    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf: () => policy, onRequest };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });
     this.#isReady = createReadinessCheck({
@@ -158,7 +162,7 @@ export class ExposedServer implements ServedServer {
     const isProcess = this.#options.source.kind === 'stdio';
     return this.#server.look((upstream) =>
       describeServer({
-        upstream,
+        upstream: restrict(upstream, this.#options.policy),
         url,
         timeoutMs: this.#startTimeoutMs,
         onWarning: this.#options.onWarning,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../../../src/bridge/session/session.ts';
 import { createSessions, type Sessions } from '../../../src/bridge/session/sessions.ts';
+import { createPolicy } from '../../../src/policy/policy.ts';
 import { createFakeClock } from '../../harness/fake-clock.ts';
 import { createFakeCall, createFakeSink, type FakeCall } from './fake-sink.ts';
 import { createFakeUpstream, type FakeUpstream } from '../fake-upstream.ts';
@@ -55,6 +56,20 @@ describe('session ids', () => {
     expect(new Set(ids.map((id) => id[21]))).toEqual(new Set(['A', 'Q', 'g', 'w']));
     expect(new Set(ids.map((id) => id[0])).size).toBeGreaterThan(50);
   });
+});
+
+test('what a session may do is decided by the policy that it is opened with, and by no other', async () => {
+  const { sessions, upstreams, opened } = world();
+  const restricted = sessions.open('you', initialize, createFakeCall(), createPolicy({ denyTools: ['rm'] }));
+  upstreams[0]?.say(agreement());
+  const { session: open } = opened('me');
+  const [denied, allowed] = [createFakeCall(), createFakeCall()];
+  const call = request(1, 'tools/call', { name: 'rm' });
+  restricted?.request(call, denied);
+  open.request(call, allowed);
+  await Promise.resolve();
+  expect(denied.responses.map(({ json }) => json['error'])).toMatchObject([{ message: 'tool not allowed: rm' }]);
+  expect(upstreams.map(({ sent }) => sent.length)).toEqual([1, 2]);
 });
 
 describe('a session is found', () => {
