@@ -35,6 +35,51 @@ describe('the consent page', () => {
     expect(textOf(response.body)).toContain(warning);
   });
 
+  test('CVE-2025-6514 and its like: nothing that a client sends becomes markup, or turns the text around', async () => {
+    const evil = `"><script>alert(1)</script><b id='x'>\u202Eefas\u0000\u001B[2J`;
+    const sharing = share({ sharedName: () => `<i>files</i> & more` });
+    const uri = `https://app.example/cb?"'><script>`;
+    const clientId = await sharing.register({ client_name: evil, redirect_uris: [uri] });
+    const { response } = await sharing.open(clientId, { redirect_uri: uri, state: evil });
+    expect(response.status).toBe(200);
+    expect(response.body).not.toMatch(/<script|<b |<i>|\p{Bidi_Control}|[^\P{Cc}\n]/u);
+    expect(response.body).toContain('&lt;script&gt;');
+    expect(response.body).toContain('to use &lt;i&gt;files&lt;/i&gt; &amp; more?');
+  });
+
+  test('a host in another script is shown as browsers resolve it', async () => {
+    const sharing = share();
+    const uri = 'https://xn--pple-43d.example/callback';
+    const { response } = await sharing.open(await sharing.register({ redirect_uris: [uri] }), { redirect_uri: uri });
+    expect(response.body).toContain('<dd class="host">xn--pple-43d.example</dd>');
+  });
+
+  test('the code has a label and a hint, the choice a legend; Enter allows, Deny needs no code', async () => {
+    const sharing = share();
+    const { response } = await sharing.open(await sharing.register());
+    expect(response.body).toContain('<html lang="en">');
+    expect(response.body).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
+    expect(response.body).toMatch(
+      /<label for="code">Pairing code<\/label>\s*<input type="text" id="code" name="code" required/,
+    );
+    expect(response.body).toMatch(/aria-describedby="hint">\s*<p id="hint">/);
+    expect(response.body).toMatch(/<fieldset><legend>What it may do<\/legend>\s*<label><input type="radio"/);
+    const buttons = [...response.body.matchAll(/<button[^>]*value="(\w+)"( formnovalidate)?/g)].map((match) =>
+      match.slice(1),
+    );
+    expect(buttons).toEqual([
+      ['approve', undefined],
+      ['deny', ' formnovalidate'],
+    ]);
+  });
+
+  test('a client that asks for reading only is not offered more', async () => {
+    const sharing = share();
+    const { response } = await sharing.open(await sharing.register(), { scope: 'mcp:read' });
+    expect(textOf(response.body)).toContain('It asks for: Only read');
+    expect(response.body).not.toContain('name="scope"');
+  });
+
   test('A13 cannot be framed, loads nothing, runs nothing, and is not stored', async () => {
     const sharing = share();
     const { response } = await sharing.open(await sharing.register());

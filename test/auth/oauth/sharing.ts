@@ -164,6 +164,14 @@ export function locationOf({ headers }: OAuthResponse): URL {
   return new URL(headers['location'] ?? 'https://no-redirect.invalid/');
 }
 
+/** The message with which a promise is rejected. */
+export async function failureOf(promise: Promise<unknown>): Promise<string | undefined> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+}
+
 /** What a page says. */
 export function textOf(body: string): string {
   return body.replaceAll(/<style[\s\S]*?<\/style>|<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
