@@ -113,11 +113,9 @@ class RestrictedUpstream implements Upstream {
   }
 
   #forward(message: RpcMessage): boolean {
-    if (message.kind !== 'request') return this.#upstream.send(message);
-    const { id, method } = message;
-    if (listMemberOf(method) === undefined) this.#lists.delete(id);
-    else this.#lists.set(id, method);
-    return this.#upstream.send(message);
+    if (message.kind !== 'request' || listMemberOf(message.method) === undefined) return this.#upstream.send(message);
+    this.#lists.set(message.id, message.method);
+    return this.#upstream.send(message) || !this.#lists.delete(message.id);
   }
 
   #hold(call: RpcRequest): boolean {

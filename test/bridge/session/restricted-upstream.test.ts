@@ -166,6 +166,17 @@ describe('lists', () => {
     expect(got).toEqual([answer]);
   });
 
+  test('nor those with the id of a list that was not taken', () => {
+    const { upstream, server, got, call } = world({ denyTools: ['rm'] });
+    server.accepting = false;
+    expect(upstream.send(request(1, 'tools/list'))).toBe(false);
+    server.accepting = true;
+    call(1, 'ls');
+    const answer = response(1, { tools: [{ name: 'rm' }] });
+    server.say(answer);
+    expect(got).toEqual([answer]);
+  });
+
   test('errors pass', () => {
     const { upstream, server, got } = world({ denyTools: ['rm'] });
     upstream.send(request(1, 'tools/list'));

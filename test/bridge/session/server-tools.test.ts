@@ -102,7 +102,7 @@ describe('read-only', () => {
     server.say(notification('notifications/tools/list_changed'));
     expect(sent().at(-1)).toMatchObject({ method: 'tools/list', params: {} });
     server.say(response(old, { tools: [read] }));
-    list([{ name: 'read' }]);
+    list([write]);
     await settled();
     expect(got.map(inShort)).toEqual(['notifications/tools/list_changed', notReadOnly(1, 'read')]);
   });
