@@ -67,7 +67,7 @@ export function isPassing(status: number): boolean {
 
 /** The JSON-RPC error in a body, whatever its id, as the answer to the request with this id. */
 export function errorIn(body: Buffer, id: RequestId): RpcResponse | undefined {
-  if (errorOf(body) === undefined) return undefined;
+  if (errorOf(jsonOf(body)) === undefined) return undefined;
   const span = spanOf(body, ['error']);
   if (span === undefined) return undefined;
   const head = Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":`);
@@ -83,7 +83,7 @@ export function errorIn(body: Buffer, id: RequestId): RpcResponse | undefined {
 export function saysSessionLost(status: number, body: Buffer, id: RequestId | undefined): boolean {
   if (status !== 404 && status !== 400) return false;
   const json = jsonOf(body);
-  const error = errorOf(body);
+  const error = errorOf(json);
   const code = memberOf(error, 'code');
   const hasWords = lostSessionWords.test(String(memberOf(error, 'message')));
   if (error !== undefined && id !== undefined && memberOf(json, 'id') === id) {
@@ -101,8 +101,8 @@ export function retryAfterOf(response: IncomingMessage, now: number): number | u
   return Number.isFinite(waitMs) && waitMs >= 0 ? waitMs : undefined;
 }
 
-function errorOf(body: Buffer): unknown {
-  const error = memberOf(jsonOf(body), 'error');
+function errorOf(json: unknown): unknown {
+  const error = memberOf(json, 'error');
   return typeof memberOf(error, 'code') === 'number' && typeof memberOf(error, 'message') === 'string'
     ? error
     : undefined;

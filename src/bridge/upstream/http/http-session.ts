@@ -70,10 +70,9 @@ export class HttpSession {
   }
 
   #headers(own: Readonly<Record<string, string>>): Record<string, string> {
-    const id = this.#id;
     const revision = this.#revision;
     return {
-      ...(id === undefined ? {} : { [sessionHeader]: id }),
+      ...(this.#id === undefined ? {} : { [sessionHeader]: this.#id }),
       ...(revision === undefined || revision < firstRevisionInHeader ? {} : { [revisionHeader]: revision }),
       ...own,
     };

@@ -35,9 +35,6 @@ export interface PendingResponseOptions {
   readonly onOver: () => void;
 }
 
-/** `data` of an error in place of an answer. */
-export type ErrorData = Readonly<Record<string, unknown>> & { readonly reason: string };
-
 /** What the server sends for one request: JSON, or an event stream that may span several connections. */
 export class PendingResponse {
   readonly #options: PendingResponseOptions;
@@ -81,8 +78,8 @@ export class PendingResponse {
     this.#stopTimer = this.#options.context.clock.after(lingerMs, () => this.#finish());
   }
 
-  /** There will be no answer: delivers an error in its place. */
-  fail(message: string, data: ErrorData): void {
+  /** There will be no answer: delivers an error with this `data` in its place. */
+  fail(message: string, data: Readonly<Record<string, unknown>>): void {
     if (this.#isOver) return;
     const { id, onMessage } = this.#options;
     if (this.#isAwaited) onMessage(newError({ id, code: rpcCode.internalError, message, data }));

@@ -8,7 +8,7 @@ import { drainResponse, saysSessionLost } from './http-response.ts';
 import { HttpSession, type SessionStreamContext } from './http-session.ts';
 import { HttpUpstream, type HttpUpstreamOptions, type Refusal } from './http-upstream.ts';
 import type { OutgoingPost } from './outgoing-posts.ts';
-import { PendingResponse, type ErrorData } from './pending-response.ts';
+import { PendingResponse } from './pending-response.ts';
 import { connectFailure, notMcp, openingFailure, statusWithExcerpt, unreachableWords } from './response-problems.ts';
 import { openStandaloneStream, type StandaloneStream } from './standalone-stream.ts';
 import type { PostOptions, UpstreamExchange, UpstreamFailure } from './upstream-client.ts';
@@ -214,7 +214,7 @@ class StreamableHttpUpstream extends HttpUpstream {
     }
   }
 
-  #drop(outgoing: OutgoingPost, words: string, data: ErrorData): void {
+  #drop(outgoing: OutgoingPost, words: string, data: Readonly<Record<string, unknown>>): void {
     const { message } = outgoing;
     this.posts.settle(outgoing);
     if (message.kind === 'request') {

@@ -14,7 +14,6 @@ import {
   statusWithExcerpt,
   unreachableWords,
 } from '../http/response-problems.ts';
-import type { ErrorData } from '../http/pending-response.ts';
 import type { PostOptions, UpstreamExchange, UpstreamFailure } from '../http/upstream-client.ts';
 import type { Upstream, UpstreamEvents } from '../upstream.ts';
 
@@ -154,7 +153,7 @@ class LegacySseUpstream extends HttpUpstream {
     if (this.#handshake === outgoing) this.#handshake = undefined;
   }
 
-  #drop(outgoing: OutgoingPost, words: string, data: ErrorData): void {
+  #drop(outgoing: OutgoingPost, words: string, data: Readonly<Record<string, unknown>>): void {
     const { message } = outgoing;
     const isAwaited = message.kind === 'request' && this.#unanswered.has(message.id);
     this.#settle(outgoing);

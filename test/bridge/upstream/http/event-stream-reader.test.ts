@@ -56,7 +56,7 @@ describe('events', () => {
   });
 });
 
-test.each(['\n\n', '\r\r', '\n\r', '\r\n\r'])('an event is told as soon as it is complete (%j)', (end) => {
+test.each(['\n\n', '\r\r', '\n\r', '\r\n\r'])('an event is reported as soon as it is complete (%j)', (end) => {
   const seen: string[] = [];
   const reader = new EventStreamReader({
     maxBytes: 1000,
@@ -98,7 +98,7 @@ describe('an event that is too long', () => {
     expect(read(inPieces(text, 50)).slice(2)).toEqual([{ data: 'b' }]);
   });
 
-  test('and never ends is told of as soon as it is too long', () => {
+  test('and never ends is reported as soon as it is too long', () => {
     const whole = `data: ${json(5000)}`;
     expect(read(inPieces(whole.slice(0, 1006), 100))).toEqual([]);
     expect(read(inPieces(whole.slice(0, 1007), 100))).toMatchObject([{ overlong: { isOver: false, size: 1001 } }]);

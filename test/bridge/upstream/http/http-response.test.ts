@@ -106,7 +106,7 @@ describe('a session is lost', () => {
   test.each<[string, number, string, RequestId | undefined]>([
     ['404 alone', 404, '', 1],
     ['404 with a page', 404, '<h1>Not Found</h1>', 1],
-    ['404 with an error of nobody’s', 404, errorBody(null, -32001, sdkWords), 1],
+    ['404 with an error without an id', 404, errorBody(null, -32001, sdkWords), 1],
     ['404 with an error without an id', 404, errorBody(undefined, -32000, 'gone'), 1],
     ['404 with another’s id', 404, errorBody(2, -32000, 'gone'), 1],
     ['404 with the id, in the words of the SDKs', 404, errorBody(1, -32001, sdkWords), 1],
@@ -124,11 +124,11 @@ describe('a session is lost', () => {
   });
 
   test.each<[string, number, string, RequestId | undefined]>([
-    ['404 of a method that nobody knows', 404, errorBody(null, -32601, 'Method not found'), 1],
+    ['404 of an unknown method', 404, errorBody(null, -32601, 'Method not found'), 1],
     ['404 as the answer', 404, errorBody(1, -32602, 'no such tool'), 1],
     ['404 as the answer, with the code of the SDKs', 404, errorBody(1, -32001, 'Request timed out'), 1],
     ['404 as the answer, with the words of the SDKs', 404, errorBody(1, -32603, sdkWords), 1],
-    ['404 as the answer of a method that nobody knows', 404, errorBody(1, -32601, sdkWords), 1],
+    ['404 as the answer of an unknown method', 404, errorBody(1, -32601, sdkWords), 1],
     ['400 alone', 400, '', 1],
     ['400 with a page', 400, sdkWords, 1],
     ['400 in other words', 400, errorBody(null, -32000, 'Bad Request'), 1],

@@ -222,7 +222,7 @@ describe('the end', () => {
     expect(sent).toEqual([1, 2, 'close']);
   });
 
-  test('accepts nothing and releases whoever waits to write', () => {
+  test('accepts nothing and calls back whoever waits to write', () => {
     const { posts, add } = world(false, 0);
     add(notification('x'.repeat(1024 * 1024)));
     let released = 0;

@@ -83,7 +83,7 @@ describe.each(['https', 'http'] as const)('a server behind %s', (scheme) => {
     expect(proxy.asked).toEqual([]);
   });
 
-  test('is not reached where the proxy wants credentials: the user is told by whom, clients are not', async () => {
+  test('is not reached where the proxy wants credentials: the message for the user names it, that for clients does not', async () => {
     const proxy = await startForwardProxy({ refuse: 407 });
     const connection = connect(`${scheme}://remote.example/mcp`, options(proxy.url.replace('//', '//me:secret@')));
     connection.send({ id: 0, method: 'initialize' });

@@ -59,7 +59,7 @@ describe.each([
   ['http', 'streamableHttp', '/mcp'],
   ['sse', 'sse', '/sse'],
 ] as const)('server-everything over %s', (kind: Kind, mode, path) => {
-  test('tools, progress and an ask in the middle of a call', async () => {
+  test('tools, progress and a server request during a call', async () => {
     const { port } = await startEverything(mode, await freePort());
     const connection = connect(`http://127.0.0.1:${port}${path}`, {}, kind);
     await shakeHands(connection, { elicitation: {} });

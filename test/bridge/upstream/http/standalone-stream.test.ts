@@ -25,9 +25,9 @@ interface World {
   readonly clock: FakeClock;
   /** The last event id of each GET. */
   readonly gets: () => (string | undefined)[];
-  /** Lets time pass until `check` is content. */
+  /** Advances the clock until `check` passes. */
   readonly later: (check: () => void) => Promise<void>;
-  /** Calls are answered as ever, before and after whatever may be due. */
+  /** Calls are answered, before and after all timers that may be due. */
   readonly goesOn: () => Promise<void>;
 }
 
@@ -77,7 +77,7 @@ async function world(
 
 const notesOf = ({ connection }: World) => connection.others().map(({ method }) => method);
 
-describe('the general stream', () => {
+describe('the standalone stream', () => {
   test('its messages come without an origin', async () => {
     const { server, connection } = await world(({ stream }) => stream(event({ id: 'r', method: 'roots/list' })));
     await eventually(() => expect(connection.received.at(-1)?.message).toMatchObject({ method: 'roots/list' }));
@@ -121,14 +121,14 @@ describe('the general stream', () => {
   });
 });
 
-describe('a server has no general stream', () => {
+describe('a server has no standalone stream', () => {
   test.each([404, 405, 501])('when it answers %i, which is no fault', async (status) => {
     const { connection, gets, goesOn } = await world((visit) => visit.status(status));
     await goesOn();
     expect([gets(), connection.warnings, connection.ends]).toEqual([[undefined], [], []]);
   });
 
-  test.each([400, 401, 403, 410, 415, 505, 204])('when it answers %i, which is told once', async (status) => {
+  test.each([400, 401, 403, 410, 415, 505, 204])('when it answers %i, which is reported once', async (status) => {
     const { connection, gets, goesOn } = await world((visit) => visit.status(status));
     await goesOn();
     expect([gets(), connection.warnings, connection.ends]).toEqual([

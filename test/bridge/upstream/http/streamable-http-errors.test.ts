@@ -227,7 +227,7 @@ describe('an answer', () => {
     ['JSON', 200, 'application/json'],
     ['an event stream', 200, 'text/event-stream'],
     ['an error', 400, 'application/json'],
-  ])('initialize that is answered with compressed %s is told so', async (_what, status, type) => {
+  ])('initialize that is answered with compressed %s is reported as such', async (_what, status, type) => {
     const headers = { 'Content-Type': type, 'Content-Encoding': 'gzip' };
     const server = await startScripted((visit) => visit.status(status, 'x', headers));
     const connection = connect(server.url);

@@ -1,4 +1,4 @@
-// What is sent while the way is not open, or while there is no room for more requests.
+// Messages that wait for the handshake, or for room for one more request.
 import { describe, expect, test } from 'vitest';
 import { eventually, within } from '../../../harness/eventually.ts';
 import {
@@ -16,7 +16,7 @@ const isMethod = (method: string) => (visit: Visit) => visit.body?.method === me
 const cancel = (requestId: number | string) => ({ method: 'notifications/cancelled', params: { requestId } });
 const call = (id: number | string) => ({ id, method: 'tools/call' });
 
-/** So many requests may be under way. */
+/** Limit of requests under way. */
 const room = 256;
 
 /** A session that has no room for more requests; `held` are those that are under way. */

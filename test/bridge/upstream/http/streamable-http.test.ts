@@ -188,7 +188,7 @@ describe('headers', () => {
 });
 
 describe('the handshake', () => {
-  test('nothing overtakes it: initialize, initialized, the general stream, then the rest in order', async () => {
+  test('nothing overtakes it: initialize, initialized, the standalone stream, then the rest in order', async () => {
     const order: string[] = [];
     const server = await startScripted((visit) => {
       order.push(visit.body?.method ?? visit.method);
@@ -209,7 +209,7 @@ describe('the handshake', () => {
     expect(order).toEqual(['initialize', 'notifications/initialized', 'GET', 'stream', 'tools/list']);
   });
 
-  test('a server that does not begin the general stream holds nothing up', async () => {
+  test('a server that does not begin the standalone stream delays nothing', async () => {
     const server = await startScripted((visit) => {
       if (visit.method !== 'GET') plain(visit);
     });

@@ -115,13 +115,16 @@ describe('redirects', () => {
     expect(warnings).toEqual([`the server redirects to ${server.url}xxxx (307), which is not followed`]);
   });
 
-  test.each([undefined, 'javascript:alert(1)', 'http://'])('that lead nowhere (%j) are told', async (location) => {
-    const server = await startScripted((visit) => visit.status(302, '', location === undefined ? {} : { location }));
-    const connection = connect(server.url);
-    connection.send({ id: 0, method: 'initialize' });
-    expect((await connection.ended()).advice).toBeUndefined();
-    expect(connection.warnings).toEqual(['the server redirects to nowhere (302), which is not followed']);
-  });
+  test.each([undefined, 'javascript:alert(1)', 'http://'])(
+    'without a usable target (%j) are reported',
+    async (location) => {
+      const server = await startScripted((visit) => visit.status(302, '', location === undefined ? {} : { location }));
+      const connection = connect(server.url);
+      connection.send({ id: 0, method: 'initialize' });
+      expect((await connection.ended()).advice).toBeUndefined();
+      expect(connection.warnings).toEqual(['the server redirects to nowhere (302), which is not followed']);
+    },
+  );
 });
 
 describe('connections', () => {
@@ -225,7 +228,7 @@ describe('names', () => {
     expect(() => client('http://169.254.169.254/latest/')).toThrow(refusalOf('169.254.169.254'));
   });
 
-  test('of such addresses end an upstream at once, and are told to nobody but the user', async () => {
+  test('of such addresses end an upstream at once, and are reported only to the user', async () => {
     names.set('evil.example', ['169.254.169.254']);
     const connection = connect('http://evil.example/mcp', { allowPlainHttp: true });
     connection.send({ id: 0, method: 'initialize' });
@@ -299,7 +302,7 @@ describe('why there was no response', () => {
     expect(failureWords(new AggregateError([withCode(code), withCode('ETIMEDOUT')]))).toBe(words);
   });
 
-  test('an address that is not called is named to nobody', () => {
+  test('an address that is not called is not named', () => {
     const error = new ExposeError('upstream_url_refused', 'db.internal (10.0.0.1) is refused');
     expect(failureWords(error)).toBe('its name resolves to an address to which mcp-expose sends no requests');
   });
