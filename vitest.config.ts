@@ -23,7 +23,7 @@ class LongestFirst extends BaseSequencer {
 const replacing = [
   'test/platform/process/detached-descendants.test.ts',
   'test/defects/slow-clients.test.ts',
-  'test/bridge/upstream/http/http-client.test.ts',
+  'test/bridge/upstream/http/upstream-client.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({
