@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -19,12 +20,10 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Files that replace modules of Node, for everybody in the same process. */
-const replacing = [
-  'test/platform/process/detached-descendants.test.ts',
-  'test/defects/slow-clients.test.ts',
-  'test/bridge/upstream/http/upstream-client.test.ts',
-];
+/** Files that replace modules, for everybody in the same process. */
+const replacing = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .map((name) => `test/${name.replaceAll('\\', '/')}`)
+  .filter((file) => file.endsWith('.test.ts') && readFileSync(file, 'utf8').includes('vi.mock('));
 
 const config: ViteUserConfig = defineConfig({
   test: {
