@@ -1,10 +1,10 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
 import { createSharedState, type SharedContext } from './shared-state.ts';
-import { createSharedInbound } from './inbound.ts';
+import { SharedInbound } from './inbound.ts';
 import { restoreRequest } from './messages.ts';
 import { createClientSession, type ClientSession } from './client-session.ts';
-import { createSharedOutbound } from './outbound.ts';
+import { SharedOutbound } from './outbound.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
 /** What a session has of a connection once it has joined. */
@@ -31,8 +31,8 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
   const { upstream, clock, warnOnce, onEnd } = options;
   const state = createSharedState(clock);
   const context: SharedContext = { state, warnOnce, send: (message) => upstream.send(message) };
-  const outbound = createSharedOutbound(context);
-  const receive = createSharedInbound(context, outbound.openNext);
+  const outbound = new SharedOutbound(context);
+  const inbound = new SharedInbound(context, () => outbound.openNext());
   const { members } = state;
   /** Those that do not read and for whom no more can wait. */
   const full = new Set<ClientSession>();
@@ -65,7 +65,7 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
   return {
     start: () =>
       upstream.start({
-        onMessage: receive,
+        onMessage: (message, origin) => inbound.receive(message, origin),
         onLost: lose,
         onClose(end) {
           onEnd();

@@ -28,15 +28,27 @@ interface Addressee {
 /**
  * The way from the server to the sessions. What belongs to a call goes to the session that made it; a server request goes to the
  * only session that it can be for, or to nobody; the rest goes to all.
- * @param onRefused called when the server has not agreed with a session: another one may have more luck.
  */
-export function createSharedInbound(
-  { state, send, warnOnce }: SharedContext,
-  onRefused: () => void,
-): (message: RpcMessage, origin?: RequestId) => void {
-  const { members, ids, serverRequests, taskOwners, handshake, levels, subscriptions } = state;
+export class SharedInbound {
+  readonly #context: SharedContext;
+  readonly #onRefused: () => void;
 
-  function receiveResponse(response: RpcResponse): void {
+  /** @param onRefused called when the server has not agreed with a session: another one may have more luck. */
+  constructor(context: SharedContext, onRefused: () => void) {
+    this.#context = context;
+    this.#onRefused = onRefused;
+  }
+
+  /** @param origin as in `UpstreamEvents`. */
+  receive(message: RpcMessage, origin?: RequestId): void {
+    if (message.kind === 'response') this.#receiveResponse(message);
+    else if (message.kind === 'request') this.#receiveServerRequest(message, origin);
+    else this.#receiveNotification(message, origin);
+  }
+
+  #receiveResponse(response: RpcResponse): void {
+    const { state, warnOnce } = this.#context;
+    const { ids, taskOwners, handshake } = state;
     const call = ids.settle(response.id, response.failed);
     if (call === undefined) {
       warnOnce('response', `the server answered a request that it was not sent (id ${shown(response.id)}): dropped`);
@@ -48,39 +60,39 @@ export function createSharedInbound(
         owner.ready = handshake.isAgreed();
         owner.deliver(outcome);
       }
-      if (!handshake.isAgreed()) onRefused();
+      if (!handshake.isAgreed()) this.#onRefused();
     }
   }
 
-  function receiveServerRequest(serverRequest: RpcRequest, origin: RequestId | undefined): void {
-    if (serverRequest.method === 'ping') {
-      send(newResult(serverRequest.id, {}));
+  #receiveServerRequest(serverRequest: RpcRequest, origin: RequestId | undefined): void {
+    const { state, send } = this.#context;
+    const { id, method } = serverRequest;
+    if (method === 'ping') {
+      send(newResult(id, {}));
       return;
     }
-    const addressee = addresseeOf(serverRequest, origin) ?? onlySessionFor();
+    const addressee = this.#addresseeOf(serverRequest, origin) ?? this.#onlySession();
     if (typeof addressee === 'string') {
       if (addressee === 'ambiguous_client') {
-        warnOnce(
-          'ask',
-          `refused a request of the server (${serverRequest.method}): it does not say which of several clients it is for`,
-        );
+        const refused = `refused a request of the server (${method})`;
+        this.#context.warnOnce('ask', `${refused}: it does not say which of several clients it is for`);
       }
-      send(rejectServerRequest(serverRequest.id, addressee));
+      send(rejectServerRequest(id, addressee));
       return;
     }
     const { session, callId } = addressee;
-    if (!canBeAsked(session.capabilities, serverRequest.method)) {
-      const message = `the client does not support ${serverRequest.method}`;
-      send(newError({ id: serverRequest.id, code: rpcCode.methodNotFound, message }));
+    if (!canBeAsked(session.capabilities, method)) {
+      send(newError({ id, code: rpcCode.methodNotFound, message: `the client does not support ${method}` }));
       return;
     }
-    const givenUp = serverRequests.open(serverRequest, session);
+    const givenUp = state.serverRequests.open(serverRequest, session);
     if (givenUp !== undefined) send(rejectServerRequest(givenUp, 'too_many_asks'));
-    taskOwners.remember(serverRequest, session);
+    state.taskOwners.remember(serverRequest, session);
     session.deliver(serverRequest, callId);
   }
 
-  function receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
+  #receiveNotification(message: RpcNotification, origin: RequestId | undefined): void {
+    const { members, ids, serverRequests, subscriptions } = this.#context.state;
     const { method } = message;
     if (method === 'notifications/progress') {
       const call = ids.find(progressTokenOf(message));
@@ -92,26 +104,28 @@ export function createSharedInbound(
       const uri = memberOf(message.json['params'], 'uri');
       for (const session of typeof uri === 'string' ? subscriptions.concerned(uri) : []) session.deliver(message);
     } else {
-      const addressee = forEverybody.test(method) ? undefined : addresseeOf(message, origin);
+      const addressee = forEverybody.test(method) ? undefined : this.#addresseeOf(message, origin);
       if (addressee === undefined) {
-        for (const session of members) inform(session, message);
+        for (const session of members) this.#inform(session, message);
       } else if (typeof addressee !== 'string') {
-        inform(addressee.session, message, addressee.callId);
+        this.#inform(addressee.session, message, addressee.callId);
       }
     }
   }
 
-  function inform(session: ClientSession, message: RpcNotification, callId?: RequestId): void {
+  #inform(session: ClientSession, message: RpcNotification, callId?: RequestId): void {
     if (!session.ready) return;
     const isLog = message.method === 'notifications/message';
+    const { levels } = this.#context.state;
     if (!isLog || levels.passes(session, memberOf(message.json['params'], 'level'))) session.deliver(message, callId);
   }
 
   /** Undefined where nothing in the message, nor the way on which it came, tells. */
-  function addresseeOf(
+  #addresseeOf(
     message: RpcRequest | RpcNotification,
     origin: RequestId | undefined,
   ): Addressee | 'client_gone' | undefined {
+    const { members, ids, taskOwners } = this.#context.state;
     const call = ids.trace(origin);
     // The handshake is everybody's.
     if (origin !== undefined && call?.method !== 'initialize') {
@@ -125,7 +139,8 @@ export function createSharedInbound(
   }
 
   /** The session that a server request without a mark must be for, because nobody else has given the server a reason to ask. */
-  function onlySessionFor(): Addressee | 'client_gone' | 'ambiguous_client' {
+  #onlySession(): Addressee | 'client_gone' | 'ambiguous_client' {
+    const { members, ids } = this.#context.state;
     const active = ids.active();
     const candidates = active.size === 0 ? members : active;
     const [only] = candidates;
@@ -133,19 +148,6 @@ export function createSharedInbound(
     if (candidates.size > 1) return 'ambiguous_client';
     return members.has(only) ? { session: only } : 'client_gone';
   }
-
-  return (message, origin) => {
-    switch (message.kind) {
-      case 'response':
-        receiveResponse(message);
-        return;
-      case 'request':
-        receiveServerRequest(message, origin);
-        return;
-      case 'notification':
-        receiveNotification(message, origin);
-    }
-  };
 }
 
 /** An id of the server's, short enough for a line. */

@@ -60,148 +60,153 @@ export interface TextOrigin {
  * Makes messages of what a server sends. What cannot be read costs the request whose answer it was, where that can be
  * told, and nothing else.
  */
-export interface MessageDecoder {
+export class MessageDecoder {
+  readonly #options: MessageDecoderOptions;
+  readonly #maxMessageBytes: number;
+  readonly #isStdout: boolean;
+  readonly #requests = createOpenRequests();
+  readonly #tooLong: string;
+  #reports = 0;
+  #nextSummary = 10 * maxReports;
+
+  constructor(options: MessageDecoderOptions) {
+    this.#options = options;
+    this.#maxMessageBytes = options.maxMessageBytes;
+    this.#isStdout = options.isStdout ?? false;
+    this.#tooLong = `larger than the ${options.maxMessageBytes} bytes that a message may have`;
+  }
+
   /** A message is on its way to the server. */
-  sent(message: RpcMessage): void;
+  sent(message: RpcMessage): void {
+    this.#requests.sent(message);
+  }
+
   /** The messages in a JSON text; the text of an event without data, or an empty line, holds none. */
-  read(text: Bytes, origin?: TextOrigin): readonly RpcMessage[];
+  read(text: Bytes, { findings, request }: TextOrigin = unknownOrigin): readonly RpcMessage[] {
+    if (text.length === 0) return [];
+    if (text.length > this.#maxMessageBytes) {
+      const [head, tail] = edgesOf(inOnePiece(text));
+      this.#report(() => `the server sent a message ${this.#tooLong}, it was dropped`);
+      return this.#failTooLong(recoverResponseId(head, tail) ?? this.#likelyRequest(head, request));
+    }
+    // Most of what is written to a standard output and is no message looks like none, and costs no parser's exception.
+    const found = this.#isStdout && !mayBeJson(text) ? [notJson] : parseEach(text, findings);
+    const [only] = found;
+    // Almost always it is one message, and nothing is wrong with it.
+    if (found.length === 1 && only !== undefined && this.#isSound(only)) return [only];
+    return found.flatMap((one) => {
+      if (one.kind === 'fault') return this.#readFault(inOnePiece(text), one, request);
+      return this.#isSound(one) ? [one] : this.#failMalformed(inOnePiece(text), one);
+    });
+  }
+
   /**
    * What to deliver instead of a message that is too long to be kept.
    * @param isOver false when it has just become too long, and may never end.
    */
-  overlong(message: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[];
-  /** As `read`, of what came last and without its end: it may be whole all the same, or else nobody waits for it. */
-  readLast(text: Bytes): readonly RpcMessage[];
-  /** A response as whoever waits for it knows it. Undefined, and reported, where nobody does. */
-  admit(response: RpcResponse): RpcResponse | undefined;
-}
-
-export function createMessageDecoder(options: MessageDecoderOptions): MessageDecoder {
-  const { maxMessageBytes, onWarning, isStdout = false, onLate } = options;
-  const requests = createOpenRequests();
-  const tooLong = `larger than the ${maxMessageBytes} bytes that a message may have`;
-  let reports = 0;
-  let nextSummary = 10 * maxReports;
-
-  /** The first ones are shown each, further ones are counted: with each number that has one more digit. */
-  function report(words: () => string): void {
-    reports++;
-    if (reports <= maxReports) {
-      onWarning(reports === maxReports ? `${words()}; further ones are only counted` : words());
-    } else if (reports === nextSummary) {
-      nextSummary *= 10;
-      onWarning(`the server has sent ${reports} messages by now that could not be used, they were skipped`);
-    }
-  }
-
-  function reportStray(text: Buffer, reason: string): void {
-    const what = isStdout ? 'wrote a line to stdout that' : 'sent what';
-    report(() => `the server ${what} is not a JSON-RPC message (${reason}), it was skipped: ${beginningOf(text)}`);
-  }
-
-  function failed(id: RequestId | undefined, message: string, reason: string): readonly RpcMessage[] {
-    const known = id === undefined ? undefined : requests.find(id);
-    if (known === undefined) return [];
-    return [newError({ id: known, code: rpcCode.internalError, message, data: { reason } })];
-  }
-
-  function overlong({ head, tail }: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[] {
-    if (!isOver) report(() => `the server sent a message ${tooLong}, it was dropped`);
+  overlong({ head, tail }: OverlongLine, isOver: boolean, request?: RequestId): readonly RpcMessage[] {
+    if (!isOver) this.#report(() => `the server sent a message ${this.#tooLong}, it was dropped`);
     // What stands at the end of it while it goes on is not its end.
     const id = recoverResponseId(head, isOver ? tail : nothing);
-    return failTooLong(id ?? (isOver ? undefined : likelyRequest(head, request)));
+    return this.#failTooLong(id ?? (isOver ? undefined : this.#likelyRequest(head, request)));
   }
 
-  /** Where the id stands behind the result, the request of an answer that goes on is known when there is only one. */
-  function likelyRequest(head: Buffer, request: RequestId | undefined): RequestId | undefined {
-    return beginsAsResponse(head) ? (request ?? requests.only()) : undefined;
+  /** As `read`, of what came last and without its end: it may be whole all the same, or else nobody waits for it. */
+  readLast(text: Bytes): readonly RpcMessage[] {
+    const found = parseEach(text);
+    const messages = found.filter((one) => one.kind !== 'fault');
+    if (messages.length < found.length) this.#reportStray(inOnePiece(text), 'it is not complete');
+    return messages;
   }
 
-  function failTooLong(id: RequestId | undefined): readonly RpcMessage[] {
-    return failed(id, `the server's answer is ${tooLong}`, 'message_too_large');
-  }
-
-  function read(text: Bytes, { findings, request }: TextOrigin = unknownOrigin): readonly RpcMessage[] {
-    if (text.length === 0) return [];
-    if (text.length > maxMessageBytes) {
-      const [head, tail] = edgesOf(inOnePiece(text));
-      report(() => `the server sent a message ${tooLong}, it was dropped`);
-      return failTooLong(recoverResponseId(head, tail) ?? likelyRequest(head, request));
+  /** A response as whoever waits for it knows it. Undefined, and reported, where nobody does. */
+  admit(response: RpcResponse): RpcResponse | undefined {
+    const known = this.#requests.answered(response);
+    if (known === undefined) {
+      this.#report(() => {
+        const id = excerpt(jsonOfId(response.id), shownIdLength);
+        const text = beginningOf(inOnePiece(response.bytes));
+        return `the server answered a request that it was not sent (id ${id}), the answer was dropped: ${text}`;
+      });
     }
-    // Most of what is written to a standard output and is no message looks like none, and costs no parser's exception.
-    const found = isStdout && !mayBeJson(text) ? [notJson] : parseEach(text, findings);
-    const [only] = found;
-    // Almost always it is one message, and nothing is wrong with it.
-    if (found.length === 1 && only !== undefined && isSound(only)) return [only];
-    return found.flatMap((one) => {
-      if (one.kind === 'fault') return readFault(inOnePiece(text), one, request);
-      return isSound(one) ? [one] : failMalformed(inOnePiece(text), one);
-    });
+    return known;
   }
 
-  /** What JSON-RPC would let pass but no client can read, or what is an answer in spite of its method. */
-  function failMalformed(text: Buffer, message: RpcMessage): readonly RpcMessage[] {
-    const id = message.kind === 'notification' ? undefined : requests.find(message.id);
-    // It is reported when it is not admitted.
-    if (id === undefined) return [message];
-    const isResponse = message.kind === 'response';
-    const reason = isResponse ? '"error" has no code and message' : 'a "method" beside a "result" or an "error"';
-    return failWith(text, message.json, id, reason);
-  }
-
-  /** @param id of the request that is failed. */
-  function failWith(text: Buffer, json: Json, id: RequestId, reason: string): readonly RpcMessage[] {
-    reportStray(text, reason);
-    const data = { reason: 'message_unreadable' };
-    const error = errorInMalformed(json);
-    if (error !== undefined) return [newError({ id, data, ...error })];
-    const fail = (): readonly RpcMessage[] =>
-      failed(id, `the server's answer cannot be read: ${reason}`, 'message_unreadable');
-    if (onLate === undefined || json['jsonrpc'] === '2.0') return fail();
-    setTimeout(() => onLate(fail()), doubtMs).unref();
-    return [];
-  }
-
-  function isSound(message: RpcMessage | RpcFault): message is RpcMessage {
+  #isSound(message: RpcMessage | RpcFault): message is RpcMessage {
     if (message.kind === 'response') return !message.failed || isErrorObject(message.json['error']);
     // The outline is that of a message in which nothing is unusual.
     if (message.kind !== 'request' || message.envelope !== undefined) return message.kind !== 'fault';
     const isAnswer = Object.hasOwn(message.json, 'result') || Object.hasOwn(message.json, 'error');
-    return !isAnswer || requests.find(message.id) === undefined;
+    return !isAnswer || this.#requests.find(message.id) === undefined;
   }
 
-  function readFault(text: Buffer, { reason, id, json }: RpcFault, request?: RequestId): readonly RpcMessage[] {
-    if (json !== undefined && isMeantAsResponse(json, isStdout)) {
-      const answered = (id === undefined ? undefined : requests.find(id)) ?? request;
-      if (answered !== undefined) return failWith(text, json, answered, reason);
+  #readFault(text: Buffer, { reason, id, json }: RpcFault, request?: RequestId): readonly RpcMessage[] {
+    if (json !== undefined && isMeantAsResponse(json, this.#isStdout)) {
+      const answered = (id === undefined ? undefined : this.#requests.find(id)) ?? request;
+      if (answered !== undefined) return this.#failWith(text, json, answered, reason);
     }
-    reportStray(text, reason);
-    const words = `the server's answer cannot be read: ${reason}`;
-    return json === undefined ? failed(recoverResponseId(...edgesOf(text)), words, 'message_unreadable') : [];
+    this.#reportStray(text, reason);
+    return json === undefined ? this.#failUnreadable(recoverResponseId(...edgesOf(text)), reason) : [];
   }
 
-  return {
-    sent: requests.sent,
-    read,
-    overlong,
-    readLast(text) {
-      const found = parseEach(text);
-      const messages = found.filter((one) => one.kind !== 'fault');
-      if (messages.length < found.length) reportStray(inOnePiece(text), 'it is not complete');
-      return messages;
-    },
-    admit(response) {
-      const known = requests.answered(response);
-      if (known === undefined) {
-        report(() => {
-          const id = excerpt(jsonOfId(response.id), shownIdLength);
-          const text = beginningOf(inOnePiece(response.bytes));
-          return `the server answered a request that it was not sent (id ${id}), the answer was dropped: ${text}`;
-        });
-      }
-      return known;
-    },
-  };
+  /** What JSON-RPC would let pass but no client can read, or what is an answer in spite of its method. */
+  #failMalformed(text: Buffer, message: RpcMessage): readonly RpcMessage[] {
+    const id = message.kind === 'notification' ? undefined : this.#requests.find(message.id);
+    // It is reported when it is not admitted.
+    if (id === undefined) return [message];
+    const isResponse = message.kind === 'response';
+    const reason = isResponse ? '"error" has no code and message' : 'a "method" beside a "result" or an "error"';
+    return this.#failWith(text, message.json, id, reason);
+  }
+
+  /** @param id of the request that is failed. */
+  #failWith(text: Buffer, json: Json, id: RequestId, reason: string): readonly RpcMessage[] {
+    const { onLate } = this.#options;
+    this.#reportStray(text, reason);
+    const error = errorInMalformed(json);
+    if (error !== undefined) return [newError({ id, data: { reason: 'message_unreadable' }, ...error })];
+    if (onLate === undefined || json['jsonrpc'] === '2.0') return this.#failUnreadable(id, reason);
+    setTimeout(() => onLate(this.#failUnreadable(id, reason)), doubtMs).unref();
+    return [];
+  }
+
+  #failUnreadable(id: RequestId | undefined, reason: string): readonly RpcMessage[] {
+    return this.#fail(id, `the server's answer cannot be read: ${reason}`, 'message_unreadable');
+  }
+
+  #failTooLong(id: RequestId | undefined): readonly RpcMessage[] {
+    return this.#fail(id, `the server's answer is ${this.#tooLong}`, 'message_too_large');
+  }
+
+  #fail(id: RequestId | undefined, message: string, reason: string): readonly RpcMessage[] {
+    const known = id === undefined ? undefined : this.#requests.find(id);
+    if (known === undefined) return [];
+    return [newError({ id: known, code: rpcCode.internalError, message, data: { reason } })];
+  }
+
+  /** Where the id stands behind the result, the request of an answer that goes on is known when there is only one. */
+  #likelyRequest(head: Buffer, request: RequestId | undefined): RequestId | undefined {
+    return beginsAsResponse(head) ? (request ?? this.#requests.only()) : undefined;
+  }
+
+  #reportStray(text: Buffer, reason: string): void {
+    const what = this.#isStdout ? 'wrote a line to stdout that' : 'sent what';
+    this.#report(
+      () => `the server ${what} is not a JSON-RPC message (${reason}), it was skipped: ${beginningOf(text)}`,
+    );
+  }
+
+  /** The first ones are shown each, further ones are counted: with each number that has one more digit. */
+  #report(words: () => string): void {
+    const { onWarning } = this.#options;
+    this.#reports++;
+    if (this.#reports <= maxReports) {
+      onWarning(this.#reports === maxReports ? `${words()}; further ones are only counted` : words());
+    } else if (this.#reports === this.#nextSummary) {
+      this.#nextSummary *= 10;
+      onWarning(`the server has sent ${this.#reports} messages by now that could not be used, they were skipped`);
+    }
+  }
 }
 
 const unknownOrigin: TextOrigin = {};

@@ -41,14 +41,14 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
   const { source, settings, watchdog, onStderr, onWarning } = options;
   const { maxMessageBytes = defaultMaxMessageBytes } = settings;
   if (source.kind === 'stdio') {
-    const [{ execa }, { createStdioUpstream }] = await Promise.all([
+    const [{ execa }, { StdioUpstream }] = await Promise.all([
       import('../../platform/process/execa.ts'),
       import('../../bridge/upstream/stdio/stdio.ts'),
     ]);
     const { command, cwd } = source;
     const env = childEnvironment({ own: process.env, inherit: settings.inheritEnv ?? false, extra: source.env });
     return (isWanted) =>
-      createStdioUpstream({
+      new StdioUpstream({
         command,
         ...(cwd === undefined ? {} : { cwd }),
         env,

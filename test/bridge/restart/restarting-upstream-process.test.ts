@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createChannel, type Channel } from '../../../src/bridge/session/channel.ts';
 import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../../src/bridge/restart/restarting-upstream.ts';
-import { createStdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
+import { StdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
 import type { UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import type { RpcRequest } from '../../../src/mcp/json-rpc.ts';
 import { eventually } from '../../harness/eventually.ts';
@@ -43,7 +43,7 @@ async function openSession(spareCount: number): Promise<RealSession> {
   const onWarning = (warning: string): void => void warnings.push(warning);
   const server = new ManagedServer({
     connect: () =>
-      createStdioUpstream({
+      new StdioUpstream({
         command: fixtureCommand('crash-on-call'),
         env: cleanEnvironment('/nonexistent'),
         execa,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createMessageDecoder } from '../../../src/bridge/upstream/message-decoder.ts';
+import { MessageDecoder } from '../../../src/bridge/upstream/message-decoder.ts';
 import { newNotification, newRequest, newResult } from '../../../src/mcp/new-message.ts';
 
 interface IntakeOptions {
@@ -11,7 +11,7 @@ interface IntakeOptions {
 
 function decoder({ maxMessageBytes = 1000, isStdout, asked = [1, 2, 3, 7, 'x'] }: IntakeOptions = {}) {
   const warnings: string[] = [];
-  const created = createMessageDecoder({
+  const created = new MessageDecoder({
     maxMessageBytes,
     onWarning: (warning) => warnings.push(warning),
     ...(isStdout === undefined ? {} : { isStdout }),
@@ -19,7 +19,7 @@ function decoder({ maxMessageBytes = 1000, isStdout, asked = [1, 2, 3, 7, 'x'] }
   for (const id of asked) created.sent(newRequest(id, 'tools/call'));
   const read = (text: string): unknown[] => created.read(Buffer.from(text)).map(({ json }) => json);
   const readLast = (text: string): unknown[] => created.readLast(Buffer.from(text)).map(({ json }) => json);
-  return { ...created, created, read, readLast, warnings };
+  return { created, read, readLast, warnings };
 }
 
 const answerTo = (id: number | string) => ({ jsonrpc: '2.0', id, result: {} });
@@ -169,12 +169,12 @@ describe('what comes last and without its end', () => {
 });
 
 test('what was too long is dropped, and its request fails by what is left of it', () => {
-  const { overlong, warnings } = decoder({ maxMessageBytes: 50 });
+  const { created, warnings } = decoder({ maxMessageBytes: 50 });
   const line = { size: 5000, head: Buffer.from('{"jsonrpc":"2.0","id":7,"result":"xxx'), tail: Buffer.from('xxx"}') };
   const failure = [{ id: 7, error: { code: -32603, data: { reason: 'message_too_large' } } }];
   for (const isOver of [false, true]) {
-    expect(overlong(line, isOver).map(({ json }) => json)).toMatchObject(failure);
-    expect(overlong({ ...line, head: Buffer.from('xxx') }, isOver)).toEqual([]);
+    expect(created.overlong(line, isOver).map(({ json }) => json)).toMatchObject(failure);
+    expect(created.overlong({ ...line, head: Buffer.from('xxx') }, isOver)).toEqual([]);
   }
   expect(warnings).toHaveLength(2);
 });
@@ -256,19 +256,19 @@ describe('of an answer', () => {
     ['8', '8'],
     ['" 7 "', 7],
   ])('the id may nearly be that of the request: %s for %j', (written, id) => {
-    const { created, admit, warnings } = decoder({ asked: [id] });
+    const { created, warnings } = decoder({ asked: [id] });
     const [response] = created.read(Buffer.from(`{"jsonrpc":"2.0","id":${written},"result":{}}`));
-    const admitted = response?.kind === 'response' ? admit(response) : undefined;
+    const admitted = response?.kind === 'response' ? created.admit(response) : undefined;
     expect(admitted?.bytes.toString()).toBe(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{}}`);
     expect(warnings).toEqual([]);
     // And once only.
-    expect(response?.kind === 'response' && admit(response)).toBeUndefined();
+    expect(response?.kind === 'response' && created.admit(response)).toBeUndefined();
   });
 
   test('that nobody waits for, the beginning is shown', () => {
-    const { admit, warnings } = decoder();
+    const { created, warnings } = decoder();
     for (const id of ['\u001b[31m', 8, 7.5, '', -1]) {
-      expect(admit(newResult(id, { text: `\u202e${'x'.repeat(500)}` }))).toBeUndefined();
+      expect(created.admit(newResult(id, { text: `\u202e${'x'.repeat(500)}` }))).toBeUndefined();
     }
     expect(warnings).toHaveLength(5);
     expect(warnings[1]).toMatch(
@@ -279,9 +279,9 @@ describe('of an answer', () => {
   });
 
   test('to a cancelled request nothing is said', () => {
-    const { sent, admit, warnings } = decoder();
-    sent(newNotification('notifications/cancelled', { requestId: 7 }));
-    expect(admit(newResult(7, {}))).toMatchObject({ id: 7 });
+    const { created, warnings } = decoder();
+    created.sent(newNotification('notifications/cancelled', { requestId: 7 }));
+    expect(created.admit(newResult(7, {}))).toMatchObject({ id: 7 });
     expect(warnings).toEqual([]);
   });
 
@@ -289,12 +289,12 @@ describe('of an answer', () => {
     const line = { size: 60, head: Buffer.from('{"result":{"x":"xxx'), tail: Buffer.from('"id":7}') };
     const failure = [{ id: 7, error: { data: { reason: 'message_too_large' } } }];
     const one = decoder({ maxMessageBytes: 50, asked: [7] });
-    expect(one.overlong(line, false).map(({ json }) => json)).toMatchObject(failure);
+    expect(one.created.overlong(line, false).map(({ json }) => json)).toMatchObject(failure);
     const several = decoder({ maxMessageBytes: 50 });
-    expect(several.overlong(line, false)).toEqual([]);
-    expect(several.overlong(line, false, 7).map(({ json }) => json)).toMatchObject(failure);
-    expect(several.overlong(line, true).map(({ json }) => json)).toMatchObject(failure);
-    expect(several.overlong({ ...line, head: Buffer.from('{"method":"x') }, false, 7)).toEqual([]);
+    expect(several.created.overlong(line, false)).toEqual([]);
+    expect(several.created.overlong(line, false, 7).map(({ json }) => json)).toMatchObject(failure);
+    expect(several.created.overlong(line, true).map(({ json }) => json)).toMatchObject(failure);
+    expect(several.created.overlong({ ...line, head: Buffer.from('{"method":"x') }, false, 7)).toEqual([]);
   });
 });
 

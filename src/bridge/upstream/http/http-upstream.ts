@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../../../platform/clock.ts';
 import type { HttpResponse } from '../../../platform/net/http-client.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../../mcp/json-rpc.ts';
 import { isInitialize } from '../../../mcp/lifecycle.ts';
-import { createMessageDecoder } from '../message-decoder.ts';
+import { MessageDecoder } from '../message-decoder.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import { PausableStreams, type StreamContext } from './follow-event-stream.ts';
 import { errorIn, readResponseBody } from './http-response.ts';
@@ -69,7 +69,7 @@ export abstract class HttpUpstream implements Upstream {
     this.onWarning = onWarning;
     this.url = checkUpstreamUrl(options.url, { allowPlainHttp });
     this.client = createUpstreamClient({ ...options, url: this.url, connectTimeoutMs, clock: this.clock });
-    const decoder = createMessageDecoder({ maxMessageBytes, onWarning });
+    const decoder = new MessageDecoder({ maxMessageBytes, onWarning });
     this.context = { streams: new PausableStreams(), decoder, maxMessageBytes };
     this.posts = new OutgoingPosts({
       clock: this.clock,

@@ -5,15 +5,15 @@ import { createDeferred, settledWithin } from '../../../platform/deferred.ts';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import { createTextReader, type TextReader } from '../../../mcp/json/text-reader.ts';
 import type { ServerCommand } from './command-line.ts';
-import { createLineSplitter } from '../../../platform/process/line-splitter.ts';
+import { createLineSplitter, type LineSplitter } from '../../../platform/process/line-splitter.ts';
 import { readInSlices, type SlicedReading } from '../../../platform/process/read-in-slices.ts';
-import { createMessageDecoder } from '../message-decoder.ts';
+import { MessageDecoder } from '../message-decoder.ts';
 import { defaultMaxMessageBytes } from '../../limits.ts';
 import { endProcessTree } from '../../../platform/process/process-tree.ts';
 import { hearingSpawnErrors } from './spawn-errors.ts';
 import { startFailure } from './start-failure.ts';
-import { createStderrTail } from './stderr-tail.ts';
-import { createWriteWindow } from './write-window.ts';
+import { createStderrTail, type StderrTail } from './stderr-tail.ts';
+import { createWriteWindow, type WriteWindow } from './write-window.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import type { Watchdog } from '../../../platform/process/watchdog.ts';
 
@@ -62,127 +62,157 @@ export interface StdioUpstreamOptions {
   readonly graceMs?: number;
 }
 
-/** Starts a process and speaks MCP over its standard input and output (MCP 2025-11-25, stdio transport). */
-export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
-  const { command, watchdog, onWarning, maxMessageBytes = defaultMaxMessageBytes } = options;
-  const decoder = createMessageDecoder({
-    maxMessageBytes,
-    onWarning,
-    isStdout: true,
-    onLate: (messages) => deliver(messages),
-  });
-  const writeWindow = createWriteWindow(options.writeWindowBytes);
-  let child: ResultPromise<ReturnType<typeof execaOptions>> | undefined;
-  let closing: Promise<void> | undefined;
-  let reading: SlicedReading | undefined;
-  let errorReading: SlicedReading | undefined;
-  let events: UpstreamEvents | undefined;
-  let ended = false;
-  let input: Input[] = [];
-  /** How many messages were sent in this turn of the event loop, and in how many turns before there was one alone. */
-  let sentInTurn = 0;
-  let turnsOfOne = minTurnsOfOne;
-  const outputRead = createDeferred<void>();
+type Child = ResultPromise<ReturnType<typeof execaOptions>>;
 
-  function deliver(messages: readonly RpcMessage[]): void {
-    for (const message of messages) {
-      if (ended) return;
-      const admitted = message.kind === 'response' ? decoder.admit(message) : message;
-      if (admitted !== undefined) events?.onMessage(admitted);
-    }
+/** Starts a process and speaks MCP over its standard input and output (MCP 2025-11-25, stdio transport). */
+export class StdioUpstream implements Upstream {
+  readonly #options: StdioUpstreamOptions;
+  readonly #decoder: MessageDecoder;
+  readonly #output: LineSplitter;
+  readonly #stderr: StderrTail;
+  readonly #writeWindow: WriteWindow;
+  readonly #outputRead = createDeferred<void>();
+  #events: UpstreamEvents | undefined;
+  #child: Child | undefined;
+  /** Of a line that is not complete yet. */
+  #reader: TextReader | undefined;
+  #reading: SlicedReading | undefined;
+  #errorReading: SlicedReading | undefined;
+  #input: Input[] = [];
+  /** How many messages were sent in this turn of the event loop, and in how many turns before there was one alone. */
+  #sentInTurn = 0;
+  #turnsOfOne = minTurnsOfOne;
+  #ended = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: StdioUpstreamOptions) {
+    const { onWarning, maxMessageBytes = defaultMaxMessageBytes } = options;
+    this.#options = options;
+    this.#decoder = new MessageDecoder({
+      maxMessageBytes,
+      onWarning,
+      isStdout: true,
+      onLate: (messages) => this.#deliver(messages),
+    });
+    this.#output = createLineSplitter({
+      maxBytes: maxMessageBytes,
+      onPart: (part) => {
+        if (part === undefined) this.#reader = undefined;
+        else (this.#reader ??= createTextReader()).push(part);
+      },
+      onLine: (line) => {
+        const findings = this.#reader?.end();
+        this.#reader = undefined;
+        this.#deliver(findings === undefined ? this.#decoder.read(line) : this.#decoder.read(line, { findings }));
+      },
+      onOverlong: (line, isOver) => this.#deliver(this.#decoder.overlong(line, isOver)),
+    });
+    this.#stderr = createStderrTail(options.onStderr);
+    this.#writeWindow = createWriteWindow(options.writeWindowBytes);
   }
 
-  function start(given: UpstreamEvents): void {
-    events = given;
-    const stderr = createStderrTail(options.onStderr);
-    /** Of a line that is not complete yet. */
-    let reader: TextReader | undefined;
-    const output = createLineSplitter({
-      maxBytes: maxMessageBytes,
-      onPart(part) {
-        if (part === undefined) reader = undefined;
-        else (reader ??= createTextReader()).push(part);
-      },
-      onLine(line) {
-        const findings = reader?.end();
-        reader = undefined;
-        deliver(findings === undefined ? decoder.read(line) : decoder.read(line, { findings }));
-      },
-      onOverlong: (line, isOver) => deliver(decoder.overlong(line, isOver)),
-    });
-
-    function finish(reason: Omit<UpstreamEnd, 'stderr'>): void {
-      if (ended) return;
-      reading?.finish();
-      errorReading?.finish();
-      const rest = output.flush();
-      // What the server did not finish to write: the calls that wait for it are told of its end.
-      if (rest !== undefined) deliver(decoder.readLast(rest));
-      ended = true;
-      outputRead.resolve();
-      writeWindow.end();
-      stderr.end();
-      given.onClose({ ...reason, stderr: stderr.text() });
-    }
-
-    const file = command.kind === 'argv' ? command.file : command.line;
-    const notStarted = (cause: unknown): void =>
-      finish({ ...startFailure(command, options.cwd, cause), code: 'upstream_not_started' });
-    const args = command.kind === 'argv' ? command.args : [];
-    let started: NonNullable<typeof child>;
+  start(events: UpstreamEvents): void {
+    this.#events = events;
     let systemReason: unknown;
     try {
-      started = hearingSpawnErrors(
-        () => options.execa(file, args, execaOptions(options)),
+      this.#child = hearingSpawnErrors(
+        () => this.#spawn(),
         (cause) => void (systemReason ??= cause),
       );
     } catch (cause) {
       // Arguments that no program can be given, or what the system tells a moment later.
-      setImmediate(() => notStarted(systemReason ?? cause));
+      setImmediate(() => this.#finishUnstarted(systemReason ?? cause));
       return;
     }
-    child = started;
-    if (started.pid === undefined) {
-      void started.then(({ cause }) => notStarted(cause));
-      return;
+    if (this.#child.pid === undefined) void this.#child.then(({ cause }) => this.#finishUnstarted(cause));
+    else this.#follow(this.#child, this.#child.pid);
+  }
+
+  send(message: RpcMessage): boolean {
+    const { bytes } = message;
+    if (this.#ended || this.#events === undefined) return false;
+    // It did not start, which `onClose` is about to tell, with the reason.
+    if (this.#child?.pid === undefined) return true;
+    const release = this.#child.stdin.writable ? this.#writeWindow.add(bytes.length + 1) : false;
+    if (release === false) return false;
+    this.#decoder.sent(message);
+    this.#input.push({ bytes, release });
+    if (++this.#sentInTurn === 1) {
+      setImmediate(this.#endTurn);
+      // Where they come one by one, the server has it while we are still tidying up behind it.
+      if (this.#turnsOfOne >= minTurnsOfOne) this.#flush();
     }
-    watchdog.guard(started.pid);
-    reading = readInSlices(started.stdout, output.push);
-    errorReading = readInSlices(started.stderr, stderr.push);
+    return true;
+  }
+
+  isWritable(): boolean {
+    return this.#writeWindow.isWritable();
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#writeWindow.whenWritable(callback);
+  }
+
+  pause(): void {
+    this.#reading?.pause();
+  }
+
+  resume(): void {
+    this.#reading?.resume();
+  }
+
+  /** Also after an exit of the server's own accord: what it started may still be running. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  #spawn(): Child {
+    const { command, execa: run } = this.#options;
+    const [file, args] = command.kind === 'argv' ? [command.file, command.args] : [command.line, []];
+    return run(file, args, execaOptions(this.#options));
+  }
+
+  #follow(child: Child, pid: number): void {
+    this.#options.watchdog.guard(pid);
+    this.#reading = readInSlices(child.stdout, this.#output.push);
+    this.#errorReading = readInSlices(child.stderr, this.#stderr.push);
     // A server that has closed its output can answer nothing any more.
-    started.stdout.once('end', () => void close());
+    child.stdout.once('end', () => void this.close());
     // A server that is gone or has closed its input; its exit tells the rest.
-    started.stdin.on('error', () => {});
-    started.once('exit', (exitCode, signal) => {
+    child.stdin.on('error', () => {});
+    child.once('exit', (exitCode, signal) => {
       const reason: Omit<UpstreamEnd, 'stderr'> = {
         reason: exitCode === null ? `the server was ended by ${signal}` : `the server exited with code ${exitCode}`,
         code: 'upstream_exited',
         ...(exitCode === null ? {} : { exitCode }),
         ...(signal === null ? {} : { signal }),
       };
-      started.once('close', () => finish(reason));
-      setTimeout(() => finish(reason), lastOutputMs);
-      void close();
+      child.once('close', () => this.#finish(reason));
+      setTimeout(() => this.#finish(reason), lastOutputMs);
+      void this.close();
     });
   }
 
-  /** Also after an exit of the server's own accord: what it started may still be running. */
-  function close(): Promise<void> {
-    closing ??= end();
-    return closing;
+  #deliver(messages: readonly RpcMessage[]): void {
+    for (const message of messages) {
+      if (this.#ended) return;
+      const admitted = message.kind === 'response' ? this.#decoder.admit(message) : message;
+      if (admitted !== undefined) this.#events?.onMessage(admitted);
+    }
   }
 
-  function endTurn(): void {
-    turnsOfOne = sentInTurn === 1 ? turnsOfOne + 1 : 0;
-    sentInTurn = 0;
-    flush();
-  }
+  readonly #endTurn = (): void => {
+    this.#turnsOfOne = this.#sentInTurn === 1 ? this.#turnsOfOne + 1 : 0;
+    this.#sentInTurn = 0;
+    this.#flush();
+  };
 
   /** All that has not gone to the server yet goes in one system call. */
-  function flush(): void {
-    const stdin = child?.stdin;
-    const messages = input;
-    input = [];
+  #flush(): void {
+    const stdin = this.#child?.stdin;
+    const messages = this.#input;
+    this.#input = [];
     if (stdin === undefined || messages.length === 0) return;
     let size = 0;
     for (const { bytes } of messages) size += bytes.length + 1;
@@ -200,54 +230,49 @@ export function createStdioUpstream(options: StdioUpstreamOptions): Upstream {
     }
   }
 
-  async function end(): Promise<void> {
+  #finishUnstarted(cause: unknown): void {
+    const { command, cwd } = this.#options;
+    this.#finish({ ...startFailure(command, cwd, cause), code: 'upstream_not_started' });
+  }
+
+  #finish(reason: Omit<UpstreamEnd, 'stderr'>): void {
+    if (this.#ended) return;
+    this.#reading?.finish();
+    this.#errorReading?.finish();
+    const rest = this.#output.flush();
+    // What the server did not finish to write: the calls that wait for it are told of its end.
+    if (rest !== undefined) this.#deliver(this.#decoder.readLast(rest));
+    this.#ended = true;
+    this.#outputRead.resolve();
+    this.#writeWindow.end();
+    this.#stderr.end();
+    this.#events?.onClose({ ...reason, stderr: this.#stderr.text() });
+  }
+
+  async #end(): Promise<void> {
+    const child = this.#child;
     const pid = child?.pid;
     if (child === undefined || pid === undefined) return;
     const { exitCode, signalCode, stdin, stdout, stderr } = child;
+    const { watchdog, graceMs } = this.#options;
     // A paused output would keep the server from writing its last words, and so from ending.
-    reading?.resume();
+    this.#reading?.resume();
     const hasExited = exitCode !== null || signalCode !== null;
-    const exited = hasExited ? undefined : new Promise((resolve) => child?.once('exit', resolve));
     await endProcessTree({
       pid,
-      exited,
+      exited: hasExited ? undefined : new Promise((resolve) => child.once('exit', resolve)),
       // The way in which MCP asks a server to go (2025-11-25, stdio, shutdown).
-      ask() {
-        flush();
+      ask: () => {
+        this.#flush();
         stdin.end();
       },
-      ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
+      ...(graceMs === undefined ? {} : { graceMs }),
     });
     watchdog.release(pid);
     // It has been, unless the kernel keeps the process in spite of SIGKILL.
-    await settledWithin(outputRead.promise, 2 * lastOutputMs);
+    await settledWithin(this.#outputRead.promise, 2 * lastOutputMs);
     for (const stream of [stdin, stdout, stderr]) stream.destroy();
   }
-
-  return {
-    start,
-    send(message) {
-      const { bytes } = message;
-      if (ended || events === undefined) return false;
-      // It did not start, which `onClose` is about to tell, with the reason.
-      if (child?.pid === undefined) return true;
-      const release = child.stdin.writable ? writeWindow.add(bytes.length + 1) : false;
-      if (release === false) return false;
-      decoder.sent(message);
-      input.push({ bytes, release });
-      if (++sentInTurn === 1) {
-        setImmediate(endTurn);
-        // Where they come one by one, the server has it while we are still tidying up behind it.
-        if (turnsOfOne >= minTurnsOfOne) flush();
-      }
-      return true;
-    },
-    isWritable: writeWindow.isWritable,
-    whenWritable: writeWindow.whenWritable,
-    pause: () => reading?.pause(),
-    resume: () => reading?.resume(),
-    close,
-  };
 }
 
 function execaOptions({ command, cwd, env }: StdioUpstreamOptions) {

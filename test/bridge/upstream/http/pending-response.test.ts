@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { UpstreamFailure } from '../../../../src/bridge/upstream/http/upstream-client.ts';
 import { PausableStreams } from '../../../../src/bridge/upstream/http/follow-event-stream.ts';
 import { PendingResponse } from '../../../../src/bridge/upstream/http/pending-response.ts';
-import { createMessageDecoder } from '../../../../src/bridge/upstream/message-decoder.ts';
+import { MessageDecoder } from '../../../../src/bridge/upstream/message-decoder.ts';
 import { memberOf, type RpcMessage } from '../../../../src/mcp/json-rpc.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
@@ -30,7 +30,7 @@ function pending(
     context: {
       session: fake.session,
       streams: new PausableStreams(),
-      decoder: createMessageDecoder({ maxMessageBytes: 10_000, onWarning() {} }),
+      decoder: new MessageDecoder({ maxMessageBytes: 10_000, onWarning() {} }),
       maxMessageBytes: 10_000,
       clock,
       onSessionLost: () => seen.lost++,

@@ -2,7 +2,7 @@
 import { Socket } from 'node:net';
 import { execa } from 'execa';
 import { describe, expect, test, vi } from 'vitest';
-import { createStdioUpstream } from '../../../../src/bridge/upstream/stdio/stdio.ts';
+import { StdioUpstream } from '../../../../src/bridge/upstream/stdio/stdio.ts';
 import { createWatchdog } from '../../../../src/platform/process/watchdog.ts';
 import { eventually, within } from '../../../harness/eventually.ts';
 import { notification } from '../../messages.ts';
@@ -35,7 +35,7 @@ const readLines = `
 `;
 
 test('before the start nothing is taken', async () => {
-  const upstream = createStdioUpstream({
+  const upstream = new StdioUpstream({
     command: fixtureCommand('echo'),
     env: {},
     execa,

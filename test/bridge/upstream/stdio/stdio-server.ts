@@ -1,7 +1,7 @@
 // Starts a real server process behind a stdio upstream, and waits for what it says.
 import { execa } from 'execa';
 import type { ServerCommand } from '../../../../src/bridge/upstream/stdio/command-line.ts';
-import { createStdioUpstream, type StdioUpstreamOptions } from '../../../../src/bridge/upstream/stdio/stdio.ts';
+import { StdioUpstream, type StdioUpstreamOptions } from '../../../../src/bridge/upstream/stdio/stdio.ts';
 import type { Upstream, UpstreamEnd } from '../../../../src/bridge/upstream/upstream.ts';
 import { createDeferred } from '../../../../src/platform/deferred.ts';
 import { parseMessage, type RequestId, type RpcMessage } from '../../../../src/mcp/json-rpc.ts';
@@ -49,7 +49,7 @@ export function startStdio(command: ServerCommand, given: StdioServerOptions = {
   const ends: UpstreamEnd[] = [];
   const guarding: string[] = [];
   const groups: number[] = [];
-  const upstream = createStdioUpstream({
+  const upstream = new StdioUpstream({
     command,
     env: cleanEnvironment('/nonexistent'),
     execa,

@@ -80,14 +80,14 @@ describe('a server that does not start', () => {
   test('since there are too many open files: the others go on, and so does the program', async () => {
     const owner = await startNode(
       `
-        import { createStdioUpstream } from ${JSON.stringify(built('bridge/upstream/stdio/stdio'))};
+        import { StdioUpstream } from ${JSON.stringify(built('bridge/upstream/stdio/stdio'))};
         import { execa } from ${JSON.stringify(built('platform/process/execa'))};
         import { createWatchdog } from ${JSON.stringify(built('platform/process/watchdog'))};
         const watchdog = createWatchdog();
         const ends = [];
         const start = (onMessage) => {
           const command = { kind: 'argv', file: '/bin/cat', args: [] };
-          const upstream = createStdioUpstream({ command, env: {}, execa, watchdog, onStderr() {}, onWarning() {} });
+          const upstream = new StdioUpstream({ command, env: {}, execa, watchdog, onStderr() {}, onWarning() {} });
           upstream.start({ onMessage, onClose: ({ code, reason }) => ends.push(code + ': ' + reason) });
           return upstream;
         };
