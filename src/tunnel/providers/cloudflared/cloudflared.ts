@@ -2,11 +2,12 @@ import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
 import type { OutputEvent } from '../external/output-event.ts';
+import type { ProcessSession } from '../external/process-session.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
-import { openConfiguration } from './configuration.ts';
+import { openConfiguration, type CloudflaredConfiguration } from './configuration.ts';
 import { readCloudflaredLine, type CloudflaredOutputEvent } from './log.ts';
 import { watchMetrics } from './metrics.ts';
 
@@ -41,118 +42,136 @@ interface Manner {
 export function createCloudflaredProvider({ environment, publicUrl }: CloudflaredOptions): TunnelProvider {
   const program = new TunnelProgram(environment, 'cloudflared', installHint);
   const token = environment.env['TUNNEL_TOKEN'] ?? '';
-  const isNamed = token !== '';
   /** What has worked or failed is remembered for the next session. */
   let manner: Manner = { newFlags: true, protocol: 'auto' };
 
   async function start(options: TunnelSessionOptions): Promise<TunnelSession> {
     for (;;) {
+      const attempt = new Attempt({ session: options, environment, program, token, publicUrl }, manner);
       // oxlint-disable-next-line no-await-in-loop -- each try follows from what the last one taught
-      const outcome = await attempt(options, manner);
+      const outcome = await attempt.outcome();
       if (!('manner' in outcome)) return outcome;
       manner = outcome.manner;
     }
   }
 
-  /** Resolves with another manner when that one may work. */
-  async function attempt(
-    options: TunnelSessionOptions,
-    current: Manner,
-  ): Promise<TunnelSession | { readonly manner: Manner }> {
-    const configuration = openConfiguration(environment.env);
-    const stop = new AbortController();
-    let next: Manner | undefined;
-    let quicFailures = 0;
-    let refusals = 0;
-    let isStarting = true;
-    const starting = program.start(options, {
-      noUrlHints: isNamed ? ['give the public URL of the tunnel with --public-url'] : [],
-      args: argumentsFor({ ...current, port: options.port, configuration: configuration.file }),
-      // Environment variables for its flags could turn this into another tunnel.
-      withheld: ['TUNNEL_*'],
-      ...(isNamed ? { variables: new Map([['TUNNEL_TOKEN', token]]) } : {}),
-      ...(isNamed && publicUrl !== undefined ? { knownUrls: [publicUrl] } : {}),
-      saysReady: true,
-      read(line) {
-        const event = readCloudflaredLine(line, options.port);
-        if (event === undefined) return undefined;
-        // Once connected, cloudflared reconnects by itself; only the rules of a named tunnel can change.
-        if (isStarting) return take(event);
-        return isNamed && event.kind === 'urls' ? ruleUrls(event) : undefined;
-      },
-    });
-
-    function tryAnother(other: Manner, why: string): void {
-      next ??= other;
-      starting.fail(new ExposeError('tunnel_unavailable', why));
-    }
-
-    function fallBack(): void {
-      if (current.protocol === 'http2') return;
-      tryAnother({ ...current, protocol: 'http2' }, 'cloudflared makes no connection over QUIC');
-    }
-
-    /** The user's URL of a named tunnel takes precedence. */
-    function ruleUrls(event: OutputEvent): OutputEvent | undefined {
-      return isNamed && publicUrl !== undefined ? undefined : event;
-    }
-
-    /** Handles what is specific to cloudflared; returns the events that every program has. */
-    function take(event: CloudflaredOutputEvent): OutputEvent | undefined {
-      switch (event.kind) {
-        case 'unknown flag':
-          if (current.newFlags) tryAnother({ ...current, newFlags: false }, 'cloudflared does not know a flag');
-          else starting.fail(tooOld());
-          return undefined;
-        case 'no quic':
-          quicFailures++;
-          if (quicFailures >= maxQuicFailures) fallBack();
-          return undefined;
-        case 'unauthorized':
-          refusals++;
-          if (isNamed && refusals >= maxRefusals) starting.fail(event.error);
-          return undefined;
-        case 'metrics':
-          void watchMetrics({
-            address: event.address,
-            clock: environment.clock,
-            signal: AbortSignal.any([options.signal, stop.signal]),
-            onEvent: starting.take,
-          });
-          return undefined;
-        case 'urls':
-          return ruleUrls(event);
-        default:
-          return event;
-      }
-    }
-
-    const cancelFallback = environment.clock.after(quicTimeoutMs, fallBack);
-    try {
-      const session = await starting.started;
-      void session.ended.then(() => configuration.close());
-      return session;
-    } catch (error) {
-      configuration.close();
-      if (next !== undefined && !options.signal.aborted) return { manner: next };
-      throw error;
-    } finally {
-      isStarting = false;
-      cancelFallback();
-      stop.abort();
-    }
-  }
-
-  function argumentsFor(called: Called): string[] {
-    return isNamed ? namedArguments(called) : quickArguments(called);
-  }
-
   return createExternalProvider({
     environment,
-    capabilities: isNamed ? capabilities.cloudflaredNamed : capabilities.cloudflared,
+    capabilities: token === '' ? capabilities.cloudflared : capabilities.cloudflaredNamed,
     program,
     start,
   });
+}
+
+interface AttemptOptions extends CloudflaredOptions {
+  readonly session: TunnelSessionOptions;
+  readonly program: TunnelProgram;
+  /** Empty for a quick tunnel. */
+  readonly token: string;
+}
+
+/** One process of cloudflared, called in one manner, until it is connected. */
+class Attempt {
+  readonly #options: AttemptOptions;
+  readonly #manner: Manner;
+  readonly #configuration: CloudflaredConfiguration;
+  readonly #process: ProcessSession;
+  readonly #isNamed: boolean;
+  readonly #stop = new AbortController();
+  #next: Manner | undefined;
+  #quicFailures = 0;
+  #refusals = 0;
+  #isStarting = true;
+
+  constructor(options: AttemptOptions, manner: Manner) {
+    const { session, environment, program, token, publicUrl } = options;
+    this.#options = options;
+    this.#manner = manner;
+    this.#configuration = openConfiguration(environment.env);
+    this.#isNamed = token !== '';
+    this.#process = program.start(session, {
+      noUrlHints: this.#isNamed ? ['give the public URL of the tunnel with --public-url'] : [],
+      args: argumentsFor({ ...manner, port: session.port, configuration: this.#configuration.file }, this.#isNamed),
+      // Environment variables for its flags could turn this into another tunnel.
+      withheld: ['TUNNEL_*'],
+      ...(this.#isNamed ? { variables: new Map([['TUNNEL_TOKEN', token]]) } : {}),
+      ...(this.#isNamed && publicUrl !== undefined ? { knownUrls: [publicUrl] } : {}),
+      saysReady: true,
+      read: (line) => this.#read(line),
+    });
+  }
+
+  /** Resolves with another manner when that one may work. */
+  async outcome(): Promise<TunnelSession | { readonly manner: Manner }> {
+    const { environment, session: options } = this.#options;
+    const cancelFallback = environment.clock.after(quicTimeoutMs, () => this.#fallBack());
+    try {
+      const session = await this.#process.started;
+      void session.ended.then(() => this.#configuration.close());
+      return session;
+    } catch (error) {
+      this.#configuration.close();
+      if (this.#next !== undefined && !options.signal.aborted) return { manner: this.#next };
+      throw error;
+    } finally {
+      this.#isStarting = false;
+      cancelFallback();
+      this.#stop.abort();
+    }
+  }
+
+  #read(line: string): OutputEvent | undefined {
+    const event = readCloudflaredLine(line, this.#options.session.port);
+    if (event === undefined) return undefined;
+    // Once connected, cloudflared reconnects by itself; only the rules of a named tunnel can change.
+    if (this.#isStarting) return this.#take(event);
+    return this.#isNamed && event.kind === 'urls' ? this.#ruleUrls(event) : undefined;
+  }
+
+  /** Handles what is specific to cloudflared; returns the events that every program has. */
+  #take(event: CloudflaredOutputEvent): OutputEvent | undefined {
+    switch (event.kind) {
+      case 'unknown flag':
+        if (this.#manner.newFlags) this.#tryAnother({ newFlags: false }, 'cloudflared does not know a flag');
+        else this.#process.fail(tooOld());
+        return undefined;
+      case 'no quic':
+        this.#quicFailures++;
+        if (this.#quicFailures >= maxQuicFailures) this.#fallBack();
+        return undefined;
+      case 'unauthorized':
+        this.#refusals++;
+        if (this.#isNamed && this.#refusals >= maxRefusals) this.#process.fail(event.error);
+        return undefined;
+      case 'metrics':
+        void watchMetrics({
+          address: event.address,
+          clock: this.#options.environment.clock,
+          signal: AbortSignal.any([this.#options.session.signal, this.#stop.signal]),
+          onEvent: (found) => this.#process.take(found),
+        });
+        return undefined;
+      case 'urls':
+        return this.#ruleUrls(event);
+      default:
+        return event;
+    }
+  }
+
+  /** The user's URL of a named tunnel takes precedence. */
+  #ruleUrls(event: OutputEvent): OutputEvent | undefined {
+    return this.#isNamed && this.#options.publicUrl !== undefined ? undefined : event;
+  }
+
+  #fallBack(): void {
+    if (this.#manner.protocol === 'http2') return;
+    this.#tryAnother({ protocol: 'http2' }, 'cloudflared makes no connection over QUIC');
+  }
+
+  #tryAnother(change: Partial<Manner>, why: string): void {
+    this.#next ??= { ...this.#manner, ...change };
+    this.#process.fail(new ExposeError('tunnel_unavailable', why));
+  }
 }
 
 function tooOld(): ExposeError {
@@ -166,16 +185,13 @@ interface Called extends Manner {
   readonly configuration: string;
 }
 
-function quickArguments({ port, protocol, ...called }: Called): string[] {
-  return [...commonArguments(called), '--protocol', protocol, '--url', originUrl(port)];
-}
-
 /**
  * The token is passed in the environment, since `ps` shows arguments. Flags that `run` has itself must follow it: they shadow
  * those of `tunnel`.
  */
-function namedArguments({ port, protocol, ...called }: Called): string[] {
-  return [...commonArguments(called), 'run', '--protocol', protocol, '--url', originUrl(port)];
+function argumentsFor({ port, protocol, ...called }: Called, isNamed: boolean): string[] {
+  const run = isNamed ? ['run'] : [];
+  return [...commonArguments(called), ...run, '--protocol', protocol, '--url', originUrl(port)];
 }
 
 function commonArguments({ configuration, newFlags }: Pick<Called, 'configuration' | 'newFlags'>): string[] {

@@ -3,7 +3,13 @@ import { ExposeError } from '../../../errors.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import type { OutputEvent } from './output-event.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
-import { startTunnelProcess, type OutputName, type ProcessEnd, type TunnelProcessOptions } from './tunnel-process.ts';
+import {
+  startTunnelProcess,
+  type OutputName,
+  type ProcessEnd,
+  type TunnelProcess,
+  type TunnelProcessOptions,
+} from './tunnel-process.ts';
 
 /** How long a program may take until it has a URL, in milliseconds. */
 const defaultStartTimeoutMs = 30_000;
@@ -27,134 +33,147 @@ export interface ProcessSessionOptions
   readonly noUrlHints?: readonly string[];
 }
 
-/** A running program that has not reported a URL yet. */
-export interface StartingSession {
+/** A running program that makes a tunnel; its progress is read from its output. */
+export class ProcessSession {
+  readonly #options: ProcessSessionOptions;
+  readonly #started = createDeferred<TunnelSession>();
+  readonly #ended = createDeferred<ExposeError>();
+  readonly #child: TunnelProcess;
+  readonly #cancelStartTimeout: () => void;
+  #cancelSettling: (() => void) | undefined;
+  #urls: readonly string[];
+  #isReady: boolean;
+  #expiresAt: number | undefined;
+  #isStarted = false;
+  #isOver = false;
+  #failure: ExposeError | undefined;
+
+  constructor(options: ProcessSessionOptions) {
+    const { environment, signal, startTimeoutMs = defaultStartTimeoutMs } = options;
+    this.#options = options;
+    this.#urls = options.knownUrls ?? [];
+    this.#isReady = options.saysReady !== true;
+    this.#child = startTunnelProcess({
+      ...options,
+      onLine: (line, output) => {
+        const event = options.read(line, output);
+        if (event !== undefined) this.take(event);
+      },
+    });
+    this.#cancelStartTimeout = environment.clock.after(startTimeoutMs, () => this.#failLate(startTimeoutMs));
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+    void this.#child.ended.then((how) => this.#finish(how));
+    this.#startWhenKnown();
+  }
+
   /** As `StartTunnelSession`. */
-  readonly started: Promise<TunnelSession>;
-  /** Handles an event that was not read from a line. */
-  take(event: OutputEvent): void;
-  /** Ends it; `started` rejects with this error. */
-  fail(error: ExposeError): void;
-}
+  get started(): Promise<TunnelSession> {
+    return this.#started.promise;
+  }
 
-/** Runs a program that makes a tunnel, and follows its progress from its output. */
-export function startProcessSession(options: ProcessSessionOptions): StartingSession {
-  const { environment, program, signal, onUrls, onWarning, read, saysReady = false, settleMs = 0 } = options;
-  const { clock } = environment;
-  const { startTimeoutMs = defaultStartTimeoutMs, noUrlHints = [] } = options;
-  const { promise: started, resolve, reject } = createDeferred<TunnelSession>();
-  const { promise: ended, resolve: resolveEnded } = createDeferred<ExposeError>();
-  let urls: readonly string[] = options.knownUrls ?? [];
-  let isReady = !saysReady;
-  let expiresAt: number | undefined;
-  let isStarted = false;
-  let isOver = false;
-  let failure: ExposeError | undefined;
-  let cancelSettling: (() => void) | undefined;
-
-  const child = startTunnelProcess({
-    ...options,
-    onLine(line, output) {
-      const event = read(line, output);
-      if (event !== undefined) take(event);
-    },
-  });
-  const cancelStartTimeout = clock.after(startTimeoutMs, () => {
-    const what = urls.length === 0 ? 'had no URL' : 'was not connected';
-    const hints = [...(urls.length === 0 ? noUrlHints : []), ...lastWords()];
-    fail(new ExposeError('tunnel_unreachable', `${program} ${what} after ${startTimeoutMs / 1000} s`, { hints }));
-  });
-  const onAbort = (): void => fail(abortError(signal));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  void child.ended.then((how) => finish(how));
-  startWhenKnown();
-
-  function take(event: OutputEvent): void {
+  /** Handles an event, whether it was read from a line or not. */
+  take(event: OutputEvent): void {
     switch (event.kind) {
       case 'urls':
-        takeUrls(event.urls);
+        this.#takeUrls(event.urls);
         return;
       case 'ready':
-        isReady = true;
-        startWhenKnown();
+        this.#isReady = true;
+        this.#startWhenKnown();
         return;
       case 'expiry':
-        expiresAt = clock.now() + event.inMs;
+        this.#expiresAt = this.#options.environment.clock.now() + event.inMs;
         return;
       case 'failure':
-        fail(event.error);
+        this.fail(event.error);
         return;
       case 'warning':
-        onWarning(event.message);
+        this.#options.onWarning(event.message);
     }
   }
 
-  function takeUrls(found: readonly string[]): void {
-    if (found.length === 0 || found.join(' ') === urls.join(' ')) return;
-    urls = found;
-    if (isStarted) onUrls(urls);
-    else startWhenKnown();
+  /** Ends it. Unless it has started, `started` rejects with this error when nothing of it is left. */
+  fail(error: ExposeError): void {
+    if (this.#isOver) return;
+    this.#failure ??= error;
+    void this.#child.close();
   }
 
-  function startWhenKnown(): void {
-    if (isStarted || isOver || failure !== undefined || !isReady || urls.length === 0) return;
-    cancelSettling?.();
-    cancelSettling = clock.after(settleMs, begin);
+  #takeUrls(found: readonly string[]): void {
+    if (found.length === 0 || found.join(' ') === this.#urls.join(' ')) return;
+    this.#urls = found;
+    if (this.#isStarted) this.#options.onUrls(found);
+    else this.#startWhenKnown();
   }
 
-  function begin(): void {
-    if (isStarted || isOver || failure !== undefined) return;
-    isStarted = true;
-    stopStarting();
-    resolve({
-      publicUrls: urls,
+  #startWhenKnown(): void {
+    if (!this.#mayStart() || !this.#isReady || this.#urls.length === 0) return;
+    const { environment, settleMs = 0 } = this.#options;
+    this.#cancelSettling?.();
+    this.#cancelSettling = environment.clock.after(settleMs, () => this.#begin());
+  }
+
+  #mayStart(): boolean {
+    return !this.#isStarted && !this.#isOver && this.#failure === undefined;
+  }
+
+  #begin(): void {
+    if (!this.#mayStart()) return;
+    this.#isStarted = true;
+    this.#stopStarting();
+    const expiresAt = (): number | undefined => this.#expiresAt;
+    this.#started.resolve({
+      publicUrls: this.#urls,
       get expiresAt() {
-        return expiresAt;
+        return expiresAt();
       },
-      ended,
-      close: child.close,
+      ended: this.#ended.promise,
+      close: this.#child.close,
     });
   }
 
-  function stopStarting(): void {
-    cancelStartTimeout();
-    cancelSettling?.();
-    signal.removeEventListener('abort', onAbort);
+  #stopStarting(): void {
+    this.#cancelStartTimeout();
+    this.#cancelSettling?.();
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
   }
 
-  /** Before the session has started, `started` rejects when nothing of it is left; afterwards, the session ends. */
-  function fail(error: ExposeError): void {
-    if (isOver) return;
-    failure ??= error;
-    void child.close();
+  readonly #onAbort = (): void => this.fail(abortError(this.#options.signal));
+
+  #failLate(afterMs: number): void {
+    const { program, noUrlHints = [] } = this.#options;
+    const hasUrl = this.#urls.length > 0;
+    const hints = [...(hasUrl ? [] : noUrlHints), ...this.#lastWords()];
+    const what = hasUrl ? 'was not connected' : 'had no URL';
+    this.fail(new ExposeError('tunnel_unreachable', `${program} ${what} after ${afterMs / 1000} s`, { hints }));
   }
 
-  async function finish(how: ProcessEnd): Promise<void> {
-    isOver = true;
-    if (!isStarted) stopStarting();
-    await child.close();
-    const error = failure ?? endError(how);
-    resolveEnded(error);
-    if (!isStarted) reject(signal.aborted ? signal.reason : error);
+  async #finish(how: ProcessEnd): Promise<void> {
+    const { signal } = this.#options;
+    this.#isOver = true;
+    if (!this.#isStarted) this.#stopStarting();
+    await this.#child.close();
+    const error = this.#failure ?? this.#endError(how);
+    this.#ended.resolve(error);
+    if (!this.#isStarted) this.#started.reject(signal.aborted ? signal.reason : error);
   }
 
-  function endError({ how, startError }: ProcessEnd): ExposeError {
+  #endError({ how, startError }: ProcessEnd): ExposeError {
+    const { program, installHint } = this.#options;
     if (startError === 'ENOENT') {
-      return new ExposeError('tunnel_not_installed', `${program} is not installed`, { hints: [options.installHint] });
+      return new ExposeError('tunnel_not_installed', `${program} is not installed`, { hints: [installHint] });
     }
     if (startError !== undefined) {
       return new ExposeError('tunnel_unavailable', `${program} could not be started: ${startError || how}`);
     }
-    const message = isStarted ? `${program} ended with ${how}` : `${program} ended with ${how} before it had a URL`;
-    return new ExposeError('tunnel_unavailable', message, { hints: lastWords() });
+    const message = `${program} ended with ${how}${this.#isStarted ? '' : ' before it had a URL'}`;
+    return new ExposeError('tunnel_unavailable', message, { hints: this.#lastWords() });
   }
 
-  function lastWords(): string[] {
-    return child.lastWords().map((line) => `${program} said: ${line}`);
+  #lastWords(): string[] {
+    return this.#child.lastWords().map((line) => `${this.#options.program} said: ${line}`);
   }
-
-  return { started, take, fail };
 }
 
 function abortError(signal: AbortSignal): ExposeError {

@@ -1,7 +1,7 @@
 import { ExposeError } from '../../../errors.ts';
 import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSessionOptions } from '../../reconnect.ts';
-import { startProcessSession, type ProcessSessionOptions, type StartingSession } from './process-session.ts';
+import { ProcessSession, type ProcessSessionOptions } from './process-session.ts';
 
 /** How a program is called for one session. */
 export type ProgramCall = Omit<
@@ -31,8 +31,8 @@ export class TunnelProgram {
   }
 
   /** Runs it for a session. */
-  start(session: TunnelSessionOptions, call: ProgramCall): StartingSession {
-    return startProcessSession({
+  start(session: TunnelSessionOptions, call: ProgramCall): ProcessSession {
+    return new ProcessSession({
       ...session,
       ...call,
       environment: this.#environment,

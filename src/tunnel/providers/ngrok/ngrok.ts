@@ -4,7 +4,7 @@ import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
 import { getLocalJson, isLocalAddress } from '../external/local-json.ts';
-import type { StartingSession } from '../external/process-session.ts';
+import type { ProcessSession } from '../external/process-session.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { TunnelProvider } from '../../provider.ts';
@@ -100,7 +100,7 @@ async function startAgent(
     }
   }
 
-  const starting: StartingSession = agent.start(options, {
+  const starting: ProcessSession = agent.start(options, {
     args: [
       'http',
       `127.0.0.1:${port}`,
@@ -134,7 +134,7 @@ interface WatchTunnelsOptions {
   readonly environment: HostEnvironment;
   /** Ends the watch. */
   readonly signal: AbortSignal;
-  readonly starting: StartingSession;
+  readonly starting: ProcessSession;
 }
 
 /** Asks the agent's API for the URL until the signal aborts. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import type { StartingSession } from '../external/process-session.ts';
+import type { ProcessSession } from '../external/process-session.ts';
 import type { ProgramCall } from '../external/tunnel-program.ts';
 import { makeTemporaryFolder } from '../external/temporary-folder.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
@@ -30,7 +30,7 @@ export interface SshCallOptions extends Pick<
 export type StartSshSession = (session: TunnelSessionOptions, isRestart: boolean) => Promise<TunnelSession>;
 
 /** Starts ssh as planned. Errors of ssh are read here; what the server prints is read by `read`. */
-export async function callSsh(options: SshCallOptions): Promise<StartingSession> {
+export async function callSsh(options: SshCallOptions): Promise<ProcessSession> {
   const { plan, session, isRestart, command, logLevel, read } = options;
   const { environment, service, host, port, user, remote, pinggyToken } = plan;
   const { isAnonymous } = service;
@@ -93,7 +93,7 @@ function writeLogin(token: string, isForced: boolean): Login {
 }
 
 /** Removes the token even when ssh has printed nothing, and the rest when it has ended. */
-async function removeInTime({ started }: StartingSession, files: SshFiles, login: Login | undefined): Promise<void> {
+async function removeInTime({ started }: ProcessSession, files: SshFiles, login: Login | undefined): Promise<void> {
   const session = await started.catch(() => undefined);
   login?.remove();
   await session?.ended;

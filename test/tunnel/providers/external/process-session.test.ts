@@ -2,16 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { ExposeError } from '../../../../src/errors.ts';
 import type { OutputEvent } from '../../../../src/tunnel/providers/external/output-event.ts';
 import {
-  startProcessSession,
+  ProcessSession,
   type ProcessSessionOptions,
-  type StartingSession,
 } from '../../../../src/tunnel/providers/external/process-session.ts';
 import { eventually, within } from '../../../harness/eventually.ts';
 import { createFakeClock, type FakeClock } from '../../../harness/fake-clock.ts';
 import { atEnd } from '../../../harness/lifetime.ts';
 import { createMachine, node, stays, type TestMachine } from './programs.ts';
 
-interface Begun extends StartingSession {
+interface Begun {
+  readonly session: ProcessSession;
+  readonly started: ProcessSession['started'];
   readonly environment: TestMachine;
   readonly urls: (readonly string[])[];
   readonly warnings: string[];
@@ -46,7 +47,7 @@ function begin(lines: readonly string[], script: string, options: Partial<Proces
   const warnings: string[] = [];
   const seen: string[] = [];
   const abort = new AbortController();
-  const starting = startProcessSession({
+  const session = new ProcessSession({
     ...node(`console.log(${JSON.stringify(lines.join('\n'))}); ${script}`),
     port: 1,
     program: 'thing',
@@ -61,17 +62,17 @@ function begin(lines: readonly string[], script: string, options: Partial<Proces
     },
     environment,
   });
-  starting.started.catch(() => {});
+  session.started.catch(() => {});
   atEnd('test', async () => {
     abort.abort();
-    const session = await within(
+    const started = await within(
       15_000,
       'a run to start or not',
-      starting.started.catch(() => undefined),
+      session.started.catch(() => undefined),
     );
-    await session?.close();
+    await started?.close();
   });
-  return { ...starting, environment, urls, warnings, seen, abort };
+  return { session, started: session.started, environment, urls, warnings, seen, abort };
 }
 
 /** Writes these lines when it is sent SIGUSR2, for which it says that it is ready. */
@@ -117,9 +118,9 @@ describe('it has started', () => {
   });
 
   test('with what was learnt in another way', async () => {
-    const { started, take } = begin([], stays, { saysReady: true });
-    take({ kind: 'urls', urls: ['https://a'] });
-    take({ kind: 'ready' });
+    const { started, session } = begin([], stays, { saysReady: true });
+    session.take({ kind: 'urls', urls: ['https://a'] });
+    session.take({ kind: 'ready' });
     expect((await started).publicUrls).toEqual(['https://a']);
   });
 
@@ -200,8 +201,8 @@ describe('it does not start', () => {
   });
 
   test('as was learnt in another way', async () => {
-    const { started, fail } = begin([], stays);
-    fail(new ExposeError('tunnel_unavailable', 'no'));
+    const { started, session } = begin([], stays);
+    session.fail(new ExposeError('tunnel_unavailable', 'no'));
     await expect(started).rejects.toMatchObject({ code: 'tunnel_unavailable', message: 'no' });
   });
 
@@ -280,7 +281,7 @@ test('no timer is left behind, whatever becomes of it', async () => {
   expect(clock.pending).toBe(0);
   const dead = begin([], 'process.exitCode = 7', { environment: createMachine({ clock }) });
   await expect(dead.started).rejects.toThrow('code 7');
-  dead.take({ kind: 'urls', urls: ['https://too.late'] });
-  dead.fail(new ExposeError('tunnel_rejected', 'too late'));
+  dead.session.take({ kind: 'urls', urls: ['https://too.late'] });
+  dead.session.fail(new ExposeError('tunnel_rejected', 'too late'));
   expect(clock.pending).toBe(0);
 });
