@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 
 import { withHelp } from '../scripts/cli-page.js';
 import { withReference } from '../scripts/library-page.js';
-import { longOf, optionTable, specOf } from '../src/expose/option-table.ts';
+import { optionTable, specOf } from '../src/expose/option-table.ts';
+import { longOf } from '../src/expose/option-spec.ts';
 import { legacyRevisions } from '../src/mcp/revisions.ts';
 import { childEnvironment } from '../src/platform/process/environment.ts';
 

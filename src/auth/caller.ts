@@ -6,6 +6,8 @@ export interface Caller {
   readonly label: string;
   /** Address of the client, if it can be trusted (see client-address.ts). */
   readonly address?: string | undefined;
+  /** What an OAuth grant allows: `mcp:read` only what reads. Default: everything. */
+  readonly scope?: 'mcp' | 'mcp:read';
   /** Binds the credential to the first client that initializes with it; false for any other client. Default: any client. */
   readonly claim?: (client: string) => boolean;
   /** Counts a tool call; false if no more are allowed. Default: any number. */
@@ -21,6 +23,9 @@ export interface Refusal {
 
 /** Knows the callers behind tokens. */
 export interface CallerSource {
-  /** The caller behind a token, or why it is refused; undefined for an unknown token. Compares in constant time, or by digest. */
-  find(token: string): Caller | Refusal | undefined;
+  /**
+   * The caller behind a token, or why it is refused; undefined for an unknown token. Finds tokens by their digest.
+   * @param endpoint path of the MCP endpoint that the request is for.
+   */
+  find(token: string, endpoint: string): Caller | Refusal | undefined;
 }

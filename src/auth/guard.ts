@@ -6,6 +6,8 @@ import type { HostList, HostMatch } from './hosts.ts';
 /** The parts of a request that the guard checks. It never gets a body. */
 export interface RequestHead extends CredentialHeaders {
   readonly host: string | undefined;
+  /** Of the MCP endpoint that the request is for, below the public URL: `/mcp`, `/<server>/mcp`. */
+  readonly endpoint: string;
   readonly origin: string | undefined;
   /** Where it comes from; omitted if clients are not reported. */
   readonly source?: Source | undefined;
@@ -31,12 +33,16 @@ export type Admission = Admitted | { readonly denial: Denial };
 
 export interface Guard {
   admit(head: RequestHead): Admission;
+  /** The same for requests that need no credential, such as those to an authorization server: only the host counts. */
+  admitAnyone(head: Pick<RequestHead, 'host' | 'source'>): Admission;
 }
 
 export interface GuardOptions {
   readonly hosts: HostList;
   /** Knows the callers; undefined if no credential is required. */
   readonly callers: CallerSource | undefined;
+  /** The challenge for the MCP endpoint at this path (RFC 6750 §3). Default: without parameters of OAuth. */
+  readonly challengeFor?: ((endpoint: string, error?: 'invalid_token') => string) | undefined;
   /**
    * The header in which the hop before this guard writes the client's address; null if it writes none, undefined if clients
    * connect directly.
@@ -50,14 +56,18 @@ const anonymous: Caller = { id: 'anonymous', label: 'anonymous' };
  * Decides whether a request is accepted: first whether it is for this server (Host and Origin), then whether it has a
  * credential. Challenges follow RFC 6750 §3: no `error` if there is no credential.
  */
-export function createGuard({ hosts, callers, hopHeader }: GuardOptions): Guard {
+export function createGuard({ hosts, callers, challengeFor = plainChallenge, hopHeader }: GuardOptions): Guard {
   const callerFrom = (caller: Caller, source: Source | undefined): Caller =>
     source === undefined ? caller : { ...caller, address: clientAddress(source, hopHeader) };
   return {
-    admit(head) {
-      const { host, origin, source } = head;
+    admitAnyone({ host, source }) {
       const match = hosts.matchHost(host);
-      if (match === undefined) return deny(403, `host ${quoted(host)} is not served here`, named('host', host));
+      return match === undefined ? wrongHost(host) : { caller: callerFrom(anonymous, source), host: match };
+    },
+    admit(head) {
+      const { host, origin, endpoint, source } = head;
+      const match = hosts.matchHost(host);
+      if (match === undefined) return wrongHost(host);
       if (!hosts.admitsOrigin(origin, host)) {
         return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
       }
@@ -65,7 +75,7 @@ export function createGuard({ hosts, callers, hopHeader }: GuardOptions): Guard 
       const found = presentedToken(head);
       if (found === 'absent') {
         return deny(401, 'this server needs a bearer token: send "Authorization: Bearer <token>"', {
-          challenge: 'Bearer',
+          challenge: challengeFor(endpoint),
         });
       }
       if (found === 'malformed') {
@@ -75,14 +85,22 @@ export function createGuard({ hosts, callers, hopHeader }: GuardOptions): Guard 
             : 'more than one credential: send the token in Authorization or in X-API-Key, and once';
         return deny(400, reason, { challenge: 'Bearer error="invalid_request"' });
       }
-      const known = found === 'unusable' ? undefined : callers.find(found.token);
+      const known = found === 'unusable' ? undefined : callers.find(found.token, endpoint);
       if (known !== undefined && 'id' in known) return { caller: callerFrom(known, source), host: match };
       return deny(401, known?.reason ?? 'the bearer token is not valid', {
-        challenge: 'Bearer error="invalid_token"',
+        challenge: challengeFor(endpoint, 'invalid_token'),
         ...(known === undefined ? {} : { data: { reason: known.code } }),
       });
     },
   };
+}
+
+function wrongHost(host: string | undefined): Admission {
+  return deny(403, `host ${quoted(host)} is not served here`, named('host', host));
+}
+
+function plainChallenge(_endpoint: string, error?: 'invalid_token'): string {
+  return error === undefined ? 'Bearer' : `Bearer error="${error}"`;
 }
 
 function deny(status: Denial['status'], reason: string, more: Pick<Denial, 'challenge' | 'data'>): Admission {

@@ -8,6 +8,9 @@ import { looksLikeToken, shellQuote } from '../platform/text/redact.ts';
 /** Identifies tokens of mcp-expose for secret scanners and people. */
 export const tokenPrefix = 'mcpx_';
 
+/** Identifies the access tokens of OAuth. */
+export const accessTokenPrefix = 'mcpa_';
+
 const tokenBytes = 32;
 
 /** A shorter token causes a warning: 22 characters of base64url are 128 bits. */

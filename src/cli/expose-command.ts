@@ -2,6 +2,7 @@ import { ExposeError, messageOfServer } from '../errors.ts';
 import { expose } from '../expose/expose.ts';
 import { optionEntries, partsOf } from '../expose/option-table.ts';
 import type {
+  Confirm,
   AccessOptions,
   Exposed,
   ExposeEvent,
@@ -12,6 +13,7 @@ import type {
 import type { Command } from './commander.ts';
 import type { CommandContext } from './context.ts';
 import { unquotedCommandHints } from './misplaced-words.ts';
+import { oauthWords } from './oauth-events.ts';
 import type { Output } from './output.ts';
 import { rejectIneffectiveOptions } from './ineffective-options.ts';
 import { attributeOf } from './program.ts';
@@ -28,7 +30,7 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   void output.progress('starting');
   const exposed = await expose({
     ...options,
-    access: { ...token.access, control: true },
+    access: { ...token.access, control: true, confirm: await confirmFor(token.access, output) },
     output: { ...options.output, onEvent: (event) => showEvent(output, event) },
     signal: ending,
   }).catch((error: unknown) => {
@@ -126,6 +128,7 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
       publicUrl,
       localUrl,
       token: newToken,
+      ...(exposed.pairingCode === undefined ? {} : { pairingCode: exposed.pairingCode }),
       tunnel: tunnelEvent(exposed),
       servers: servers.map(serverEvent),
     });
@@ -137,6 +140,7 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
     return;
   }
   if (newToken !== null) output.essential(`token: ${newToken}`);
+  if (exposed.pairingCode !== undefined) output.essential(`code for signing in with OAuth: ${exposed.pairingCode}`);
   if (notice !== undefined) output.warning(notice);
   if (publicUrl === null) output.note(`public url: ${withoutPublicUrl(exposed)}`);
   output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${whatIsExposed(servers)})`);
@@ -173,6 +177,17 @@ function withoutSubject(reason: string, subject: string): string {
 
 /** Longest method name that is shown, in characters: callers choose it. */
 const maxMethodLength = 64;
+
+/** @throws ExposeError `usage` if the terminal has to be asked, and there is none. */
+async function confirmFor({ pairing, oauth }: AccessOptions, output: Output): Promise<Confirm | undefined> {
+  if (oauth !== true || pairing === undefined || pairing === 'code') return undefined;
+  if (!output.interactive || !process.stdin.isTTY) {
+    throw new ExposeError('usage', `--pairing ${pairing} asks on a terminal, and there is none`, {
+      hints: ['use --pairing code'],
+    });
+  }
+  return (await import('./confirm.ts')).confirmOnTerminal;
+}
 
 const tokenWords = {
   expired: 'has expired, its sessions have ended',
@@ -218,6 +233,13 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       });
       output.detail(`${event.server === undefined ? '' : `${event.server}: `}${countOf(event.open, 'session')} open`);
       return;
+    case 'oauth': {
+      const { event: what, pairingCode } = event;
+      output.event({ event: 'oauth', ...what });
+      const words = oauthWords(what, pairingCode);
+      if (words !== undefined) output.essential(words);
+      return;
+    }
     case 'token':
       output.event({ event: 'token', name: event.name, change: event.change });
       if (event.change !== 'added') output.note(`the token ${event.name} ${tokenWords[event.change]}`);

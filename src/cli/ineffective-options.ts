@@ -1,7 +1,8 @@
 import type { Command, Option } from './commander.ts';
 
 import { ExposeError } from '../errors.ts';
-import { longOf, optionEntries, type Need } from '../expose/option-table.ts';
+import { optionEntries } from '../expose/option-table.ts';
+import { longOf, type Need } from '../expose/option-spec.ts';
 import type { ExposeOptions, TunnelChoice } from '../expose/options.ts';
 import { twinOf } from './environment-twins.ts';
 import { writtenOptions } from './misplaced-words.ts';

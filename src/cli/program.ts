@@ -1,14 +1,8 @@
 import { Argument, Command, InvalidArgumentError, Option } from './commander.ts';
 
-import {
-  longOf,
-  optionEntries,
-  outputOptions,
-  partsOf,
-  relayOptions,
-  tokenOptions,
-  type OptionSpec,
-} from '../expose/option-table.ts';
+import { optionEntries, partsOf } from '../expose/option-table.ts';
+import { outputOptions, relayOptions, tokenOptions } from '../expose/command-options.ts';
+import { longOf, type OptionSpec } from '../expose/option-spec.ts';
 import { InvalidValue } from '../expose/option-values.ts';
 import { defaultTunnelOrder } from '../expose/options.ts';
 import { version } from '../version.ts';

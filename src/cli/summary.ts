@@ -21,6 +21,7 @@ export function summaryLines({ exposed, tokenOrigin, startedInMs }: SummaryOptio
     row('Local:', ['cyan', localUrl]),
     row('Token:', tokenText(exposed, tokenOrigin)),
     ...validityRows(exposed),
+    ...signInRows(exposed),
     ...exposedRows(servers),
     ...(notice === undefined ? [] : [noticeRow(notice, tunnel)]),
     [''],
@@ -117,6 +118,13 @@ function clientConfig(
 function tokenText({ token }: Exposed, tokenOrigin: string | undefined): string {
   if (token === null) return 'none, everybody who can connect can use the server';
   return tokenOrigin === undefined ? token : `the one from ${tokenOrigin}`;
+}
+
+/** How clients that use OAuth get in. */
+function signInRows({ pairingCode }: Exposed): Part[][] {
+  return pairingCode === undefined
+    ? []
+    : [row('Sign in:', `code ${pairingCode}, for clients that use OAuth: claude.ai, ChatGPT and others`)];
 }
 
 /** What limits the token, if anything does. */

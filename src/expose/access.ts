@@ -1,5 +1,6 @@
+import type { CallerSource } from '../auth/caller.ts';
 import { TokenStore, type TokenStoreOptions } from '../auth/token-store.ts';
-import { checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
+import { accessTokenPrefix, checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
 import { ExposeError } from '../errors.ts';
 import type { BindAddress } from '../http/addresses.ts';
 import { createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
@@ -40,6 +41,8 @@ export class RunTokens implements Tokens {
   readonly store: TokenStore;
   /** For requests of mcp-expose itself. */
   readonly probeToken: string;
+  /** Of the token that it started with. */
+  readonly firstName: string;
 
   /** @throws ExposeError `usage` for the name of the token. */
   constructor(token: string, { tokenName = defaultTokenName, ...limits }: AccessOptions, options: TokenStoreOptions) {
@@ -53,6 +56,7 @@ export class RunTokens implements Tokens {
     });
     this.probeToken = this.store.add(probeName);
     this.add(tokenName, limits, token);
+    this.firstName = tokenName;
     isStarted = true;
   }
 
@@ -79,6 +83,15 @@ export function choosePolicy(access: AccessOptions, warn: (message: string) => v
   if (exceptions.length > 0)
     warn(`--read-only allows tools that --allow-tool names, whatever they change: ${exceptions.join(', ')}`);
   return createPolicy(access);
+}
+
+/** Finds the callers behind the tokens of a run, and behind access tokens, which have a prefix of their own. */
+export function callersOf(tokens: RunTokens | undefined, signIn: CallerSource | undefined): CallerSource | undefined {
+  if (tokens === undefined || signIn === undefined) return tokens?.store;
+  return {
+    find: (token, endpoint) =>
+      token.startsWith(accessTokenPrefix) ? signIn.find(token, endpoint) : tokens.store.find(token),
+  };
 }
 
 /**

@@ -1,27 +1,23 @@
-import { createOriginMatcher } from '../auth/origins.ts';
-import { ExposeError, messageOf, messageOfServer } from '../errors.ts';
-import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
-import { createBodyReader, defaultMaxBodyBytes } from '../http/body.ts';
+import type { ExposeError } from '../errors.ts';
+import { messageOf, messageOfServer } from '../errors.ts';
+import { createBodyReader, defaultMaxBodyBytes, type BodyReader } from '../http/body.ts';
 import { EventStore } from '../http/responses/event-store.ts';
 import { createKeepAliveTimer } from '../http/responses/keep-alive-timer.ts';
 import { mcpPath, readinessPath } from '../http/route.ts';
-import type { Policy } from '../policy/policy.ts';
 import { createDeferred, settledWithin } from '../platform/deferred.ts';
-import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import { limitsOf } from '../tunnel/capabilities.ts';
-import type { Attempt } from '../tunnel/open-first.ts';
 import type { OpenTunnel } from '../tunnel/open-tunnel.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
+import type { SignIn } from './oauth.ts';
 import type { RunDescription } from './control/runs.ts';
-import { checkExposure, choosePolicy, chooseToken, guardedTunnel, RunTokens } from './access.ts';
+import { callersOf, RunTokens } from './access.ts';
 import { FrontDoor } from './front-door.ts';
-import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelOptions, TunnelReport } from './options.ts';
+import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
 import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
-import { ExposedServers } from './servers/exposed-servers.ts';
-import { readServerSources, type ServerSources } from './servers/server-sources.ts';
-import { shareIdentity } from './servers/share-identity.ts';
-import type { TunnelPlan } from './tunnel-plan.ts';
+import { ExposedServers, nothingWorks } from './servers/exposed-servers.ts';
+import { prepare, type Prepared } from './prepare.ts';
+import type { ServerSources } from './servers/server-sources.ts';
 
 /** How long the answer to a probe's `initialize` may take after the server has started, in milliseconds. */
 const startMarginMs = 10_000;
@@ -44,7 +40,7 @@ export async function expose(
   reported: (error: ExposeError) => ExposeError = (error) => error,
 ): Promise<Exposed> {
   const { signal = new AbortController().signal } = options;
-  const exposure = new Exposure({ ...(await prepare(options, signal)), reported });
+  const exposure = new Exposure(await prepare(options, signal), reported);
   try {
     await exposure.start(signal);
     return exposure;
@@ -54,49 +50,16 @@ export async function expose(
   }
 }
 
-/** Checks the options, reads the servers and chooses the tunnel, before anything is started. */
-async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Omit<Prepared, 'reported'>> {
-  const { server, access = {}, listen = {} } = options;
-  const { onEvent = () => {} } = options.output ?? {};
-  const warn = (message: string): void => onEvent({ type: 'warning', message });
-  const allowsOrigin = createOriginMatcher(access.allowOrigins ?? []);
-  const sources = await readServerSources(server, warn);
-  const bind = await resolveBindAddress(listen.host ?? '127.0.0.1');
-  const watchdog = createWatchdog();
-  const tunnel = guardedTunnel(options, warn);
-  const hasFront = tunnel.kind === 'none' && tunnel.publicUrl !== undefined;
-  const plan = await choosePlan(tunnel, {
-    watchdog,
-    share: shareIdentity(server),
-    onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
-  });
-  checkExposure(options, bind, plan, hasFront);
-  const token = await chooseToken(access, signal, warn);
-  const policy = choosePolicy(access, warn);
-  return { options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token, policy };
-}
-
-interface Prepared {
-  readonly options: ExposeOptions;
-  readonly onEvent: (event: ExposeEvent) => void;
-  readonly allowsOrigin: (origin: string) => boolean;
-  readonly sources: ServerSources;
-  readonly bind: BindAddress;
-  readonly watchdog: Watchdog;
-  readonly plan: TunnelPlan;
-  readonly hasFront: boolean;
-  readonly token: string | undefined;
-  readonly policy: Policy;
-  readonly reported: (error: ExposeError) => ExposeError;
-}
-
 /** The servers, the front door and the tunnel of one run. They start in this order and end in the reverse order. */
 class Exposure implements Exposed {
   readonly #prepared: Prepared;
+  readonly #reported: (error: ExposeError) => ExposeError;
   readonly #maxBodyBytes: number;
   readonly #keepAliveTimer = createKeepAliveTimer();
   readonly #servers: ExposedServers;
   readonly #tokens: RunTokens | undefined;
+  readonly #signIn: SignIn | undefined;
+  readonly #bodies: BodyReader;
   readonly #door: FrontDoor;
   #tunnel: OpenTunnel | undefined;
   /** While the public URL is probed, the probe's session and requests are not reported. */
@@ -108,15 +71,20 @@ class Exposure implements Exposed {
   /** Resolved by a `close` that does not wait for requests in progress. */
   readonly #hurry = createDeferred<void>();
 
-  constructor(prepared: Prepared) {
+  constructor(prepared: Prepared, reported: (error: ExposeError) => ExposeError) {
     const { options, allowsOrigin, bind, watchdog, hasFront, token } = prepared;
     this.#prepared = prepared;
+    this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
+    this.#bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     this.#servers = this.#createServers();
+    this.#signIn = this.#createSignIn();
     this.#tokens = token === undefined ? undefined : this.#createTokens(token);
     this.#door = new FrontDoor({
       directory: this.#servers.directory,
-      callers: this.#tokens?.store,
+      callers: callersOf(this.#tokens, this.#signIn),
+      signIn: this.#signIn,
+      bodies: this.#bodies,
       allowsOrigin,
       bind,
       port: options.listen?.port ?? 0,
@@ -130,6 +98,7 @@ class Exposure implements Exposed {
       () => watchdog.close(),
       () => this.#keepAliveTimer.close(),
       () => this.#tokens?.store.close(),
+      () => this.#signIn?.close(),
     );
   }
 
@@ -159,14 +128,43 @@ class Exposure implements Exposed {
       onEnd: (callerId) => this.#servers.endCaller(callerId),
       onChange: (name, change) => {
         if (change !== 'called') onEvent({ type: 'token', name, change });
+        // What was shared for a time is shared with nobody after it.
+        if (change === 'expired' && name === this.#tokens?.firstName) this.#signIn?.close();
       },
     });
+  }
+
+  #createSignIn(): SignIn | undefined {
+    const { options, CreateSignIn, onEvent } = this.#prepared;
+    const { pairing = 'code', confirm, once = false } = options.access ?? {};
+    const names = (): string[] => this.#servers.reports().map(({ name }) => name);
+    return (
+      CreateSignIn &&
+      new CreateSignIn({
+        pairing,
+        confirm,
+        once,
+        endpoints: () => this.#servers.reports().map(({ path }) => path),
+        sharedName: () =>
+          names().length === 1 ? names().join('') : `${names().length} servers: ${names().join(', ')}`,
+        onEvent: (event) => onEvent({ type: 'oauth', event, pairingCode: this.pairingCode }),
+        onEnd: (callerId) => this.#servers.endCaller(callerId),
+      })
+    );
+  }
+
+  /** @throws ExposeError `usage` if the URL is not https. */
+  #setIssuer(url: string): void {
+    if (this.#signIn?.setIssuer(url) !== true) return;
+    this.#warn(
+      `the public URL changed to ${url}: clients that signed in with OAuth have to sign in again, at the new URL`,
+    );
   }
 
   #createServers(): ExposedServers {
     const { options, watchdog, policy, onEvent } = this.#prepared;
     const eventStore = new EventStore();
-    const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
+    const bodies = this.#bodies;
     const report = (event: ExposeEvent): void => {
       if (!this.#isProbing) onEvent(event);
     };
@@ -213,7 +211,10 @@ class Exposure implements Exposed {
       openingTimeoutMs: (options.server.startTimeoutMs ?? defaultStartTimeoutMs) + startMarginMs,
       readinessPath,
       signal,
-      onUrls: (publicUrls) => this.#door.setTunnelUrls(publicUrls),
+      onUrls: (publicUrls) => {
+        this.#door.setTunnelUrls(publicUrls);
+        if (this.#tunnel !== undefined && publicUrls[0] !== undefined) this.#setIssuer(publicUrls[0]);
+      },
       onStatus: ({ state, publicUrls, reason }: TunnelStatus) =>
         onEvent({
           type: 'tunnel',
@@ -223,10 +224,14 @@ class Exposure implements Exposed {
         }),
       onWarning: this.#warn,
     });
-    if (tunnel === undefined) return;
+    if (tunnel === undefined) {
+      this.#setIssuer(this.#door.localUrl);
+      return;
+    }
     this.#endings.push(() => tunnel.close());
     this.#keepAliveTimer.setMaxSilence(tunnel.maxSilenceMs);
     this.#tunnel = tunnel;
+    this.#setIssuer(tunnel.publicUrls[0] ?? this.#door.localUrl);
   }
 
   async #openControlServer(): Promise<void> {
@@ -285,6 +290,10 @@ class Exposure implements Exposed {
     return this.#tokens;
   }
 
+  get pairingCode(): string | undefined {
+    return this.#signIn?.pairingCode;
+  }
+
   get provider(): string {
     return this.#tunnel?.provider.name ?? 'none';
   }
@@ -304,7 +313,7 @@ class Exposure implements Exposed {
   get servers(): readonly ServerReport[] {
     return this.#servers.reports().map((report) => ({
       ...report,
-      error: report.error && this.#prepared.reported(report.error),
+      error: report.error && this.#reported(report.error),
     }));
   }
 
@@ -334,17 +343,6 @@ class Exposure implements Exposed {
   }
 }
 
-/** Imports only what the choice needs. */
-async function choosePlan(
-  tunnel: TunnelOptions,
-  context: { readonly watchdog: Watchdog; readonly share: string; readonly onAttempt: (attempt: Attempt) => void },
-): Promise<TunnelPlan> {
-  if (tunnel.kind === 'none' && tunnel.publicUrl === undefined)
-    return { kinds: [], isAuto: false, open: async () => undefined };
-  const { planTunnel } = await import('./tunnel-plan.ts');
-  return await planTunnel(tunnel, tunnel.kind ?? 'auto', context);
-}
-
 function reportOf(tunnel: OpenTunnel): TunnelReport {
   const { operator, readsTraffic, interstitial } = tunnel.provider.capabilities;
   const headers = interstitial === undefined ? {} : { [interstitial.header]: interstitial.value };
@@ -356,15 +354,6 @@ function reportOf(tunnel: OpenTunnel): TunnelReport {
     isVerified: tunnel.isVerified(),
     isTrusted: tunnel.isTrusted(),
   };
-}
-
-/** The error if no server works, with a hint for each. */
-function nothingWorks(failures: readonly { readonly name: string; readonly error: ExposeError }[]): ExposeError {
-  const [first] = failures;
-  if (first === undefined) return new ExposeError('internal', 'no server to start');
-  if (failures.length === 1) return first.error;
-  const hints = failures.map(({ name, error }) => [messageOfServer(name, error), ...error.hints].join('; '));
-  return new ExposeError(first.error.code, `none of the ${failures.length} servers could be started`, { hints });
 }
 
 /** Waits for all; if one fails, aborts the others, waits for them, and throws the first error. */

@@ -6,17 +6,22 @@ import { createHostList, type HostList } from '../auth/hosts.ts';
 import { ExposeError } from '../errors.ts';
 import { listenerUrls, type BindAddress, type ListenerUrls } from '../http/addresses.ts';
 import { createCors } from '../http/cors.ts';
+import type { BodyReader } from '../http/body.ts';
 import type { Directory } from '../http/directory.ts';
 import { createHandler } from '../http/handler.ts';
 import { listen, type Listener } from '../http/listener.ts';
 import { lanAddresses } from '../platform/net/addresses.ts';
 import type { WayIn } from '../tunnel/open-tunnel.ts';
+import type { SignIn } from './oauth.ts';
 import type { RequestHandler, TunnelListener } from '../tunnel/provider.ts';
 
 export interface FrontDoorOptions {
   readonly directory: Directory;
   /** Knows the callers; undefined if no credential is required. */
   readonly callers: CallerSource | undefined;
+  /** Lets clients sign in with OAuth. */
+  readonly signIn: SignIn | undefined;
+  readonly bodies: BodyReader;
   readonly allowsOrigin: (origin: string) => boolean;
   readonly bind: BindAddress;
   readonly port: number;
@@ -112,11 +117,17 @@ export class FrontDoor {
   }
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
-    const { callers, directory, reportsClients } = this.#options;
+    const { callers, signIn, bodies, directory, reportsClients } = this.#options;
     // Clients on this machine connect to the local listener directly, even if others come through a proxy.
     const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
-      guard: createGuard({ hosts, callers, hopHeader }),
+      guard: createGuard({
+        hosts,
+        callers,
+        challengeFor: signIn && ((endpoint, error) => signIn.challengeFor(endpoint, error)),
+        hopHeader,
+      }),
+      oauth: signIn && { routes: signIn, bodies },
       cors: this.#cors,
       directory,
       hasGetStreams: way?.hasGetStreams,

@@ -1,6 +1,7 @@
 import { ExposeError } from '../errors.ts';
 import { expose as run } from './expose.ts';
-import { longOf, optionEntries, optionTable, type OptionKey } from './option-table.ts';
+import { optionEntries, optionTable, type OptionKey } from './option-table.ts';
+import { longOf } from './option-spec.ts';
 import { parseDuration } from './option-values.ts';
 import type { Exposed, ExposeEvent, ExposeOptions } from './options.ts';
 

@@ -1,3 +1,5 @@
+import { expires, maxCalls, once, outputOptions, relayOptions } from './command-options.ts';
+import { longOf, type Need, type OptionSpec } from './option-spec.ts';
 import type { GroupedOptions, OptionGroup, TunnelChoice } from './options.ts';
 import {
   parseCount,
@@ -22,40 +24,6 @@ export type OptionKey = {
   [Group in OptionGroup]: `${Group}.${keyof GroupedOptions[Group] & string}`;
 }[OptionGroup];
 
-/**
- * An option of the command line. Its group in the help is that of its key, and its environment variable is derived from the
- * flag: `MCP_EXPOSE_MAX_BODY` for `--max-body`.
- */
-export interface OptionSpec {
-  /** With the placeholder of its value: `--port <port>`. A switch has none. */
-  readonly flag: string;
-  readonly description: string;
-  /** Throws `InvalidValue`. `previous` is what an earlier use of a repeatable option gave. Default: the text itself. */
-  parse?(value: string, previous: unknown): unknown;
-  readonly choices?: readonly string[];
-  readonly defaultValue?: string | number;
-  /** May be given several times; its environment variable has one value per line. */
-  readonly isRepeatable?: true;
-  /** What may be secret in its value: all of it, parts of a URL, or parts of a command line. Default: a word that looks like a secret. */
-  readonly secrecy?: 'value' | 'url' | 'command';
-  /** When it has an effect. Default: always. */
-  readonly needs?: Need;
-}
-
-/**
- * What an option applies to: a server that is started (`process`), called (`url`; `url-or-config` also if it is in a
- * configuration) or read from a configuration (`config`), a token that is required, or these tunnels.
- */
-export type Need =
-  | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' }
-  | { readonly token: true }
-  | {
-      readonly tunnels: readonly TunnelChoice[];
-      /** Completes "has no effect …". Default: with the tunnel that is used. */
-      readonly without?: string;
-      readonly hint: string;
-    };
-
 const sshKinds: readonly TunnelChoice[] = ['ssh', 'localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish'];
 
 const needsSsh: Need = {
@@ -63,28 +31,6 @@ const needsSsh: Need = {
   without: 'without --tunnel ssh or a service over it',
   hint: 'add --tunnel ssh, or omit it',
 };
-
-const expires: OptionSpec = {
-  flag: '--expires <duration>',
-  description: 'end the token, and the sessions that use it, after this time',
-  parse: parseDuration,
-  needs: { token: true },
-};
-
-const once: OptionSpec = {
-  flag: '--once',
-  description: 'only the first client that connects can use the token',
-  needs: { token: true },
-};
-
-const maxCalls: OptionSpec = {
-  flag: '--max-calls <n>',
-  description: 'number of tool calls that the token allows',
-  parse: parseCount,
-  needs: { token: true },
-};
-
-const tokenLimits: readonly OptionSpec[] = [expires, once, maxCalls];
 
 function listOption(flag: string, description: string): OptionSpec {
   return { flag, description: `${description}; repeatable`, parse: parseList, isRepeatable: true };
@@ -200,6 +146,19 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   'access.expiresInMs': expires,
   'access.once': once,
   'access.maxCalls': maxCalls,
+  'access.oauth': {
+    flag: '--oauth',
+    description: 'let clients sign in with OAuth too, after your approval (claude.ai, ChatGPT)',
+    needs: { token: true },
+  },
+  'access.pairing': {
+    flag: '--pairing <how>',
+    description: 'with --oauth, approve by a code for the page, by y/n on the terminal (tty), or both',
+    choices: ['code', 'tty', 'both'],
+    defaultValue: 'code',
+    needs: { token: true },
+  },
+  'access.confirm': undefined,
   'access.control': undefined,
   'access.allowUnauthenticatedPublic': {
     flag: '--allow-unauthenticated-public',
@@ -323,52 +282,11 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   'output.reportRequests': undefined,
 };
 
-/** The output options of every command. */
-export const outputOptions: readonly OptionSpec[] = [
-  { flag: '--json', description: 'print one JSON object per line' },
-  { flag: '--quiet', description: 'print only the result and errors' },
-  { flag: '--verbose', description: 'print more details' },
-  { flag: '--no-color', description: 'no colors' },
-];
-
-/** The options of the command `relay`, except the output options. */
-export const relayOptions: readonly OptionSpec[] = [
-  { flag: '--host <address>', description: 'address to listen on', defaultValue: '127.0.0.1' },
-  {
-    flag: '--port <port>',
-    description: 'port to listen on; 0 picks a free one',
-    parse: parsePort,
-    defaultValue: 7900,
-  },
-  {
-    flag: '--public-url <url>',
-    description: 'public URL of this relay (default: http://host:port)',
-    parse: parseUrl,
-    secrecy: 'url',
-  },
-  { flag: '--domain <domain>', description: 'also serve names as NAME.<domain>; needs a wildcard DNS record' },
-  {
-    flag: '--state <file>',
-    description: 'file that records which key has which name (default: in ~/.config/mcp-expose/relays)',
-  },
-];
-
-/** The options of `mcp-expose token`. */
-export const tokenOptions: readonly OptionSpec[] = [
-  { flag: '--run <run>', description: 'which run, if there are several: its pid, or the name of a server' },
-  ...tokenLimits,
-];
-
 const bySpecFlag: ReadonlyMap<string, OptionSpec> = new Map(
   [...Object.values(optionTable), ...outputOptions, ...relayOptions].flatMap((spec) =>
     spec === undefined ? [] : [[longOf(spec), spec]],
   ),
 );
-
-/** `--port` of `--port <port>`. */
-export function longOf({ flag }: OptionSpec): string {
-  return flag.split(' ', 1)[0] ?? flag;
-}
 
 /** @param long the flag without its placeholder, such as `--port`. */
 export function specOf(long: string): OptionSpec | undefined {

@@ -1,5 +1,7 @@
 import type { RequestReport } from '../http/responses/active-responses.ts';
 import type { ServerDescription } from '../bridge/describe-server.ts';
+import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
+import type { OAuthEvent } from '../auth/oauth/events.ts';
 import type { TokenChange, TokenLimits, TokenReport } from '../auth/token-store.ts';
 import type { ExposeError } from '../errors.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
@@ -47,12 +49,14 @@ export type ExposeEvent =
       readonly localUrl: string;
       readonly servers: readonly ServerReport[];
     }
+  /** A client signs in with OAuth. */
+  | { readonly type: 'oauth'; readonly event: OAuthEvent; readonly pairingCode: string | undefined }
   /** A token was added, ended, or was used by its first client. */
   | { readonly type: 'token'; readonly name: string; readonly change: Exclude<TokenChange, 'called'> }
   /** A request was answered; only with `output.reportRequests`. */
   | ({ readonly type: 'request' } & RequestReport);
 
-export type { TokenLimits, TokenReport };
+export type { Confirm, OAuthEvent, PairingMode, TokenLimits, TokenReport };
 
 export type TunnelChoice = 'auto' | 'none' | TunnelKind;
 
@@ -108,6 +112,15 @@ export interface AccessOptions {
   readonly once?: boolean | undefined;
   /** Number of tool calls that the token allows. Default: any number. */
   readonly maxCalls?: number | undefined;
+  /** Let clients sign in with OAuth 2.1 too, after approval; needs https, or no tunnel. Default: false. */
+  readonly oauth?: boolean | undefined;
+  /**
+   * With `oauth`, how a client is approved. `code`: with a code that is typed into the page that it opens. `tty`: by `confirm`.
+   * `both`: with both. Default: `code`.
+   */
+  readonly pairing?: PairingMode | undefined;
+  /** With `pairing` `tty` or `both`: asks whether a client may have access. */
+  readonly confirm?: Confirm | undefined;
   /** Let `mcp-expose token` of the same user change the tokens while this runs. Default: false. */
   readonly control?: boolean | undefined;
   /** With `token: false`, accept requests from other machines too. Default: false. */
@@ -243,6 +256,8 @@ export interface Exposed {
   readonly token: string | null;
   /** The tokens that callers can use now; undefined if none is required. */
   readonly tokens: Tokens | undefined;
+  /** With `access.oauth`, the code that a client's user has to type now. */
+  readonly pairingCode: string | undefined;
   /** Name of the tunnel provider, `none` without one. */
   readonly provider: string;
   /** Whether `auto` tried tunnels and none worked. */

@@ -1,13 +1,15 @@
 import type { Source } from '../auth/client-address.ts';
-import type { Admitted, Guard } from '../auth/guard.ts';
+import type { Admitted, Denial, Guard } from '../auth/guard.ts';
 import { rpcCode } from '../mcp/json-rpc.ts';
+import type { BodyReader } from './body.ts';
 import type { Cors } from './cors.ts';
 import type { Directory, ServedServer } from './directory.ts';
 import { answerJson, refuse } from './responses/json-response.ts';
 import { sessionHeader } from '../mcp/headers.ts';
 import { valueOf, valuesOf, type HttpRequest, type HttpResponse } from './message.ts';
+import { serveOAuth, type OAuthRoutes } from './oauth-route.ts';
 import { answerReadiness } from './readiness.ts';
-import { routeOf, type EndpointRoute, type RootRoute, type Route } from './route.ts';
+import { mcpPath, routeOf, type EndpointRoute, type RootRoute, type Route } from './route.ts';
 
 const healthy: Buffer = Buffer.from('{"status":"ok"}');
 
@@ -18,6 +20,8 @@ export interface HandlerOptions {
   readonly guard: Guard;
   readonly cors: Cors;
   readonly directory: Directory;
+  /** The authorization server, if clients can sign in with OAuth. */
+  readonly oauth?: { readonly routes: OAuthRoutes; readonly bodies: BodyReader } | undefined;
   /** Whether the tunnel passes on streamed responses to GET without buffering. Default: it does. */
   readonly hasGetStreams?: (() => boolean) | undefined;
   /** Whether the addresses of callers are determined, which costs time on every call. Default: they are not. */
@@ -29,11 +33,11 @@ export interface HandlerOptions {
  * caller and routes to an endpoint. The guard protects everything, so that a stranger learns nothing, except for:
  * - `/healthz`
  * - `/readyz`, which says without a token only whether all servers are up
- * - well-known paths, which do not exist: a 401 would make clients look for OAuth
+ * - the authorization server, or without one well-known paths, which do not exist: a 401 would make clients look for OAuth
  * - preflights of allowed origins
  */
 export function createHandler(options: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
-  const { guard, cors, directory, hasGetStreams = () => true, reportsClients = false } = options;
+  const { guard, cors, directory, oauth, hasGetStreams = () => true, reportsClients = false } = options;
 
   function serve(request: HttpRequest, response: HttpResponse): void {
     // Emitted when a client disconnects; the writer of the response is notified by `close`.
@@ -47,6 +51,10 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       refuse(request, response, { status: 400, message: `more than one ${repeated} header` });
       return;
     }
+    if (oauth?.routes.serves(pathOf(request.url ?? '')) === true) {
+      serveSignIn(request, response, oauth);
+      return;
+    }
     if (cors.apply(request, response)) return;
     if (isRead && route.kind === 'health') {
       answerJson(response, 200, healthy);
@@ -56,15 +64,11 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       refuse(request, response, { status: 404, message: 'not found: this server does not use OAuth' });
       return;
     }
-    const authority = valueOf(request, ':authority');
-    const hosts = authority === undefined ? valuesOf(request, 'host') : [authority];
-    if (hosts.length !== 1) {
-      const message = hosts.length === 0 ? 'no Host header' : 'more than one Host header';
-      refuse(request, response, { status: 400, message });
-      return;
-    }
+    const host = hostOf(request, response);
+    if (host === undefined) return;
     const admission = guard.admit({
-      host: hosts[0],
+      host,
+      endpoint: route.kind === 'endpoint' && route.server !== undefined ? `/${route.server}${mcpPath}` : mcpPath,
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
       ...(request.headers['x-api-key'] === undefined ? {} : { apiKey: valuesOf(request, 'x-api-key') }),
@@ -72,18 +76,13 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
     });
     const isReadiness = isRead && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
-      const { status, reason, challenge, data } = admission.denial;
+      const { status } = admission.denial;
       // Only for all servers: the path of one server would reveal whether that name exists.
       if (isReadiness && status === 401 && route.server === undefined) {
         void answerReadiness(response, directory.all(), false);
         return;
       }
-      refuse(request, response, {
-        status,
-        message: reason,
-        data,
-        ...(challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }),
-      });
+      refuseDenied(request, response, admission.denial);
     } else if (route.kind !== 'endpoint' || (route.endpoint === 'readiness' && !isReadiness)) {
       refuse(request, response, { status: 404, message: nothingHere(directory) });
     } else if (isReadiness && route.server === undefined && admission.host.label === undefined) {
@@ -94,6 +93,19 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       const server = findServer(request, response, route, admission);
       if (server !== undefined) serveAt(route, server, admission, request, response);
     }
+  }
+
+  function serveSignIn(
+    request: HttpRequest,
+    response: HttpResponse,
+    mounted: NonNullable<HandlerOptions['oauth']>,
+  ): void {
+    const host = hostOf(request, response);
+    if (host === undefined) return;
+    // Scripts of any origin may call these endpoints (RFC 8414, RFC 7591), which take no token; the consent form checks its own.
+    const admission = guard.admitAnyone({ host, source: sourceOf(request) });
+    if ('denial' in admission) refuseDenied(request, response, admission.denial);
+    else serveOAuth(request, response, { ...mounted, address: admission.caller.address });
   }
 
   /** The server that the path and the host name, which must agree; undefined if the request has been refused. */
@@ -119,6 +131,27 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
   }
 
   return serve;
+}
+
+/** The host that a request names; undefined if the request has been refused. */
+function hostOf(request: HttpRequest, response: HttpResponse): string | undefined {
+  const authority = valueOf(request, ':authority');
+  const hosts = authority === undefined ? valuesOf(request, 'host') : [authority];
+  if (hosts.length === 1) return hosts[0];
+  const message = hosts.length === 0 ? 'no Host header' : 'more than one Host header';
+  refuse(request, response, { status: 400, message });
+  return undefined;
+}
+
+function refuseDenied(request: HttpRequest, response: HttpResponse, denial: Denial): void {
+  const { status, reason, challenge, data } = denial;
+  const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
+  refuse(request, response, { status, message: reason, data, headers });
+}
+
+function pathOf(url: string): string {
+  const end = url.search(/[?#]/);
+  return end === -1 ? url : url.slice(0, end);
 }
 
 function sourceOf(request: HttpRequest): Source {

@@ -11,7 +11,7 @@ const callers = callersOf(token);
 function check(authorization: readonly string[], apiKey: readonly string[] = []): string {
   const presented = presentedToken({ authorization, apiKey });
   if (typeof presented === 'string') return presented === 'unusable' ? 'wrong' : presented;
-  return callers?.find(presented.token) === undefined ? 'wrong' : 'accepted';
+  return callers?.find(presented.token, '/mcp') === undefined ? 'wrong' : 'accepted';
 }
 
 describe('the token is accepted', () => {

@@ -12,7 +12,13 @@ function guard(required: string | undefined = token): Guard {
 }
 
 function head(changes: Partial<RequestHead> = {}): RequestHead {
-  return { host: 'localhost:7801', origin: undefined, authorization: [`Bearer ${token}`], ...changes };
+  return {
+    host: 'localhost:7801',
+    endpoint: '/mcp',
+    origin: undefined,
+    authorization: [`Bearer ${token}`],
+    ...changes,
+  };
 }
 
 const wrongHost = {

@@ -25,6 +25,7 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     localUrl: 'http://127.0.0.1:7801/mcp',
     token,
     tokens: undefined,
+    pairingCode: undefined,
     provider: 'relay',
     foundNoTunnel: false,
     tunnel: undefined,

@@ -31,6 +31,8 @@ test('the options of mcp-expose', () => {
     '--expires <duration>',
     '--once',
     '--max-calls <n>',
+    '--oauth',
+    '--pairing <how>',
     '--allow-unauthenticated-public',
     '--allow-origin <origin>',
     '--allow-tool <glob>',
@@ -123,6 +125,7 @@ test('the kinds of tunnel, and the defaults', () => {
   expect(program.opts()).toEqual({
     auth: true,
     isolation: 'session',
+    pairing: 'code',
     restart: 'on-exit',
     tunnel: 'auto',
     host: '127.0.0.1',

@@ -64,7 +64,7 @@ test('the form of a token', () => {
 test('challenges of a 401', () => {
   const { admit } = createGuard({ hosts: createHostList(), callers: callersOf('right') });
   const challenge = (...authorization: string[]): unknown =>
-    admit({ host: 'localhost', origin: undefined, authorization });
+    admit({ host: 'localhost', endpoint: '/mcp', origin: undefined, authorization });
   expect(challenge()).toMatchObject({ denial: { status: 401, challenge: 'Bearer' } });
   expect(challenge('Bearer wrong')).toMatchObject({
     denial: { status: 401, challenge: 'Bearer error="invalid_token"' },
@@ -75,7 +75,7 @@ test('challenges of a 401', () => {
 test('names of callers, to which sessions are bound', () => {
   const open = createGuard({ hosts: createHostList(), callers: undefined });
   const closed = createGuard({ hosts: createHostList(), callers: callersOf('right') });
-  const head = { host: 'localhost', origin: undefined, authorization: ['Bearer right'] };
+  const head = { host: 'localhost', endpoint: '/mcp', origin: undefined, authorization: ['Bearer right'] };
   expect([open.admit(head), closed.admit(head)]).toEqual([
     { caller: { id: 'anonymous', label: 'anonymous' }, host: { basePath: '' } },
     { caller: { id: 'test#1', label: 'test' }, host: { basePath: '' } },

@@ -228,7 +228,7 @@ function checkIssuer(issuer: string): void {
   if (isSafe && (href === issuer || href === `${issuer}/`) && !issuer.endsWith('/')) return;
   throw new ExposeError(
     'usage',
-    `OAuth cannot be used at ${issuer}: the URL must be https, without a slash at its end`,
+    `clients cannot sign in with OAuth at ${issuer}: the URL must be https, without a slash at its end`,
     {
       hints: ['use a tunnel with https, or listen on 127.0.0.1 without a tunnel'],
     },

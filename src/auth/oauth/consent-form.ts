@@ -57,9 +57,8 @@ export function createConsentForms(issuer: string, clock: Clock): ConsentForms {
     },
     open(sealed, header) {
       const [text = '', signature = ''] = sealed.split('.', 2);
-      const expected = sign(text);
-      const given = Buffer.from(signature, 'base64url');
-      if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+      const [own, given] = [sign(text), Buffer.from(signature, 'base64url')];
+      if (given.length !== own.length || !timingSafeEqual(given, own)) return undefined;
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- signed, so it is what `seal` made
       const form = parseJson(Buffer.from(text, 'base64url').toString()) as SealedForm;
       const browser = cookieIn(header);

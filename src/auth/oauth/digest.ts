@@ -15,7 +15,6 @@ export function digestOf(secret: string): string {
 
 /** Whether a secret has this digest, in constant time. */
 export function matchesDigest(secret: string, digest: string): boolean {
-  const own = Buffer.from(digestOf(secret));
-  const expected = Buffer.from(digest);
-  return own.length === expected.length && timingSafeEqual(own, expected);
+  const [own, other] = [Buffer.from(digestOf(secret)), Buffer.from(digest)];
+  return own.length === other.length && timingSafeEqual(own, other);
 }

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../platform/clock.ts';
 import { digestOf, matchesDigest, newSecret } from './digest.ts';
 import type { OAuthEvent, RevokeReason } from './events.ts';
+import { accessTokenPrefix } from '../token.ts';
 import { narrower, type Scope } from './scopes.ts';
 
 /** Prefixes by which secret scanners and people know the tokens. */
-const accessTokenPrefix = 'mcpa_';
 const refreshTokenPrefix = 'mcpr_';
 
 /** RFC 6749 §4.1.2 recommends at most ten minutes; clients exchange a code at once. */

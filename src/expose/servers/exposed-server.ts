@@ -4,7 +4,8 @@ import { createSessions, type Sessions } from '../../bridge/session/sessions.ts'
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
-import type { Policy } from '../../policy/policy.ts';
+import type { PolicyOf } from '../../http/find-session.ts';
+import { both, createPolicy, type Policy } from '../../policy/policy.ts';
 import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import {
@@ -87,7 +88,9 @@ export class ExposedServer implements ServedServer {
       onSilent: (reason) => this.#server.health.failed(reason),
       onWarning,
     });
-    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf: () => policy, onRequest };
+    const readingPolicy = both(policy, createPolicy({ readOnly: true }));
+    const policyOf: PolicyOf = ({ scope }) => (scope === 'mcp:read' ? readingPolicy : policy);
+    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });
     this.#isReady = createReadinessCheck({

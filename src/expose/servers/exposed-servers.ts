@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ServerReport } from '../options.ts';
 import { changesBetween } from '../config/changes.ts';
 import type { ServerSource } from './upstream-factory.ts';
-import { ExposeError, messageOf } from '../../errors.ts';
+import { ExposeError, messageOf, messageOfServer } from '../../errors.ts';
 import type { ExposedServer } from './exposed-server.ts';
 import { createDirectory, type ServedServer } from '../../http/directory.ts';
 import { mcpPath } from '../../http/route.ts';
@@ -162,4 +162,13 @@ export class ExposedServers {
 
 function asExposeError(error: unknown): ExposeError {
   return error instanceof ExposeError ? error : new ExposeError('internal', messageOf(error), { cause: error });
+}
+
+/** The error if no server works, with a hint for each. */
+export function nothingWorks(failures: readonly { readonly name: string; readonly error: ExposeError }[]): ExposeError {
+  const [first] = failures;
+  if (first === undefined) return new ExposeError('internal', 'no server to start');
+  if (failures.length === 1) return first.error;
+  const hints = failures.map(({ name, error }) => [messageOfServer(name, error), ...error.hints].join('; '));
+  return new ExposeError(first.error.code, `none of the ${failures.length} servers could be started`, { hints });
 }

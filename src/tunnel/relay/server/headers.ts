@@ -65,7 +65,11 @@ export function toRequestHeaders(head: RequestHead): RequestHeaders {
   ]);
   for (const [name, list] of values) {
     if (name === 'host' || hopByHop.has(name) || dropped.has(name) || isForwarding(name)) continue;
-    if (name === 'cookie' && head.sharesOrigin === true) continue;
+    if (name === 'cookie' && head.sharesOrigin === true) {
+      const own = list.flatMap((cookies) => cookies.split('; ')).filter(isConsentCookie);
+      if (own.length > 0) headers.set(name, own.join('; '));
+      continue;
+    }
     headers.set(name, list.length === 1 || joinable.has(name) ? list.join(', ') : list);
   }
   headers.set('x-forwarded-for', head.remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''));
@@ -115,6 +119,8 @@ function refuse(status: number, message: string): RequestHeaders {
 export interface PublicOrigin {
   readonly host: string;
   readonly isShared: boolean;
+  /** The agent's part of a shared origin: `/k3v9`. */
+  readonly path?: string;
 }
 
 /**
@@ -146,10 +152,28 @@ const originWide: ReadonlySet<string> = new Set(
  */
 function passedOn(name: string, value: string | string[], origin: PublicOrigin): string | string[] | undefined {
   if (neverForwarded.has(name) || name.startsWith(nginxPrefix)) return undefined;
-  if (origin.isShared) return originWide.has(name) ? undefined : value;
+  if (origin.isShared && name !== 'set-cookie') return originWide.has(name) ? undefined : value;
   if (name !== 'set-cookie') return value;
-  const cookies = [value].flat().filter((cookie) => staysAt(origin.host, cookie));
+  const cookies = [value]
+    .flat()
+    .filter((cookie) => staysAt(origin.host, cookie) && (!origin.isShared || isOwnConsent(cookie, origin.path)));
   return cookies.length === 0 ? undefined : cookies;
+}
+
+/** The cookie of the page on which an owner lets a client sign in, and its form with TLS (RFC 6265bis §4.1.3). */
+const consentCookie = /^(?:__Secure-)?mcp-expose-consent=/;
+
+function isConsentCookie(cookie: string): boolean {
+  return consentCookie.test(cookie.trim());
+}
+
+/** Whether browsers send the cookie to this agent alone: its Path is that of the agent (RFC 6265 §5.1.4). */
+function isOwnConsent(cookie: string, path: string | undefined): boolean {
+  return (
+    path !== undefined &&
+    isConsentCookie(cookie) &&
+    cookie.split(';').some((part) => part.trim().toLowerCase() === `path=${path}`)
+  );
 }
 
 /**

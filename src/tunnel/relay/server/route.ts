@@ -54,10 +54,11 @@ export function routeRequest(host: string, target: string, options: RouteOptions
   return { kind: 'agent', name, path: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
-/** The host of a Host header in lower case, and whether several agents have it. */
-export function originOf(host: string, { domain, soleName }: RouteOptions): PublicOrigin {
+/** The host of a Host header in lower case, and whether several agents have it. @param name of the agent. */
+export function originOf(host: string, { domain, basePath = '', soleName }: RouteOptions, name: string): PublicOrigin {
   const hostName = stripPort(host).toLowerCase();
-  return { host: hostName, isShared: soleName === undefined && labelBelow(hostName, domain) === undefined };
+  const isShared = soleName === undefined && labelBelow(hostName, domain) === undefined;
+  return { host: hostName, isShared, path: `${basePath}/${name}` };
 }
 
 /** What precedes `.domain`; undefined for every other host. */

@@ -1,0 +1,80 @@
+import type { OAuthEvent } from '../expose/options.ts';
+
+type Requested = Extract<OAuthEvent, { readonly kind: 'access_requested' }>['request'];
+
+/** Longest part of a text from outside that is shown, in characters. */
+const maxShownLength = 80;
+
+/** What an event of OAuth means for the owner; undefined for what needs no words. */
+export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): string | undefined {
+  switch (event.kind) {
+    case 'pairing_code_changed':
+      return event.reason === 'guessing'
+        ? `wrong codes were typed, the code is now ${event.code}`
+        : `the code for signing in is now ${event.code}`;
+    case 'guessing_locked':
+      return `too many wrong codes: none is accepted until ${timeOf(event.until)}`;
+    case 'access_requested': {
+      const code = pairingCode === undefined ? '' : `; if you know who asks, the code is ${pairingCode}`;
+      return `${clientOf(event.request)} asks for ${allOf(event.request)}${code}`;
+    }
+    case 'access_approved':
+      return `${clientOf(event.request)} may now use ${allOf(event.request)}`;
+    case 'access_refused':
+      return `${clientOf(event.request)} was refused: ${refusals[event.reason]}`;
+    case 'token_issued':
+      return event.isRenewed ? undefined : `${shown(event.clientName)} has signed in`;
+    case 'grant_revoked':
+      return `the access of ${shown(event.clientName)} has ended: ${revocations[event.reason]}`;
+    case 'client_silent':
+      return `${shown(event.clientName)} ${silences[event.after]}`;
+    case 'header_mode':
+      return `a client uses the name of a header, ${shown(event.clientId)}, as its client id: remove the connector there, and add it again with OAuth`;
+    case 'redirect_uri_refused':
+      return `${shown(event.clientName)} was refused, its redirect URI ${shown(event.uri)} cannot be used: ${event.reason}`;
+    default:
+      return `the client ${shown(event.clientId)} was refused: ${event.reason}`;
+  }
+}
+
+const refusals = {
+  denied_in_browser: 'access was denied on the page',
+  denied_on_terminal: 'you said no',
+  no_answer_on_terminal: 'there was no answer on the terminal',
+  wrong_codes: 'too many wrong codes',
+} as const;
+
+const revocations = {
+  reused: 'a code or token was used twice, so somebody else may have it',
+  revoked_by_client: 'the client gave it up',
+  revoked_by_owner: 'you revoked it',
+  too_many_grants: 'newer clients took its place',
+} as const;
+
+const silences = {
+  registration:
+    'has registered, but did not ask for access within 60 s: its service may have a problem; try to connect again there',
+  approval:
+    'was approved, but did not fetch its token within 60 s: its service may have a problem; try to connect again there',
+  token:
+    'has its token, but made no call within 60 s: remove the connector there and add it again; its URL must end with /mcp',
+} as const;
+
+/** `Claude (claude.ai), which goes on to claude.ai`: the name alone says nothing, anybody can have it. */
+function clientOf({ clientName, publisher, redirectHost, address }: Requested): string {
+  const from = address === undefined ? '' : `, from ${address}`;
+  return `${shown(clientName)} (${publisher ?? 'name not verified'}, returns to ${shown(redirectHost)}${from})`;
+}
+
+function allOf({ scope, resource }: Requested): string {
+  const what = scope === 'mcp' ? 'everything' : 'what only reads';
+  return resource === undefined ? what : `${what} at ${resource}`;
+}
+
+function shown(text: string): string {
+  return text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text;
+}
+
+function timeOf(at: number): string {
+  return new Date(at).toTimeString().slice(0, 8);
+}

@@ -1,0 +1,109 @@
+import type { Caller } from '../auth/caller.ts';
+import { createAuthorizationServer, type AuthorizationServer } from '../auth/oauth/authorization-server.ts';
+import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
+import type { OAuthEvent } from '../auth/oauth/events.ts';
+import { errorResponse, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
+import type { OAuthRoutes } from '../http/oauth-route.ts';
+
+/** What begins the access of another client. */
+const entrances: ReadonlySet<string> = new Set(['/authorize', '/register']);
+
+export interface SignInOptions {
+  readonly pairing: PairingMode;
+  readonly confirm: Confirm | undefined;
+  /** Only the first client that is approved gets in. */
+  readonly once: boolean;
+  /** Paths of the MCP endpoints that exist now. */
+  readonly endpoints: () => readonly string[];
+  readonly sharedName: () => string;
+  readonly onEvent: (event: OAuthEvent) => void;
+  /** The caller lost its access: its sessions and streams have to end. */
+  readonly onEnd: (callerId: string) => void;
+}
+
+/**
+ * Lets clients sign in with OAuth at the public URL of the run. The URL is the issuer and the audience of everything that is
+ * issued, so a new URL begins anew.
+ */
+export class SignIn implements OAuthRoutes {
+  readonly #options: SignInOptions;
+  #server: AuthorizationServer | undefined;
+  #issuer = '';
+  /** Grants that were approved at this URL. */
+  #grants = new Set<string>();
+
+  constructor(options: SignInOptions) {
+    this.#options = options;
+  }
+
+  /** As it is shown; undefined before there is a URL, and if no code is typed into the page. */
+  get pairingCode(): string | undefined {
+    return this.#options.pairing === 'tty' ? undefined : this.#server?.pairingCode;
+  }
+
+  /**
+   * The public URL, without a slash at its end.
+   * @returns whether it replaced another one, so that all clients have to sign in again.
+   * @throws ExposeError `usage` for one that is neither https nor on loopback.
+   */
+  setIssuer(issuer: string): boolean {
+    if (issuer === this.#issuer) return false;
+    const isReplaced = this.#server !== undefined;
+    this.close();
+    const { pairing, confirm, endpoints, sharedName } = this.#options;
+    this.#issuer = issuer;
+    this.#server = createAuthorizationServer({
+      issuer,
+      resources: () => endpoints().map((endpoint) => issuer + endpoint),
+      sharedName,
+      pairing,
+      ...(confirm === undefined ? {} : { confirm }),
+      onEvent: (event) => this.#observe(event),
+    });
+    return isReplaced;
+  }
+
+  serves(path: string): boolean {
+    return this.#server?.serves(path) === true;
+  }
+
+  async handle(request: OAuthRequest): Promise<OAuthResponse> {
+    if (this.#server === undefined) return errorResponse(503, 'temporarily_unavailable', 'the tunnel is not open yet');
+    if (this.#options.once && this.#grants.size > 0 && entrances.has(request.path)) {
+      return errorResponse(403, 'access_denied', 'the server is shared with one client, and another one was first');
+    }
+    return await this.#server.handle(request);
+  }
+
+  challengeFor(endpoint: string, error?: 'invalid_token'): string {
+    if (this.#server === undefined) return 'Bearer';
+    return this.#server.challenge(endpoint, error === undefined ? undefined : { code: error });
+  }
+
+  find(accessToken: string, endpoint: string): Caller | undefined {
+    const grant = this.#server?.verify(accessToken, endpoint);
+    return grant === undefined ? undefined : { id: callerIdOf(grant.id), label: grant.clientName, scope: grant.scope };
+  }
+
+  /** Ends all access. */
+  close(): void {
+    this.#server?.close();
+    this.#server = undefined;
+    this.#issuer = '';
+    for (const grant of this.#grants) this.#options.onEnd(callerIdOf(grant));
+    this.#grants = new Set();
+  }
+
+  #observe(event: OAuthEvent): void {
+    if (event.kind === 'access_approved') this.#grants.add(event.grantId);
+    if (event.kind === 'grant_revoked') {
+      this.#grants.delete(event.grantId);
+      this.#options.onEnd(callerIdOf(event.grantId));
+    }
+    this.#options.onEvent(event);
+  }
+}
+
+function callerIdOf(grantId: string): string {
+  return `oauth:${grantId}`;
+}

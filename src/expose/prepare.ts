@@ -1,0 +1,64 @@
+import { createOriginMatcher } from '../auth/origins.ts';
+import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
+import type { Policy } from '../policy/policy.ts';
+import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
+import type { Attempt } from '../tunnel/open-first.ts';
+import { checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
+import type { SignIn } from './oauth.ts';
+import type { ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
+import { readServerSources, type ServerSources } from './servers/server-sources.ts';
+import { shareIdentity } from './servers/share-identity.ts';
+import type { TunnelPlan } from './tunnel-plan.ts';
+
+/**
+ * Checks the options, reads the servers and chooses the tunnel, before anything is started.
+ * @throws ExposeError with any code of `ErrorCode` that concerns options, or the signal's reason.
+ */
+export async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Prepared> {
+  const { server, access = {}, listen = {} } = options;
+  const { onEvent = () => {} } = options.output ?? {};
+  const warn = (message: string): void => onEvent({ type: 'warning', message });
+  const allowsOrigin = createOriginMatcher(access.allowOrigins ?? []);
+  const sources = await readServerSources(server, warn);
+  const bind = await resolveBindAddress(listen.host ?? '127.0.0.1');
+  const watchdog = createWatchdog();
+  const tunnel = guardedTunnel(options, warn);
+  const hasFront = tunnel.kind === 'none' && tunnel.publicUrl !== undefined;
+  const plan = await choosePlan(tunnel, {
+    watchdog,
+    share: shareIdentity(server),
+    onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
+  });
+  checkExposure(options, bind, plan, hasFront);
+  const token = await chooseToken(access, signal, warn);
+  const policy = choosePolicy(access, warn);
+  const CreateSignIn = access.oauth === true ? (await import('./oauth.ts')).SignIn : undefined;
+  return { options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token, policy, CreateSignIn };
+}
+
+/** What a run is made of. */
+export interface Prepared {
+  readonly options: ExposeOptions;
+  readonly onEvent: (event: ExposeEvent) => void;
+  readonly allowsOrigin: (origin: string) => boolean;
+  readonly sources: ServerSources;
+  readonly bind: BindAddress;
+  readonly watchdog: Watchdog;
+  readonly plan: TunnelPlan;
+  readonly hasFront: boolean;
+  readonly token: string | undefined;
+  /** Loaded with OAuth only. */
+  readonly CreateSignIn: typeof SignIn | undefined;
+  readonly policy: Policy;
+}
+
+/** Imports only what the choice needs. */
+async function choosePlan(
+  tunnel: TunnelOptions,
+  context: { readonly watchdog: Watchdog; readonly share: string; readonly onAttempt: (attempt: Attempt) => void },
+): Promise<TunnelPlan> {
+  if (tunnel.kind === 'none' && tunnel.publicUrl === undefined)
+    return { kinds: [], isAuto: false, open: async () => undefined };
+  const { planTunnel } = await import('./tunnel-plan.ts');
+  return await planTunnel(tunnel, tunnel.kind ?? 'auto', context);
+}
