@@ -65,7 +65,6 @@ describe('in front of a server over HTTP', () => {
     });
     const more: [string, string][] = [
       ['Cookie', 'caller=1'],
-      ['X-API-Key', 'key-of-the-caller'],
       ['X-Forwarded-For', '203.0.113.9'],
     ];
     const opened = await send(exposed.url, {

@@ -202,7 +202,7 @@ export class Relay {
     const found = await this.#registry.find(name);
     if (found.state === 'online') {
       const scheme = this.#urls.publicUrl?.protocol === 'https:' ? 'https' : 'http';
-      const origin = originOf(request.headers.host ?? '', this.#routeOptions, route.name);
+      const origin = originOf(request.headers.host ?? '', this.#routeOptions, name);
       forward(request, response, { agent: found.agent, path, scheme, origin });
     } else if (found.state === 'offline' || this.#options.sole !== undefined) answerOffline(response, name);
     else sendAnswer(response, unknownAnswer(`the name ${name}`));

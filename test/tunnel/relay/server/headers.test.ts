@@ -216,6 +216,34 @@ describe('what of an answer gets through a relay', () => {
       const text = await bodyOf(`${world.relay.url}/${name}/mcp`, { cookie: 'a=1' });
       expect(fieldsOf(text)['headers']).not.toHaveProperty('cookie');
     });
+
+    test('the cookie of its consent page does, both ways, and no other one', async () => {
+      let path = '';
+      const { url } = await world.agent((request, response) => {
+        request.resume();
+        const cookies = [
+          `mcp-expose-consent=a; Path=${path}; HttpOnly`,
+          `__Secure-mcp-expose-consent=b; Secure; path=${path}`,
+          'mcp-expose-consent=c; Path=/',
+          `mcp-expose-consent=d; Path=${path}x`,
+          `mcp-expose-consent=e; Path=${path}; Domain=relay.test`,
+          `other=f; Path=${path}`,
+          'mcp-expose-consent=g',
+        ];
+        response.writeHead(200, { 'set-cookie': cookies, 'x-cookie': request.headers.cookie ?? '' }).end();
+      });
+      path = `/${new URL(url).hostname.split('.')[0]}`;
+      const headers = { cookie: 'a=1; mcp-expose-consent=a; x-mcp-expose-consent=2; __Secure-mcp-expose-consent=b' };
+      const request = httpRequest(`${world.relay.url}${path}/authorize`, { agent: false, headers });
+      request.end();
+      const response = await headOf(request);
+      response.resume();
+      expect(response.headers['set-cookie']).toEqual([
+        `mcp-expose-consent=a; Path=${path}; HttpOnly`,
+        `__Secure-mcp-expose-consent=b; Secure; path=${path}`,
+      ]);
+      expect(response.headers['x-cookie']).toBe('mcp-expose-consent=a; __Secure-mcp-expose-consent=b');
+    });
   });
 
   describe('a name with a host of its own', () => {
