@@ -5,23 +5,6 @@ import type { UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 const maxWaiting = 1000;
 const maxWaitingBytes = 4 * 1024 * 1024;
 
-/** One of the sessions that share a server, as the server's side sees it. */
-export interface ClientSession {
-  /** What it declared in its `initialize`. */
-  capabilities: unknown;
-  /** Whether it has got the result of its `initialize`: nothing that is for all comes earlier. */
-  ready: boolean;
-  /** Gives it a message, now or when it reads again. */
-  deliver(message: RpcMessage, origin?: RequestId): void;
-  pause(): void;
-  resume(): void;
-  lose(end: UpstreamEnd): void;
-  /** The server has gone: the session gets what waits for it, and then nothing any more. */
-  end(end: UpstreamEnd): void;
-  /** The session goes itself: what waits for it is dropped. It is told later, as by an upstream that takes time to end. */
-  close(end: UpstreamEnd): void;
-}
-
 export interface ClientSessionOptions {
   readonly events: UpstreamEvents;
   /** So many notifications wait for it that further ones are dropped. Called once. */
@@ -39,108 +22,122 @@ interface Waiting {
 }
 
 /**
- * A client that does not read holds up only itself: its messages wait here. Beyond a bound its notifications are
- * dropped, but for those which say that something has changed, each of which waits once; answers and server requests are not, but
- * hold up the server, and so everybody, until the client reads again or is given up as one that has stalled.
+ * One of the sessions that share a server, as the server's side sees it. A client that does not read holds up only itself: its
+ * messages wait here. Beyond a bound its notifications are dropped, but for those which say that something has changed, each of
+ * which waits once; answers and server requests are not, but hold up the server, and so everybody, until the client reads
+ * again or is given up as one that has stalled.
  */
-export function createClientSession({ events, onDropped, onFull, onDrained }: ClientSessionOptions): ClientSession {
-  let waiting: Waiting[] = [];
+export class ClientSession {
+  /** What it declared in its `initialize`. */
+  capabilities: unknown;
+  /** Whether it has got the result of its `initialize`: nothing that is for all comes earlier. */
+  ready = false;
+  readonly #options: ClientSessionOptions;
+  #waiting: Waiting[] = [];
   /** Of what waits, what need not come again. */
-  const news = new Set<string>();
+  readonly #news = new Set<string>();
   /** Number of those that wait and may be dropped for others. */
-  let losable = 0;
-  let waitingBytes = 0;
-  let warned = false;
-  let paused = false;
-  let full = false;
-  let ended = false;
+  #losable = 0;
+  #waitingBytes = 0;
+  #warned = false;
+  #paused = false;
+  #full = false;
+  #ended = false;
 
-  function enter(message: RpcMessage, origin: RequestId | undefined): void {
-    const entry = { message, origin, news: newsIn(message) };
-    if (entry.news !== undefined && news.has(entry.news)) return;
-    if (isOverWith(message) && losable > 0) dropLosable();
-    if (isOverWith(message) && entry.news === undefined && !mustArrive(message)) {
-      warn();
+  constructor(options: ClientSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Gives it a message, now or when it reads again. */
+  deliver(message: RpcMessage, origin?: RequestId): void {
+    if (this.#ended) return;
+    if (!this.#paused && this.#waiting.length === 0) {
+      this.#options.events.onMessage(message, origin);
       return;
     }
-    waiting.push(entry);
-    if (entry.news !== undefined) news.add(entry.news);
-    if (isLosable(message)) losable++;
-    waitingBytes += message.bytes.length;
+    this.#enter(message, origin);
+    if (this.#full || (this.#waiting.length <= maxWaiting && this.#waitingBytes <= maxWaitingBytes)) return;
+    this.#full = true;
+    this.#options.onFull();
   }
 
-  function leave({ message, news: said }: Waiting): void {
-    waitingBytes -= message.bytes.length;
-    if (said !== undefined) news.delete(said);
-    if (isLosable(message)) losable--;
+  pause(): void {
+    this.#paused = true;
   }
 
-  function isOverWith(message: RpcMessage): boolean {
-    return waiting.length >= maxWaiting || waitingBytes + message.bytes.length > maxWaitingBytes;
+  resume(): void {
+    this.#paused = false;
+    this.#flush(() => !this.#paused && !this.#ended);
   }
 
-  function dropLosable(): void {
-    const dropped = waiting.filter(({ message }) => isLosable(message));
-    waiting = waiting.filter(({ message }) => !isLosable(message));
-    for (const entry of dropped) leave(entry);
-    warn();
+  lose(end: UpstreamEnd): void {
+    this.#flush(() => !this.#ended);
+    if (!this.#ended) this.#options.events.onLost?.(end);
   }
 
-  function warn(): void {
-    if (!warned) onDropped();
-    warned = true;
+  /** The server has gone: the session gets what waits for it, and then nothing any more. */
+  end(end: UpstreamEnd): void {
+    this.#flush(() => !this.#ended);
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.events.onClose(end);
   }
 
-  function flush(mayGo: () => boolean): void {
-    while (mayGo()) {
-      const next = waiting.shift();
-      if (next === undefined) break;
-      leave(next);
-      events.onMessage(next.message, next.origin);
+  /** The session goes itself: what waits for it is dropped. It is told later, as by an upstream that takes time to end. */
+  close(end: UpstreamEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#waiting = [];
+    queueMicrotask(() => this.#options.events.onClose(end));
+  }
+
+  #enter(message: RpcMessage, origin: RequestId | undefined): void {
+    const entry = { message, origin, news: newsIn(message) };
+    if (entry.news !== undefined && this.#news.has(entry.news)) return;
+    if (this.#isOverWith(message) && this.#losable > 0) this.#dropLosable();
+    if (this.#isOverWith(message) && entry.news === undefined && !mustArrive(message)) {
+      this.#warn();
+      return;
     }
-    if (waiting.length > 0 || !full) return;
-    full = false;
-    onDrained();
+    this.#waiting.push(entry);
+    if (entry.news !== undefined) this.#news.add(entry.news);
+    if (isLosable(message)) this.#losable++;
+    this.#waitingBytes += message.bytes.length;
   }
 
-  return {
-    capabilities: undefined,
-    ready: false,
-    deliver(message, origin) {
-      if (ended) return;
-      if (!paused && waiting.length === 0) {
-        events.onMessage(message, origin);
-        return;
-      }
-      enter(message, origin);
-      if (full || (waiting.length <= maxWaiting && waitingBytes <= maxWaitingBytes)) return;
-      full = true;
-      onFull();
-    },
-    pause() {
-      paused = true;
-    },
-    resume() {
-      paused = false;
-      flush(() => !paused && !ended);
-    },
-    lose(end) {
-      flush(() => !ended);
-      if (!ended) events.onLost?.(end);
-    },
-    end(end) {
-      flush(() => !ended);
-      if (ended) return;
-      ended = true;
-      events.onClose(end);
-    },
-    close(end) {
-      if (ended) return;
-      ended = true;
-      waiting = [];
-      queueMicrotask(() => events.onClose(end));
-    },
-  };
+  #leave({ message, news }: Waiting): void {
+    this.#waitingBytes -= message.bytes.length;
+    if (news !== undefined) this.#news.delete(news);
+    if (isLosable(message)) this.#losable--;
+  }
+
+  #isOverWith(message: RpcMessage): boolean {
+    return this.#waiting.length >= maxWaiting || this.#waitingBytes + message.bytes.length > maxWaitingBytes;
+  }
+
+  #dropLosable(): void {
+    const dropped = this.#waiting.filter(({ message }) => isLosable(message));
+    this.#waiting = this.#waiting.filter(({ message }) => !isLosable(message));
+    for (const entry of dropped) this.#leave(entry);
+    this.#warn();
+  }
+
+  #warn(): void {
+    if (!this.#warned) this.#options.onDropped();
+    this.#warned = true;
+  }
+
+  #flush(mayGo: () => boolean): void {
+    while (mayGo()) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#leave(next);
+      this.#options.events.onMessage(next.message, next.origin);
+    }
+    if (this.#waiting.length > 0 || !this.#full) return;
+    this.#full = false;
+    this.#options.onDrained();
+  }
 }
 
 /** What a client can do without when it reads again. */

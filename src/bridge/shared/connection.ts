@@ -1,9 +1,9 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
-import { createSharedState, type SharedContext } from './shared-state.ts';
+import { SharedState, type SharedContext } from './shared-state.ts';
 import { SharedInbound } from './inbound.ts';
 import { restoreRequest } from './messages.ts';
-import { createClientSession, type ClientSession } from './client-session.ts';
+import { ClientSession } from './client-session.ts';
 import { SharedOutbound } from './outbound.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
@@ -29,7 +29,7 @@ export interface SharedConnectionOptions {
 /** One connection to a server from its start to its end, and the sessions that share it. */
 export function createSharedConnection(options: SharedConnectionOptions): SharedConnection {
   const { upstream, clock, warnOnce, onEnd } = options;
-  const state = createSharedState(clock);
+  const state = new SharedState(clock);
   const context: SharedContext = { state, warnOnce, send: (message) => upstream.send(message) };
   const outbound = new SharedOutbound(context);
   const inbound = new SharedInbound(context, () => outbound.openNext());
@@ -77,7 +77,7 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
         },
       }),
     join(events) {
-      const session = createClientSession({
+      const session = new ClientSession({
         events,
         onDropped: () => warnOnce('reading', 'a client does not read: notifications for it are dropped'),
         onFull() {
@@ -91,8 +91,8 @@ export function createSharedConnection(options: SharedConnectionOptions): Shared
         send: (message) => members.has(session) && outbound.send(session, message),
         isWritable: () => upstream.isWritable(),
         whenWritable: (callback) => upstream.whenWritable(callback),
-        pause: session.pause,
-        resume: session.resume,
+        pause: () => session.pause(),
+        resume: () => session.resume(),
         async close() {
           if (!members.delete(session)) return;
           outbound.release(session);

@@ -27,123 +27,121 @@ export interface SharedCall<Owner> extends CallDetails {
   readonly owner: Owner | undefined;
 }
 
-export interface SharedIds<Owner> {
-  /** A number that no call of this connection has had. */
-  next(): number;
-  open(call: SharedCall<Owner>): void;
-  /** A call in flight that nobody has cancelled. */
-  find(id: unknown): SharedCall<Owner> | undefined;
-  /** As `find`, and also a call that was cancelled. */
-  trace(id: unknown): SharedCall<Owner> | undefined;
-  /** Takes a call off the list: it is answered, or was never sent. */
-  settle(id: unknown, failed: boolean): SharedCall<Owner> | undefined;
-  /** The client no longer waits for its call: nothing but the answer comes back. */
-  cancel(owner: Owner, clientId: RequestId): SharedCall<Owner> | undefined;
-  /** The client has gone; returns its calls in flight. */
-  release(owner: Owner): readonly SharedCall<Owner>[];
-  /** The client has told the server something that is no request. */
-  touch(owner: Owner): void;
-  /** Those because of whom the server may be at work, those among them that have gone included. */
-  active(): ReadonlySet<Owner>;
-  /** The server has forgotten everything but these calls, which will be sent to it again. */
-  forget(surviving: ReadonlySet<number>): void;
-}
-
 /** The calls of several clients over one connection, whose own ids and tokens may be equal. */
-export function createSharedIds<Owner>(clock: Clock): SharedIds<Owner> {
-  let last = 0;
-  const calls = new Map<number, SharedCall<Owner>>();
-  const cancelled = new Map<number, SharedCall<Owner>>();
-  const byOwner = new Map<Owner, Map<RequestId, SharedCall<Owner>>>();
+export class SharedIds<Owner> {
+  readonly #clock: Clock;
+  #last = 0;
+  readonly #calls = new Map<number, SharedCall<Owner>>();
+  readonly #cancelled = new Map<number, SharedCall<Owner>>();
+  readonly #byOwner = new Map<Owner, Map<RequestId, SharedCall<Owner>>>();
   /** Until when an owner without a call is active; the oldest stand first. */
-  const echoes = new Map<Owner, number>();
+  readonly #echoes = new Map<Owner, number>();
 
-  function find(id: unknown): SharedCall<Owner> | undefined {
-    return typeof id === 'number' ? calls.get(id) : undefined;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
-  function drop(call: SharedCall<Owner>): void {
-    calls.delete(call.id);
+  /** A number that no call of this connection has had. */
+  next(): number {
+    return ++this.#last;
+  }
+
+  open(call: SharedCall<Owner>): void {
+    this.#calls.set(call.id, call);
     if (call.owner === undefined) return;
-    const own = byOwner.get(call.owner);
+    const own = this.#byOwner.get(call.owner);
+    if (own === undefined) this.#byOwner.set(call.owner, new Map([[call.clientId, call]]));
+    else own.set(call.clientId, call);
+  }
+
+  /** A call in flight that nobody has cancelled. */
+  find(id: unknown): SharedCall<Owner> | undefined {
+    return typeof id === 'number' ? this.#calls.get(id) : undefined;
+  }
+
+  /** As `find`, and also a call that was cancelled. */
+  trace(id: unknown): SharedCall<Owner> | undefined {
+    return this.find(id) ?? (typeof id === 'number' ? this.#cancelled.get(id) : undefined);
+  }
+
+  /** Takes a call off the list: it is answered, or was never sent. */
+  settle(id: unknown, failed: boolean): SharedCall<Owner> | undefined {
+    const call = this.trace(id);
+    if (call === undefined) return undefined;
+    this.#drop(call);
+    this.#cancelled.delete(call.id);
+    if (call.owner !== undefined) this.touch(call.owner);
+    call.onOutcome?.(failed);
+    return call;
+  }
+
+  /** The client no longer waits for its call: nothing but the answer comes back. */
+  cancel(owner: Owner, clientId: RequestId): SharedCall<Owner> | undefined {
+    const call = this.#byOwner.get(owner)?.get(clientId);
+    if (call === undefined) return undefined;
+    this.#drop(call);
+    this.#bury(call, owner);
+    return call;
+  }
+
+  /** The client has gone; returns its calls in flight. */
+  release(owner: Owner): readonly SharedCall<Owner>[] {
+    const own = [...(this.#byOwner.get(owner)?.values() ?? [])];
+    for (const call of own) {
+      this.#drop(call);
+      this.#bury({ ...call, owner: undefined }, owner);
+    }
+    return own;
+  }
+
+  /** The client has told the server something that is no request. */
+  touch(owner: Owner): void {
+    this.#forgetEchoes();
+    this.#echoes.delete(owner);
+    this.#echoes.set(owner, this.#clock.now() + echoMs);
+  }
+
+  /** Those because of whom the server may be at work, those among them that have gone included. */
+  active(): ReadonlySet<Owner> {
+    this.#forgetEchoes();
+    return new Set([...this.#byOwner.keys(), ...this.#echoes.keys()]);
+  }
+
+  /** The server has forgotten everything but these calls, which will be sent to it again. */
+  forget(surviving: ReadonlySet<number>): void {
+    const lost = [...this.#calls.values()].filter(({ id }) => !surviving.has(id));
+    for (const call of lost) this.#drop(call);
+    lost.push(...this.#cancelled.values());
+    this.#cancelled.clear();
+    this.#echoes.clear();
+    for (const call of lost) call.onOutcome?.(true);
+  }
+
+  #drop(call: SharedCall<Owner>): void {
+    this.#calls.delete(call.id);
+    if (call.owner === undefined) return;
+    const own = this.#byOwner.get(call.owner);
     if (own?.get(call.clientId) === call) own.delete(call.clientId);
-    if (own?.size === 0) byOwner.delete(call.owner);
+    if (own?.size === 0) this.#byOwner.delete(call.owner);
   }
 
-  function touch(owner: Owner): void {
-    forgetEchoes();
-    echoes.delete(owner);
-    echoes.set(owner, clock.now() + echoMs);
-  }
-
-  function bury(call: SharedCall<Owner>, owner: Owner): void {
-    if (cancelled.size >= maxUnansweredCancelled) {
-      for (const [id, oldest] of cancelled) {
-        cancelled.delete(id);
+  #bury(call: SharedCall<Owner>, owner: Owner): void {
+    if (this.#cancelled.size >= maxUnansweredCancelled) {
+      for (const [id, oldest] of this.#cancelled) {
+        this.#cancelled.delete(id);
         oldest.onOutcome?.(true);
         break;
       }
     }
-    cancelled.set(call.id, call);
-    touch(owner);
+    this.#cancelled.set(call.id, call);
+    this.touch(owner);
   }
 
-  function forgetEchoes(): void {
-    const now = clock.now();
-    for (const [owner, until] of echoes) {
+  #forgetEchoes(): void {
+    const now = this.#clock.now();
+    for (const [owner, until] of this.#echoes) {
       if (until > now) return;
-      echoes.delete(owner);
+      this.#echoes.delete(owner);
     }
   }
-
-  return {
-    next: () => ++last,
-    open(call) {
-      calls.set(call.id, call);
-      if (call.owner === undefined) return;
-      const own = byOwner.get(call.owner);
-      if (own === undefined) byOwner.set(call.owner, new Map([[call.clientId, call]]));
-      else own.set(call.clientId, call);
-    },
-    find,
-    trace: (id) => find(id) ?? (typeof id === 'number' ? cancelled.get(id) : undefined),
-    settle(id, failed) {
-      if (typeof id !== 'number') return undefined;
-      const call = calls.get(id) ?? cancelled.get(id);
-      if (call === undefined) return undefined;
-      drop(call);
-      cancelled.delete(id);
-      if (call.owner !== undefined) touch(call.owner);
-      call.onOutcome?.(failed);
-      return call;
-    },
-    cancel(owner, clientId) {
-      const call = byOwner.get(owner)?.get(clientId);
-      if (call === undefined) return undefined;
-      drop(call);
-      bury(call, owner);
-      return call;
-    },
-    release(owner) {
-      const own = [...(byOwner.get(owner)?.values() ?? [])];
-      for (const call of own) {
-        drop(call);
-        bury({ ...call, owner: undefined }, owner);
-      }
-      return own;
-    },
-    touch,
-    active() {
-      forgetEchoes();
-      return new Set([...byOwner.keys(), ...echoes.keys()]);
-    },
-    forget(surviving) {
-      const lost = [...calls.values()].filter(({ id }) => !surviving.has(id));
-      for (const call of lost) drop(call);
-      lost.push(...cancelled.values());
-      cancelled.clear();
-      echoes.clear();
-      for (const call of lost) call.onOutcome?.(true);
-    },
-  };
 }

@@ -17,31 +17,48 @@ export interface LevelChange {
   settle(failed: boolean): void;
 }
 
-export interface SharedLevels<Owner> {
+/** The log levels of several clients of one server, which is told the most verbose of them. */
+export class SharedLevels<Owner> {
+  readonly #asked = new Map<Owner, number>();
+  /** What the server was told last, and whether it has agreed. */
+  #told: { readonly severity: number; confirmed: boolean } | undefined;
+
   /**
    * A client asks for a level. Returns what the server has to be told first, or undefined when it knows already;
    * `unknown` when it is no level.
    */
-  ask(owner: Owner, level: unknown): LevelChange | 'unknown' | undefined;
+  ask(owner: Owner, level: unknown): LevelChange | 'unknown' | undefined {
+    const asked = this.#asked;
+    const severity = severities.indexOf(level);
+    if (severity === -1) return 'unknown';
+    const before = asked.get(owner);
+    asked.set(owner, severity);
+    return this.#tell(() => {
+      // Unless the client has gone or asked for another one since.
+      if (asked.get(owner) !== severity) return;
+      if (before === undefined) asked.delete(owner);
+      else asked.set(owner, before);
+    });
+  }
+
   /** The client has gone. Returns what the server has to be told now. */
-  release(owner: Owner): LevelChange | undefined;
+  release(owner: Owner): LevelChange | undefined {
+    return this.#asked.delete(owner) ? this.#tell(() => {}) : undefined;
+  }
+
   /** Whether a log message of this level is for this client. One that never asked for a level gets all that comes. */
-  passes(owner: Owner, level: unknown): boolean;
-}
+  passes(owner: Owner, level: unknown): boolean {
+    const severity = severities.indexOf(level);
+    return severity === -1 || severity >= (this.#asked.get(owner) ?? 0);
+  }
 
-/** The log levels of several clients of one server, which is told the most verbose of them. */
-export function createSharedLevels<Owner>(): SharedLevels<Owner> {
-  const asked = new Map<Owner, number>();
-  /** What the server was told last, and whether it has agreed. */
-  let told: { readonly severity: number; confirmed: boolean } | undefined;
-
-  function tell(undo: () => void): LevelChange | undefined {
+  #tell(undo: () => void): LevelChange | undefined {
     let severity = severities.length;
-    for (const each of asked.values()) severity = Math.min(severity, each);
+    for (const each of this.#asked.values()) severity = Math.min(severity, each);
     const level = severities[severity];
-    if (typeof level !== 'string' || (told?.severity === severity && told.confirmed)) return undefined;
+    if (typeof level !== 'string' || (this.#told?.severity === severity && this.#told.confirmed)) return undefined;
     const telling = { severity, confirmed: false };
-    told = telling;
+    this.#told = telling;
     return {
       level,
       settle(failed) {
@@ -50,26 +67,4 @@ export function createSharedLevels<Owner>(): SharedLevels<Owner> {
       },
     };
   }
-
-  return {
-    ask(owner, level) {
-      const severity = severities.indexOf(level);
-      if (severity === -1) return 'unknown';
-      const before = asked.get(owner);
-      asked.set(owner, severity);
-      return tell(() => {
-        // Unless the client has gone or asked for another one since.
-        if (asked.get(owner) !== severity) return;
-        if (before === undefined) asked.delete(owner);
-        else asked.set(owner, before);
-      });
-    },
-    release(owner) {
-      return asked.delete(owner) ? tell(() => {}) : undefined;
-    },
-    passes(owner, level) {
-      const severity = severities.indexOf(level);
-      return severity === -1 || severity >= (asked.get(owner) ?? 0);
-    },
-  };
 }

@@ -17,23 +17,6 @@ export function canBeAsked(capabilities: unknown, method: string): boolean {
   return needed === undefined || memberOf(capabilities, needed) !== undefined;
 }
 
-export interface SharedServerRequests<Owner> {
-  /** The server asks a client. Returns the id of an older server request that gives way. */
-  open(serverRequest: RpcRequest, owner: Owner): RequestId | undefined;
-  /** What the server is to get of a client's answer. Undefined when the client was not asked, or no longer is. */
-  answer(response: RpcResponse, owner: Owner): RpcResponse | undefined;
-  /** The server has got the answer: the server request is over. */
-  settle(response: RpcResponse): void;
-  /** Whether a server request with this progress token was put to this client, which may tell of its progress. */
-  isWatched(token: RequestId | undefined, owner: Owner): boolean;
-  /** The server request is over. Returns the client that it was put to. */
-  close(id: RequestId | undefined): Owner | undefined;
-  /** The client has gone. Returns the ids of the server requests that nobody will answer. */
-  release(owner: Owner): readonly RequestId[];
-  /** The server has forgotten everything. */
-  clear(): void;
-}
-
 interface SharedServerRequest<Owner> {
   readonly owner: Owner;
   /** The id as the server wrote it, which may have more digits than a number holds. */
@@ -44,72 +27,79 @@ interface SharedServerRequest<Owner> {
 }
 
 /** Which client has been asked what. The ids are the server's own and so unique: they stay. */
-export function createSharedServerRequests<Owner>(): SharedServerRequests<Owner> {
-  const serverRequests = new Map<RequestId, SharedServerRequest<Owner>>();
-  const byOwner = new Map<Owner, Set<RequestId>>();
-  const byToken = new Map<RequestId, SharedServerRequest<Owner>>();
+export class SharedServerRequests<Owner> {
+  readonly #open = new Map<RequestId, SharedServerRequest<Owner>>();
+  readonly #byOwner = new Map<Owner, Set<RequestId>>();
+  readonly #byToken = new Map<RequestId, SharedServerRequest<Owner>>();
 
-  function close(id: RequestId | undefined): Owner | undefined {
-    const serverRequest = id === undefined ? undefined : serverRequests.get(id);
+  /** The server asks a client. Returns the id of an older server request that gives way. */
+  open(serverRequest: RpcRequest, owner: Owner): RequestId | undefined {
+    const { id } = serverRequest;
+    this.close(id);
+    const givesWay = this.#open.size < maxOpenServerRequests ? undefined : firstOf(this.#open);
+    this.close(givesWay);
+    const place = spanOf(serverRequest.bytes, ['id']);
+    const written = place === undefined ? jsonOfId(id) : writtenAt(serverRequest, place);
+    const opened = { owner, written, token: requestTokenOf(serverRequest), isTask: false };
+    this.#open.set(id, opened);
+    if (opened.token !== undefined) this.#watch(opened.token, opened);
+    this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? new Set()).add(id));
+    return givesWay;
+  }
+
+  /** What the server is to get of a client's answer. Undefined when the client was not asked, or no longer is. */
+  answer(response: RpcResponse, owner: Owner): RpcResponse | undefined {
+    const serverRequest = this.#open.get(response.id);
+    return serverRequest?.owner === owner ? rewriteResponse(response, response.id, serverRequest.written) : undefined;
+  }
+
+  /** The server has got the answer: the server request is over. */
+  settle({ id, json }: RpcResponse): void {
+    const serverRequest = this.#open.get(id);
+    if (serverRequest !== undefined) serverRequest.isTask = memberOf(json['result'], 'task') !== undefined;
+    this.close(id);
+  }
+
+  /** Whether a server request with this progress token was put to this client, which may tell of its progress. */
+  isWatched(token: RequestId | undefined, owner: Owner): boolean {
+    return token !== undefined && this.#byToken.get(token)?.owner === owner;
+  }
+
+  /** The server request is over. Returns the client that it was put to. */
+  close(id: RequestId | undefined): Owner | undefined {
+    const serverRequest = id === undefined ? undefined : this.#open.get(id);
     if (serverRequest === undefined || id === undefined) return undefined;
-    serverRequests.delete(id);
-    if (
-      serverRequest.token !== undefined &&
-      !serverRequest.isTask &&
-      byToken.get(serverRequest.token) === serverRequest
-    )
-      byToken.delete(serverRequest.token);
-    const own = byOwner.get(serverRequest.owner);
+    const { owner, token, isTask } = serverRequest;
+    this.#open.delete(id);
+    if (token !== undefined && !isTask && this.#byToken.get(token) === serverRequest) this.#byToken.delete(token);
+    const own = this.#byOwner.get(owner);
     own?.delete(id);
-    if (own?.size === 0) byOwner.delete(serverRequest.owner);
-    return serverRequest.owner;
+    if (own?.size === 0) this.#byOwner.delete(owner);
+    return owner;
+  }
+
+  /** The client has gone. Returns the ids of the server requests that nobody will answer. */
+  release(owner: Owner): readonly RequestId[] {
+    for (const [token, serverRequest] of this.#byToken) if (serverRequest.owner === owner) this.#byToken.delete(token);
+    const own = [...(this.#byOwner.get(owner) ?? [])];
+    for (const id of own) this.close(id);
+    return own;
+  }
+
+  /** The server has forgotten everything. */
+  clear(): void {
+    this.#open.clear();
+    this.#byOwner.clear();
+    this.#byToken.clear();
   }
 
   /** Tokens of tasks would stay for ever where their clients do. */
-  function watch(token: RequestId, serverRequest: SharedServerRequest<Owner>): void {
-    byToken.delete(token);
-    byToken.set(token, serverRequest);
-    const oldest = byToken.size > 2 * maxOpenServerRequests ? firstOf(byToken) : undefined;
-    if (oldest !== undefined) byToken.delete(oldest);
+  #watch(token: RequestId, serverRequest: SharedServerRequest<Owner>): void {
+    this.#byToken.delete(token);
+    this.#byToken.set(token, serverRequest);
+    const oldest = this.#byToken.size > 2 * maxOpenServerRequests ? firstOf(this.#byToken) : undefined;
+    if (oldest !== undefined) this.#byToken.delete(oldest);
   }
-
-  return {
-    open(serverRequest, owner) {
-      const { id } = serverRequest;
-      close(id);
-      const givesWay = serverRequests.size < maxOpenServerRequests ? undefined : firstOf(serverRequests);
-      close(givesWay);
-      const place = spanOf(serverRequest.bytes, ['id']);
-      const written = place === undefined ? jsonOfId(id) : writtenAt(serverRequest, place);
-      const opened = { owner, written, token: requestTokenOf(serverRequest), isTask: false };
-      serverRequests.set(id, opened);
-      if (opened.token !== undefined) watch(opened.token, opened);
-      byOwner.set(owner, (byOwner.get(owner) ?? new Set()).add(id));
-      return givesWay;
-    },
-    answer(response, owner) {
-      const serverRequest = serverRequests.get(response.id);
-      return serverRequest?.owner === owner ? rewriteResponse(response, response.id, serverRequest.written) : undefined;
-    },
-    settle({ id, json }) {
-      const serverRequest = serverRequests.get(id);
-      if (serverRequest !== undefined) serverRequest.isTask = memberOf(json['result'], 'task') !== undefined;
-      close(id);
-    },
-    isWatched: (token, owner) => token !== undefined && byToken.get(token)?.owner === owner,
-    close,
-    release(owner) {
-      for (const [token, serverRequest] of byToken) if (serverRequest.owner === owner) byToken.delete(token);
-      const own = [...(byOwner.get(owner) ?? [])];
-      for (const id of own) close(id);
-      return own;
-    },
-    clear() {
-      serverRequests.clear();
-      byOwner.clear();
-      byToken.clear();
-    },
-  };
 }
 
 function firstOf(map: ReadonlyMap<RequestId, unknown>): RequestId | undefined {

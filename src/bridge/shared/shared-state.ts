@@ -1,22 +1,26 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
-import { createSharedServerRequests, type SharedServerRequests } from './server-requests.ts';
-import { createTaskOwners, type TaskOwners } from './task-owners.ts';
-import { createSharedHandshake, type SharedHandshake } from './handshake.ts';
-import { createSharedIds, type SharedIds } from './ids.ts';
-import { createSharedLevels, type SharedLevels } from './levels.ts';
+import { SharedServerRequests } from './server-requests.ts';
+import { TaskOwners } from './task-owners.ts';
+import { SharedHandshake } from './handshake.ts';
+import { SharedIds } from './ids.ts';
+import { SharedLevels } from './levels.ts';
 import type { ClientSession } from './client-session.ts';
-import { createSharedSubscriptions, type SharedSubscriptions } from './subscriptions.ts';
+import { SharedSubscriptions } from './subscriptions.ts';
 
 /** Everything that is known of the sessions that share one connection. */
-export interface SharedState {
-  readonly members: Set<ClientSession>;
+export class SharedState {
+  readonly members: Set<ClientSession> = new Set();
   readonly ids: SharedIds<ClientSession>;
-  readonly serverRequests: SharedServerRequests<ClientSession>;
-  readonly taskOwners: TaskOwners<ClientSession>;
-  readonly handshake: SharedHandshake<ClientSession>;
-  readonly levels: SharedLevels<ClientSession>;
-  readonly subscriptions: SharedSubscriptions<ClientSession>;
+  readonly serverRequests: SharedServerRequests<ClientSession> = new SharedServerRequests();
+  readonly taskOwners: TaskOwners<ClientSession> = new TaskOwners();
+  readonly handshake: SharedHandshake<ClientSession> = new SharedHandshake();
+  readonly levels: SharedLevels<ClientSession> = new SharedLevels();
+  readonly subscriptions: SharedSubscriptions<ClientSession> = new SharedSubscriptions();
+
+  constructor(clock: Clock) {
+    this.ids = new SharedIds(clock);
+  }
 }
 
 /** What those who move messages between the sessions and the server have in common. */
@@ -26,16 +30,4 @@ export interface SharedContext {
   readonly send: (message: RpcMessage) => boolean;
   /** Each kind of warning is given once. */
   readonly warnOnce: (kind: string, message: string) => void;
-}
-
-export function createSharedState(clock: Clock): SharedState {
-  return {
-    members: new Set(),
-    ids: createSharedIds(clock),
-    serverRequests: createSharedServerRequests(),
-    taskOwners: createTaskOwners(),
-    handshake: createSharedHandshake(),
-    levels: createSharedLevels(),
-    subscriptions: createSharedSubscriptions(),
-  };
 }

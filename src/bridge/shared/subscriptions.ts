@@ -10,20 +10,6 @@ export interface Subscribing {
   settle(failed: boolean): void;
 }
 
-export interface SharedSubscriptions<Owner> {
-  /**
-   * A client subscribes to a resource. Returns undefined when the server has confirmed the same for another client, and
-   * need not be asked; `full` when the client has too many.
-   */
-  subscribe(owner: Owner, uri: string): Subscribing | 'full' | undefined;
-  /** A client unsubscribes. Returns whether the server has to be told: nobody else is subscribed. */
-  unsubscribe(owner: Owner, uri: string): boolean;
-  /** The client has gone. Returns the resources that nobody is subscribed to any more. */
-  release(owner: Owner): readonly string[];
-  /** The clients that are subscribed to this resource or to one that it is part of. */
-  concerned(uri: string): ReadonlySet<Owner>;
-}
-
 interface Subscription<Owner> {
   /** With the latest request of each: the failure of an earlier one does not undo it. */
   readonly owners: Map<Owner, object>;
@@ -31,49 +17,61 @@ interface Subscription<Owner> {
 }
 
 /** The subscriptions of several clients of one server, which sees the first and the last of each resource. */
-export function createSharedSubscriptions<Owner>(): SharedSubscriptions<Owner> {
-  const subscriptions = new Map<string, Subscription<Owner>>();
-  const byOwner = new Map<Owner, Set<string>>();
+export class SharedSubscriptions<Owner> {
+  readonly #subscriptions = new Map<string, Subscription<Owner>>();
+  readonly #byOwner = new Map<Owner, Set<string>>();
 
-  /** Returns whether it was the last. */
-  function remove(owner: Owner, uri: string): boolean {
-    const subscription = subscriptions.get(uri);
-    if (subscription?.owners.delete(owner) !== true) return false;
-    const own = byOwner.get(owner);
-    own?.delete(uri);
-    if (own?.size === 0) byOwner.delete(owner);
-    return subscription.owners.size === 0 && subscriptions.delete(uri);
+  /**
+   * A client subscribes to a resource. Returns undefined when the server has confirmed the same for another client, and
+   * need not be asked; `full` when the client has too many.
+   */
+  subscribe(owner: Owner, uri: string): Subscribing | 'full' | undefined {
+    const own = this.#byOwner.get(owner) ?? new Set();
+    if (own.size >= maxSubscriptions && !own.has(uri)) return 'full';
+    this.#byOwner.set(owner, own.add(uri));
+    const subscription = this.#subscriptions.get(uri) ?? { owners: new Map<Owner, object>(), confirmed: false };
+    this.#subscriptions.set(uri, subscription);
+    const ticket = {};
+    subscription.owners.set(owner, ticket);
+    if (subscription.confirmed) return undefined;
+    return {
+      settle: (failed) => {
+        if (!failed) subscription.confirmed = true;
+        else if (this.#subscriptions.get(uri)?.owners.get(owner) === ticket) this.#remove(owner, uri);
+      },
+    };
   }
 
-  return {
-    subscribe(owner, uri) {
-      const own = byOwner.get(owner) ?? new Set();
-      if (own.size >= maxSubscriptions && !own.has(uri)) return 'full';
-      byOwner.set(owner, own.add(uri));
-      const subscription = subscriptions.get(uri) ?? { owners: new Map<Owner, object>(), confirmed: false };
-      subscriptions.set(uri, subscription);
-      const ticket = {};
-      subscription.owners.set(owner, ticket);
-      if (subscription.confirmed) return undefined;
-      return {
-        settle(failed) {
-          if (!failed) subscription.confirmed = true;
-          else if (subscriptions.get(uri)?.owners.get(owner) === ticket) remove(owner, uri);
-        },
-      };
-    },
+  /** A client unsubscribes. Returns whether the server has to be told: nobody else is subscribed. */
+  unsubscribe(owner: Owner, uri: string): boolean {
     // Where nobody is subscribed, the server is the one to say what it thinks of it.
-    unsubscribe: (owner, uri) => remove(owner, uri) || !subscriptions.has(uri),
-    release: (owner) => [...(byOwner.get(owner) ?? [])].filter((uri) => remove(owner, uri)),
-    concerned(uri) {
-      const found = new Set<Owner>();
-      let parents = 0;
-      for (let part = uri; part !== '' && parents <= maxParents; part = parentOf(part), parents++) {
-        for (const owner of subscriptions.get(part)?.owners.keys() ?? []) found.add(owner);
-      }
-      return found;
-    },
-  };
+    return this.#remove(owner, uri) || !this.#subscriptions.has(uri);
+  }
+
+  /** The client has gone. Returns the resources that nobody is subscribed to any more. */
+  release(owner: Owner): readonly string[] {
+    return [...(this.#byOwner.get(owner) ?? [])].filter((uri) => this.#remove(owner, uri));
+  }
+
+  /** The clients that are subscribed to this resource or to one that it is part of. */
+  concerned(uri: string): ReadonlySet<Owner> {
+    const found = new Set<Owner>();
+    let parents = 0;
+    for (let part = uri; part !== '' && parents <= maxParents; part = parentOf(part), parents++) {
+      for (const owner of this.#subscriptions.get(part)?.owners.keys() ?? []) found.add(owner);
+    }
+    return found;
+  }
+
+  /** Returns whether it was the last. */
+  #remove(owner: Owner, uri: string): boolean {
+    const subscription = this.#subscriptions.get(uri);
+    if (subscription?.owners.delete(owner) !== true) return false;
+    const own = this.#byOwner.get(owner);
+    own?.delete(uri);
+    if (own?.size === 0) this.#byOwner.delete(owner);
+    return subscription.owners.size === 0 && this.#subscriptions.delete(uri);
+  }
 }
 
 /** `a:b/c/` of `a:b/c/d`, then `a:b/c`: a parent may be written with or without what follows it. */

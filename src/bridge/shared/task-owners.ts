@@ -17,66 +17,62 @@ const relatedTask = 'io.modelcontextprotocol/related-task';
 
 type Kind = 'elicitation' | 'task';
 
-export interface TaskOwners<Owner> {
-  /** Remembers what of an answer, or of a server request, will be spoken of later without a request: elicitations and tasks. */
-  remember(message: RpcResponse | RpcRequest, owner: Owner): void;
-  /** Whom an elicitation or task concerns that a message names. Of `named`, false means that it names none. */
-  ownerOf(message: RpcMessage): { readonly named: boolean; readonly owner: Owner | undefined };
-  /** The client has gone. */
-  release(owner: Owner): void;
-  clear(): void;
-}
-
 /** Which client an elicitation or a task belongs to, of which the server speaks after its call is over. */
-export function createTaskOwners<Owner>(): TaskOwners<Owner> {
-  const owners = new Map<string, Owner>();
+export class TaskOwners<Owner> {
+  readonly #owners = new Map<string, Owner>();
 
-  function add(kind: Kind, name: unknown, owner: Owner): void {
+  /** Remembers what of an answer, or of a server request, will be spoken of later without a request: elicitations and tasks. */
+  remember(message: RpcResponse | RpcRequest, owner: Owner): void {
+    if (message.kind === 'request') {
+      this.#add('elicitation', memberOf(message.json['params'], 'elicitationId'), owner);
+      return;
+    }
+    if (!message.failed && !piecesOf(message.bytes).some((piece) => piece.includes(taskName))) return;
+    const { json } = message;
+    this.#add('task', memberOf(memberOf(json['result'], 'task'), 'taskId'), owner);
+    const { error } = json;
+    if (memberOf(error, 'code') !== urlElicitationRequired) return;
+    const elicitations = memberOf(memberOf(error, 'data'), 'elicitations');
+    if (!Array.isArray(elicitations)) return;
+    for (const each of elicitations) this.#add('elicitation', memberOf(each, 'elicitationId'), owner);
+  }
+
+  /** Whom an elicitation or task concerns that a message names. Of `named`, false means that it names none. */
+  ownerOf({ json }: RpcMessage): { readonly named: boolean; readonly owner: Owner | undefined } {
+    const { method, params } = json;
+    let kind: Kind = 'task';
+    let name = memberOf(memberOf(memberOf(params, '_meta'), relatedTask), 'taskId');
+    if (method === 'notifications/tasks/status') {
+      name = memberOf(params, 'taskId');
+    } else if (method === 'notifications/elicitation/complete') {
+      kind = 'elicitation';
+      name = memberOf(params, 'elicitationId');
+    } else if (name === undefined) {
+      return { named: false, owner: undefined };
+    }
+    return { named: true, owner: typeof name === 'string' ? this.#owners.get(keyOf(kind, name)) : undefined };
+  }
+
+  /** The client has gone. */
+  release(owner: Owner): void {
+    for (const [key, each] of this.#owners) if (each === owner) this.#owners.delete(key);
+  }
+
+  clear(): void {
+    this.#owners.clear();
+  }
+
+  #add(kind: Kind, name: unknown, owner: Owner): void {
     if (typeof name !== 'string' || name.length > maxNameLength) return;
     const key = keyOf(kind, name);
     // Who was there first keeps it: a server that takes up a name again must not give it away.
-    if (owners.has(key)) return;
-    owners.set(key, owner);
-    for (const oldest of owners.keys()) {
-      if (owners.size <= maxTaskOwners) return;
-      owners.delete(oldest);
+    if (this.#owners.has(key)) return;
+    this.#owners.set(key, owner);
+    for (const oldest of this.#owners.keys()) {
+      if (this.#owners.size <= maxTaskOwners) return;
+      this.#owners.delete(oldest);
     }
   }
-
-  return {
-    remember(message, owner) {
-      if (message.kind === 'request') {
-        add('elicitation', memberOf(message.json['params'], 'elicitationId'), owner);
-        return;
-      }
-      if (!message.failed && !piecesOf(message.bytes).some((piece) => piece.includes(taskName))) return;
-      const { json } = message;
-      add('task', memberOf(memberOf(json['result'], 'task'), 'taskId'), owner);
-      const { error } = json;
-      if (memberOf(error, 'code') !== urlElicitationRequired) return;
-      const elicitations = memberOf(memberOf(error, 'data'), 'elicitations');
-      if (!Array.isArray(elicitations)) return;
-      for (const each of elicitations) add('elicitation', memberOf(each, 'elicitationId'), owner);
-    },
-    ownerOf({ json }) {
-      const { method, params } = json;
-      let kind: Kind = 'task';
-      let name = memberOf(memberOf(memberOf(params, '_meta'), relatedTask), 'taskId');
-      if (method === 'notifications/tasks/status') {
-        name = memberOf(params, 'taskId');
-      } else if (method === 'notifications/elicitation/complete') {
-        kind = 'elicitation';
-        name = memberOf(params, 'elicitationId');
-      } else if (name === undefined) {
-        return { named: false, owner: undefined };
-      }
-      return { named: true, owner: typeof name === 'string' ? owners.get(keyOf(kind, name)) : undefined };
-    },
-    release(owner) {
-      for (const [key, each] of owners) if (each === owner) owners.delete(key);
-    },
-    clear: () => owners.clear(),
-  };
 }
 
 function keyOf(kind: Kind, name: string): string {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createSharedIds, type SharedCall, type SharedIds } from '../../../src/bridge/shared/ids.ts';
+import { SharedIds, type SharedCall } from '../../../src/bridge/shared/ids.ts';
 import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
 
 interface World {
@@ -13,7 +13,7 @@ interface World {
 
 function world(): World {
   const clock = createFakeClock();
-  const ids = createSharedIds<string>(clock);
+  const ids = new SharedIds<string>(clock);
   const outcomes: [number, boolean][] = [];
   function call(owner: string | undefined, clientId: number): number {
     const id = ids.next();

@@ -1,6 +1,6 @@
 // What clients tell of the progress of server requests: it reaches the server only from the session that was asked.
 import { describe, expect, test } from 'vitest';
-import { createSharedServerRequests } from '../../../src/bridge/shared/server-requests.ts';
+import { SharedServerRequests } from '../../../src/bridge/shared/server-requests.ts';
 import type { RequestId } from '../../../src/mcp/json-rpc.ts';
 import { failedResponse, notification, request, response } from '../messages.ts';
 import { idIn, sharedWorld, written, type Client, type SharedWorld } from './world.ts';
@@ -120,7 +120,7 @@ test('as many as two thousand tokens of tasks are remembered, the oldest is forg
 });
 
 test('the tokens of a session that goes are forgotten, those of its tasks too', () => {
-  const serverRequests = createSharedServerRequests<string>();
+  const serverRequests = new SharedServerRequests<string>();
   for (const [id, owner] of ['a', 'a', 'b'].entries()) {
     serverRequests.open(request(id, 'x/ask', { _meta: { progressToken: id } }), owner);
     if (id === 1) serverRequests.settle(task(id));
