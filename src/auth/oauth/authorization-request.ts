@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import { toSingleLine } from '../../platform/text/sanitize.ts';
 import type { Client } from './client-metadata.ts';
 import type { OAuthEvent } from './events.ts';
@@ -57,7 +58,7 @@ export async function readAuthorizationRequest(
     client = await findClient(clientId, address);
   } catch (error) {
     // Only the terminal is told why: the reason may tell a stranger something about this network.
-    onEvent({ kind: 'client_refused', clientId: toSingleLine(clientId), reason: reasonOf(error) });
+    onEvent({ kind: 'client_refused', clientId: toSingleLine(clientId), reason: messageOf(error) });
     return unknownClientPage;
   }
   if (redirectUri === undefined || repeated === 'redirect_uri') {
@@ -109,7 +110,3 @@ const headerModePage: ErrorPage = {
   message:
     'The app was set up with a request header, but tries OAuth with the name of that header. Remove the server from the app, and add it again with OAuth, and without any request header.',
 };
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'unknown';
-}

@@ -118,10 +118,9 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
   }
 
   function approve(asked: AuthorizationRequest, about: PairingRequest): OAuthResponse {
-    const { clientId, clientName, redirectUri, codeChallenge, scope, resource } = asked;
-    const { grantId, code } = grants.approve({ clientId, clientName, redirectUri, codeChallenge, scope, resource });
+    const { grantId, code } = grants.approve(asked);
     onEvent({ kind: 'access_approved', request: about, grantId });
-    onApproved(grantId, clientName);
+    onApproved(grantId, asked.clientName);
     return toClient(asked, { code });
   }
 

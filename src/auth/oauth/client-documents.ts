@@ -1,14 +1,9 @@
+import { once } from 'node:events';
 import { lookup as lookUp } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
-import { createDeadline } from '../../platform/deadline.ts';
-import {
-  isIn,
-  isLinkLocalAddress,
-  isLoopbackAddress,
-  isPrivateAddress,
-  withoutBrackets,
-} from '../../platform/net/addresses.ts';
+import { abortReason, createDeadline } from '../../platform/deadline.ts';
+import { isIn, withoutBrackets } from '../../platform/net/addresses.ts';
 import { isCredentialAddress } from '../../platform/net/credential-addresses.ts';
 import { requestText } from '../../platform/net/request-text.ts';
 
@@ -16,32 +11,18 @@ import { requestText } from '../../platform/net/request-text.ts';
 const maxDocumentBytes: number = 5 * 1024;
 const documentTimeoutMs = 5000;
 
-/** IPv4 networks that are not on the Internet (RFC 6890), beside those of platform/net/addresses.ts. */
-const specialIPv4 = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.88.99.0', 24],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 3],
+/** Everything that is not on the Internet, or leads elsewhere (IANA's special-purpose address registries, RFC 6890). */
+const special = { ipv4: new BlockList(), ipv6: new BlockList() };
+for (const [family, networks] of [
+  ['ipv4', '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24'],
+  ['ipv4', '192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3'],
+  // Only 2000::/3 is global unicast; in it, tunnels to IPv4 addresses and documentation.
+  ['ipv6', '::/3 4000::/2 8000::/1 2001::/23 2001:db8::/32 2002::/16 3fff::/20'],
 ] as const) {
-  specialIPv4.addSubnet(network, prefix, 'ipv4');
-}
-
-/** All of IPv6 that is on the Internet, and what in it leads to IPv4 addresses or is reserved. */
-const globalIPv6 = new BlockList();
-globalIPv6.addSubnet('2000::', 3, 'ipv6');
-const specialIPv6 = new BlockList();
-for (const [network, prefix] of [
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['3fff::', 20],
-] as const) {
-  specialIPv6.addSubnet(network, prefix, 'ipv6');
+  for (const network of networks.split(' ')) {
+    const [address = '', prefix] = network.split('/');
+    special[family].addSubnet(address, Number(prefix), family);
+  }
 }
 
 export interface ClientDocument {
@@ -90,7 +71,7 @@ export function createDocumentFetcher(options: DocumentFetcherOptions = {}): Fet
     try {
       const host = withoutBrackets(url.hostname);
       const family = isIP(host);
-      const addresses = family === 0 ? await abortable(resolve(host), signal) : [{ address: host, family }];
+      const addresses = family === 0 ? await unlessAborted(resolve(host), signal) : [{ address: host, family }];
       if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) {
         throw new Error('its host is not on the public Internet');
       }
@@ -117,10 +98,7 @@ export function createDocumentFetcher(options: DocumentFetcherOptions = {}): Fet
 }
 
 function isPublicAddress(address: string): boolean {
-  if (isCredentialAddress(address)) return false;
-  if (isIP(address) === 6) return isIn(globalIPv6, address) && !isIn(specialIPv6, address);
-  const isInternal = isLoopbackAddress(address) || isPrivateAddress(address) || isLinkLocalAddress(address);
-  return !isInternal && !isIn(specialIPv4, address);
+  return !isIn(special[isIP(address) === 6 ? 'ipv6' : 'ipv4'], address) && !isCredentialAddress(address);
 }
 
 /** Gives the addresses that were checked: the name could have others by now (DNS rebinding). */
@@ -133,16 +111,8 @@ function pinnedTo(addresses: readonly Address[]): LookupFunction {
 }
 
 /** The system's resolver cannot be stopped. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-    signal.addEventListener('abort', onAbort);
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
+  const aborted = once(signal, 'abort').then(() => Promise.reject(abortReason(signal)));
+  return Promise.race([promise, aborted]);
 }

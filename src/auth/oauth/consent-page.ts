@@ -42,12 +42,12 @@ export function consentPage(status: number, view: ConsentView, setCookie?: strin
   const { clientName, publisher, redirectUri, resource } = request;
   const title = `Allow ${clientName} to use ${sharedName}?`;
   const published = publisher === undefined ? 'self-declared: any app can use this name' : escaped(publisher);
-  const only = resource === undefined ? '' : `<dt>Only for</dt><dd>${escaped(resource)}</dd>`;
+  const endpoint = resource === undefined ? '' : `<dt>MCP endpoint</dt><dd>${escaped(resource)}</dd>`;
   const body = `<h1>${escaped(title)}</h1>
 <dl>
 <dt>App</dt><dd>${escaped(clientName)}</dd>
 <dt>Published by</dt><dd>${published}</dd>
-${only}<dt>Your browser returns to</dt><dd class="host">${escaped(redirectHost(redirectUri))}</dd>
+${endpoint}<dt>Your browser returns to</dt><dd class="host">${escaped(redirectHost(redirectUri))}</dd>
 </dl>
 ${warnings[redirectKind(redirectUri)]}
 <p>Allow this only if you have just started it in that app yourself.</p>
@@ -73,7 +73,7 @@ const warnings: Readonly<Record<RedirectKind, string>> = {
 };
 
 function scopeChoice({ request, isReadOnlyChosen = request.scope === 'mcp:read' }: ConsentView): string {
-  const readOnly = 'Only read: nothing that changes something';
+  const readOnly = 'Read only: nothing that makes changes';
   if (request.scope === 'mcp:read') return `<p>It asks for: ${readOnly}</p>`;
   const [all, some] = isReadOnlyChosen ? ['', ' checked'] : [' checked', ''];
   return `<fieldset><legend>What it may do</legend>

@@ -77,28 +77,14 @@ export function readForm(request: OAuthRequest): { form: URLSearchParams } | { f
   return { failure: errorResponse(400, 'invalid_request', `${repeated} is given more than once`) };
 }
 
-/** Parameters of OAuth, each of which may be sent only once (RFC 6749 §3.1, §3.2). */
-const parameters = [
-  'response_type',
-  'response_mode',
-  'client_id',
-  'redirect_uri',
-  'scope',
-  'state',
-  'code_challenge',
-  'code_challenge_method',
-  'grant_type',
-  'code',
-  'code_verifier',
-  'refresh_token',
-  'token',
-  // RFC 8707 §2 allows several; one token for several endpoints is not issued here.
-  'resource',
-];
-
-/** The name of a parameter that is there more than once. */
+/** The name of a parameter that is there more than once; also `resource`, since each token is for one endpoint or all. */
 export function repeatedParameter(params: URLSearchParams): string | undefined {
-  return parameters.find((name) => params.getAll(name).length > 1);
+  const seen = new Set<string>();
+  for (const name of params.keys()) {
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return undefined;
 }
 
 /** The value of a parameter; one without a value counts as omitted (RFC 6749 §3.1). */

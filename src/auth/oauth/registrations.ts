@@ -1,5 +1,5 @@
 import type { Clock } from '../../platform/clock.ts';
-import { isRecord, parseJson, readClientMetadata, type Client } from './client-metadata.ts';
+import { parseJson, readClientMetadata, type Client } from './client-metadata.ts';
 import { newSecret } from './digest.ts';
 import type { OAuthEvent } from './events.ts';
 import { errorResponse, jsonResponse, type OAuthResponse } from './message.ts';
@@ -48,8 +48,7 @@ export function createRegistrations(options: RegistrationsOptions): Registration
           'retry-after': String(retryAfter),
         });
       }
-      const json = parseJson(body);
-      const metadata = readClientMetadata(json);
+      const metadata = readClientMetadata(parseJson(body));
       if (typeof metadata === 'string') return errorResponse(400, 'invalid_client_metadata', metadata);
       const clientName = metadata.name ?? 'unnamed client';
       const [refused] = metadata.refused;
@@ -69,15 +68,8 @@ export function createRegistrations(options: RegistrationsOptions): Registration
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
         token_endpoint_auth_method: 'none',
-        // Some clients compare it with what they sent (MCP 2026-07-28, Dynamic Client Registration).
-        ...applicationType(json),
       });
     },
     find: (clientId) => clients.get(clientId),
   };
-}
-
-function applicationType(json: unknown): { application_type?: 'native' | 'web' } {
-  const type = isRecord(json) ? json['application_type'] : undefined;
-  return type === 'native' || type === 'web' ? { application_type: type } : {};
 }

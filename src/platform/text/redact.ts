@@ -8,7 +8,7 @@ const secretName =
 
 /** Prefixes of the tokens of services, and of JSON Web Tokens (RFC 7519), which begin with `{"` in base64url. */
 const markedToken =
-  /^(?:mcpx_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ)[\w.-]{6}/;
+  /^(?:mcp[arx]_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ)[\w.-]{6}/;
 
 /** Long and random: words, file names and versions do not look like this. */
 const mixedToken = /^(?=.*[A-Z])(?=.*[a-z])(?=(?:.*\d){2})[\w+=~-]{20,}$/;

@@ -1,6 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { resource, share, textOf } from './sharing.ts';
 
+/** WCAG 2.2, relative luminance. */
+function luminance(colour: string): number {
+  const digits = colour.length === 4 ? colour.replaceAll(/(?<=#\w*)\w/g, '$&$&') : colour;
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+    const value = Number.parseInt(digits.slice(at, at + 2), 16) / 255;
+    return value <= 0.040_45 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+function contrast(one: string, other: string): number {
+  const [dark = 0, light = 0] = [luminance(one), luminance(other)].toSorted((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
 describe('the consent page', () => {
   test('A12 shows who asks, for what, and where the browser goes; the owner is told', async () => {
     const sharing = share();
@@ -73,10 +88,32 @@ describe('the consent page', () => {
     ]);
   });
 
+  test('every text has a contrast of at least 4.5 to its background, light and dark (WCAG 2.2 §1.4.3)', async () => {
+    const sharing = share();
+    const { response } = await sharing.open(await sharing.register());
+    const schemes = [...response.body.matchAll(/:root\{([^}]*)\}/g)].map(([, declarations = '']) =>
+      Object.fromEntries([...declarations.matchAll(/--([\w-]+):(#\w+)/g)].map(([, name, colour]) => [name, colour])),
+    );
+    expect(schemes).toHaveLength(2);
+    for (const colours of schemes) {
+      for (const [text, back] of [
+        ['text', 'back'],
+        ['muted', 'back'],
+        ['error', 'back'],
+        ['accent', 'back'],
+        ['on-accent', 'accent'],
+        ['text', 'note'],
+      ] as const) {
+        expect(contrast(colours[text] ?? '', colours[back] ?? ''), `${text} on ${back}`).toBeGreaterThanOrEqual(4.5);
+      }
+      expect(contrast(colours['edge'] ?? '', colours['back'] ?? '')).toBeGreaterThanOrEqual(3);
+    }
+  });
+
   test('a client that asks for reading only is not offered more', async () => {
     const sharing = share();
     const { response } = await sharing.open(await sharing.register(), { scope: 'mcp:read' });
-    expect(textOf(response.body)).toContain('It asks for: Only read');
+    expect(textOf(response.body)).toContain('It asks for: Read only');
     expect(response.body).not.toContain('name="scope"');
   });
 

@@ -40,7 +40,6 @@ test('A18 what is not used is dropped, not refused', async () => {
   });
   expect(response.status).toBe(201);
   expect(jsonOf(response)).toMatchObject({
-    application_type: 'native',
     client_name: 'unnamed client',
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],

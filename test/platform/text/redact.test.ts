@@ -35,6 +35,7 @@ describe('the words of a command lose what may be a secret', () => {
     ['server "Authorization: Bearer sesame"', "server 'Authorization: …'"],
     ['server postgres://me:sesame@db/x?password=sesame', "server 'postgres://…@db/x?…'"],
     ['server sk-sesame123 ghp_sesame eyJsesame.x', 'server … … …'],
+    ['server mcpx_sesame mcpa_sesame mcpr_sesame', 'server … … …'],
     ['server --header Authorization: Bearer sesame', 'server --header Authorization:… … …'],
     ['server --user me:sesame -u me', 'server --user me:… -u me'],
     ['server --no-auth open', undefined],
