@@ -8,6 +8,8 @@ export interface Caller {
   readonly address?: string | undefined;
   /** What an OAuth grant allows: `mcp:read` only what reads. Default: everything. */
   readonly scope?: 'mcp' | 'mcp:read';
+  /** The challenge for a call that the scope does not allow (RFC 6750 §3.1, `insufficient_scope`). Default: none. */
+  readonly stepUp?: string;
   /** Binds the credential to the first client that initializes with it; false for any other client. Default: any client. */
   readonly claim?: (client: string) => boolean;
   /** Counts a tool call; false if no more are allowed. Default: any number. */

@@ -34,6 +34,8 @@ export interface TokenReport {
   readonly client?: string | undefined;
   readonly maxCalls?: number | undefined;
   readonly calls: number;
+  /** Of a client that signed in with OAuth: what it may do. */
+  readonly scope?: 'mcp' | 'mcp:read' | undefined;
 }
 
 /** `claimed`: its first client has initialized. `called`: a tool call was counted. */

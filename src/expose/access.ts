@@ -4,6 +4,7 @@ import { accessTokenPrefix, checkToken, generateToken, readTokenFile, weakTokenL
 import { ExposeError } from '../errors.ts';
 import type { BindAddress } from '../http/addresses.ts';
 import { createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
+import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
 
@@ -36,17 +37,23 @@ const probeName = 'mcp-expose';
 
 const defaultTokenName = 'default';
 
-/** The tokens of a run: the one that it starts with, and the one of its own probe. */
+/** The tokens of a run: the one that it starts with, the one of its own probe, and the clients that are signed in. */
 export class RunTokens implements Tokens {
   readonly store: TokenStore;
+  readonly #signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
   /** For requests of mcp-expose itself. */
   readonly probeToken: string;
   /** Of the token that it started with. */
   readonly firstName: string;
 
   /** @throws ExposeError `usage` for the name of the token. */
-  constructor(token: string, { tokenName = defaultTokenName, ...limits }: AccessOptions, options: TokenStoreOptions) {
-    const { onChange = () => {} } = options;
+  constructor(
+    token: string,
+    { tokenName = defaultTokenName, ...limits }: AccessOptions,
+    options: TokenStoreOptions & { readonly signIn: Pick<SignIn, 'list' | 'revoke'> | undefined },
+  ) {
+    const { onChange = () => {}, signIn } = options;
+    this.#signIn = signIn;
     let isStarted = false;
     this.store = new TokenStore({
       ...options,
@@ -61,7 +68,7 @@ export class RunTokens implements Tokens {
   }
 
   list(): readonly TokenReport[] {
-    return this.store.list().filter(({ name }) => name !== probeName);
+    return [...this.store.list().filter(({ name }) => name !== probeName), ...(this.#signIn?.list() ?? [])];
   }
 
   add(name: string, limits?: TokenLimits, token?: string): string {
@@ -69,7 +76,7 @@ export class RunTokens implements Tokens {
   }
 
   revoke(name: string): boolean {
-    return name !== probeName && this.store.revoke(name);
+    return (name !== probeName && this.store.revoke(name)) || this.#signIn?.revoke(name) === true;
   }
 
   rotate(name: string): string | undefined {

@@ -125,6 +125,7 @@ class Exposure implements Exposed {
   #createTokens(token: string): RunTokens {
     const { options, onEvent } = this.#prepared;
     return new RunTokens(token, options.access ?? {}, {
+      signIn: this.#signIn,
       onEnd: (callerId) => this.#servers.endCaller(callerId),
       onChange: (name, change) => {
         if (change !== 'called') onEvent({ type: 'token', name, change });

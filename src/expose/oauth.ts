@@ -1,8 +1,9 @@
 import type { Caller } from '../auth/caller.ts';
 import { createAuthorizationServer, type AuthorizationServer } from '../auth/oauth/authorization-server.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
-import type { OAuthEvent } from '../auth/oauth/events.ts';
+import type { OAuthEvent, PairingRequest } from '../auth/oauth/events.ts';
 import { errorResponse, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
+import type { TokenReport } from '../auth/token-store.ts';
 import type { OAuthRoutes } from '../http/oauth-route.ts';
 
 /** What begins the access of another client. */
@@ -29,8 +30,8 @@ export class SignIn implements OAuthRoutes {
   readonly #options: SignInOptions;
   #server: AuthorizationServer | undefined;
   #issuer = '';
-  /** Grants that were approved at this URL. */
-  #grants = new Set<string>();
+  /** What was approved at this URL, by the id of the grant. */
+  #grants = new Map<string, TokenReport>();
 
   constructor(options: SignInOptions) {
     this.#options = options;
@@ -82,7 +83,10 @@ export class SignIn implements OAuthRoutes {
 
   find(accessToken: string, endpoint: string): Caller | undefined {
     const grant = this.#server?.verify(accessToken, endpoint);
-    return grant === undefined ? undefined : { id: callerIdOf(grant.id), label: grant.clientName, scope: grant.scope };
+    if (grant === undefined) return undefined;
+    const caller = { id: callerIdOf(grant.id), label: grant.clientName, scope: grant.scope };
+    const stepUp = this.#server?.challenge(endpoint, { code: 'insufficient_scope', scope: 'mcp' });
+    return grant.scope === 'mcp' || stepUp === undefined ? caller : { ...caller, stepUp };
   }
 
   /** Ends all access. */
@@ -90,12 +94,30 @@ export class SignIn implements OAuthRoutes {
     this.#server?.close();
     this.#server = undefined;
     this.#issuer = '';
-    for (const grant of this.#grants) this.#options.onEnd(callerIdOf(grant));
-    this.#grants = new Set();
+    for (const grant of this.#grants.keys()) this.#options.onEnd(callerIdOf(grant));
+    this.#grants = new Map();
+  }
+
+  /** The clients that are signed in, in the form of tokens. */
+  list(): readonly TokenReport[] {
+    return [...this.#grants.values()];
+  }
+
+  /** @returns false if no client of this name is signed in. */
+  revoke(name: string): boolean {
+    const [grantId] = [...this.#grants].find(([, report]) => report.name === name) ?? [];
+    return grantId !== undefined && this.#server?.revoke(grantId) === true;
+  }
+
+  #reportOf({ clientName, scope }: PairingRequest): TokenReport {
+    const names = new Set(this.list().map((report) => report.name));
+    let name = clientName;
+    for (let count = 2; names.has(name); count++) name = `${clientName} ${count}`;
+    return { name, state: 'valid', createdAt: Date.now(), calls: 0, scope };
   }
 
   #observe(event: OAuthEvent): void {
-    if (event.kind === 'access_approved') this.#grants.add(event.grantId);
+    if (event.kind === 'access_approved') this.#grants.set(event.grantId, this.#reportOf(event.request));
     if (event.kind === 'grant_revoked') {
       this.#grants.delete(event.grantId);
       this.#options.onEnd(callerIdOf(event.grantId));

@@ -3,7 +3,8 @@ import { hash } from 'node:crypto';
 import type { Caller } from '../auth/caller.ts';
 import type { CallFailure } from '../bridge/session/pending-request.ts';
 import type { Refused } from './responses/json-response.ts';
-import { memberOf, rpcCode, type RpcRequest } from '../mcp/json-rpc.ts';
+import type { PostResponseOptions } from './responses/post-response.ts';
+import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
 
 /** Of an HTTP response to a credential that is known and allows no more (RFC 6750 §3.1). */
 export const unauthorized: Pick<Refused, 'status' | 'headers'> = {
@@ -40,4 +41,16 @@ export function isClaimed({ claim }: Caller, { json }: RpcRequest): boolean {
 /** Whether a caller may make this request; counts tool calls. */
 export function isAffordable({ spendCall }: Caller, { method }: RpcRequest): boolean {
   return spendCall === undefined || method !== 'tools/call' || spendCall();
+}
+
+/**
+ * How a caller whose scope is too small for a call is told so: with 403 and a challenge, upon which clients ask for more
+ * (MCP 2025-11-25, Scope Challenge Handling). Undefined for callers who can do everything.
+ */
+export function stepUpOf({ stepUp }: Caller): PostResponseOptions['refusalOf'] {
+  if (stepUp === undefined) return undefined;
+  return ({ json }: RpcResponse) => {
+    const reason = memberOf(memberOf(json['error'], 'data'), 'reason');
+    return reason === 'not_read_only' ? { status: 403, headers: { 'www-authenticate': stepUp } } : undefined;
+  };
 }

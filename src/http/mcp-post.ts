@@ -5,7 +5,7 @@ import { answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../m
 import { rpcCode, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { batchRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
-import { isAffordable, isClaimed, unauthorized, usedAlready, usedUp } from './credential-limits.ts';
+import { isAffordable, isClaimed, stepUpOf, unauthorized, usedAlready, usedUp } from './credential-limits.ts';
 import { findSession } from './find-session.ts';
 import type { McpParts } from './mcp-get.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
@@ -100,7 +100,16 @@ function beginCall(
   openStream: PostResponseOptions['openStream'],
   headersAt?: PostResponseOptions['headersAt'],
 ): PostResponse {
-  const call = new PostResponse({ response, id: request.id, form, openStream, headersAt, onDone: active.end });
+  const refusalOf = stepUpOf(caller);
+  const call = new PostResponse({
+    response,
+    id: request.id,
+    form,
+    openStream,
+    headersAt,
+    refusalOf,
+    onDone: active.end,
+  });
   active.begin(call, request, caller.address);
   return call;
 }

@@ -9,7 +9,19 @@ const maxShownLength = 80;
 const nameSyntax = /^(?!\.)[A-Za-z0-9._-]{1,63}$/;
 
 /** Paths of mcp-expose itself, which no server can have. */
-const reserved: ReadonlySet<string> = new Set(['mcp', 'sse', 'messages', 'healthz', 'readyz', '.well-known']);
+const reserved: ReadonlySet<string> = new Set([
+  'mcp',
+  'sse',
+  'messages',
+  'healthz',
+  'readyz',
+  '.well-known',
+  // Of the authorization server.
+  'authorize',
+  'token',
+  'register',
+  'revoke',
+]);
 
 /** Whether a name can be used in a URL path unchanged: 1 to 63 of `A-Z a-z 0-9 . _ -`, not starting with a dot. */
 export function isServerName(name: string): boolean {

@@ -8,7 +8,7 @@ import { encodeEvent } from '../../mcp/sse.ts';
 import type { ActiveResponse } from './active-responses.ts';
 import { BackPressure } from './back-pressure.ts';
 import { EventStream } from './event-stream.ts';
-import { answerEmpty, answerJson } from './json-response.ts';
+import { answerEmpty, answerJson, type Refused } from './json-response.ts';
 import type { HttpResponse } from '../message.ts';
 import { MessageStream } from './message-stream.ts';
 import { openingBeats } from './keep-alive-timer.ts';
@@ -23,6 +23,8 @@ export interface PostResponseOptions {
   readonly form: AnswerForm;
   /** Returns further headers. Called when the head is written. */
   readonly headersAt?: ((begin: AnswerBegin) => OutgoingHttpHeaders) | undefined;
+  /** The HTTP status and headers of a response that is not sent with 200. Default: none. */
+  readonly refusalOf?: ((response: RpcResponse) => Pick<Refused, 'status' | 'headers'> | undefined) | undefined;
   /** Opens the stream if one is needed. Default: one that ends with its connection. */
   readonly openStream?: (() => MessageStream) | undefined;
   /** Called when the response is complete, and again when it closes. The call continues if its client can resume it. */
@@ -69,8 +71,8 @@ export class PostResponse implements PendingRequest, ActiveResponse {
     return (this.#stream ?? this.#beginStream()).send(message);
   }
 
-  finish({ bytes }: RpcResponse): boolean {
-    return this.#conclude(bytes);
+  finish(response: RpcResponse): boolean {
+    return this.#conclude(response.bytes, this.#options.refusalOf?.(response));
   }
 
   fail(failure: CallFailure): void {
@@ -133,7 +135,7 @@ export class PostResponse implements PendingRequest, ActiveResponse {
     return stream;
   }
 
-  #conclude(bytes: Bytes): boolean {
+  #conclude(bytes: Bytes, refusal?: Pick<Refused, 'status' | 'headers'>): boolean {
     if (this.#isOver) return true;
     this.#isOver = true;
     const { response, id, form, headersAt } = this.#options;
@@ -141,7 +143,8 @@ export class PostResponse implements PendingRequest, ActiveResponse {
     if (this.#stream !== undefined) {
       isWritable = this.#stream.finish(bytes, id);
     } else {
-      if (form === 'stream') this.#begin('final').end(encodeEvent(asTextIfShort(bytes)));
+      if (refusal !== undefined) answerJson(response, refusal.status, bytes, refusal.headers);
+      else if (form === 'stream') this.#begin('final').end(encodeEvent(asTextIfShort(bytes)));
       else answerJson(response, 200, bytes, headersAt?.('final'));
       isWritable = this.#backPressure.isWritable();
     }

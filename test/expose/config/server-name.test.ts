@@ -38,7 +38,19 @@ describe('one that cannot gets one that can', () => {
   });
 });
 
-test.each(['mcp', 'MCP', 'sse', 'messages', 'healthz', 'readyz', '.well-known'])('%s is reserved', (name) => {
+test.each([
+  'mcp',
+  'MCP',
+  'sse',
+  'messages',
+  'healthz',
+  'readyz',
+  '.well-known',
+  'authorize',
+  'token',
+  'register',
+  'revoke',
+])('%s is reserved', (name) => {
   expect(isReservedName(name)).toBe(true);
 });
 
