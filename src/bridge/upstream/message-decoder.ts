@@ -19,7 +19,7 @@ import {
 } from '../../mcp/recover-response-id.ts';
 import { excerpt } from '../../platform/text/sanitize.ts';
 import { edgeBytes, type OverlongLine } from '../../platform/process/line-splitter.ts';
-import { createOpenRequests } from './open-requests.ts';
+import { OpenRequests } from './open-requests.ts';
 
 /** Unreadable messages that are reported, per connection; a server that sends nothing else would flood us. */
 const maxReports = 10;
@@ -64,7 +64,7 @@ export class MessageDecoder {
   readonly #options: MessageDecoderOptions;
   readonly #maxMessageBytes: number;
   readonly #isStdout: boolean;
-  readonly #requests = createOpenRequests();
+  readonly #requests = new OpenRequests();
   readonly #tooLong: string;
   #reports = 0;
   #nextSummary = 10 * maxReports;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../platform/clock.ts';
 import type { RequestId, RpcMessage } from '../../../mcp/json-rpc.ts';
-import { createWriteWindow, type WriteWindow } from '../stdio/write-window.ts';
+import { WriteWindow } from '../stdio/write-window.ts';
 import type { PendingResponse } from './pending-response.ts';
 import type { UpstreamExchange } from './upstream-client.ts';
 
@@ -37,7 +37,7 @@ export interface OutgoingPostsOptions {
 export class OutgoingPosts {
   readonly #options: OutgoingPostsOptions;
   /** What the server has not read. */
-  readonly window: WriteWindow = createWriteWindow();
+  readonly window: WriteWindow = new WriteWindow();
   #count = 0;
   #queue: OutgoingPost[] = [];
   /** Requests that were first in the queue when there was no room. */

@@ -13,7 +13,7 @@ import { endProcessTree } from '../../../platform/process/process-tree.ts';
 import { hearingSpawnErrors } from './spawn-errors.ts';
 import { startFailure } from './start-failure.ts';
 import { createStderrTail, type StderrTail } from './stderr-tail.ts';
-import { createWriteWindow, type WriteWindow } from './write-window.ts';
+import { WriteWindow } from './write-window.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream.ts';
 import type { Watchdog } from '../../../platform/process/watchdog.ts';
 
@@ -108,7 +108,7 @@ export class StdioUpstream implements Upstream {
       onOverlong: (line, isOver) => this.#deliver(this.#decoder.overlong(line, isOver)),
     });
     this.#stderr = createStderrTail(options.onStderr);
-    this.#writeWindow = createWriteWindow(options.writeWindowBytes);
+    this.#writeWindow = new WriteWindow(options.writeWindowBytes);
   }
 
   start(events: UpstreamEvents): void {

@@ -5,50 +5,47 @@ export const defaultWriteWindowBytes: number = 64 * 1024 * 1024;
 const maxWaitingBytes = 1024 * 1024;
 
 /** How much of what was sent is still with us, and who waits for it to become less. */
-export interface WriteWindow {
-  /** Counts a message; the returned function, which may be called twice, takes it off again. False: there is no room. */
-  add(size: number): (() => void) | false;
-  isWritable(): boolean;
-  whenWritable(callback: () => void): void;
-  /** Nothing will be read any more: whoever waits is let go. */
-  end(): void;
-}
+export class WriteWindow {
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #hasEnded = false;
+  #waiting: (() => void)[] = [];
 
-export function createWriteWindow(writeWindowBytes: number = defaultWriteWindowBytes): WriteWindow {
-  let writeWindow = 0;
-  let ended = false;
-  let waiting: (() => void)[] = [];
-
-  function isWritable(): boolean {
-    return ended || writeWindow < maxWaitingBytes;
+  constructor(maxBytes: number = defaultWriteWindowBytes) {
+    this.#maxBytes = maxBytes;
   }
 
-  function drain(): void {
-    if (!isWritable()) return;
-    const released = waiting;
-    waiting = [];
+  /** Counts a message; the returned function, which may be called twice, takes it off again. False: there is no room. */
+  add(size: number): (() => void) | false {
+    if (this.#hasEnded || this.#bytes > this.#maxBytes) return false;
+    this.#bytes += size;
+    let counted = size;
+    return () => {
+      this.#bytes -= counted;
+      counted = 0;
+      this.#drain();
+    };
+  }
+
+  isWritable(): boolean {
+    return this.#hasEnded || this.#bytes < maxWaitingBytes;
+  }
+
+  whenWritable(callback: () => void): void {
+    if (this.isWritable()) callback();
+    else this.#waiting.push(callback);
+  }
+
+  /** Nothing will be read any more: whoever waits is let go. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#drain();
+  }
+
+  #drain(): void {
+    if (!this.isWritable()) return;
+    const released = this.#waiting;
+    this.#waiting = [];
     for (const callback of released) callback();
   }
-
-  return {
-    add(size) {
-      if (ended || writeWindow > writeWindowBytes) return false;
-      writeWindow += size;
-      let counted = size;
-      return () => {
-        writeWindow -= counted;
-        counted = 0;
-        drain();
-      };
-    },
-    isWritable,
-    whenWritable(callback) {
-      if (isWritable()) callback();
-      else waiting.push(callback);
-    },
-    end() {
-      ended = true;
-      drain();
-    },
-  };
 }

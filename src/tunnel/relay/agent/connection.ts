@@ -49,9 +49,7 @@ export interface ConnectOptions {
 export async function connectOnce(options: ConnectOptions): Promise<TunnelSession | ConnectFailure> {
   const { relayUrl, endpoint } = options;
   const attempt = new AbortController();
-  const onAbort = (): void => {
-    attempt.abort(options.signal.reason);
-  };
+  const onAbort = (): void => attempt.abort(options.signal.reason);
   let timedOut = false;
   const cancelTimeout = options.clock.after(options.timeoutMs, () => {
     timedOut = true;
@@ -110,9 +108,7 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
     if (socket.readyState === socket.CLOSED) return;
     deathReason = 'the HTTP/2 connection to the relay broke';
     socket.close(closeCodes.protocolError, 'HTTP/2 error');
-    const cancelGrace = options.clock.after(closeGraceMs, () => {
-      socket.terminate();
-    });
+    const cancelGrace = options.clock.after(closeGraceMs, () => socket.terminate());
     socket.once('close', cancelGrace);
   };
   pipe.once('broken', fail);
@@ -123,10 +119,7 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
 
   const finish = (): void => {
     if (session === undefined || session.destroyed) socket.close(closeCodes.normal);
-    else
-      session.close(() => {
-        socket.close(closeCodes.normal);
-      });
+    else session.close(() => socket.close(closeCodes.normal));
   };
   return {
     publicUrls: welcome.urls,
@@ -135,12 +128,10 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
     finish,
     async close() {
       finish();
-      const cancelDrain = options.clock.after(drainGraceMs, () => {
-        socket.close(closeCodes.normal, 'the agent was stopped');
-      });
-      const cancelGrace = options.clock.after(drainGraceMs + closeGraceMs, () => {
-        socket.terminate();
-      });
+      const cancelDrain = options.clock.after(drainGraceMs, () =>
+        socket.close(closeCodes.normal, 'the agent was stopped'),
+      );
+      const cancelGrace = options.clock.after(drainGraceMs + closeGraceMs, () => socket.terminate());
       await ended.promise;
       cancelDrain();
       cancelGrace();

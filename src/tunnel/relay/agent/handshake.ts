@@ -52,9 +52,8 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
       socket.terminate();
       reject(abortReason(signal));
     };
-    const onClose = (code: number, reason: Buffer): void => {
+    const onClose = (code: number, reason: Buffer): void =>
       fail(`it closed the connection during the handshake with ${code} ${toSingleLine(reason.toString())}`.trim());
-    };
     // All in one synchronous handler: bytes of the pipe may follow the welcome in the same packet.
     const onMessage = (data: RawData, isBinary: boolean): void => {
       if (isBinary || !Buffer.isBuffer(data)) {

@@ -65,9 +65,7 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
         const { id = 0 } = stream;
         streams.set(id, stream);
         stream.once('finish', endAnswered);
-        stream.once('close', () => {
-          streams.delete(id);
-        });
+        stream.once('close', () => streams.delete(id));
       });
       return {
         session,

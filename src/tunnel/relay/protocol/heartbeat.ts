@@ -85,12 +85,8 @@ export function watchSocket(
     isPaused: () => socket.isPaused,
   });
   for (const event of ['message', 'ping', 'pong']) {
-    socket.on(event, () => {
-      heartbeat.touch();
-    });
+    socket.on(event, () => heartbeat.touch());
   }
-  socket.once('close', () => {
-    heartbeat.close();
-  });
+  socket.once('close', () => heartbeat.close());
   return heartbeat;
 }

@@ -59,9 +59,7 @@ export class Pipe extends Duplex {
     if (this.#brokenReason !== undefined) return;
     this.#brokenReason = reason;
     // Not while HTTP/2 is working, and not before anybody listens.
-    setImmediate(() => {
-      this.emit('broken', reason);
-    });
+    setImmediate(() => this.emit('broken', reason));
   }
 
   override _read(): void {
@@ -109,15 +107,11 @@ export class Pipe extends Duplex {
       if (message === undefined) break;
       if (this.#parkedBytes > 0 && this.#parkedBytes + message.length > maxParkedBytes) {
         this.#waitingWrite = callback;
-        this.#whenDrained = () => {
-          this.#send(messages, index, callback);
-        };
+        this.#whenDrained = () => this.#send(messages, index, callback);
         return;
       }
       this.#parkedBytes += message.length;
-      this.#socket.send(message, { binary: true, compress: false }, (error) => {
-        this.#sent(message.length, error);
-      });
+      this.#socket.send(message, { binary: true, compress: false }, (error) => this.#sent(message.length, error));
     }
     callback();
     if (this.#isReadOnDue) return;

@@ -75,9 +75,9 @@ export class AgentEndpoint {
       sendRawAnswer(socket, { status: 426, code: relayErrorCodes.badRequest, message });
       return;
     }
-    this.#options.webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#greet(webSocket, request, origin);
-    });
+    this.#options.webSocketServer.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#greet(webSocket, request, origin),
+    );
   }
 
   /** Admits no more agents and ends all handshakes. */

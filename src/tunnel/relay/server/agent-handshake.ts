@@ -59,15 +59,14 @@ export class AgentHandshake {
   constructor(socket: WebSocket, options: AgentHandshakeOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#timer = setTimeout(() => {
-      this.#drop(closeCodes.handshakeTimeout, 'no handshake in time');
-    }, options.handshakeTimeoutMs ?? handshakeTimeoutMs);
+    this.#timer = setTimeout(
+      () => this.#drop(closeCodes.handshakeTimeout, 'no handshake in time'),
+      options.handshakeTimeoutMs ?? handshakeTimeoutMs,
+    );
     socket.on('message', this.#onMessage);
     // 'close' follows; without a listener the error would end the process.
     socket.on('error', () => undefined);
-    socket.once('close', () => {
-      this.#finish();
-    });
+    socket.once('close', () => this.#finish());
   }
 
   /** Ends it at once. */
@@ -88,9 +87,7 @@ export class AgentHandshake {
     else if (message.type === 'proof' && greeting !== undefined) {
       // One proof per challenge.
       this.#socket.off('message', this.#onMessage);
-      this.#onProof(message, greeting).catch(() => {
-        this.#socket.terminate();
-      });
+      this.#onProof(message, greeting).catch(() => this.#socket.terminate());
     } else if (message.type !== 'unknown') this.#drop(closeCodes.protocolError, `${message.type} out of order`);
   };
 
@@ -180,11 +177,7 @@ export class AgentHandshake {
   #close(code: number, reason: string): void {
     const socket = this.#socket;
     socket.close(code, reason);
-    const timer = setTimeout(() => {
-      socket.terminate();
-    }, 1_000);
-    socket.once('close', () => {
-      clearTimeout(timer);
-    });
+    const timer = setTimeout(() => socket.terminate(), 1_000);
+    socket.once('close', () => clearTimeout(timer));
   }
 }

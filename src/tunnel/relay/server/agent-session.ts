@@ -50,9 +50,7 @@ export class AgentSession {
     this.#socket = socket;
     this.#pipe = new Pipe(socket, this.#frames);
     this.#pipe.on('error', () => undefined);
-    this.#pipe.once('broken', (reason: string) => {
-      this.#fail(reason);
-    });
+    this.#pipe.once('broken', (reason: string) => this.#fail(reason));
     this.#session = startHttp2(this.#pipe);
     this.#session.once('close', () => {
       if (!this.#hasFailed && socket.readyState === socket.OPEN) socket.close(closeCodes.normal);
@@ -62,9 +60,7 @@ export class AgentSession {
       const message = parseAgentMessage(data);
       if (message.type === 'malformed') this.#fail(message.reason);
     });
-    socket.once('close', (code, reason) => {
-      this.#onSocketClosed(code, reason.toString());
-    });
+    socket.once('close', (code, reason) => this.#onSocketClosed(code, reason.toString()));
     watchSocket(socket, {
       onDead: (reason) => {
         this.#endReason = reason;
@@ -87,9 +83,7 @@ export class AgentSession {
     this.#frames.onRequest();
     this.#openStreams += 1;
     this.#awaited.add(stream);
-    stream.once('end', () => {
-      this.#awaited.delete(stream);
-    });
+    stream.once('end', () => this.#awaited.delete(stream));
     stream.once('close', () => {
       this.#openStreams -= 1;
       this.#awaited.delete(stream);
@@ -118,12 +112,8 @@ export class AgentSession {
     if (socket.readyState === socket.CLOSED) return;
     this.#endReason ??= reason;
     socket.close(code, reason);
-    const timer = setTimeout(() => {
-      socket.terminate();
-    }, closeGraceMs);
-    socket.once('close', () => {
-      clearTimeout(timer);
-    });
+    const timer = setTimeout(() => socket.terminate(), closeGraceMs);
+    socket.once('close', () => clearTimeout(timer));
   }
 
   #onSocketClosed(code: number, reason: string): void {

@@ -85,8 +85,6 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return;
   await new Promise<void>((resolve) => {
-    server.close(() => {
-      resolve();
-    });
+    server.close(() => resolve());
   });
 }

@@ -85,9 +85,9 @@ export class Relay {
     const handlers: PublicServerHandlers = {
       onRequest: (request, response) => {
         // Whatever a client or an agent sends, only this request fails.
-        this.#answer(this.#route(request), request, response).catch(() => {
-          failAnswer(response, 'this relay could not forward the request');
-        });
+        this.#answer(this.#route(request), request, response).catch(() =>
+          failAnswer(response, 'this relay could not forward the request'),
+        );
       },
       onWebSocket: (request, socket, head) => this.#onWebSocket(request, socket, head),
     };
@@ -231,9 +231,7 @@ async function closeRelay(servers: readonly Server[], endpoint: AgentEndpoint): 
   const stopped = servers.map(
     async (server) =>
       await new Promise<void>((resolve) => {
-        server.close(() => {
-          resolve();
-        });
+        server.close(() => resolve());
         server.closeIdleConnections();
       }),
   );

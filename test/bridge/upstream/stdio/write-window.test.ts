@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createWriteWindow, type WriteWindow } from '../../../../src/bridge/upstream/stdio/write-window.ts';
+import { WriteWindow } from '../../../../src/bridge/upstream/stdio/write-window.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -10,7 +10,7 @@ function add(writeWindow: WriteWindow, size: number): () => void {
 }
 
 test('a mebibyte may be unread before those who send have to wait', () => {
-  const writeWindow = createWriteWindow();
+  const writeWindow = new WriteWindow();
   add(writeWindow, mebibyte - 1);
   expect(writeWindow.isWritable()).toBe(true);
   const release = add(writeWindow, 1);
@@ -20,7 +20,7 @@ test('a mebibyte may be unread before those who send have to wait', () => {
 });
 
 test('whoever waits is called once, when enough has been read', () => {
-  const writeWindow = createWriteWindow();
+  const writeWindow = new WriteWindow();
   const releases = [add(writeWindow, mebibyte), add(writeWindow, mebibyte)];
   const called: string[] = [];
   writeWindow.whenWritable(() => called.push('first'));
@@ -35,12 +35,12 @@ test('whoever waits is called once, when enough has been read', () => {
 
 test('where there is room nobody waits', () => {
   let called = 0;
-  createWriteWindow().whenWritable(() => called++);
+  new WriteWindow().whenWritable(() => called++);
   expect(called).toBe(1);
 });
 
 test('a message is taken off once, however often it is said', () => {
-  const writeWindow = createWriteWindow();
+  const writeWindow = new WriteWindow();
   const release = add(writeWindow, mebibyte);
   add(writeWindow, mebibyte);
   for (let time = 0; time < 3; time++) release();
@@ -48,7 +48,7 @@ test('a message is taken off once, however often it is said', () => {
 });
 
 test('beyond the limit nothing is taken, until something has been read', () => {
-  const writeWindow = createWriteWindow(100);
+  const writeWindow = new WriteWindow(100);
   const release = add(writeWindow, 101);
   expect(writeWindow.add(1)).toBe(false);
   release();
@@ -56,14 +56,14 @@ test('beyond the limit nothing is taken, until something has been read', () => {
 });
 
 test('64 MiB are the limit that nobody named', () => {
-  const writeWindow = createWriteWindow();
+  const writeWindow = new WriteWindow();
   add(writeWindow, 64 * mebibyte);
   add(writeWindow, 1);
   expect(writeWindow.add(1)).toBe(false);
 });
 
 test('in the end nobody waits any more, and nothing is taken', () => {
-  const writeWindow = createWriteWindow();
+  const writeWindow = new WriteWindow();
   add(writeWindow, mebibyte);
   let called = 0;
   writeWindow.whenWritable(() => called++);
