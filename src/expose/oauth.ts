@@ -1,6 +1,7 @@
 import type { Caller } from '../auth/caller.ts';
 import { createAuthorizationServer, type AuthorizationServer } from '../auth/oauth/authorization-server.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
+import { errorPage } from '../auth/oauth/consent-page.ts';
 import type { OAuthEvent, PairingRequest } from '../auth/oauth/events.ts';
 import { errorResponse, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
 import type { TokenReport } from '../auth/token-store.ts';
@@ -30,6 +31,7 @@ export class SignIn implements OAuthRoutes {
   readonly #options: SignInOptions;
   #server: AuthorizationServer | undefined;
   #issuer = '';
+  #isClosed = false;
   /** What was approved at this URL, by the id of the grant. */
   #grants = new Map<string, TokenReport>();
 
@@ -48,9 +50,9 @@ export class SignIn implements OAuthRoutes {
    * @throws ExposeError `usage` for one that is neither https nor on loopback.
    */
   setIssuer(issuer: string): boolean {
-    if (issuer === this.#issuer) return false;
+    if (this.#isClosed || issuer === this.#issuer) return false;
     const isReplaced = this.#server !== undefined;
-    this.close();
+    this.#endGrants();
     const { pairing, confirm, endpoints, sharedName } = this.#options;
     this.#issuer = issuer;
     this.#server = createAuthorizationServer({
@@ -71,7 +73,9 @@ export class SignIn implements OAuthRoutes {
   async handle(request: OAuthRequest): Promise<OAuthResponse> {
     if (this.#server === undefined) return errorResponse(503, 'temporarily_unavailable', 'the tunnel is not open yet');
     if (this.#options.once && this.#grants.size > 0 && entrances.has(request.path)) {
-      return errorResponse(403, 'access_denied', 'the server is shared with one client, and another one was first');
+      const message = 'the server is shared with one client, and another one was first';
+      if (request.path === '/register') return errorResponse(403, 'access_denied', message);
+      return errorPage(403, { title: 'Not available any more', message: `No app can sign in: ${message}.` });
     }
     return await this.#server.handle(request);
   }
@@ -89,8 +93,13 @@ export class SignIn implements OAuthRoutes {
     return grant.scope === 'mcp' || stepUp === undefined ? caller : { ...caller, stepUp };
   }
 
-  /** Ends all access. */
+  /** Ends all access for good: a tunnel that connects again changes nothing. */
   close(): void {
+    this.#isClosed = true;
+    this.#endGrants();
+  }
+
+  #endGrants(): void {
     this.#server?.close();
     this.#server = undefined;
     this.#issuer = '';

@@ -28,11 +28,13 @@ h1{font-size:1.375rem;line-height:1.3}
 dt{color:var(--muted)}dd{margin:0 0 .75rem}
 .host{font-size:1.375rem;font-weight:700}
 .note{padding:.75rem;background:var(--note);border-left:.25rem solid var(--edge)}
-fieldset{margin:1rem 0;padding:.75rem;border:1px solid var(--edge)}
-label{display:block;padding:.25rem 0}
-input[type=text]{width:100%;padding:.625rem;font:1.25rem monospace;letter-spacing:.1em;color:inherit;background:var(--back);border:1px solid var(--edge)}
-.error{color:var(--error);font-weight:700}
-button{margin:1rem .5rem 0 0;padding:.625rem 1.5rem;font:inherit;color:var(--accent);background:var(--back);border:1px solid var(--accent)}
+fieldset{margin:1rem 0;padding:.75rem;border:1px solid var(--edge);border-radius:.25rem}
+label{display:flex;gap:.5rem;padding:.25rem 0}
+input[type=radio]{flex:none;width:1.125rem;height:1.125rem;margin:.1875rem 0;accent-color:var(--accent)}
+b{font-weight:inherit;white-space:nowrap}
+input[type=text]{width:100%;padding:.625rem;font:1.25rem monospace;letter-spacing:.1em;color:inherit;background:var(--back);border:1px solid var(--edge);border-radius:.25rem}
+.error{margin:.25rem 0;color:var(--error);font-weight:700}
+button{margin:1rem .5rem 0 0;padding:.625rem 1.5rem;font:inherit;color:var(--accent);background:var(--back);border:1px solid var(--accent);border-radius:.25rem;cursor:pointer}
 button.allow{color:var(--on-accent);background:var(--accent)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 `;
@@ -55,7 +57,7 @@ ${warnings[redirectKind(redirectUri)]}
 <input type="hidden" name="request" value="${sealed}">
 ${scopeChoice(view)}
 ${asksForCode ? codeField(view.error) : errorLine(view.error)}
-${asksOnTerminal ? '<p>Then confirm it on the terminal where mcp-expose runs.</p>' : ''}
+${asksOnTerminal ? '<p>Then confirm it on the terminal where <b>mcp-expose</b> runs.</p>' : ''}
 <button class="allow" name="decision" value="approve">Allow</button><button name="decision" value="deny" formnovalidate>Deny</button>
 </form>`;
   return page(status, title, body, setCookie);
@@ -87,7 +89,7 @@ function codeField(error: string | undefined): string {
   return `<label for="code">Pairing code</label>
 ${errorLine(error)}
 <input type="text" id="code" name="code" required maxlength="32" autocomplete="off" autocapitalize="characters" spellcheck="false" autofocus aria-describedby="${describedBy}"${error === undefined ? '' : ' aria-invalid="true"'}>
-<p id="hint">It is shown on the terminal where mcp-expose runs, as ABCD-EFGH.</p>`;
+<p id="hint">It is shown on the terminal where <b>mcp-expose</b> runs, as <b>ABCD-EFGH</b>.</p>`;
 }
 
 function errorLine(error: string | undefined): string {
