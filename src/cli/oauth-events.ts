@@ -45,6 +45,7 @@ const refusals = {
 } as const;
 
 const revocations = {
+  not_exchanged: 'it did not fetch its token within 60 s, or not as it asked; try to connect again there',
   reused: 'a code or token was used twice, so somebody else may have it',
   revoked_by_client: 'the client gave it up',
   revoked_by_owner: 'you revoked it',
@@ -54,8 +55,6 @@ const revocations = {
 const silences = {
   registration:
     'has registered, but did not ask for access within 60 s: its service may have a problem; try to connect again there',
-  approval:
-    'was approved, but did not fetch its token within 60 s: its service may have a problem; try to connect again there',
   token:
     'has its token, but made no call within 60 s: remove the connector there and add it again; its URL must end with /mcp',
 } as const;

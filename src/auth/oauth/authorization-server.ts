@@ -143,7 +143,6 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     grants,
     clock,
     onOpened: silence.met,
-    onApproved: (grantId, clientName) => expectMore(grantId, clientName, 'approval'),
     onEvent,
   });
   const tokens = createTokenEndpoint({
@@ -213,6 +212,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     revoke: (grantId) => grants.revoke(grantId, 'revoked_by_owner'),
     close() {
       authorize.close();
+      grants.close();
       published.close();
       pairing.close();
       silence.close();

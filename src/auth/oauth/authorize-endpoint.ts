@@ -42,7 +42,6 @@ export interface AuthorizeEndpointOptions extends ReadRequestOptions {
   readonly clock: Clock;
   /** The consent page of a client was opened. */
   readonly onOpened: (clientId: string) => void;
-  readonly onApproved: (grantId: string, clientName: string) => void;
   readonly onEvent: (event: OAuthEvent) => void;
 }
 
@@ -54,7 +53,7 @@ export interface AuthorizeEndpoint {
 }
 
 export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): AuthorizeEndpoint {
-  const { issuer, sharedName, mode, confirm, forms, pairing, grants, clock, onOpened, onApproved, onEvent } = options;
+  const { issuer, sharedName, mode, confirm, forms, pairing, grants, clock, onOpened, onEvent } = options;
   const asksForCode = mode !== 'tty';
   const asksOnTerminal = mode !== 'code';
   const wrongCodes = new Map<string, number>();
@@ -120,7 +119,6 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
   function approve(asked: AuthorizationRequest, about: PairingRequest): OAuthResponse {
     const { grantId, code } = grants.approve(asked);
     onEvent({ kind: 'access_approved', request: about, grantId });
-    onApproved(grantId, asked.clientName);
     return toClient(asked, { code });
   }
 

@@ -51,8 +51,11 @@ export type OAuthEvent =
 
 export type RefusalReason = 'denied_in_browser' | 'denied_on_terminal' | 'no_answer_on_terminal' | 'wrong_codes';
 
-/** `reused`: a code or a refresh token came a second time, so somebody else may have it (RFC 9700 §4.14.2). */
-export type RevokeReason = 'reused' | 'revoked_by_client' | 'revoked_by_owner' | 'too_many_grants';
+/**
+ * `reused`: a code or a refresh token came a second time, so somebody else may have it (RFC 9700 §4.14.2); `not_exchanged`: the
+ * client did not fetch its first token within a minute of the approval, or not as its request said.
+ */
+export type RevokeReason = 'not_exchanged' | 'reused' | 'revoked_by_client' | 'revoked_by_owner' | 'too_many_grants';
 
-/** What a client did before it fell silent: registered, was approved, or got its first token. */
-export type ClientStep = 'registration' | 'approval' | 'token';
+/** What a client did before it fell silent: it registered, or got its first token. */
+export type ClientStep = 'registration' | 'token';

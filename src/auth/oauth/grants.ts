@@ -78,6 +78,8 @@ export interface Grants {
   revokeToken(token: string, clientId: string): 'revoked' | 'unknown' | 'of_other_client';
   revoke(grantId: string, reason: RevokeReason): boolean;
   hasClient(clientId: string): boolean;
+  /** Ends the timers. */
+  close(): void;
 }
 
 interface GrantRecord extends GrantRequest {
@@ -85,6 +87,8 @@ interface GrantRecord extends GrantRequest {
   readonly codeDigest: string;
   readonly codeExpiresAt: number;
   isCodeUsed: boolean;
+  /** Stops the timer that ends the grant with its code. */
+  readonly stopWaiting: () => void;
   /** Digests, the newest last. */
   readonly accessTokens: string[];
   readonly refreshTokens: string[];
@@ -103,24 +107,13 @@ export function createGrants({
   const refreshTokens = new Map<string, GrantRecord>();
   const accessTokens = new Map<string, { readonly record: GrantRecord; readonly grant: Grant }>();
 
-  function remove(record: GrantRecord): void {
+  function revoke(record: GrantRecord, reason: RevokeReason): void {
+    record.stopWaiting();
     grants.delete(record.id);
     codes.delete(record.codeDigest);
     for (const digest of record.accessTokens) accessTokens.delete(digest);
     for (const digest of record.refreshTokens) refreshTokens.delete(digest);
-  }
-
-  function revoke(record: GrantRecord, reason: RevokeReason): void {
-    remove(record);
     onEvent({ kind: 'grant_revoked', clientName: record.clientName, grantId: record.id, reason });
-  }
-
-  function makeRoom(): void {
-    for (const record of grants.values()) {
-      if (!record.isCodeUsed && clock.now() >= record.codeExpiresAt) remove(record);
-    }
-    const [oldest] = grants.values();
-    if (grants.size >= maxGrants && oldest !== undefined) revoke(oldest, 'too_many_grants');
   }
 
   function issue(record: GrantRecord, scope: Scope): TokenSet {
@@ -139,7 +132,8 @@ export function createGrants({
 
   return {
     approve(request) {
-      makeRoom();
+      const [oldest] = grants.values();
+      if (grants.size >= maxGrants && oldest !== undefined) revoke(oldest, 'too_many_grants');
       const code = newSecret();
       const record: GrantRecord = {
         ...request,
@@ -147,6 +141,7 @@ export function createGrants({
         codeDigest: digestOf(code),
         codeExpiresAt: clock.now() + codeLifeMs,
         isCodeUsed: false,
+        stopWaiting: clock.after(codeLifeMs, () => revoke(record, 'not_exchanged')),
         accessTokens: [],
         refreshTokens: [],
       };
@@ -167,11 +162,12 @@ export function createGrants({
         codeVerifier !== undefined &&
         matchesDigest(codeVerifier, record.codeChallenge);
       if (clock.now() >= record.codeExpiresAt || !isBound) {
-        remove(record);
+        revoke(record, 'not_exchanged');
         return 'invalid_grant';
       }
       if (!includesResource(record, resource)) return 'invalid_target';
       record.isCodeUsed = true;
+      record.stopWaiting();
       return issue(record, record.scope);
     },
     refresh(refreshToken, { clientId, scope, resource }) {
@@ -204,6 +200,9 @@ export function createGrants({
       return record !== undefined;
     },
     hasClient: (clientId) => [...grants.values()].some((record) => record.clientId === clientId),
+    close() {
+      for (const { stopWaiting } of grants.values()) stopWaiting();
+    },
   };
 }
 

@@ -128,13 +128,44 @@ test('of 10,000 grants, the 100 that were renewed last are kept', () => {
   expect(events[0]).toMatchObject({ kind: 'grant_revoked', reason: 'too_many_grants' });
 });
 
-test('approvals whose code was never exchanged make room first', () => {
+test('an approval ends with its code, and the owner is told', () => {
   const { grants, clock, events } = create();
   const tokens = connect(grants);
-  for (let at = 0; at < 50; at += 1) grants.approve({ ...request, clientId: 'silent' });
-  clock.advance(60_000);
-  for (let at = 0; at < 60; at += 1) grants.approve(request);
+  const { grantId, code } = grants.approve({ ...request, clientId: 'silent' });
+  clock.advance(59_999);
+  expect(grants.hasClient('silent')).toBe(true);
+  clock.advance(1);
   expect(grants.hasClient('silent')).toBe(false);
+  const ended = { kind: 'grant_revoked', clientName: 'Some App', grantId, reason: 'not_exchanged' };
+  expect(events).toEqual([ended]);
+  expect(grants.exchangeCode(code, exchange)).toBe('invalid_grant');
   expect(grants.verify(tokens.accessToken)).toBeDefined();
-  expect(events).toEqual([]);
+});
+
+test('an approval whose code comes with another verifier ends at once, and the owner is told', () => {
+  const { grants, events } = create();
+  const { grantId, code } = grants.approve(request);
+  expect(grants.exchangeCode(code, { ...exchange, codeVerifier: 'w'.repeat(43) })).toBe('invalid_grant');
+  expect(events).toMatchObject([{ grantId, reason: 'not_exchanged' }]);
+  expect(grants.hasClient('client')).toBe(false);
+});
+
+test('a code that expired while the machine slept is not accepted, although the timer is late', () => {
+  const clock = createFakeClock();
+  const grants = createGrants({ clock: { ...clock, after: () => () => {} }, onEvent: () => {} });
+  const { code } = grants.approve(request);
+  clock.jump(60_000);
+  expect(grants.exchangeCode(code, exchange)).toBe('invalid_grant');
+});
+
+test('an exchanged grant lives on; no timer is left after close', () => {
+  const { grants, clock } = create();
+  const tokens = connect(grants);
+  clock.advance(120_000);
+  expect(grants.verify(tokens.accessToken)).toBeDefined();
+  expect(clock.pending).toBe(0);
+  grants.approve(request);
+  expect(clock.pending).toBe(1);
+  grants.close();
+  expect(clock.pending).toBe(0);
 });
