@@ -1,5 +1,4 @@
-import type { Clock } from './clock.ts';
-import { systemClock } from './clock.ts';
+import { systemClock, type Clock } from './clock.ts';
 
 /** First step of the exponential back-off, in milliseconds. */
 const baseDelayMs = 250;

@@ -1,5 +1,4 @@
-import type { Clock } from './clock.ts';
-import { systemClock } from './clock.ts';
+import { systemClock, type Clock } from './clock.ts';
 
 /** A rate limit: an amount at once (the burst), and an amount per second. */
 export interface TokenBucket {

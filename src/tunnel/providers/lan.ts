@@ -5,8 +5,7 @@ import { capabilities } from '../capabilities.ts';
 import { isWildcardAddress, lanAddresses } from '../../platform/net/addresses.ts';
 import { createIdentity } from '../relay/protocol/identity.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
-import type { Relay, RelayOptions } from '../relay/server/relay.ts';
-import { createRelay } from '../relay/server/relay.ts';
+import { createRelay, type Relay, type RelayOptions } from '../relay/server/relay.ts';
 import { createRelayProvider } from './relay.ts';
 
 export interface LanProviderOptions {

@@ -1,9 +1,8 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { isBaseUrl } from '../protocol/parse-message.ts';
-import type { Reject } from '../protocol/protocol.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 import { ProxyError } from '../../../platform/net/http-proxy.ts';
-import { protocolVersion, versionsHeader } from '../protocol/protocol.ts';
+import { protocolVersion, versionsHeader, type Reject } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
 import type { ConnectFailure } from '../../reconnect.ts';

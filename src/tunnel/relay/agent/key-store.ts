@@ -3,10 +3,8 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import { join, sep } from 'node:path';
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, fileStem, makeFolder } from '../../config-folder.ts';
-import type { Identity } from '../protocol/identity.ts';
-import { createIdentity } from '../protocol/identity.ts';
-import type { SlotLock } from '../../../platform/lock-file.ts';
-import { takeLock } from '../../../platform/lock-file.ts';
+import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { takeLock, type SlotLock } from '../../../platform/lock-file.ts';
 
 /** Processes of one user that share the same thing at one relay and get a stored key each; further ones get a temporary key. */
 const maxSlots = 100;

@@ -1,5 +1,4 @@
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import { constants, createServer } from 'node:http2';
+import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import {
   connectionWindowBytes,

@@ -1,6 +1,5 @@
 import type { WebSocket } from 'ws';
-import type { Clock } from '../../../platform/clock.ts';
-import { systemClock } from '../../../platform/clock.ts';
+import { systemClock, type Clock } from '../../../platform/clock.ts';
 import { deadAfterMs, pingIntervalMs, sleptAfterMs } from './limits.ts';
 
 export interface HeartbeatOptions {

@@ -1,8 +1,7 @@
 import type { Http2Session } from 'node:http2';
 import { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
-import type { Frame } from './frame-reader.ts';
-import { createFrameReader } from './frame-reader.ts';
+import { createFrameReader, type Frame } from './frame-reader.ts';
 import { maxDataBytes, maxParkedBytes } from './limits.ts';
 import { closeCodes } from './protocol.ts';
 

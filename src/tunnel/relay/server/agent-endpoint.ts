@@ -3,9 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { isLoopbackAddress } from '../../../platform/net/addresses.ts';
 import { deriveName } from '../protocol/identity.ts';
-import type { Hello } from '../protocol/protocol.ts';
-import { protocolVersion } from '../protocol/protocol.ts';
-import { AgentHandshake, type HandshakeContext, type Rejection } from './agent-handshake.ts';
+import { protocolVersion, type Hello } from '../protocol/protocol.ts';
+import { AgentHandshake, type AgentHandshakeOptions, type Rejection } from './agent-handshake.ts';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendRawAnswer } from './error-responses.ts';
 import { clientNetwork, createOriginRate, OriginShares, unknownNetwork } from './origin-limits.ts';
@@ -27,7 +26,9 @@ const handshakesPerSecond = 20;
 /** When an agent may retry after the relay was draining, in milliseconds: the time of a restart. */
 const drainingRetryMs = 1_000;
 
-export interface AgentEndpointOptions extends HandshakeContext {
+type SharedOptions = Pick<AgentHandshakeOptions, 'registry' | 'handshakeTimeoutMs' | 'onEvent'>;
+
+export interface AgentEndpointOptions extends SharedOptions {
   /** `noServer`, without compression. */
   readonly webSocketServer: WebSocketServer;
   readonly urls: RelayUrls;

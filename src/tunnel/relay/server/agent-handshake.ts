@@ -3,8 +3,7 @@ import type { RawData, WebSocket } from 'ws';
 import { deriveName, verifyProof } from '../protocol/identity.ts';
 import { handshakeTimeoutMs, maxStreams, pingIntervalMs } from '../protocol/limits.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
-import type { Hello, Proof, RejectCode } from '../protocol/protocol.ts';
-import { closeCodes, encodeMessage } from '../protocol/protocol.ts';
+import { closeCodes, encodeMessage, type Hello, type Proof, type RejectCode } from '../protocol/protocol.ts';
 import { AgentSession } from './agent-session.ts';
 import type { Registry } from './registry.ts';
 import type { RelayEvent } from './relay-events.ts';
@@ -12,14 +11,10 @@ import type { RelayEvent } from './relay-events.ts';
 /** When an agent may retry after the relay was full, in milliseconds. */
 const fullRetryMs = 10_000;
 
-/** What all handshakes of a relay share. */
-export interface HandshakeContext {
+export interface AgentHandshakeOptions {
   readonly registry: Registry<AgentSession>;
   readonly handshakeTimeoutMs: number | undefined;
   readonly onEvent: (event: RelayEvent) => void;
-}
-
-export interface AgentHandshakeOptions extends HandshakeContext {
   /** Hosts of this relay, one of which the proof has to be for. */
   readonly hosts: ReadonlySet<string>;
   /** For the limits per origin. */

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ClientHttp2Stream } from 'node:http2';
-import { constants } from 'node:http2';
+import { constants, type ClientHttp2Stream } from 'node:http2';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer } from './error-responses.ts';
 import { maxInterimResponses } from '../protocol/limits.ts';

@@ -1,6 +1,5 @@
 import { systemClock, type Clock } from '../../../platform/clock.ts';
-import type { Frame } from '../protocol/frame-reader.ts';
-import { ackFlag, frameTypes, paddedFlag } from '../protocol/frame-reader.ts';
+import { ackFlag, frameTypes, paddedFlag, type Frame } from '../protocol/frame-reader.ts';
 import { createTokenBucket } from '../../../platform/token-bucket.ts';
 
 /**

@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream';
 import { ExposeError } from '../../../errors.ts';
 import { createHttp1Server, type Refusal } from '../../../platform/http1/server.ts';
 import { listenError } from '../../../platform/net/listening.ts';
-import type { Answer } from './error-responses.ts';
-import { rawAnswer, relayErrorCodes, sendAnswer, sendRawAnswer } from './error-responses.ts';
+import { rawAnswer, relayErrorCodes, sendAnswer, sendRawAnswer, type Answer } from './error-responses.ts';
 
 /** How often a free port of the first address may be taken on another one. */
 const maxPortAttempts = 10;
