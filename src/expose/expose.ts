@@ -1,6 +1,6 @@
 import type { ExposeError } from '../errors.ts';
 import { messageOf, messageOfServer } from '../errors.ts';
-import { createBodyReader, defaultMaxBodyBytes, type BodyReader } from '../http/body.ts';
+import { createBodyReader, defaultMaxBodyBytes } from '../http/body.ts';
 import { EventStore } from '../http/responses/event-store.ts';
 import { createKeepAliveTimer } from '../http/responses/keep-alive-timer.ts';
 import { mcpPath, readinessPath } from '../http/route.ts';
@@ -59,7 +59,6 @@ class Exposure implements Exposed {
   readonly #servers: ExposedServers;
   readonly #tokens: RunTokens | undefined;
   readonly #signIn: SignIn | undefined;
-  readonly #bodies: BodyReader;
   readonly #door: FrontDoor;
   #tunnel: OpenTunnel | undefined;
   /** While the public URL is probed, the probe's session and requests are not reported. */
@@ -76,7 +75,6 @@ class Exposure implements Exposed {
     this.#prepared = prepared;
     this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
-    this.#bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     this.#servers = this.#createServers();
     this.#signIn = this.#createSignIn();
     this.#tokens = token === undefined ? undefined : this.#createTokens(token);
@@ -84,7 +82,6 @@ class Exposure implements Exposed {
       directory: this.#servers.directory,
       callers: callersOf(this.#tokens, this.#signIn),
       signIn: this.#signIn,
-      bodies: this.#bodies,
       allowsOrigin,
       bind,
       port: options.listen?.port ?? 0,
@@ -165,7 +162,7 @@ class Exposure implements Exposed {
   #createServers(): ExposedServers {
     const { options, watchdog, policy, onEvent } = this.#prepared;
     const eventStore = new EventStore();
-    const bodies = this.#bodies;
+    const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     const report = (event: ExposeEvent): void => {
       if (!this.#isProbing) onEvent(event);
     };

@@ -6,7 +6,6 @@ import { createHostList, type HostList } from '../auth/hosts.ts';
 import { ExposeError } from '../errors.ts';
 import { listenerUrls, type BindAddress, type ListenerUrls } from '../http/addresses.ts';
 import { createCors } from '../http/cors.ts';
-import type { BodyReader } from '../http/body.ts';
 import type { Directory } from '../http/directory.ts';
 import { createHandler } from '../http/handler.ts';
 import { listen, type Listener } from '../http/listener.ts';
@@ -21,7 +20,6 @@ export interface FrontDoorOptions {
   readonly callers: CallerSource | undefined;
   /** Lets clients sign in with OAuth. */
   readonly signIn: SignIn | undefined;
-  readonly bodies: BodyReader;
   readonly allowsOrigin: (origin: string) => boolean;
   readonly bind: BindAddress;
   readonly port: number;
@@ -117,7 +115,7 @@ export class FrontDoor {
   }
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
-    const { callers, signIn, bodies, directory, reportsClients } = this.#options;
+    const { callers, signIn, directory, reportsClients } = this.#options;
     // Clients on this machine connect to the local listener directly, even if others come through a proxy.
     const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
@@ -127,7 +125,7 @@ export class FrontDoor {
         challengeFor: signIn && ((endpoint, error) => signIn.challengeFor(endpoint, error)),
         hopHeader,
       }),
-      oauth: signIn && { routes: signIn, bodies },
+      oauth: signIn && { routes: signIn, bodies: signIn.bodies },
       cors: this.#cors,
       directory,
       hasGetStreams: way?.hasGetStreams,

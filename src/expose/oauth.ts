@@ -3,8 +3,9 @@ import { createAuthorizationServer, type AuthorizationServer } from '../auth/oau
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import { errorPage } from '../auth/oauth/consent-page.ts';
 import type { OAuthEvent, PairingRequest } from '../auth/oauth/events.ts';
-import { errorResponse, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
+import { errorResponse, maxOAuthBodyBytes, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
 import type { TokenReport } from '../auth/token-store.ts';
+import { createBodyReader, type BodyReader } from '../http/body.ts';
 import type { OAuthRoutes } from '../http/oauth-route.ts';
 
 /** What begins the access of another client. */
@@ -28,6 +29,8 @@ export interface SignInOptions {
  * issued, so a new URL begins anew.
  */
 export class SignIn implements OAuthRoutes {
+  /** Not the reader of the endpoints: strangers send these bodies. */
+  readonly bodies: BodyReader = createBodyReader({ maxBytes: maxOAuthBodyBytes });
   readonly #options: SignInOptions;
   #server: AuthorizationServer | undefined;
   #issuer = '';

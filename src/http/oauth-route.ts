@@ -34,6 +34,8 @@ export function serveOAuth(
       query: new URLSearchParams(query.join('?')),
       header: (name) => {
         const [value, ...further] = valuesOf(request, name);
+        // Cookies may come in several fields (RFC 9113 §8.2.3).
+        if (name === 'cookie' && value !== undefined) return [value, ...further].join('; ');
         return further.length === 0 ? value : undefined;
       },
       body: inOnePiece(body).toString('utf8'),
@@ -44,7 +46,11 @@ export function serveOAuth(
 }
 
 async function answer(routes: OAuthRoutes, asked: OAuthRequest, response: HttpResponse): Promise<void> {
-  const { status, headers, body } = await routes.handle(asked);
+  const { status, headers, body } = await routes.handle(asked).catch((): OAuthResponse => ({
+    status: 500,
+    headers: { 'content-type': 'application/json' },
+    body: '{"error":"server_error"}',
+  }));
   const content = Buffer.from(body);
   response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'content-length': content.length }) });
   response.end(asked.method === 'HEAD' ? '' : content);
