@@ -1,3 +1,5 @@
+import type { TunnelKind } from './kinds.ts';
+
 /**
  * What a kind of tunnel can do, who operates it, and what that means for the user. Everything that depends on the provider is
  * decided from this.
@@ -52,55 +54,34 @@ const mebibyte = 1024 * 1024;
 const megabyte = 1_000_000;
 const minuteMs = 60_000;
 
-/** One key per row, since several rows may have the same `name`. */
-type CapabilitiesKey =
-  | 'relay'
-  | 'lan'
-  | 'cloudflared'
-  | 'cloudflaredNamed'
-  | 'ngrok'
-  | 'tailscale'
-  | 'tailscaleServe'
-  | 'devtunnel'
-  | 'zrok'
-  | 'localhostRun'
-  | 'srvUs'
-  | 'pinggy'
-  | 'pinggyPro'
-  | 'serveo'
-  | 'sish'
-  | 'ssh'
-  | 'localtunnel';
+/** What most tunnels have in common. */
+const usual = { getStreams: true, postStreams: true, readsTraffic: true, honoursProxy: false };
 
 /**
  * Every kind of tunnel, in the order of the documentation. What neither the vendor nor an issue states is left out. The sources
  * are named in the files in providers/.
  */
-export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
+export const capabilities: Readonly<Record<TunnelKind | 'cloudflaredNamed' | 'pinggyPro', Capabilities>> = {
   relay: {
+    ...usual,
     name: 'relay',
     operator: 'the operator of the relay',
     account: 'none',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
     maxConcurrent: 256,
-    readsTraffic: true,
     honoursProxy: true,
     clientAddressHeader: 'x-forwarded-for',
   },
   lan: {
+    ...usual,
     name: 'lan',
     operator: 'your own network, unencrypted',
     account: 'none',
     urlStable: 'while the address of this machine is',
-    getStreams: true,
-    postStreams: true,
-    readsTraffic: true,
-    honoursProxy: false,
     clientAddressHeader: 'x-forwarded-for',
   },
   cloudflared: {
+    ...usual,
     name: 'cloudflared',
     variant: 'quick',
     operator: 'Cloudflare',
@@ -108,117 +89,95 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
     account: 'none',
     urlStable: false,
     getStreams: false,
-    postStreams: true,
     maxIdleMs: 100_000,
     maxBodyBytes: 100 * megabyte,
     maxConcurrent: 200,
     freshNameMs: 3000,
-    readsTraffic: true,
-    honoursProxy: false,
     clientAddressHeader: 'cf-connecting-ip',
   },
   cloudflaredNamed: {
+    ...usual,
     name: 'cloudflared',
     variant: 'named, with TUNNEL_TOKEN',
     operator: 'Cloudflare',
     needs: 'cloudflared',
     account: 'needed',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
     maxIdleMs: 100_000,
     maxBodyBytes: 100 * megabyte,
-    readsTraffic: true,
-    honoursProxy: false,
     clientAddressHeader: 'cf-connecting-ip',
   },
   ngrok: {
+    ...usual,
     name: 'ngrok',
     operator: 'ngrok',
     needs: 'ngrok, or the package @ngrok/ngrok',
     account: 'needed',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
     interstitial: { header: 'ngrok-skip-browser-warning', value: '1' },
     // The free plan has 20,000 requests a month; two requests every ten minutes are less than half of that.
     probeEveryMs: 10 * minuteMs,
-    readsTraffic: true,
     honoursProxy: true,
     clientAddressHeader: 'x-forwarded-for',
   },
   tailscale: {
+    ...usual,
     name: 'tailscale',
     operator: 'Tailscale (Funnel)',
     needs: 'tailscale',
     account: 'needed',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
     readsTraffic: false,
-    honoursProxy: false,
     clientAddressHeader: 'x-forwarded-for',
   },
-  tailscaleServe: {
+  'tailscale-serve': {
+    ...usual,
     name: 'tailscale-serve',
     operator: 'Tailscale, for your tailnet alone',
     needs: 'tailscale',
     account: 'needed',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
     readsTraffic: false,
-    honoursProxy: false,
     clientAddressHeader: 'x-forwarded-for',
   },
   devtunnel: {
+    ...usual,
     name: 'devtunnel',
     operator: 'Microsoft (dev tunnels)',
     needs: 'devtunnel',
     account: 'needed',
     urlStable: 'with --name',
-    getStreams: true,
-    postStreams: true,
     maxBodyBytes: 16 * mebibyte,
     interstitial: { header: 'X-Tunnel-Skip-AntiPhishing-Page', value: 'true' },
-    readsTraffic: true,
     honoursProxy: true,
   },
   zrok: {
+    ...usual,
     name: 'zrok',
     operator: 'zrok.io',
     needs: 'zrok2 or zrok',
     account: 'needed',
     urlStable: 'with --name, once reserved',
-    getStreams: true,
-    postStreams: true,
     interstitial: { header: 'skip_zrok_interstitial', value: '1' },
-    readsTraffic: true,
-    honoursProxy: false,
   },
-  localhostRun: {
+  'localhost.run': {
+    ...usual,
     name: 'localhost.run',
     operator: 'localhost.run',
     needs: 'ssh',
     account: 'none',
     urlStable: false,
-    getStreams: true,
-    postStreams: true,
-    readsTraffic: true,
-    honoursProxy: false,
   },
-  srvUs: {
+  'srv.us': {
+    ...usual,
     name: 'srv.us',
     operator: 'srv.us',
     needs: 'ssh',
     account: 'none',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
-    readsTraffic: true,
-    honoursProxy: false,
   },
   pinggy: {
+    ...usual,
     name: 'pinggy',
     variant: 'free',
     operator: 'Pinggy',
@@ -226,73 +185,54 @@ export const capabilities: Readonly<Record<CapabilitiesKey, Capabilities>> = {
     account: 'none',
     urlStable: false,
     expiresAfterMs: 60 * minuteMs,
-    getStreams: true,
-    postStreams: true,
     interstitial: { header: 'X-Pinggy-No-Screen', value: '1' },
-    readsTraffic: true,
-    honoursProxy: false,
     clientAddressHeader: 'x-forwarded-for',
   },
   pinggyPro: {
+    ...usual,
     name: 'pinggy',
     variant: 'pro, with PINGGY_TOKEN',
     operator: 'Pinggy',
     needs: 'ssh',
     account: 'needed',
     urlStable: true,
-    getStreams: true,
-    postStreams: true,
-    readsTraffic: true,
-    honoursProxy: false,
     clientAddressHeader: 'x-forwarded-for',
   },
   serveo: {
+    ...usual,
     name: 'serveo',
     operator: 'Serveo',
     needs: 'ssh',
     account: 'none',
     urlStable: 'with --name and a registered key',
-    getStreams: true,
-    postStreams: true,
     interstitial: { header: 'serveo-skip-browser-warning', value: '1' },
-    readsTraffic: true,
-    honoursProxy: false,
   },
   sish: {
+    ...usual,
     name: 'sish',
     operator: 'the operator of the sish server',
     needs: 'ssh',
     account: 'none',
     urlStable: 'with --name',
-    getStreams: true,
-    postStreams: true,
     // --idle-connection-timeout of the server, unless its operator has raised it.
     maxIdleMs: 5000,
-    readsTraffic: true,
-    honoursProxy: false,
   },
   ssh: {
+    ...usual,
     name: 'ssh',
     operator: 'the operator of the SSH server',
     needs: 'ssh',
     account: 'needed',
     urlStable: 'with --ssh-remote',
-    getStreams: true,
-    postStreams: true,
-    readsTraffic: true,
-    honoursProxy: false,
   },
   localtunnel: {
+    ...usual,
     name: 'localtunnel',
     operator: 'localtunnel.me',
     account: 'none',
     urlStable: 'with --name, while nobody else has it',
-    getStreams: true,
-    postStreams: true,
     maxConcurrent: 10,
     interstitial: { header: 'bypass-tunnel-reminder', value: '1' },
-    readsTraffic: true,
-    honoursProxy: false,
   },
 };
 

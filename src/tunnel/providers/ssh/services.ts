@@ -35,78 +35,58 @@ const nextLineMs = 500;
 /** User name for services that ignore it: the same for all of our users. */
 const anybody = 'mcp-expose';
 
-const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> = {
+/** What most services have in common. */
+const usual = {
+  takesName: false,
+  command: [],
+  settleMs: 0,
+  isAnonymous: true,
+  needsKey: false,
+  asksForPassword: false,
+};
+
+const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, Omit<SshService, 'name' | 'capabilities'>>> = {
   // https://localhost.run/docs: `nokey` is for users without an account and has an empty password, `--output json` is for
   // programs.
   'localhost.run': {
-    name: 'localhost.run',
-    capabilities: capabilities.localhostRun,
+    ...usual,
     host: 'localhost.run',
     user: 'nokey',
     remote: '80',
-    takesName: false,
     command: ['--output', 'json'],
     read: readLocalhostRunLine,
-    settleMs: 0,
-    isAnonymous: true,
-    needsKey: false,
     asksForPassword: true,
   },
   // https://docs.srv.us: the name is derived from the key, so one is needed; the port is the number of the tunnel.
-  'srv.us': {
-    name: 'srv.us',
-    capabilities: capabilities.srvUs,
-    host: 'srv.us',
-    user: anybody,
-    remote: '1',
-    takesName: false,
-    command: [],
-    read: readSrvUsLine,
-    settleMs: 0,
-    isAnonymous: true,
-    needsKey: true,
-    asksForPassword: false,
-  },
+  'srv.us': { ...usual, host: 'srv.us', user: anybody, remote: '1', read: readSrvUsLine, needsKey: true },
   // https://serveo.net. It accepts an unknown key through `keyboard-interactive` without a question (yurt-page/sshtunnel#6).
   serveo: {
-    name: 'serveo',
-    capabilities: capabilities.serveo,
+    ...usual,
     host: 'serveo.net',
     user: anybody,
     remote: '80',
     takesName: true,
-    command: [],
     read: readServeoLine,
-    settleMs: 0,
-    isAnonymous: true,
     needsKey: true,
     asksForPassword: true,
   },
   // https://docs.ssi.sh
   sish: {
-    name: 'sish',
-    capabilities: capabilities.sish,
+    ...usual,
     remote: '80',
     takesName: true,
-    command: [],
     read: readSishLine,
     settleMs: nextLineMs,
     isAnonymous: false,
-    needsKey: false,
-    asksForPassword: false,
   },
   ssh: {
-    name: 'ssh',
-    capabilities: capabilities.ssh,
+    ...usual,
     // A port of the server's choice, on all its addresses if its GatewayPorts allows that.
     remote: '*:0',
-    takesName: false,
     // Waits for the end of its input and prints nothing. A login shell would print a message of the day with links.
     command: ['cat'],
     settleMs: 1500,
     isAnonymous: false,
-    needsKey: false,
-    asksForPassword: false,
   },
 };
 
@@ -116,24 +96,22 @@ const dialects: Readonly<Record<Exclude<SshServiceName, 'pinggy'>, SshService>> 
  */
 function pinggy(hasToken: boolean): SshService {
   return {
+    ...usual,
     name: 'pinggy',
     capabilities: hasToken ? capabilities.pinggyPro : capabilities.pinggy,
     host: hasToken ? 'pro.pinggy.io' : 'free.pinggy.io',
     port: 443,
     ...(hasToken ? {} : { user: anybody }),
     remote: '0',
-    takesName: false,
     command: ['x:https', 'x:xff'],
     read: readPinggyLine,
     settleMs: nextLineMs,
-    isAnonymous: true,
-    needsKey: false,
     asksForPassword: true,
   };
 }
 
 export function serviceNamed(name: SshServiceName, hasPinggyToken: boolean): SshService {
-  return name === 'pinggy' ? pinggy(hasPinggyToken) : dialects[name];
+  return name === 'pinggy' ? pinggy(hasPinggyToken) : { name, capabilities: capabilities[name], ...dialects[name] };
 }
 
 /** The service at a host, so that `--tunnel ssh` knows its dialect. */

@@ -96,7 +96,7 @@ export function createTailscaleProvider({ environment, publicUrl, reach }: Tails
 
   return createExternalProvider({
     environment,
-    capabilities: reach === 'internet' ? capabilities.tailscale : capabilities.tailscaleServe,
+    capabilities: reach === 'internet' ? capabilities.tailscale : capabilities['tailscale-serve'],
     program,
     unusable,
     start,
