@@ -74,161 +74,195 @@ export interface HttpExchange<Outcome = HttpResponse | HttpFailure> {
   abort(): void;
 }
 
-export interface HttpClient {
-  send(call: HttpCall): HttpExchange;
-  /** Ends all requests and connections; resolves when none is left. */
-  close(): Promise<void>;
-}
-
 /**
  * HTTP/1.1 to one origin, directly or through the proxy that the environment names: by CONNECT for https, as an absolute
  * request target (RFC 9112 §3.2.2) for http, since few proxies allow CONNECT to port 80. Redirects are not followed.
  */
-export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const {
-    url: origin,
-    env,
-    headers = {},
-    ca,
-    lookup,
-    keepAlive = true,
-    connectTimeoutMs,
-    clock = systemClock,
-  } = options;
-  const closing = new AbortController();
-  const isSecure = origin.protocol === 'https:';
-  const proxy = proxyFor(origin, env);
-  const forwardingProxy = isSecure ? undefined : proxy;
-  const isPeerSecure = (forwardingProxy ?? origin).protocol === 'https:';
-  const agentOptions = {
-    keepAlive,
-    keepAliveMsecs: keepAliveMs,
-    ...(keepAlive ? { timeout: idleSocketMs } : {}),
-    ...(ca === undefined ? {} : { ca }),
-  };
-  const connectProxy = isSecure ? proxy : undefined;
-  const agent =
-    connectProxy === undefined
-      ? new (isPeerSecure ? SecureAgent : PlainAgent)(agentOptions)
-      : createConnectAgent({ proxy: connectProxy, target: origin, signal: closing.signal, agentOptions });
-  const requests = new Set<ClientRequest>();
-  const sockets = new Set<Socket>();
-  const allSocketsGone = createDeferred<void>();
+export class HttpClient {
+  readonly #options: HttpClientOptions;
+  /** A proxy to which requests for http are sent. */
+  readonly #forwardingProxy: URL | undefined;
+  /** A proxy that connects to the origin. */
+  readonly #connectProxy: URL | undefined;
+  readonly #isPeerSecure: boolean;
+  readonly #agent: PlainAgent;
+  readonly #closing = new AbortController();
+  readonly #requests = new Set<ClientRequest>();
+  readonly #sockets = new Set<Socket>();
+  readonly #allSocketsGone = createDeferred<void>();
 
-  function watchSocket(socket: Socket): void {
-    if (sockets.has(socket)) return;
-    sockets.add(socket);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      if (closing.signal.aborted && sockets.size === 0) allSocketsGone.resolve();
-    });
+  constructor(options: HttpClientOptions) {
+    const { url: origin, env, ca, keepAlive = true } = options;
+    const proxy = proxyFor(origin, env);
+    const isSecure = origin.protocol === 'https:';
+    this.#options = options;
+    this.#forwardingProxy = isSecure ? undefined : proxy;
+    this.#connectProxy = isSecure ? proxy : undefined;
+    this.#isPeerSecure = (this.#forwardingProxy ?? origin).protocol === 'https:';
+    const agentOptions = {
+      keepAlive,
+      keepAliveMsecs: keepAliveMs,
+      ...(keepAlive ? { timeout: idleSocketMs } : {}),
+      ...(ca === undefined ? {} : { ca }),
+    };
+    this.#agent =
+      this.#connectProxy === undefined
+        ? new (this.#isPeerSecure ? SecureAgent : PlainAgent)(agentOptions)
+        : createConnectAgent({ proxy: this.#connectProxy, target: origin, signal: this.#closing.signal, agentOptions });
   }
 
-  function makeRequest({ method, url, headers: own, body }: HttpCall): ClientRequest {
+  send(call: HttpCall): HttpExchange {
+    const { connectTimeoutMs, clock = systemClock } = this.#options;
+    const pending = new PendingCall(clock, { connectTimeoutMs, headTimeoutMs: call.headTimeoutMs }, (cause) =>
+      this.#forwardingProxy === undefined ? cause : proxyFailure(this.#forwardingProxy, cause),
+    );
+    if (this.#closing.signal.aborted) {
+      pending.fail(new Error('the connection was closed'));
+      return pending;
+    }
+    try {
+      pending.request = this.#start(call, pending);
+      // The socket of a proxy comes when the proxy has connected.
+      if (this.#connectProxy !== undefined) pending.limitConnecting();
+    } catch (cause) {
+      pending.fail(cause);
+    }
+    return pending;
+  }
+
+  /** Ends all requests and connections; resolves when none is left. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the connection was closed'));
+    for (const request of this.#requests) request.destroy();
+    this.#agent.destroy();
+    if (this.#sockets.size > 0) await settledWithin(this.#allSocketsGone.promise, socketEndMs);
+  }
+
+  #start(call: HttpCall, pending: PendingCall): ClientRequest {
+    const request = this.#createRequest(call);
+    this.#requests.add(request);
+    request.once('close', () => {
+      this.#requests.delete(request);
+      pending.fail(new Error('the request was aborted'));
+    });
+    request.once('socket', (socket) => {
+      this.#watchSocket(socket);
+      pending.connecting(socket, { isReused: request.reusedSocket, isSecure: this.#isPeerSecure });
+    });
+    request.once('finish', () => call.onSent?.());
+    request.on('error', (cause) => pending.fail(cause));
+    request.once('response', (response) => {
+      response.on('error', () => {});
+      pending.settle({ kind: 'response', status: response.statusCode ?? 0, response, url: call.url });
+    });
+    const pieces = call.body === undefined ? [] : piecesOf(call.body);
+    for (const piece of pieces.slice(0, -1)) request.write(piece);
+    // The last piece goes with the end, and a short body in one packet with the headers.
+    request.end(pieces.at(-1));
+    return request;
+  }
+
+  #createRequest({ method, url, headers: own, body }: HttpCall): ClientRequest {
+    const { headers, lookup } = this.#options;
+    const proxy = this.#forwardingProxy;
     const length = body === undefined ? {} : { 'Content-Length': String(body.length) };
     const all = { ...headers, ...own, ...length };
-    const direct = { method, agent, ...(lookup === undefined ? {} : { lookup }) };
-    const request = isPeerSecure ? requestSecure : requestPlain;
-    if (forwardingProxy === undefined) return request(url, { ...direct, headers: all });
-    return request(forwardingProxy, {
-      method,
-      agent,
+    const create = this.#isPeerSecure ? requestSecure : requestPlain;
+    const shared = { method, agent: this.#agent };
+    if (proxy === undefined) return create(url, { ...shared, ...(lookup && { lookup }), headers: all });
+    const path = `${url.origin}${url.pathname}${url.search}`;
+    return create(proxy, {
+      ...shared,
       auth: null,
-      path: `${url.origin}${url.pathname}${url.search}`,
-      headers: { ...all, Host: url.host, ...proxyAuthorization(forwardingProxy) },
+      path,
+      headers: { ...all, Host: url.host, ...proxyAuthorization(proxy) },
     });
   }
 
-  function send(call: HttpCall): HttpExchange {
-    const { promise: outcome, resolve } = createDeferred<HttpResponse | HttpFailure>();
-    let request: ClientRequest | undefined;
-    let isConnected = false;
-    let stopConnecting: (() => void) | undefined;
-    const { headTimeoutMs } = call;
-    const stopWaiting =
-      headTimeoutMs === undefined ? undefined : clock.after(headTimeoutMs, () => giveUp(tooSlow(headTimeoutMs)));
+  #watchSocket(socket: Socket): void {
+    if (this.#sockets.has(socket)) return;
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      if (this.#closing.signal.aborted && this.#sockets.size === 0) this.#allSocketsGone.resolve();
+    });
+  }
+}
 
-    function settle(result: HttpResponse | HttpFailure): void {
-      stopConnecting?.();
-      stopWaiting?.();
-      resolve(result);
-    }
+interface CallLimits {
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutMs: number | undefined;
+}
 
-    function fail(thrown: unknown): void {
-      const isOfProxy = forwardingProxy !== undefined && !isConnected;
-      const cause = isOfProxy ? proxyFailure(forwardingProxy, thrown) : thrown;
-      settle({ kind: 'failed', cause, isUnsent: !isConnected });
-    }
+/** A call without an outcome, and its time limits. */
+class PendingCall implements HttpExchange {
+  readonly outcome: Promise<HttpResponse | HttpFailure>;
+  request: ClientRequest | undefined;
+  readonly #resolve: (outcome: HttpResponse | HttpFailure) => void;
+  readonly #clock: Clock;
+  readonly #connectTimeoutMs: number;
+  readonly #beforeConnected: (cause: unknown) => unknown;
+  readonly #stopWaiting: (() => void) | undefined;
+  #stopConnecting: (() => void) | undefined;
+  #isConnected = false;
 
-    function giveUp(cause: Error): void {
-      // node:http tells nothing of a request without a socket until there is one, which a proxy may take long for.
-      if ((request?.socket ?? undefined) === undefined) fail(cause);
-      request?.destroy(cause);
-    }
-
-    function limitConnecting(): void {
-      stopConnecting ??= clock.after(connectTimeoutMs, () => giveUp(tooSlow(connectTimeoutMs)));
-    }
-
-    function connected(): void {
-      isConnected = true;
-      stopConnecting?.();
-    }
-
-    function start(): ClientRequest {
-      const started = makeRequest(call);
-      requests.add(started);
-      started.once('close', () => {
-        requests.delete(started);
-        fail(new Error('the request was aborted'));
-      });
-      started.once('socket', (socket) => {
-        watchSocket(socket);
-        // Nothing of the request is written before the end of the handshake. A socket whose first request was aborted
-        // may still be connecting when it is reused; the socket to a proxy is connected already.
-        if (!socket.connecting && (started.reusedSocket || !isPeerSecure)) {
-          connected();
-          return;
-        }
-        limitConnecting();
-        socket.once(isPeerSecure ? 'secureConnect' : 'connect', connected);
-      });
-      started.once('finish', () => call.onSent?.());
-      started.on('error', fail);
-      started.once('response', (response) => {
-        response.on('error', () => {});
-        settle({ kind: 'response', status: response.statusCode ?? 0, response, url: call.url });
-      });
-      const pieces = call.body === undefined ? [] : piecesOf(call.body);
-      for (const piece of pieces.slice(0, -1)) started.write(piece);
-      // The last piece goes with the end, and a short body in one packet with the headers.
-      started.end(pieces.at(-1));
-      return started;
-    }
-
-    if (closing.signal.aborted) {
-      fail(new Error('the connection was closed'));
-    } else {
-      try {
-        request = start();
-        // The socket of a proxy comes when the proxy has connected.
-        if (connectProxy !== undefined) limitConnecting();
-      } catch (cause) {
-        fail(cause);
-      }
-    }
-    return { outcome, isUnsent: () => !isConnected, abort: () => giveUp(new Error('the request was aborted')) };
+  /** @param beforeConnected the cause of a failure that comes before the connection. */
+  constructor(clock: Clock, limits: CallLimits, beforeConnected: (cause: unknown) => unknown) {
+    const { connectTimeoutMs, headTimeoutMs } = limits;
+    ({ promise: this.outcome, resolve: this.#resolve } = createDeferred<HttpResponse | HttpFailure>());
+    this.#clock = clock;
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#beforeConnected = beforeConnected;
+    if (headTimeoutMs !== undefined)
+      this.#stopWaiting = clock.after(headTimeoutMs, () => this.#giveUp(tooSlow(headTimeoutMs)));
   }
 
-  return {
-    send,
-    async close() {
-      closing.abort(new Error('the connection was closed'));
-      for (const request of requests) request.destroy();
-      agent.destroy();
-      if (sockets.size > 0) await settledWithin(allSocketsGone.promise, socketEndMs);
-    },
-  };
+  isUnsent(): boolean {
+    return !this.#isConnected;
+  }
+
+  abort(): void {
+    this.#giveUp(new Error('the request was aborted'));
+  }
+
+  settle(outcome: HttpResponse | HttpFailure): void {
+    this.#stopConnecting?.();
+    this.#stopWaiting?.();
+    this.#resolve(outcome);
+  }
+
+  fail(thrown: unknown): void {
+    const isUnsent = !this.#isConnected;
+    this.settle({ kind: 'failed', cause: isUnsent ? this.#beforeConnected(thrown) : thrown, isUnsent });
+  }
+
+  limitConnecting(): void {
+    const limitMs = this.#connectTimeoutMs;
+    this.#stopConnecting ??= this.#clock.after(limitMs, () => this.#giveUp(tooSlow(limitMs)));
+  }
+
+  /**
+   * The request has a socket. Nothing of it is written before the end of the handshake. A socket whose first request was
+   * aborted may still be connecting when it is reused.
+   */
+  connecting(socket: Socket, { isReused, isSecure }: { readonly isReused: boolean; readonly isSecure: boolean }): void {
+    const connected = (): void => {
+      this.#isConnected = true;
+      this.#stopConnecting?.();
+    };
+    if (!socket.connecting && (isReused || !isSecure)) {
+      connected();
+      return;
+    }
+    this.limitConnecting();
+    socket.once(isSecure ? 'secureConnect' : 'connect', connected);
+  }
+
+  #giveUp(cause: Error): void {
+    // node:http tells nothing of a request without a socket until there is one, which a proxy may take long for.
+    if ((this.request?.socket ?? undefined) === undefined) this.fail(cause);
+    this.request?.destroy(cause);
+  }
 }
 
 function tooSlow(limitMs: number): Error {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 
 import { createDeadline } from '../deadline.ts';
-import { createHttpClient, type HttpCall, type HttpClientOptions } from './http-client.ts';
+import { HttpClient, type HttpCall, type HttpClientOptions } from './http-client.ts';
 
 /** Bytes of a body that are read by default: the answer to `initialize` may hold pictures. */
 const defaultMaxBytes: number = 1024 * 1024;
@@ -32,7 +32,7 @@ export interface TextResponse {
 export async function requestText(request: TextRequest): Promise<TextResponse> {
   const { url, env, lookup, body, timeoutMs, maxBytes = defaultMaxBytes, onFirstBytes, ...call } = request;
   const { signal, cancel } = createDeadline(timeoutMs, request.signal);
-  const client = createHttpClient({
+  const client = new HttpClient({
     url,
     env,
     ...(lookup === undefined ? {} : { lookup }),

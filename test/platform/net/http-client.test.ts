@@ -1,7 +1,7 @@
 // What a proxy changes; the rest of the client is tested where it is used: test/bridge/upstream/http, test/tunnel/probe.
 import { createServer, type RequestListener } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { createHttpClient, type HttpClientOptions } from '../../../src/platform/net/http-client.ts';
+import { HttpClient, type HttpClientOptions } from '../../../src/platform/net/http-client.ts';
 import { ProxyError } from '../../../src/platform/net/http-proxy.ts';
 import { within } from '../../harness/eventually.ts';
 import { startForwardProxy } from '../../harness/forward-proxy.ts';
@@ -16,14 +16,14 @@ async function serve(listener: RequestListener): Promise<number> {
 }
 
 function client(url: string, proxy: string, options: Partial<HttpClientOptions> = {}) {
-  const created = createHttpClient({
+  const created = new HttpClient({
     url: new URL(url),
     env: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy },
     connectTimeoutMs: 5000,
     ...options,
   });
   atEnd('test', () => created.close());
-  return { ...created, get: () => created.send({ method: 'GET', url: new URL(url), headers: {} }) };
+  return { close: () => created.close(), get: () => created.send({ method: 'GET', url: new URL(url), headers: {} }) };
 }
 
 describe('http through a proxy', () => {

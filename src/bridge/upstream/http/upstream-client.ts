@@ -1,6 +1,6 @@
 import { ExposeError, messageOf } from '../../../errors.ts';
 import {
-  createHttpClient,
+  HttpClient,
   type HttpCall,
   type HttpClientOptions,
   type HttpExchange,
@@ -61,7 +61,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   const { url: origin, headers, env = {}, onWarning, ...rest } = options;
   refuseCredentialHost(origin);
   const hasUserAgent = [...headers.keys()].some((name) => name.toLowerCase() === 'user-agent');
-  const client = createHttpClient({
+  const client = new HttpClient({
     ...rest,
     url: origin,
     env,
@@ -113,7 +113,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
     return { outcome: follow(0), isUnsent: () => exchange.isUnsent(), abort: () => exchange.abort() };
   }
 
-  return { send, close: client.close };
+  return { send, close: () => client.close() };
 }
 
 /** The target of a redirect; undefined unless it is an http(s) URL. */
