@@ -43,6 +43,7 @@ const texts = readdirSync(path.join(projectRoot, 'src'), { recursive: true, enco
 const pages = new Set([
   path.join('cli', 'program.ts'),
   path.join('cli', 'confirm.ts'),
+  path.join('expose', 'oauth.ts'),
   ...['consent-page.ts', 'authorize-endpoint.ts', 'authorization-request.ts'].map((file) =>
     path.join('auth', 'oauth', file),
   ),

@@ -139,6 +139,12 @@ export class TokenStore implements CallerSource {
     return this.add(name, { expiresInMs: lifeMs, once: old.once, maxCalls: old.maxCalls });
   }
 
+  /** Whether a valid token of this name is this one. */
+  has(name: string, token: string): boolean {
+    const found = this.#byDigest.get(digestOf(token));
+    return found?.name === name && found.state === 'valid';
+  }
+
   list(): TokenReport[] {
     return [...this.#byName.values()].map(({ digest: _digest, caller: _caller, ...report }) => report);
   }

@@ -39,7 +39,9 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   context.onHurry = () => void exposed.close({ drainMs: 0 });
   context.onForcedExit = exposed.kill;
   output.endProgress();
-  showReady(output, exposed, { tokenOrigin: token.origin, startedInMs: performance.now() - startedAt });
+  const isStored = exposed.token === null && exposed.tokens !== undefined;
+  const tokenOrigin = token.origin ?? (isStored ? options.access?.stateFile : undefined);
+  showReady(output, exposed, { tokenOrigin, startedInMs: performance.now() - startedAt });
 
   await context.untilEnding();
   if (output.interactive) output.note('stopping: running calls get up to 10 s; press Ctrl+C again to stop at once');

@@ -52,9 +52,9 @@ function noticeRow(notice: string, tunnel: Exposed['tunnel']): Part[] {
 }
 
 /** One line that says why there is no public URL and how to get one. */
-export function withoutPublicUrl({ foundNoTunnel, token }: Pick<Exposed, 'foundNoTunnel' | 'token'>): string {
+export function withoutPublicUrl({ foundNoTunnel, tokens }: Pick<Exposed, 'foundNoTunnel' | 'tokens'>): string {
   if (foundNoTunnel) return 'none, no tunnel could be opened; --relay <url> uses a relay, --tunnel lan this network';
-  return token === null
+  return tokens === undefined
     ? 'none; without a token, no tunnel is opened'
     : 'none; --tunnel auto looks for a tunnel, --tunnel lan uses this network';
 }
@@ -95,11 +95,11 @@ export function whatIsExposed(servers: readonly ServerReport[]): string {
 
 /** The settings that most clients understand (Cursor, Claude Code, Windsurf and others). */
 function clientConfig(
-  { publicUrl, localUrl, token, servers, tunnel }: Exposed,
+  { publicUrl, localUrl, token, tokens, servers, tunnel }: Exposed,
   tokenOrigin: string | undefined,
 ): object {
   const all = {
-    ...(token === null ? {} : { Authorization: `Bearer ${tokenOrigin === undefined ? token : '<your token>'}` }),
+    ...(tokens === undefined ? {} : { Authorization: `Bearer ${tokenOrigin === undefined ? token : '<your token>'}` }),
     // Without these headers, clients may get a page for browsers.
     ...tunnel?.headers,
   };
@@ -115,9 +115,9 @@ function clientConfig(
   return { mcpServers: Object.fromEntries(entries) };
 }
 
-function tokenText({ token }: Exposed, tokenOrigin: string | undefined): string {
-  if (token === null) return 'none, everybody who can connect can use the server';
-  return tokenOrigin === undefined ? token : `the one from ${tokenOrigin}`;
+function tokenText({ token, tokens }: Exposed, tokenOrigin: string | undefined): string {
+  if (tokens === undefined) return 'none, everybody who can connect can use the server';
+  return tokenOrigin === undefined ? (token ?? '') : `the one from ${tokenOrigin}`;
 }
 
 /** How clients that use OAuth get in. */

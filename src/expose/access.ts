@@ -1,20 +1,25 @@
 import type { CallerSource } from '../auth/caller.ts';
-import { TokenStore, type TokenStoreOptions } from '../auth/token-store.ts';
+import { TokenStore, type StoredToken, type TokenStoreOptions } from '../auth/token-store.ts';
 import { accessTokenPrefix, checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
 import { ExposeError } from '../errors.ts';
+import type { StateFile } from '../platform/state-file.ts';
 import type { BindAddress } from '../http/addresses.ts';
 import { createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
 import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
 
+const defaultTokenName = 'default';
+
 /**
  * The bearer token that callers must send.
- * @returns undefined if none is required.
+ * @param file with the tokens of earlier runs.
+ * @returns undefined if none is required, or if it is in the file.
  * @throws ExposeError `token_unusable`, or the signal's reason.
  */
 export async function chooseToken(
-  { token, tokenFile }: AccessOptions,
+  { token, tokenFile, tokenName = defaultTokenName }: AccessOptions,
+  file: StateFile<StoredToken> | undefined,
   signal: AbortSignal,
   warn: (message: string) => void,
 ): Promise<string | undefined> {
@@ -22,7 +27,7 @@ export async function chooseToken(
     warn('no token is required: everybody who can connect can use the server');
     return undefined;
   }
-  if (tokenFile === undefined && token === undefined) return generateToken();
+  if (tokenFile === undefined && token === undefined) return isKeptIn(file, tokenName) ? undefined : generateToken();
   const own =
     tokenFile === undefined
       ? checkToken(token ?? '', 'MCP_EXPOSE_TOKEN')
@@ -35,7 +40,16 @@ export async function chooseToken(
 /** The name of the token with which mcp-expose looks through its own tunnel: the look uses up no limit of the user's. */
 const probeName = 'mcp-expose';
 
-const defaultTokenName = 'default';
+export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEnd' | 'onChange'>> {
+  readonly signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
+  /** Keeps the tokens for the next run. */
+  readonly file: StateFile<StoredToken> | undefined;
+}
+
+/** Whether a file has a valid token of this name. */
+function isKeptIn(file: StateFile<StoredToken> | undefined, name: string): boolean {
+  return file?.entries.some((stored) => stored.name === name && stored.state === 'valid') === true;
+}
 
 /** The tokens of a run: the one that it starts with, the one of its own probe, and the clients that are signed in. */
 export class RunTokens implements Tokens {
@@ -46,24 +60,33 @@ export class RunTokens implements Tokens {
   /** Of the token that it started with. */
   readonly firstName: string;
 
-  /** @throws ExposeError `usage` for the name of the token. */
+  /**
+   * @param token undefined if it is stored.
+   * @throws ExposeError `usage` for the name of the token.
+   */
   constructor(
-    token: string,
+    token: string | undefined,
     { tokenName = defaultTokenName, ...limits }: AccessOptions,
-    options: TokenStoreOptions & { readonly signIn: Pick<SignIn, 'list' | 'revoke'> | undefined },
+    { onEnd, onChange, signIn, file }: RunTokensOptions,
   ) {
-    const { onChange = () => {}, signIn } = options;
     this.#signIn = signIn;
+    this.firstName = tokenName;
     let isStarted = false;
     this.store = new TokenStore({
-      ...options,
+      stored: file?.entries ?? [],
+      onEnd,
       onChange: (name, change) => {
-        if (isStarted && name !== probeName) onChange(name, change);
+        if (name === probeName) return;
+        void file?.save(() => this.store.stored().filter((stored) => stored.name !== probeName));
+        if (isStarted) onChange(name, change);
       },
     });
     this.probeToken = this.store.add(probeName);
-    this.add(tokenName, limits, token);
-    this.firstName = tokenName;
+    // The user's own token replaces a stored one, unless it is the same.
+    if (token !== undefined && !this.store.has(tokenName, token)) {
+      this.store.revoke(tokenName);
+      this.add(tokenName, limits, token);
+    }
     isStarted = true;
   }
 

@@ -71,13 +71,13 @@ class Exposure implements Exposed {
   readonly #hurry = createDeferred<void>();
 
   constructor(prepared: Prepared, reported: (error: ExposeError) => ExposeError) {
-    const { options, allowsOrigin, bind, watchdog, hasFront, token } = prepared;
+    const { options, allowsOrigin, bind, watchdog, hasFront, requiresToken, tokenFile } = prepared;
     this.#prepared = prepared;
     this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
     this.#servers = this.#createServers();
     this.#signIn = this.#createSignIn();
-    this.#tokens = token === undefined ? undefined : this.#createTokens(token);
+    this.#tokens = requiresToken ? this.#createTokens() : undefined;
     this.#door = new FrontDoor({
       directory: this.#servers.directory,
       callers: callersOf(this.#tokens, this.#signIn),
@@ -94,6 +94,7 @@ class Exposure implements Exposed {
     this.#endings.push(
       () => watchdog.close(),
       () => this.#keepAliveTimer.close(),
+      () => tokenFile?.close(),
       () => this.#tokens?.store.close(),
       () => this.#signIn?.close(),
     );
@@ -119,10 +120,11 @@ class Exposure implements Exposed {
     this.#endings.push(sources.follow((next) => this.#replaceServers(next)));
   }
 
-  #createTokens(token: string): RunTokens {
-    const { options, onEvent } = this.#prepared;
+  #createTokens(): RunTokens {
+    const { options, token, tokenFile, onEvent } = this.#prepared;
     return new RunTokens(token, options.access ?? {}, {
       signIn: this.#signIn,
+      file: tokenFile,
       onEnd: (callerId) => this.#servers.endCaller(callerId),
       onChange: (name, change) => {
         if (change !== 'called') onEvent({ type: 'token', name, change });

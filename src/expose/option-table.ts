@@ -146,6 +146,11 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   'access.expiresInMs': expires,
   'access.once': once,
   'access.maxCalls': maxCalls,
+  'access.stateFile': {
+    flag: '--state <file>',
+    description: 'keep the tokens, as digests, in this file for the next run',
+    needs: { token: true },
+  },
   'access.oauth': {
     flag: '--oauth',
     description: 'let clients sign in with OAuth too, after your approval (claude.ai, ChatGPT)',

@@ -112,6 +112,8 @@ export interface AccessOptions {
   readonly once?: boolean | undefined;
   /** Number of tool calls that the token allows. Default: any number. */
   readonly maxCalls?: number | undefined;
+  /** File that keeps the tokens, as digests, for the next run. Default: none. */
+  readonly stateFile?: string | undefined;
   /** Let clients sign in with OAuth 2.1 too, after approval; needs https, or no tunnel. Default: false. */
   readonly oauth?: boolean | undefined;
   /**
@@ -252,7 +254,7 @@ export interface Exposed {
   readonly publicUrl: string | null;
   /** The same URL on this machine. */
   readonly localUrl: string;
-  /** The bearer token with which it started, or null if none is required. */
+  /** The bearer token with which it started; null if none is required, or if only its digest is known, from `access.stateFile`. */
   readonly token: string | null;
   /** The tokens that callers can use now; undefined if none is required. */
   readonly tokens: Tokens | undefined;

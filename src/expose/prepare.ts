@@ -1,6 +1,8 @@
+import type { StoredToken } from '../auth/token-store.ts';
 import { createOriginMatcher } from '../auth/origins.ts';
 import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import { checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
@@ -30,10 +32,29 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
   });
   checkExposure(options, bind, plan, hasFront);
-  const token = await chooseToken(access, signal, warn);
+  const requiresToken = access.token !== false;
+  const tokenFile =
+    access.stateFile !== undefined && requiresToken
+      ? await (await import('./token-file.ts')).openTokenFile(access.stateFile, warn)
+      : undefined;
+  const token = await chooseToken(access, tokenFile, signal, warn);
   const policy = choosePolicy(access, warn);
   const CreateSignIn = access.oauth === true ? (await import('./oauth.ts')).SignIn : undefined;
-  return { options, onEvent, allowsOrigin, sources, bind, watchdog, plan, hasFront, token, policy, CreateSignIn };
+  return {
+    options,
+    onEvent,
+    allowsOrigin,
+    sources,
+    bind,
+    watchdog,
+    plan,
+    hasFront,
+    requiresToken,
+    tokenFile,
+    token,
+    policy,
+    CreateSignIn,
+  };
 }
 
 /** What a run is made of. */
@@ -46,6 +67,10 @@ export interface Prepared {
   readonly watchdog: Watchdog;
   readonly plan: TunnelPlan;
   readonly hasFront: boolean;
+  readonly requiresToken: boolean;
+  /** Keeps the tokens for the next run. */
+  readonly tokenFile: StateFile<StoredToken> | undefined;
+  /** Undefined if none is required, or if it is in the file. */
   readonly token: string | undefined;
   /** Loaded with OAuth only. */
   readonly CreateSignIn: typeof SignIn | undefined;

@@ -24,7 +24,7 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     publicUrl: 'https://k3v9.relay.example/mcp',
     localUrl: 'http://127.0.0.1:7801/mcp',
     token,
-    tokens: undefined,
+    tokens: { list: () => [], add: () => '', revoke: () => false, rotate: () => undefined },
     pairingCode: undefined,
     provider: 'relay',
     foundNoTunnel: false,
@@ -71,12 +71,16 @@ describe('the summary shows', () => {
   });
 
   test('that everybody is let in without a token', () => {
-    expect(summary({ token: null })).toMatch(/Token: +none, everybody who can connect can use the server/);
+    expect(summary({ token: null, tokens: undefined })).toMatch(
+      /Token: +none, everybody who can connect can use the server/,
+    );
   });
 
   test('how to get a public URL where there is none', () => {
     expect(summary({ publicUrl: null })).toMatch(/Public: +none; --tunnel auto looks for a tunnel/);
-    expect(summary({ publicUrl: null, token: null })).toMatch(/Public: +none; without a token, no tunnel is opened/);
+    expect(summary({ publicUrl: null, token: null, tokens: undefined })).toMatch(
+      /Public: +none; without a token, no tunnel is opened/,
+    );
     expect(summary({ publicUrl: null, foundNoTunnel: true })).toMatch(/Public: +none, no tunnel could be opened;/);
   });
 
@@ -118,7 +122,7 @@ describe('the summary shows', () => {
     };
     const headers = { Authorization: `Bearer ${token}`, 'x-skip': '1' };
     expect(config(summary({ tunnel })).mcpServers).toMatchObject({ 'secure-filesystem': { headers } });
-    expect(config(summary({ tunnel, token: null })).mcpServers).toMatchObject({
+    expect(config(summary({ tunnel, token: null, tokens: undefined })).mcpServers).toMatchObject({
       'secure-filesystem': { headers: { 'x-skip': '1' } },
     });
   });
@@ -159,7 +163,7 @@ describe('the block to paste', () => {
   });
 
   test('has no header without a token, and the local URL without a tunnel', () => {
-    expect(config(summary({ token: null, publicUrl: null }))).toEqual({
+    expect(config(summary({ token: null, tokens: undefined, publicUrl: null }))).toEqual({
       mcpServers: { 'secure-filesystem': { type: 'http', url: 'http://127.0.0.1:7801/mcp' } },
     });
   });
@@ -195,13 +199,13 @@ describe('several servers', () => {
 
   test('have an entry each in the block to paste, but for those that do not work', () => {
     const fetching = report('fetch', { path: '/fetch/mcp' });
-    expect(config(summary({ ...several, servers: [...servers, fetching], token: null }))).toEqual({
+    expect(config(summary({ ...several, servers: [...servers, fetching], token: null, tokens: undefined }))).toEqual({
       mcpServers: {
         files: { type: 'http', url: 'https://k3v9.relay.example/files/mcp' },
         fetch: { type: 'http', url: 'https://k3v9.relay.example/fetch/mcp' },
       },
     });
-    expect(config(summary({ ...several, token: null }))).toEqual({
+    expect(config(summary({ ...several, token: null, tokens: undefined }))).toEqual({
       mcpServers: { files: { type: 'http', url: 'https://k3v9.relay.example/files/mcp' } },
     });
   });

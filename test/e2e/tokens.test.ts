@@ -1,12 +1,12 @@
 // Several tokens, each with its own life, and `mcp-expose token` while it runs.
 import { randomUUID } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { parseJson } from '../harness/parse-json.ts';
-import { fixture, startProgram } from '../harness/program.ts';
+import { fixture, startProgram, temporaryDirectory } from '../harness/program.ts';
 import { clientHeaders, exchange, initializeRequest, openSession, type RawSession } from '../harness/raw-mcp.ts';
 import { connectWith } from '../harness/sdk-clients.ts';
 
@@ -194,6 +194,60 @@ describe.each(['local', 'relay'] as const)('limits of the token, %s', (way) => {
       body: initializeRequest(),
     });
     expect(inUrl.status).toBe(401);
+  });
+});
+
+const startWith = (state: string, env = {}) => startExpose({ server, args: ['--state', state], env });
+
+describe('--state', () => {
+  test('keeps the tokens over a restart, as digests, with what was revoked', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const first = await startWith(state);
+    const [anna, ben] = [await token(first, 'add', 'anna', '--expires', '1h'), await token(first, 'add', 'ben')];
+    await token(first, 'revoke', 'ben');
+    await first.stop('SIGTERM');
+    const kept = readFileSync(state, 'utf8');
+    expect(statSync(state).mode & 0o777).toBe(0o600);
+    for (const secret of [first.token, anna.stdout, ben.stdout]) expect(kept).not.toContain(secret.slice(5));
+
+    const second = await startWith(state);
+    expect(second.ready.token).toBeNull();
+    for (const secret of [first.token, anna.stdout]) {
+      expect(textOf(await echo(await openSession(second.url, secret)))).toBe('hello'); // oxlint-disable-line no-await-in-loop -- in order
+    }
+    expect(await refusal(second.url, clientHeaders(ben.stdout))).toMatchObject({
+      status: 401,
+      error: { data: { reason: 'token_revoked' } },
+    });
+    const listed = parseJson<object[]>((await token(second, 'list', '--json')).stdout);
+    expect(listed).toMatchObject([
+      { name: 'default' },
+      { name: 'anna', expiresAt: expect.any(Number) },
+      { name: 'ben' },
+    ]);
+  });
+
+  test('a token of the user replaces the stored one', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const first = await startWith(state);
+    await first.stop('SIGTERM');
+    const own = 'mcpx_a-token-that-the-user-has-chosen-for-this';
+    const second = await startWith(state, { MCP_EXPOSE_TOKEN: own });
+    expect((await refusal(second.url, clientHeaders(first.token))).status).toBe(401);
+    expect(textOf(await echo(await openSession(second.url, own)))).toBe('hello');
+  });
+
+  test.each([
+    ['damaged', '{"version":1,"tokens":[{"name":"a"'],
+    ['of a newer version', '{"version":2,"tokens":[]}'],
+    ['with a broken entry', '{"version":1,"tokens":[{"name":"a"}]}'],
+  ])('a file that is %s is an error, and stays as it is', async (_what, content) => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    writeFileSync(state, content, { mode: 0o600 });
+    const run = startProgram(['--tunnel', 'none', '--state', state, '--', ...server], { mark: randomUUID() });
+    expect(await run.exited).toBe(2);
+    expect(run.stderr()).toMatch(new RegExp(`error: the tokens ${state} .*\n.*hint: restore it, or delete it`));
+    expect(readFileSync(state, 'utf8')).toBe(content);
   });
 });
 

@@ -31,6 +31,7 @@ test('the options of mcp-expose', () => {
     '--expires <duration>',
     '--once',
     '--max-calls <n>',
+    '--state <file>',
     '--oauth',
     '--pairing <how>',
     '--allow-unauthenticated-public',

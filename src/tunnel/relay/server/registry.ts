@@ -1,5 +1,6 @@
 import { isDerivedForm } from '../protocol/identity.ts';
-import type { KeptName, NameFile } from './name-file.ts';
+import type { StateFile } from '../../../platform/state-file.ts';
+import type { KeptName } from './name-file.ts';
 import { OriginShares, unknownNetwork } from './origin-limits.ts';
 
 /** How long a name is kept for its key after its last use, in milliseconds. */
@@ -45,7 +46,7 @@ export interface RegistryOptions {
   readonly maxAgents?: number | undefined;
   readonly maxNames?: number;
   /** Where wished names are stored; claims wait for it. */
-  readonly file?: Promise<NameFile> | undefined;
+  readonly file?: Promise<StateFile<KeptName>> | undefined;
   /** Milliseconds of wall-clock time. */
   readonly now?: () => number;
 }
@@ -59,7 +60,7 @@ export class Registry<Agent> {
   readonly #maxAgents: number;
   readonly #maxNames: number;
   readonly #now: () => number;
-  readonly #file: Promise<NameFile> | undefined;
+  readonly #file: Promise<StateFile<KeptName>> | undefined;
   readonly #restored: Promise<void> | undefined;
   /** In the order of the last use. */
   readonly #records = new Map<string, NameRecord<Agent>>();
@@ -263,10 +264,10 @@ export class Registry<Agent> {
     return unused !== undefined && this.#now() - unused.lastUsedAt >= placeKeptMs ? unused : undefined;
   }
 
-  async #restore(opening: Promise<NameFile>): Promise<void> {
-    const { names } = await opening;
+  async #restore(opening: Promise<StateFile<KeptName>>): Promise<void> {
+    const { entries } = await opening;
     // What was in use when the last process ended may come back at any time from now on.
-    const dated = names.map((kept) => ({
+    const dated = entries.map((kept) => ({
       ...kept,
       lastUsedAt: Math.min(kept.offlineSince ?? this.#now(), this.#now()),
     }));

@@ -14,7 +14,8 @@ import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './error-responses.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
 import { createPublicServer, listenOn, type PublicServerHandlers } from './public-server.ts';
-import { openNameFile, type NameFile } from './name-file.ts';
+import type { StateFile } from '../../../platform/state-file.ts';
+import { openNameFile, type KeptName } from './name-file.ts';
 import { Registry } from './registry.ts';
 import type { RelayEvent } from './relay-events.ts';
 import { RelayUrls, type RelayUrlsOptions } from './relay-urls.ts';
@@ -60,11 +61,11 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #urls: RelayUrls;
   readonly #routeOptions: RouteOptions;
-  readonly #nameFile = createDeferred<NameFile>();
+  readonly #nameFile = createDeferred<StateFile<KeptName>>();
   readonly #registry: Registry<AgentSession>;
   readonly #endpoint: AgentEndpoint;
   readonly #servers: ReadonlyMap<string, Server>;
-  #file: NameFile | undefined;
+  #file: StateFile<KeptName> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: RelayOptions, urls: RelayUrls, webSocketServer: WebSocketServer) {

@@ -3,7 +3,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
-import { openNameFile, type KeptName, type NameFile } from '../../../../src/tunnel/relay/server/name-file.ts';
+import type { StateFile } from '../../../../src/platform/state-file.ts';
+import { openNameFile, type KeptName } from '../../../../src/tunnel/relay/server/name-file.ts';
 import { Registry } from '../../../../src/tunnel/relay/server/registry.ts';
 import { eventually, inTurn, temporaryFolder } from '../world.ts';
 
@@ -12,7 +13,7 @@ const kept: KeptName = { name: 'files', publicKey, origin: '192.0.2.1', offlineS
 let folder: ReturnType<typeof temporaryFolder>;
 let path: string;
 let warnings: string[];
-const files: NameFile[] = [];
+const files: StateFile<KeptName>[] = [];
 beforeEach(() => {
   folder = temporaryFolder();
   path = join(folder.path, 'names.json');
@@ -23,7 +24,9 @@ afterEach(async () => {
   folder.remove();
 });
 
-async function open(options: { path?: string | undefined; relay?: string; home?: string } = {}): Promise<NameFile> {
+async function open(
+  options: { path?: string | undefined; relay?: string; home?: string } = {},
+): Promise<StateFile<KeptName>> {
   const { relay = 'relay.example:7900', home = folder.path, ...more } = options;
   const env = { XDG_CONFIG_HOME: home };
   const file = await openNameFile({ path, relay, env, onWarning: (warning) => warnings.push(warning), ...more });
@@ -33,10 +36,10 @@ async function open(options: { path?: string | undefined; relay?: string; home?:
 
 test('what is saved is there again, for this user alone', async () => {
   const file = await open();
-  expect(file.names).toEqual([]);
+  expect(file.entries).toEqual([]);
   const online: KeptName = { name: 'docs', publicKey, origin: '' };
   await file.save(() => [kept, online]);
-  expect((await open()).names).toEqual([kept, online]);
+  expect((await open()).entries).toEqual([kept, online]);
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
@@ -58,8 +61,8 @@ test('a claim waits until it is on the disk, and those that wait share a write',
 
 test('without a path each relay has its own file in the configuration folder', async () => {
   await (await open({ path: undefined })).save(() => [kept]);
-  expect((await open({ path: undefined, relay: '127.0.0.1:1' })).names).toEqual([]);
-  expect((await open({ path: undefined })).names).toEqual([kept]);
+  expect((await open({ path: undefined, relay: '127.0.0.1:1' })).entries).toEqual([]);
+  expect((await open({ path: undefined })).entries).toEqual([kept]);
   expect(statSync(join(folder.path, 'mcp-expose', 'relays', 'relay.example%3A7900.json')).mode & 0o777).toBe(0o600);
 });
 

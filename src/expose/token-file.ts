@@ -1,0 +1,51 @@
+import type { StoredToken } from '../auth/token-store.ts';
+import { openStateFile, type Fields, type StateFile } from '../platform/state-file.ts';
+
+const states: ReadonlySet<unknown> = new Set(['valid', 'expired', 'revoked', 'exhausted']);
+
+/** Base64 of a SHA-256. */
+const digestSyntax = /^[A-Za-z0-9+/]{43}=$/;
+
+/**
+ * Opens the file in which the tokens of a run are kept for the next one, as digests.
+ * @throws ExposeError `state_unusable`, as `openStateFile` does.
+ */
+export async function openTokenFile(
+  path: string,
+  onWarning: (message: string) => void,
+): Promise<StateFile<StoredToken>> {
+  return await openStateFile({
+    path,
+    isChosen: true,
+    what: 'the tokens',
+    member: 'tokens',
+    readEntry: readToken,
+    loss: {
+      withoutFile: 'the tokens of earlier runs are then no longer accepted',
+      unwritten: 'the tokens do not survive a restart',
+      notSaved: 'changes of the tokens may not survive a restart',
+      shared: 'give each run a --state of its own, or changes of the tokens will be lost',
+    },
+    onWarning,
+  });
+}
+
+function readToken(fields: Fields): StoredToken | undefined {
+  return isToken(fields) ? fields : undefined;
+}
+
+function isToken(fields: Fields): fields is Fields & StoredToken {
+  const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls } = fields;
+  return (
+    typeof name === 'string' &&
+    typeof digest === 'string' &&
+    digestSyntax.test(digest) &&
+    states.has(state) &&
+    typeof createdAt === 'number' &&
+    typeof calls === 'number' &&
+    (expiresAt === undefined || typeof expiresAt === 'number') &&
+    (once === undefined || once === true) &&
+    (client === undefined || typeof client === 'string') &&
+    (maxCalls === undefined || typeof maxCalls === 'number')
+  );
+}

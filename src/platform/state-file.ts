@@ -1,0 +1,176 @@
+import { readFileSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { ExposeError, messageOf } from '../errors.ts';
+import { errorCode } from './net/network-errors.ts';
+
+/** Format of the files; one of a newer format is not touched. */
+const version = 1;
+
+/** Largest file that is read, in bytes: 20,000 names of a relay take a quarter of it. */
+const maxFileBytes: number = 16 * 1024 * 1024;
+
+/** Time between two writes, in milliseconds: whoever saves waits for a write, and saving in a loop must not keep the disk busy. */
+const writeGapMs = 250;
+
+/** Each is reported once: the file cannot be written, at the start or later; another process writes it. */
+type Warning = 'unwritable' | 'shared';
+
+export type Fields = Partial<Record<string, unknown>>;
+
+/** A file with a list of entries that survives a restart. */
+export interface StateFile<Entry> {
+  /** Its contents when it was opened. */
+  readonly entries: readonly Entry[];
+  /** Writes the result of `snapshot`. Resolves when that is on disk, or after a failure, which is reported once. Never rejects. */
+  save(snapshot: () => readonly Entry[]): Promise<void>;
+  /** Resolves when nothing is left to write. */
+  close(): Promise<void>;
+}
+
+export interface StateFileOptions<Entry> {
+  readonly path: string;
+  /** Whether the user named the file: then it must be usable. */
+  readonly isChosen: boolean;
+  /** Makes its folder, if it is not the user's. */
+  readonly makeFolder?: () => void;
+  /** What is in the file, for messages: `the state of the relay`. */
+  readonly what: string;
+  /** Name of the list in the file. */
+  readonly member: string;
+  /** An entry of the list; undefined for a damaged one. */
+  readonly readEntry: (fields: Fields) => Entry | undefined;
+  /** What happens without the file, for messages. */
+  readonly loss: {
+    /** Completes "delete it to start without: …". */
+    readonly withoutFile: string;
+    /** If it could not be written at the start. */
+    readonly unwritten: string;
+    /** If it could not be written later. */
+    readonly notSaved: string;
+    /** If another process writes it too. */
+    readonly shared: string;
+  };
+  readonly onWarning: (message: string) => void;
+}
+
+/**
+ * Opens the file (0600) and writes it once, so that a file that cannot be written is noticed at the start.
+ * @throws ExposeError `state_unusable` for a damaged file, or one that the user chose and that cannot be used.
+ */
+export async function openStateFile<Entry>(options: StateFileOptions<Entry>): Promise<StateFile<Entry>> {
+  const { isChosen, makeFolder, what, member, loss, onWarning } = options;
+  const path = resolveLink(options.path);
+  const entries = readEntries(path, options);
+  let written: Stats | undefined;
+  const warned = new Set<Warning>();
+
+  const write = async (kept: readonly Entry[]): Promise<void> => {
+    // Written to a draft and renamed, so that a crash never leaves half a file.
+    const draft = `${path}.new`;
+    await rm(draft, { force: true });
+    await writeFile(draft, `${JSON.stringify({ version, [member]: kept })}\n`, { mode: 0o600, flush: true });
+    const before = statSync(path, { throwIfNoEntry: false });
+    await rename(draft, path);
+    if (written !== undefined && before !== undefined && before.ino !== written.ino) {
+      warnOnce('shared', `another process writes ${path}, too: ${loss.shared}`);
+    }
+    written = statSync(path, { throwIfNoEntry: false });
+  };
+  const warnOnce = (kind: Warning, message: string): void => {
+    if (!warned.has(kind)) onWarning(message);
+    warned.add(kind);
+  };
+
+  try {
+    makeFolder?.();
+    await write(entries);
+  } catch (error) {
+    const message = `cannot write ${what} to ${path}: ${messageOf(error)}`;
+    if (isChosen) {
+      throw new ExposeError('state_unusable', message, {
+        hints: ['choose a file that this user can write, in a folder that exists, with --state'],
+        cause: error,
+      });
+    }
+    warnOnce('unwritable', `${message}; ${loss.unwritten}`);
+  }
+
+  const closing = new AbortController();
+  /** Resolves when the next write may begin. */
+  let ready: Promise<void> = Promise.resolve();
+  let waiting: Promise<void> | undefined;
+  const writeInTurn = async (snapshot: () => readonly Entry[]): Promise<void> => {
+    await ready;
+    waiting = undefined;
+    const writing = write(snapshot()).catch((error: unknown) => {
+      warnOnce('unwritable', `cannot write ${what} to ${path}: ${messageOf(error)}; ${loss.notSaved}`);
+    });
+    ready = writing.then(async () => await pause(writeGapMs, undefined, closing)).catch(() => {});
+    await writing;
+  };
+  return {
+    entries,
+    async save(snapshot) {
+      // Calls that come while a write waits share it.
+      waiting ??= writeInTurn(snapshot);
+      await waiting;
+    },
+    async close() {
+      closing.abort();
+      await waiting;
+      await ready;
+    },
+  };
+}
+
+/** @throws ExposeError `state_unusable` for a file that is not ours. */
+function readEntries<Entry>(path: string, options: StateFileOptions<Entry>): readonly Entry[] {
+  const unusable = (why: string, cause?: unknown): ExposeError =>
+    new ExposeError('state_unusable', `${options.what} ${path} ${why}`, {
+      hints: [`restore it, or delete it to start without: ${options.loss.withoutFile}`, '--state names another file'],
+      ...(cause === undefined ? {} : { cause }),
+    });
+  let stats: Stats | undefined;
+  try {
+    stats = statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    const code = errorCode(error);
+    // Its folder is a file, or the default folder cannot be searched by this user: the write that follows reports that.
+    if (code !== 'ENOTDIR' && (options.isChosen || (code !== 'EACCES' && code !== 'EPERM'))) {
+      throw unusable(`cannot be read: ${messageOf(error)}`, error);
+    }
+  }
+  if (stats === undefined) return [];
+  if (!stats.isFile()) throw unusable('is not a file');
+  // Windows has no such bits; the folder's access list protects the file there.
+  if (process.platform !== 'win32' && (stats.mode & 0o022) !== 0) throw unusable('can be written by other users');
+  if (stats.size > maxFileBytes) throw unusable(`is larger than ${maxFileBytes / 1024 / 1024} MiB`);
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw unusable('cannot be read, or is damaged', error);
+  }
+  const { version: writtenVersion, [options.member]: list } = fieldsOf(content);
+  if (typeof writtenVersion === 'number' && writtenVersion > version)
+    throw unusable('was written by a newer mcp-expose');
+  const read = Array.isArray(list) ? list.map((entry: unknown) => options.readEntry(fieldsOf(entry))) : [undefined];
+  const kept = read.filter((entry) => entry !== undefined);
+  if (writtenVersion !== version || kept.length < read.length) throw unusable('is damaged');
+  return kept;
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+}
+
+/** The target of a symbolic link: renaming would replace the link. */
+function resolveLink(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
