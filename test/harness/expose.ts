@@ -10,6 +10,8 @@ export interface ReadyEvent {
   publicUrl: string | null;
   localUrl: string;
   token: string | null;
+  /** With `--oauth`. */
+  pairingCode?: string;
   tunnel: { provider: string };
   servers: { name: string; path: string; era: string; protocolVersion: string; tools: number; error?: string }[];
 }

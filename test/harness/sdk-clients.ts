@@ -161,7 +161,13 @@ export async function connectV1(
   };
 }
 
-export async function connectV2(url: string, token: string, handlers: ClientHandlers = {}): Promise<SdkClient> {
+export async function connectV2(
+  url: string,
+  token: string,
+  handlers: ClientHandlers = {},
+  transportFor = (address: URL, options: TransportOptions): v2.StreamableHTTPClientTransport =>
+    new v2.StreamableHTTPClientTransport(address, options),
+): Promise<SdkClient> {
   const client = new v2.Client(clientInfo, {
     capabilities: capabilitiesOf(handlers),
     ...(handlers.negotiate && { versionNegotiation: { mode: 'auto' as const } }),
@@ -181,9 +187,7 @@ export async function connectV2(url: string, token: string, handlers: ClientHand
     }));
   }
   if (roots) client.setRequestHandler('roots/list', () => rootsResult(roots));
-  const transport = new v2.StreamableHTTPClientTransport(new URL(url), {
-    requestInit: { headers: { Authorization: `Bearer ${token}` } },
-  });
+  const transport = transportFor(new URL(url), { requestInit: { headers: { Authorization: `Bearer ${token}` } } });
   atEnd(handlers.lifetime ?? 'test', () => client.close());
   await client.connect(transport);
   return {
