@@ -14,7 +14,6 @@ export interface SlotLock {
 /**
  * Takes the lock file `path`, which holds the pid of its owner, or returns undefined while a living process has it.
  * A lock whose owner has exited is taken over. Throws the errors of the file system.
- * `isAlive` says whether a pid belongs to a living process.
  */
 export function takeLock(path: string, isAlive: (pid: number) => boolean = isProcessAlive): SlotLock | undefined {
   if (heldHere.has(path)) return undefined;
@@ -73,7 +72,8 @@ function bootId(): string {
   return process.platform === 'linux' ? (readText('/proc/sys/kernel/random/boot_id') ?? '').trim() : '';
 }
 
-function isProcessAlive(pid: number): boolean {
+/** Whether a pid belongs to a living process. */
+export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -63,6 +63,8 @@ export interface ReconnectOptions {
   readonly clock: Clock;
   /** 0 to 1 as Math.random does. */
   readonly random?: (() => number) | undefined;
+  /** Frees what the sessions need: called when the tunnel is closed, or could not be opened. */
+  readonly release: () => void | Promise<void>;
 }
 
 /**
@@ -72,8 +74,13 @@ export interface ReconnectOptions {
  */
 export async function openReconnecting(options: ReconnectOptions): Promise<Required<Tunnel>> {
   const tunnel = new ReconnectingTunnel(options);
-  await tunnel.open();
-  return tunnel;
+  try {
+    await tunnel.open();
+    return tunnel;
+  } catch (error) {
+    await options.release();
+    throw error;
+  }
 }
 
 class ReconnectingTunnel implements Required<Tunnel> {
@@ -124,6 +131,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
     const open = this.#current === undefined ? [...this.#finishing] : [this.#current, ...this.#finishing];
     await Promise.all(open.map((session) => session.close()));
     await this.#loop;
+    await this.#options.release();
   }
 
   async #run(first: TunnelSession): Promise<void> {

@@ -55,6 +55,7 @@ beforeEach(async () => {
     signal: new AbortController().signal,
     onStatus: (status) => statuses.push(status),
     onWarning() {},
+    release() {},
     connect: async (signal) => {
       if (isFirst) {
         isFirst = false;

@@ -49,6 +49,7 @@ function supervise(): World {
     random: () => 1,
     onStatus: (status) => statuses.push(status),
     onWarning: (warning) => warnings.push(warning),
+    release() {},
     async connect(signal, onUrls) {
       const started: Deferred<TunnelSession> = createDeferred();
       const ended: Deferred<ExposeError> = createDeferred();

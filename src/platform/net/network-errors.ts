@@ -18,6 +18,11 @@ export function networkErrorWords(thrown: unknown): string | undefined {
   return words.get(errorCode(thrown));
 }
 
+/** Whether a code of OpenSSL or Node says that a certificate is not trusted. */
+export function isCertificateError(code: string): boolean {
+  return /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT_ALTNAME)/.test(code);
+}
+
 /** The system's code of an error or of the error that caused it; empty when it has none. */
 export function errorCode(thrown: unknown): string {
   if (!(thrown instanceof Error)) return '';

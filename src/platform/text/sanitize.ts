@@ -11,7 +11,7 @@ export function sanitize(text: string): string {
 }
 
 /** The beginning of a remote text, on one line of at most `maxLength` UTF-16 units, to be quoted in a message. */
-export function excerpt(text: string, maxLength: number): string {
+export function excerpt(text: string, maxLength = 200): string {
   // Cut first, since the rest may be megabytes.
   const shown = sanitize(text.slice(0, 4 * maxLength)).slice(0, maxLength);
   return shown.replace(/[\uD800-\uDBFF]$/, '');

@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { messageOf } from '../../errors.ts';
 import { TimeoutError } from '../../platform/deadline.ts';
 import { withoutBrackets } from '../../platform/net/addresses.ts';
-import { portOf } from '../../platform/net/http-proxy.ts';
+import { portOf, ProxyError } from '../../platform/net/http-proxy.ts';
+import { errorCode } from '../../platform/net/network-errors.ts';
 import { requestText, type TextRequest } from '../../platform/net/request-text.ts';
 import type { HostEnvironment } from '../host-environment.ts';
 
@@ -51,20 +52,10 @@ export async function makeRoundTrip(
 /** Codes of Node for certificates that are not trusted, and what OpenSSL says of a peer that speaks no TLS. */
 const tlsCode = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|EPROTO$)/;
 
-function isTlsError(error: unknown): boolean {
-  return tlsCode.test(codeOf(error));
-}
-
 function failureOf(error: unknown): RoundTrip {
-  const code = codeOf(error);
+  // The error behind that of a proxy is about the proxy.
+  const code = error instanceof ProxyError ? '' : errorCode(error);
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAI_NODATA') return { kind: 'no_dns' };
   // Errors of several addresses have no message of their own.
-  const reason = messageOf(error) === '' ? code : messageOf(error);
-  return { kind: isTlsError(error) ? 'tls' : 'unreachable', reason };
-}
-
-/** The code of an error, or of the first of several: Node tries every address of a host. */
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError) return codeOf(error.errors[0]);
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return { kind: tlsCode.test(code) ? 'tls' : 'unreachable', reason: messageOf(error) || code };
 }

@@ -88,46 +88,41 @@ async function openTunnel(
           ...(options.name === undefined ? {} : { name: options.name }),
         })
       : { identity: options.keys, isStable: true, close() {} };
-  try {
-    options.onKey?.({ name: slot.identity.name, isStable: slot.isStable });
-    const connectOptions: Omit<ConnectOptions, 'signal'> = {
-      relayUrl: options.relayUrl,
-      endpoint,
-      identity: slot.identity,
-      agent: options.agent ?? 'mcp-expose',
-      ...(options.name === undefined ? {} : { name: options.name }),
-      server: createStreamServer(target.handler),
-      env,
-      clock,
-      timeoutMs: options.connectTimeoutMs ?? connectTimeoutMs,
-      onNotice(message) {
-        if (notices.take(1)) onWarning(`the relay says: ${message}`);
-        else droppedNotices.add();
-      },
-    };
-    const tunnel = await openReconnecting({
-      connect: (attemptSignal) => connectOnce({ ...connectOptions, signal: attemptSignal }),
-      signal,
-      onStatus,
-      onWarning,
-      clock,
-      random: options.random,
-    });
-    // No `redial`: the heartbeat notices a dead connection.
-    return {
-      get publicUrls() {
-        return tunnel.publicUrls;
-      },
-      async close() {
-        await tunnel.close();
-        droppedNotices.close();
-        slot.close();
-      },
-    };
-  } catch (error) {
-    slot.close();
-    throw error;
-  }
+  options.onKey?.({ name: slot.identity.name, isStable: slot.isStable });
+  const connectOptions: Omit<ConnectOptions, 'signal'> = {
+    relayUrl: options.relayUrl,
+    endpoint,
+    identity: slot.identity,
+    agent: options.agent ?? 'mcp-expose',
+    ...(options.name === undefined ? {} : { name: options.name }),
+    serve: createStreamServer(target.handler),
+    env,
+    clock,
+    timeoutMs: options.connectTimeoutMs ?? connectTimeoutMs,
+    onNotice(message) {
+      if (notices.take(1)) onWarning(`the relay says: ${message}`);
+      else droppedNotices.add();
+    },
+  };
+  const tunnel = await openReconnecting({
+    connect: (attemptSignal) => connectOnce({ ...connectOptions, signal: attemptSignal }),
+    signal,
+    onStatus,
+    onWarning,
+    clock,
+    random: options.random,
+    release() {
+      droppedNotices.close();
+      slot.close();
+    },
+  });
+  // No `redial`: the heartbeat notices a dead connection.
+  return {
+    get publicUrls() {
+      return tunnel.publicUrls;
+    },
+    close: () => tunnel.close(),
+  };
 }
 
 /**

@@ -7,19 +7,13 @@ import {
   type HttpResponse,
 } from '../../../platform/net/http-client.ts';
 import { ProxyError } from '../../../platform/net/http-proxy.ts';
-import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
+import { errorCode, isCertificateError, networkErrorWords } from '../../../platform/net/network-errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 import { checkUpstreamHeaders } from './upstream-headers.ts';
 import { guardedLookup, refuseCredentialHost } from './upstream-url.ts';
 
 /** Redirects that are followed for one request. */
 const maxRedirects = 3;
-
-/** Characters of an address or of an unknown error that are shown. */
-const maxShown = 200;
-
-/** Codes of OpenSSL and Node for a certificate that is not trusted. */
-const certificateError = /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT_ALTNAME)/;
 
 export interface UpstreamClientOptions extends Pick<HttpClientOptions, 'url' | 'ca' | 'connectTimeoutMs' | 'clock'> {
   /** Default: no proxy. */
@@ -88,7 +82,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
     const target = redirectTarget(url, response.headers.location);
     const isAllowed = target?.origin === url.origin && (status === 307 || status === 308);
     if (isAllowed && redirects < maxRedirects) return target;
-    const shown = target === undefined ? 'nowhere' : excerpt(`${target.origin}${target.pathname}`, maxShown);
+    const shown = target === undefined ? 'nowhere' : excerpt(`${target.origin}${target.pathname}`);
     onWarning(`the server redirects to ${shown} (${status}), which is not followed`);
     const reason = isAllowed ? 'it redirects too often' : `it redirects elsewhere (${status})`;
     const advice = target === undefined ? {} : { advice: `give ${shown} if that is the right address` };
@@ -132,9 +126,9 @@ export function failureWords(thrown: unknown): string {
   if (known !== undefined) return known;
   if (code === 'HPE_HEADER_OVERFLOW') return 'the head of its answer is too large';
   if (code.startsWith('HPE_')) return 'it does not speak HTTP';
-  if (certificateError.test(code)) {
+  if (isCertificateError(code)) {
     return `its certificate is not trusted (${code}); for an authority of your own, use --upstream-ca`;
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL')) return 'it does not speak TLS; is its address http:// instead?';
-  return code === '' ? excerpt(messageOf(thrown), maxShown) : code;
+  return code === '' ? excerpt(messageOf(thrown)) : code;
 }

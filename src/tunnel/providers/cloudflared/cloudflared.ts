@@ -70,6 +70,12 @@ interface AttemptOptions extends CloudflaredOptions {
   readonly token: string;
 }
 
+const tooOld: ExposeError = new ExposeError(
+  'tunnel_unavailable',
+  'this cloudflared does not know the flags that it is called with',
+  { hints: ['install a newer one, or use another --tunnel'] },
+);
+
 /** One process of cloudflared, called in one manner, until it is connected. */
 class Attempt {
   readonly #options: AttemptOptions;
@@ -91,7 +97,7 @@ class Attempt {
     this.#isNamed = token !== '';
     this.#process = program.start(session, {
       noUrlHints: this.#isNamed ? ['give the public URL of the tunnel with --public-url'] : [],
-      args: argumentsFor({ ...manner, port: session.port, configuration: this.#configuration.file }, this.#isNamed),
+      args: argumentsFor(manner, session.port, this.#configuration.file, this.#isNamed),
       // Environment variables for its flags could turn this into another tunnel.
       withheld: ['TUNNEL_*'],
       ...(this.#isNamed ? { variables: new Map([['TUNNEL_TOKEN', token]]) } : {}),
@@ -133,7 +139,7 @@ class Attempt {
     switch (event.kind) {
       case 'unknown flag':
         if (this.#manner.newFlags) this.#tryAnother({ newFlags: false }, 'cloudflared does not know a flag');
-        else this.#process.fail(tooOld());
+        else this.#process.fail(tooOld);
         return undefined;
       case 'no quic':
         this.#quicFailures++;
@@ -174,42 +180,24 @@ class Attempt {
   }
 }
 
-function tooOld(): ExposeError {
-  return new ExposeError('tunnel_unavailable', 'this cloudflared does not know the flags that it is called with', {
-    hints: ['install a newer one, or use another --tunnel'],
-  });
-}
-
-interface Called extends Manner {
-  readonly port: number;
-  readonly configuration: string;
-}
+/** Metrics on any free port; the log says which. */
+const commonArguments = ['tunnel', '--no-autoupdate', '--metrics', '127.0.0.1:0', '--loglevel', 'info'];
 
 /**
  * The token is passed in the environment, since `ps` shows arguments. Flags that `run` has itself must follow it: they shadow
  * those of `tunnel`.
  */
-function argumentsFor({ port, protocol, ...called }: Called, isNamed: boolean): string[] {
-  const run = isNamed ? ['run'] : [];
-  return [...commonArguments(called), ...run, '--protocol', protocol, '--url', originUrl(port)];
-}
-
-function commonArguments({ configuration, newFlags }: Pick<Called, 'configuration' | 'newFlags'>): string[] {
+function argumentsFor({ newFlags, protocol }: Manner, port: number, configuration: string, isNamed: boolean): string[] {
   return [
-    'tunnel',
-    '--no-autoupdate',
+    ...commonArguments,
     '--config',
     configuration,
-    // Any free port; the log says which.
-    '--metrics',
-    '127.0.0.1:0',
-    '--loglevel',
-    'info',
     ...(newFlags ? ['--no-prechecks', '--output', 'json'] : []),
+    ...(isNamed ? ['run'] : []),
+    '--protocol',
+    protocol,
+    '--url',
+    // Not `localhost`, which may resolve to ::1.
+    `http://127.0.0.1:${port}`,
   ];
-}
-
-/** Not `localhost`, which may resolve to ::1. */
-function originUrl(port: number): string {
-  return `http://127.0.0.1:${port}`;
 }

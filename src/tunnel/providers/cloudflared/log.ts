@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { parseFields, type Fields } from '../external/json-fields.ts';
+import { parseFields, type Fields } from '../../json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 
@@ -18,9 +18,6 @@ export type CloudflaredOutputEvent =
 
 /** Only the line of the box around the URL: other lines contain data from clients, and tables of checks. */
 const quickUrlRow = /^\|\s+(https:\/\/(?!api\.)[a-z0-9-]+\.trycloudflare\.com)\s+\|$/;
-
-/** Longest part of a line that is shown. */
-const maxShownLength = 160;
 
 /**
  * Reads a line of cloudflared's log: JSON with `--output json`, `<time> <level> <message>` in versions without it. A line of
@@ -87,7 +84,7 @@ function leadsTo(service: unknown, port: number): boolean {
 }
 
 function errorIn(detail: string): CloudflaredOutputEvent | undefined {
-  const said = excerpt(detail.trim(), maxShownLength);
+  const said = excerpt(detail.trim());
   if (/^Provided tunnel token is not valid/i.test(detail)) {
     return { kind: 'failure', error: tokenRefused(said) };
   }

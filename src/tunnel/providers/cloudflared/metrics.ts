@@ -1,9 +1,6 @@
-import { sleep, type Clock } from '../../../platform/clock.ts';
+import type { Clock } from '../../../platform/clock.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
-import { getLocalJson, isLocalAddress } from '../external/local-json.ts';
-
-/** Between two requests, in milliseconds. */
-const pollMs = 250;
+import { getLocalJson, pollLocal } from '../external/local-json.ts';
 
 export interface MetricsOptions {
   /** `host:port`, as cloudflared has logged it. */
@@ -19,9 +16,7 @@ export interface MetricsOptions {
  * which is more reliable than the log, whose messages change. Resolves when the watch has ended.
  */
 export async function watchMetrics({ address, clock, signal, onEvent }: MetricsOptions): Promise<void> {
-  if (!isLocalAddress(address)) return;
-
-  async function look(): Promise<void> {
+  await pollLocal(address, clock, signal, async () => {
     const [quick, ready] = await Promise.all([
       getLocalJson(`http://${address}/quicktunnel`, signal),
       getLocalJson(`http://${address}/ready`, signal),
@@ -31,12 +26,5 @@ export async function watchMetrics({ address, clock, signal, onEvent }: MetricsO
     const url = typeof hostname === 'string' && hostname !== '' ? baseUrl(`https://${hostname}`) : undefined;
     if (url !== undefined) onEvent({ kind: 'urls', urls: [url] });
     if (ready?.status === 200 && Number(ready.body['readyConnections']) > 0) onEvent({ kind: 'ready' });
-  }
-
-  while (!signal.aborted) {
-    // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
-    await look();
-    // oxlint-disable-next-line no-await-in-loop
-    await sleep(clock, pollMs, signal);
-  }
+  });
 }

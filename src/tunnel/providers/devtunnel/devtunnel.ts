@@ -8,7 +8,7 @@ import { outputOf } from '../external/program-output.ts';
 import type { TunnelProvider } from '../../provider.ts';
 import { addPort, findNamedTunnel } from './named-tunnel.ts';
 import { readDevtunnelLine, saysNotLoggedIn } from './output.ts';
-import { createPortBridge } from './port-bridge.ts';
+import { openPortBridge } from './port-bridge.ts';
 
 /** `devtunnel user show` reads the system's key chain, which can take long; in milliseconds. */
 const loginTimeoutMs = 8000;
@@ -64,11 +64,11 @@ export function createDevtunnelProvider({ environment, name }: DevtunnelOptions)
     }
     const port = tunnel.port ?? listenerPort;
     if (tunnel.port === undefined) await addPort(environment, id, port, signal);
-    const bridge = port === listenerPort ? undefined : await createPortBridge(port, listenerPort);
+    const closeBridge = port === listenerPort ? undefined : await openPortBridge(port, listenerPort);
     try {
       const session = await host(options, ['host', id]);
       const ended = session.ended.then(async (error) => {
-        await bridge?.close();
+        await closeBridge?.();
         return error;
       });
       return {
@@ -80,7 +80,7 @@ export function createDevtunnelProvider({ environment, name }: DevtunnelOptions)
         },
       };
     } catch (error) {
-      await bridge?.close();
+      await closeBridge?.();
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { fieldsOf, type Fields } from '../external/json-fields.ts';
+import { fieldsOf, type Fields } from '../../json-fields.ts';
 import { outputOf, type LookupEnvironment, type ProgramOutput } from '../external/program-output.ts';
 import { createHint, devtunnelErrorIn, saysNoSuchTunnel } from './output.ts';
 
@@ -14,9 +14,6 @@ export interface NamedTunnel {
 
 /** The program asks its service, which can take seconds; in milliseconds. */
 const timeoutMs = 20_000;
-
-/** Longest part of its output that is shown. */
-const maxShownLength = 200;
 
 /**
  * Looks up an existing tunnel. It can only be hosted with the ports that it has: the service refuses `devtunnel host <id> -p
@@ -55,7 +52,7 @@ function notShown(name: string, shown: ProgramOutput | undefined): ExposeError {
   }
   const [found] = lines.flatMap((line) => devtunnelErrorIn(line) ?? []);
   if (found !== undefined) return found;
-  const said = excerpt(lines[0] ?? 'nothing', maxShownLength);
+  const said = excerpt(lines[0] ?? 'nothing');
   return new ExposeError('tunnel_unreachable', `devtunnel could not look up the tunnel ${name}: it said ${said}`, {
     hints: ['check that this machine is online'],
   });

@@ -1,12 +1,9 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { urlWithin, type LineReader } from '../external/output-event.ts';
+import { failure, urlWithin, type LineReader } from '../external/output-event.ts';
 
 /** Hosts of tunnels: `<id>-<port>.<region>.devtunnels.ms`. */
 const hosts = ['devtunnels.ms'];
-
-/** Longest part of a line that is shown. */
-const maxShownLength = 200;
 
 export const loginHint = 'run devtunnel user login, or devtunnel user login -g for an account of GitHub';
 
@@ -19,8 +16,7 @@ export const loginHint = 'run devtunnel user login, or devtunnel user login -g f
 export const readDevtunnelLine: LineReader = (line) => {
   if (/^(?:Connect via browser:|Hosting port:? \d+ at )/.test(line)) return readUrls(line);
   if (line.startsWith('Ready to accept connections for tunnel')) return { kind: 'ready' };
-  if (line.startsWith('Warning:'))
-    return { kind: 'warning', message: `devtunnel says: ${excerpt(line, maxShownLength)}` };
+  if (line.startsWith('Warning:')) return { kind: 'warning', message: `devtunnel says: ${excerpt(line)}` };
   if (line.startsWith('Connection to host tunnel relay closed')) return readClosing(line);
   const error = devtunnelErrorIn(line);
   return error === undefined ? undefined : { kind: 'failure', error };
@@ -39,19 +35,15 @@ function readUrls(line: string): ReturnType<LineReader> {
 /** It reconnects by itself, except when another host has taken over the tunnel: then it stays and does nothing. */
 function readClosing(line: string): ReturnType<LineReader> {
   if (/\bAnother host\b/i.test(line)) {
-    return {
-      kind: 'failure',
-      error: new ExposeError('tunnel_rejected', 'another devtunnel host has taken over this tunnel', {
-        hints: ['end the other one, or use another --name'],
-      }),
-    };
+    const message = 'another devtunnel host has taken over this tunnel';
+    return failure('tunnel_rejected', message, ['end the other one, or use another --name']);
   }
   return { kind: 'warning', message: 'devtunnel has lost its connection and makes another one' };
 }
 
 /** Why there is no tunnel, if the line says so. */
 export function devtunnelErrorIn(line: string): ExposeError | undefined {
-  const said = excerpt(line, maxShownLength);
+  const said = excerpt(line);
   if (saysNotLoggedIn(line) || /status code: Unauthorized\b/.test(line)) {
     return new ExposeError('tunnel_rejected', 'devtunnel is not logged in', { hints: [loginHint] });
   }

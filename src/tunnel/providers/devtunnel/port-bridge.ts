@@ -2,17 +2,13 @@ import { connect, createServer, type Socket } from 'node:net';
 
 import { ExposeError } from '../../../errors.ts';
 
-export interface PortBridge {
-  /** Closes every connection; resolves when the port is free. Safe to call twice. */
-  close(): Promise<void>;
-}
-
 /**
  * Forwards one port of 127.0.0.1 to another: a dev tunnel leads to the port in its URL, which has to stay the same while our
  * own port changes.
+ * @returns closes every connection; resolves when the port is free. Safe to call twice.
  * @throws ExposeError `address_in_use`.
  */
-export async function createPortBridge(from: number, to: number): Promise<PortBridge> {
+export async function openPortBridge(from: number, to: number): Promise<() => Promise<void>> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(to, '127.0.0.1');
@@ -44,13 +40,11 @@ export async function createPortBridge(from: number, to: number): Promise<PortBr
   });
 
   let closing: Promise<void> | undefined;
-  return {
-    close() {
-      closing ??= new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closing;
-    },
+  return () => {
+    closing ??= new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) socket.destroy();
+    });
+    return closing;
   };
 }

@@ -46,32 +46,13 @@ async function openExternal(
   options.signal.throwIfAborted();
   sweepTemporaryFolders();
   const listener = await target.listen();
-  try {
-    const { port } = listener;
-    const { onWarning } = options;
-    const tunnel = await openReconnecting({
-      ...options,
-      clock: environment.clock,
-      async connect(signal, onUrls) {
-        if (program !== undefined && !(await program.isInstalled())) throw program.notInstalled();
-        return await start({ port, signal, onUrls, onWarning });
-      },
-    });
-    return {
-      get publicUrls() {
-        return tunnel.publicUrls;
-      },
-      get expiresAt() {
-        return tunnel.expiresAt;
-      },
-      redial: (reason) => tunnel.redial(reason),
-      async close() {
-        await tunnel.close();
-        await listener.close();
-      },
-    };
-  } catch (error) {
-    await listener.close();
-    throw error;
-  }
+  return await openReconnecting({
+    ...options,
+    clock: environment.clock,
+    async connect(signal, onUrls) {
+      if (program !== undefined && !(await program.isInstalled())) throw program.notInstalled();
+      return await start({ port: listener.port, signal, onUrls, onWarning: options.onWarning });
+    },
+    release: () => listener.close(),
+  });
 }

@@ -1,4 +1,4 @@
-import type { ExposeError } from '../../../errors.ts';
+import { ExposeError } from '../../../errors.ts';
 
 /** What a line of a program's output means for the tunnel. */
 export type OutputEvent =
@@ -14,6 +14,11 @@ export type OutputEvent =
 
 /** Reads one line, without its line break and without escape sequences. */
 export type LineReader = (line: string) => OutputEvent | undefined;
+
+/** Why there is no tunnel, and what to do. */
+export function failure(code: ExposeError['code'], message: string, hints: readonly string[] = []): OutputEvent {
+  return { kind: 'failure', error: new ExposeError(code, message, { hints }) };
+}
 
 /** The origin of an http(s) URL that is a base URL without a path. Undefined for anything else. */
 export function baseUrl(text: string): string | undefined {

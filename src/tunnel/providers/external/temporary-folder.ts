@@ -2,6 +2,8 @@ import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import { isProcessAlive } from '../../../platform/lock-file.ts';
+
 export interface TemporaryFolder {
   readonly path: string;
   /** Safe to call twice. Never throws. */
@@ -30,7 +32,7 @@ export function sweepTemporaryFolders(): void {
   const root = tmpdir();
   for (const name of namesIn(root)) {
     const [, pid] = namePattern.exec(name) ?? [];
-    if (pid === undefined || isRunning(Number(pid))) continue;
+    if (pid === undefined || isProcessAlive(Number(pid))) continue;
     const folder = path.join(root, name);
     if (isOurFolder(folder)) removeFolder(folder);
   }
@@ -52,16 +54,6 @@ function isOurFolder(folder: string): boolean {
     return found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid());
   } catch {
     return false;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: a process of another user.
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
 }
 

@@ -22,9 +22,8 @@ const restMs = 1000;
 /** Longest line that is read, in bytes; the output of other programs has no limit. */
 const defaultMaxLineBytes: number = 64 * 1024;
 
-/** How many of the last lines are kept to tell why it ended, and how much of each is shown. */
+/** How many of the last lines are kept to tell why it ended. */
 const maxLastLines = 3;
-const maxShownLength = 200;
 
 export type OutputName = 'stdout' | 'stderr';
 
@@ -218,8 +217,7 @@ function secretsIn(env: NodeJS.ProcessEnv): string[] {
 /** Hides the queries of URLs, which may contain keys, and credentials that programs repeat. */
 function fitToShow(line: string, secrets: readonly string[]): string {
   const bare = secrets.reduce((text, secret) => text.replaceAll(secret, '…'), line);
-  const shown = bare
-    .replaceAll(/(https?:\/\/[^\s?]*)\?\S+/g, '$1?…')
-    .replaceAll(/(token["']?\s*[:=]\s*)[^\s,}]+/gi, '$1…');
-  return excerpt(shown, maxShownLength);
+  return excerpt(
+    bare.replaceAll(/(https?:\/\/[^\s?]*)\?\S+/g, '$1?…').replaceAll(/(token["']?\s*[:=]\s*)[^\s,}]+/gi, '$1…'),
+  );
 }

@@ -6,16 +6,13 @@ import type { HostEnvironment } from '../../host-environment.ts';
 import { portOf } from '../../../platform/net/http-proxy.ts';
 import { networkErrorWords } from '../../../platform/net/network-errors.ts';
 import { requestText, type TextResponse } from '../../../platform/net/request-text.ts';
-import { parseFields, type Fields } from '../external/json-fields.ts';
+import { parseFields, type Fields } from '../../json-fields.ts';
 
 /** How long the server may take to answer, in milliseconds. */
 const timeoutMs = 15_000;
 
 /** Longest answer that is read, in bytes; it is a few hundred. */
 const maxAnswerBytes: number = 64 * 1024;
-
-/** Longest part of what the server says that is shown. */
-const maxShownLength = 160;
 
 /** Sockets at most, however many the server would take. */
 const maxSockets = 10;
@@ -61,7 +58,7 @@ export async function requestTunnel({ server, name, environment, signal }: Tunne
     const why =
       error instanceof TimeoutError
         ? `no answer within ${timeoutMs / 1000} s`
-        : (networkErrorWords(error) ?? excerpt(messageOf(error), maxShownLength));
+        : (networkErrorWords(error) ?? excerpt(messageOf(error)));
     throw new ExposeError('tunnel_unreachable', `could not connect to ${server.host}: ${why}`, {
       hints: ['check that this machine is online, or use another --tunnel'],
       cause: error,
@@ -78,7 +75,7 @@ export async function requestTunnel({ server, name, environment, signal }: Tunne
 
 function refusal(server: URL, status: number, body: Fields): ExposeError {
   const { message } = body;
-  const said = typeof message === 'string' && message !== '' ? `: ${excerpt(message, maxShownLength)}` : '';
+  const said = typeof message === 'string' && message !== '' ? `: ${excerpt(message)}` : '';
   const sentence = `${server.host} gives no tunnel, it answered with HTTP ${status}${said}`;
   // 429 and 5xx are about now, the rest of the 4xx about what was asked for.
   return status >= 400 && status < 500 && status !== 429 && status !== 408

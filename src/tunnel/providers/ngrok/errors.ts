@@ -1,9 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 
-/** Longest part of ngrok's own message that is shown. */
-const maxShownLength = 200;
-
 interface Refusal {
   /** The next attempt would be refused for the same reason: the user has to act first. */
   readonly isLasting: boolean;
@@ -102,5 +99,5 @@ export function ngrokError(number: string | undefined, text: string): ExposeErro
 /** The rest often contains the token (ERR_NGROK_105: `Your authtoken: …`). */
 export function firstSentence(text: string): string {
   const [line = ''] = text.trim().split(/[\r\n]/);
-  return excerpt(line.replace(/\s*(?:your authtoken:.*|ERR_NGROK_\d+.*)$/i, ''), maxShownLength);
+  return excerpt(line.replace(/\s*(?:your authtoken:.*|ERR_NGROK_\d+.*)$/i, ''));
 }

@@ -1,9 +1,8 @@
-import { sleep } from '../../../platform/clock.ts';
 import { ExposeError } from '../../../errors.ts';
 import { capabilities } from '../../capabilities.ts';
 import { createExternalProvider } from '../external/external-provider.ts';
 import type { HostEnvironment } from '../../host-environment.ts';
-import { getLocalJson, isLocalAddress } from '../external/local-json.ts';
+import { getLocalJson, pollLocal } from '../external/local-json.ts';
 import type { ProcessSession } from '../external/process-session.ts';
 import { TunnelProgram } from '../external/tunnel-program.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
@@ -11,10 +10,8 @@ import type { TunnelProvider } from '../../provider.ts';
 import { readNgrokLine, readTunnels, type NgrokOutputEvent } from './log.ts';
 import { loadNgrokSdk, startNgrokSdkSession, type NgrokSdk, findNgrokToken } from './sdk.ts';
 
-/** Between two requests to its API, in milliseconds. */
-const pollMs = 250;
-
 const installHint = 'https://ngrok.com/download explains how to install it; or run npm install @ngrok/ngrok';
+const logArguments = ['--log', 'stdout', '--log-format', 'json', '--log-level', 'info'];
 const noToken = 'ngrok has no token: run ngrok config add-authtoken, or set NGROK_AUTHTOKEN';
 
 export interface NgrokOptions {
@@ -66,12 +63,19 @@ async function startAgent(
   let isUp = false;
   const said = new Set<string>();
 
-  function take(event: NgrokOutputEvent | undefined): void {
-    switch (event?.kind) {
-      case undefined:
-        return;
+  /** Asks the agent's API for the URL. */
+  async function watchTunnels(address: string): Promise<void> {
+    await pollLocal(address, environment.clock, stop.signal, async () => {
+      const answer = await getLocalJson(`http://${address}/api/tunnels`, stop.signal);
+      const found = answer === undefined ? undefined : readTunnels(answer.body, port);
+      if (found !== undefined && !stop.signal.aborted) starting.take(found);
+    });
+  }
+
+  function take(event: NgrokOutputEvent): void {
+    switch (event.kind) {
       case 'web service':
-        void watchTunnels({ address: event.address, port, environment, signal: stop.signal, starting });
+        void watchTunnels(event.address);
         return;
       case 'connected':
         isConnected = true;
@@ -92,30 +96,18 @@ async function startAgent(
         said.add(event.message);
         starting.take(event);
         return;
-      case 'urls':
-      case 'ready':
-      case 'expiry':
-      case 'failure':
+      default:
         starting.take(event);
     }
   }
 
   const starting: ProcessSession = agent.start(options, {
-    args: [
-      'http',
-      `127.0.0.1:${port}`,
-      ...(publicUrl === undefined ? [] : ['--url', publicUrl]),
-      '--log',
-      'stdout',
-      '--log-format',
-      'json',
-      '--log-level',
-      'info',
-    ],
+    args: ['http', `127.0.0.1:${port}`, ...(publicUrl === undefined ? [] : ['--url', publicUrl]), ...logArguments],
     // Including the token, since `ps` shows arguments.
     passedOn: ['NGROK_*'],
     read(line) {
-      take(readNgrokLine(line, port));
+      const event = readNgrokLine(line, port);
+      if (event !== undefined) take(event);
       return undefined;
     },
   });
@@ -125,27 +117,5 @@ async function startAgent(
     return session;
   } finally {
     stop.abort();
-  }
-}
-
-interface WatchTunnelsOptions {
-  readonly address: string;
-  readonly port: number;
-  readonly environment: HostEnvironment;
-  /** Ends the watch. */
-  readonly signal: AbortSignal;
-  readonly starting: ProcessSession;
-}
-
-/** Asks the agent's API for the URL until the signal aborts. */
-async function watchTunnels({ address, port, environment, signal, starting }: WatchTunnelsOptions): Promise<void> {
-  if (!isLocalAddress(address)) return;
-  while (!signal.aborted) {
-    // oxlint-disable-next-line no-await-in-loop -- a look, then a pause
-    const answer = await getLocalJson(`http://${address}/api/tunnels`, signal);
-    const event = answer === undefined ? undefined : readTunnels(answer.body, port);
-    if (event !== undefined && !signal.aborted) starting.take(event);
-    // oxlint-disable-next-line no-await-in-loop
-    await sleep(environment.clock, pollMs, signal);
   }
 }

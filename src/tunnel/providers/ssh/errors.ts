@@ -1,9 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
 
-/** Longest part of ssh's message that is shown. */
-const maxShownLength = 160;
-
 export interface SshErrorContext {
   /** `host` or `host:port`. */
   readonly server: string;
@@ -32,7 +29,7 @@ export function sshErrorIn(line: string, context: SshErrorContext): ExposeError 
     /^banner exchange: Connection (?:to|from) \S+ port \d+: (.+)$/.exec(line)?.[1] ??
     /^Connection (timed out during banner exchange)$/.exec(line)?.[1];
   if (unreachable !== undefined) {
-    const said = excerpt(unreachable.toLowerCase(), maxShownLength);
+    const said = excerpt(unreachable.toLowerCase());
     return new ExposeError('tunnel_unreachable', `could not connect to the SSH server ${server}: ${said}`, {
       hints: ['check its address, and that this network lets SSH out to that port'],
     });

@@ -1,11 +1,7 @@
-import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { parseFields } from '../external/json-fields.ts';
-import { baseUrl, urlWithin, type OutputEvent } from '../external/output-event.ts';
+import { parseFields } from '../../json-fields.ts';
+import { baseUrl, failure, urlWithin, type OutputEvent } from '../external/output-event.ts';
 import type { OutputName } from '../external/tunnel-process.ts';
-
-/** Longest part of a server's message that is shown. */
-const maxShownLength = 160;
 
 /**
  * localhost.run with `--output json`: one object per line, of which `tcpip-forward` names the host. It is repeated with another
@@ -15,13 +11,9 @@ export function readLocalhostRunLine(line: string): OutputEvent | undefined {
   const { event, authz_code: code, address, message } = parseFields(line);
   if (event !== 'tcpip-forward') return undefined;
   if (typeof code === 'string' && code !== 'OK') {
-    const said = excerpt(typeof message === 'string' && message !== '' ? message : code, maxShownLength);
-    return {
-      kind: 'failure',
-      error: new ExposeError('tunnel_rejected', `localhost.run gives no tunnel: ${said}`, {
-        hints: ['see https://localhost.run/docs for what is free, or use another --tunnel'],
-      }),
-    };
+    const said = excerpt(typeof message === 'string' && message !== '' ? message : code);
+    const hint = 'see https://localhost.run/docs for what is free, or use another --tunnel';
+    return failure('tunnel_rejected', `localhost.run gives no tunnel: ${said}`, [hint]);
   }
   return found(typeof address === 'string' ? baseUrl(`https://${address}`) : undefined);
 }

@@ -1,5 +1,5 @@
 import { ExposeError } from '../../../errors.ts';
-import type { OutputEvent } from '../external/output-event.ts';
+import { failure, type OutputEvent } from '../external/output-event.ts';
 import type { TunnelSession, TunnelSessionOptions } from '../../reconnect.ts';
 import type { SshPlan } from './plan.ts';
 import { betterUrls, isPinggyTaken } from './readers.ts';
@@ -86,7 +86,7 @@ async function attempt(
     read(line) {
       if (pinggyToken !== undefined && isPinggyTaken(line)) {
         isTaken = true;
-        return { kind: 'failure', error: new ExposeError('tunnel_unavailable', 'the token has a tunnel already') };
+        return failure('tunnel_unavailable', 'the token has a tunnel already');
       }
       return take(service.read?.(line));
     },

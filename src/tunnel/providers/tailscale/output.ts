@@ -1,12 +1,8 @@
-import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { baseUrl, type LineReader } from '../external/output-event.ts';
+import { baseUrl, failure, type LineReader } from '../external/output-event.ts';
 
 /** Who can connect: everybody, or the machines of the same tailnet. */
 export type Reach = 'internet' | 'tailnet';
-
-/** Longest part of a line that is shown. */
-const maxShownLength = 200;
 
 /**
  * Reads what `tailscale funnel` and `tailscale serve` print in the foreground (cmd/tailscale/cli/serve_v2.go, messageForPort):
@@ -23,7 +19,7 @@ export function createTailscaleReader(reach: Reach, host: string): LineReader {
     const announced = /^Available (on the internet|within your tailnet):/.exec(line)?.[1];
     if (announced !== undefined) {
       isAnnounced = (announced === 'on the internet') === (reach === 'internet');
-      return isAnnounced ? undefined : failure('tunnel_unavailable', 'tailscale serves the tailnet only', []);
+      return isAnnounced ? undefined : failure('tunnel_unavailable', 'tailscale serves the tailnet only');
     }
     if (isAnnounced && line.startsWith('https://')) {
       const url = baseUrl(line);
@@ -47,7 +43,7 @@ function readRefusal(line: string): ReturnType<LineReader> {
   const unavailable = /\bFunnel not available; (.*)/.exec(line)?.[1];
   if (unavailable !== undefined) {
     const where = /https:\/\/\S*[^\s.]/.exec(unavailable)?.[0] ?? 'https://tailscale.com/kb/1223/funnel';
-    const why = excerpt(unavailable.replace(/\.?\s*See https.*$/, ''), maxShownLength);
+    const why = excerpt(unavailable.replace(/\.?\s*See https.*$/, ''));
     return failure('tunnel_rejected', `Funnel is not allowed on this machine: ${why}`, [
       `${where} explains how to allow it`,
     ]);
@@ -63,11 +59,9 @@ function readRefusal(line: string): ReturnType<LineReader> {
       line,
     )
   ) {
-    return failure(
-      'tunnel_unavailable',
-      `tailscale serves something else there already: ${excerpt(line, maxShownLength)}`,
-      ['tailscale serve status shows what'],
-    );
+    return failure('tunnel_unavailable', `tailscale serves something else there already: ${excerpt(line)}`, [
+      'tailscale serve status shows what',
+    ]);
   }
   if (/^Logged out\.|\bnot logged in\b|\bNeedsLogin\b/i.test(line)) {
     return failure('tunnel_rejected', 'tailscale is logged out', ['run tailscale up']);
@@ -91,12 +85,4 @@ function readRefusal(line: string): ReturnType<LineReader> {
     ]);
   }
   return undefined;
-}
-
-function failure(
-  code: 'tunnel_rejected' | 'tunnel_unavailable',
-  message: string,
-  hints: readonly string[],
-): ReturnType<LineReader> {
-  return { kind: 'failure', error: new ExposeError(code, message, { hints }) };
 }

@@ -2,9 +2,6 @@ import { ExposeError } from '../../../errors.ts';
 import { excerpt, sanitize } from '../../../platform/text/sanitize.ts';
 import { baseUrl, type OutputEvent, type LineReader } from '../external/output-event.ts';
 
-/** Longest part of a line that is shown. */
-const maxShownLength = 200;
-
 /** Hosts of the public service itself; a share may well be called `api`. */
 const notShares: ReadonlySet<string> = new Set([
   'api.zrok.io',
@@ -73,7 +70,7 @@ const textPrefix = /^\[\s*\d+\.\d+\]\s+[A-Z]+\s+\S+\s+/;
 const answer = /\[[A-Z]+ \/[^\]\s]*\]\[(\d{3})\]/;
 
 function errorIn(message: string, program: string): ExposeError {
-  const said = excerpt(sanitize(message).replace(/^\[ERROR\]:?\s*/, ''), maxShownLength);
+  const said = excerpt(sanitize(message).replace(/^\[ERROR\]:?\s*/, ''));
   if (/did you 'zrok2? enable'\?|environment is not enabled/.test(message)) {
     return new ExposeError('tunnel_rejected', `${program} is not enabled on this machine`, {
       hints: [`run ${program} enable with the token of your account`],

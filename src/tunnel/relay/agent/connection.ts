@@ -2,9 +2,9 @@ import type { RawData, WebSocket } from 'ws';
 import { ExposeError } from '../../../errors.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { createDeferred } from '../../../platform/deferred.ts';
-import { agentHandshake } from './handshake.ts';
+import { createDeadline } from '../../../platform/deadline.ts';
+import { agentHandshake, type AgentHandshakeOptions } from './handshake.ts';
 import { watchSocket } from '../protocol/heartbeat.ts';
-import type { Identity } from '../protocol/identity.ts';
 import { pingIntervalMs } from '../protocol/limits.ts';
 import { parseRelayMessage } from '../protocol/parse-message.ts';
 import { type Pipe, reportFaults } from '../protocol/pipe.ts';
@@ -21,43 +21,31 @@ import {
   timeoutFailure,
   urlsFailure,
 } from './failures.ts';
-import type { StreamServer } from './stream-server.ts';
+import type { ServePipe } from './stream-server.ts';
 
 /** How long an orderly close may take before the socket is terminated, in milliseconds. */
 const closeGraceMs = 1_000;
 /** How long requests may continue when the tunnel is closed, in milliseconds: a response that is nearly sent is completed. */
 const drainGraceMs = 500;
 
-export interface ConnectOptions {
+export interface ConnectOptions extends Omit<AgentHandshakeOptions, 'socket' | 'relayHost'> {
   /** As the user gave it, for messages. */
   readonly relayUrl: string;
   /** ws: or wss: URL of the tunnel endpoint. */
   readonly endpoint: URL;
-  readonly identity: Identity;
-  readonly agent: string;
-  readonly name?: string;
-  readonly server: StreamServer;
+  readonly serve: ServePipe;
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
   readonly onNotice: (message: string) => void;
 }
 
 /** Dials, performs the handshake and serves. Resolves with the session or the failure; rejects only on `signal`. */
 export async function connectOnce(options: ConnectOptions): Promise<TunnelSession | ConnectFailure> {
   const { relayUrl, endpoint } = options;
-  const attempt = new AbortController();
-  const onAbort = (): void => attempt.abort(options.signal.reason);
-  let timedOut = false;
-  const cancelTimeout = options.clock.after(options.timeoutMs, () => {
-    timedOut = true;
-    attempt.abort(new Error('timeout'));
-  });
-  options.signal.addEventListener('abort', onAbort);
-  if (options.signal.aborted) onAbort();
+  const attempt = createDeadline(options.timeoutMs, options.signal, options.clock);
   try {
-    const dialled = await dial({ url: endpoint, env: options.env, signal: attempt.signal });
+    const dialled = await dial(endpoint, options.env, attempt.signal);
     if (dialled.type === 'refused') return refusalFailure(relayUrl, dialled.refusal);
     if (dialled.type === 'other_protocol') return otherProtocolFailure(relayUrl, dialled.protocol);
     const { socket } = dialled;
@@ -68,10 +56,10 @@ export async function connectOnce(options: ConnectOptions): Promise<TunnelSessio
     return createSession(socket, result.pipe, result.welcome, options);
   } catch (error) {
     options.signal.throwIfAborted();
-    return timedOut ? timeoutFailure(relayUrl, options.timeoutMs) : networkFailure(relayUrl, error);
+    const isLate = attempt.signal.aborted;
+    return isLate ? timeoutFailure(relayUrl, options.timeoutMs) : networkFailure(relayUrl, error);
   } finally {
-    cancelTimeout();
-    options.signal.removeEventListener('abort', onAbort);
+    attempt.cancel();
   }
 }
 
@@ -111,7 +99,7 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
     socket.once('close', cancelGrace);
   };
   pipe.once('broken', fail);
-  const served = options.server.serve(pipe);
+  const served = options.serve(pipe);
   const session = served?.session;
   if (session === undefined) fail();
   else reportFaults(session, pipe);

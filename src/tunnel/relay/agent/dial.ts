@@ -21,31 +21,24 @@ export type DialResult =
   /** The server upgraded, but to another subprotocol; undefined when it named none. */
   | { readonly type: 'other_protocol'; readonly protocol: string | undefined };
 
-export interface DialOptions {
-  /** ws: or wss: URL of the tunnel endpoint. */
-  readonly url: URL;
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Opens the WebSocket, through a proxy if the environment has one. Resolves with the socket, paused, or with the server's other
  * response.
+ * @param url ws: or wss: URL of the tunnel endpoint.
  * @throws the error of the network or of TLS, or the signal's reason.
  */
-export async function dial(options: DialOptions): Promise<DialResult> {
-  const { url, signal } = options;
+export async function dial(url: URL, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<DialResult> {
   signal.throwIfAborted();
   const { WebSocket } = await import('ws');
-  const proxy = proxyFor(url, options.env);
-  const agent = proxy === undefined ? undefined : await connectAgent(proxy, url, signal);
+  const proxy = proxyFor(url, env);
+  const agent = proxy === undefined ? {} : { agent: await connectAgent(proxy, url, signal) };
   signal.throwIfAborted();
   return await new Promise((resolve, reject) => {
     const socket = new WebSocket(url, [protocolVersion], {
       perMessageDeflate: false,
       maxPayload: maxMessageBytes,
       followRedirects: false,
-      ...(agent === undefined ? {} : { agent }),
+      ...agent,
     });
     let outcome: DialResult | undefined;
     const onAbort = (): void => {

@@ -4,20 +4,13 @@ import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 import { ProxyError } from '../../../platform/net/http-proxy.ts';
 import { protocolVersion, versionsHeader, type Reject } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
-import { errorCode, networkErrorWords } from '../../../platform/net/network-errors.ts';
+import { errorCode, isCertificateError, networkErrorWords } from '../../../platform/net/network-errors.ts';
+import { fieldsOf, parseFields } from '../../json-fields.ts';
 import type { ConnectFailure } from '../../reconnect.ts';
 import type { Refusal } from './dial.ts';
 
-const certificateErrors: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-]);
+const sameVersion = 'use the same version of mcp-expose on both ends';
+const startHint = 'check the address and the port; start a relay with: mcp-expose relay';
 
 /** An error of the network or of TLS. `relayUrl` is for the message. */
 export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailure {
@@ -31,11 +24,11 @@ export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailur
   const reason = networkErrorWords(thrown) ?? toSingleLine(messageOf(thrown));
   if (code.startsWith('HPE_')) {
     return failure('tunnel_not_a_relay', `${relayUrl} does not speak HTTP, it is not an mcp-expose relay`, thrown, [
-      'check the address and the port; start a relay with: mcp-expose relay',
+      startHint,
     ]);
   }
   const message = `could not connect to the relay ${relayUrl}: ${reason}`;
-  if (certificateErrors.has(code)) {
+  if (isCertificateError(code)) {
     return failure('tunnel_unreachable', message, thrown, [
       'for a certificate of your own authority, set NODE_EXTRA_CA_CERTS to its PEM file',
     ]);
@@ -70,7 +63,7 @@ export function refusalFailure(relayUrl: string, refusal: Refusal): ConnectFailu
     const retryAfterMs = Number(refusal.headers['retry-after'] ?? Number.NaN) * 1000;
     const message = errorMessageIn(refusal.body) ?? `HTTP ${refusal.status}`;
     const rejected = failure('tunnel_rejected', `the relay ${relayUrl} refused this agent: ${message}`, undefined, [
-      Number.isFinite(retryAfterMs) ? 'try again later' : 'use the same version of mcp-expose on both ends',
+      Number.isFinite(retryAfterMs) ? 'try again later' : sameVersion,
     ]);
     return Number.isFinite(retryAfterMs) ? { ...rejected, retryAfterMs } : rejected;
   }
@@ -78,9 +71,7 @@ export function refusalFailure(relayUrl: string, refusal: Refusal): ConnectFailu
   const location = refusal.headers.location?.replaceAll(/[^!-~]/g, '').slice(0, 200);
   const isRedirect = refusal.status >= 300 && refusal.status < 400 && location !== undefined;
   return failure('tunnel_not_a_relay', message, undefined, [
-    isRedirect
-      ? `it redirects to ${location}: give that address to --relay`
-      : 'check the address and the port; start a relay with: mcp-expose relay',
+    isRedirect ? `it redirects to ${location}: give that address to --relay` : startHint,
     ...(refusal.status >= 500 ? ['a proxy in front of the relay may be up while the relay is down'] : []),
   ]);
 }
@@ -99,7 +90,8 @@ export function otherProtocolFailure(relayUrl: string, protocol: string | undefi
   if (protocol?.startsWith('mcp-expose.') === true) {
     return versionFailure(relayUrl, protocol.replaceAll(/[^\w.-]/g, '').slice(0, 64));
   }
-  return notARelay(relayUrl, 'is a WebSocket server');
+  const message = `${relayUrl} is a WebSocket server, but not an mcp-expose relay`;
+  return failure('tunnel_not_a_relay', message, undefined, [startHint]);
 }
 
 /** A peer that broke the handshake; `reason` as in `it sent a malformed welcome`. */
@@ -137,7 +129,7 @@ function rejectHints(reject: Reject, name: string | undefined): readonly string[
     case 'quota':
       return [name === undefined ? 'try again later' : 'omit --name to get a name of your own, or try again later'];
     case 'version':
-      return ['use the same version of mcp-expose on both ends'];
+      return [sameVersion];
     default:
       return reject.retryable ? ['try again later'] : [];
   }
@@ -145,16 +137,7 @@ function rejectHints(reject: Reject, name: string | undefined): readonly string[
 
 function versionFailure(relayUrl: string, spoken: string): ConnectFailure {
   const message = `the relay ${relayUrl} speaks ${spoken}, this mcp-expose speaks ${protocolVersion}`;
-  return {
-    ...failure('tunnel_version', message, undefined, ['use the same version of mcp-expose on both ends']),
-    isFatal: true,
-  };
-}
-
-function notARelay(relayUrl: string, what: string): ConnectFailure {
-  return failure('tunnel_not_a_relay', `${relayUrl} ${what}, but not an mcp-expose relay`, undefined, [
-    'check the address and the port; start a relay with: mcp-expose relay',
-  ]);
+  return { ...failure('tunnel_version', message, undefined, [sameVersion]), isFatal: true };
 }
 
 function failure(code: ExposeError['code'], message: string, cause: unknown, hints: readonly string[]): ConnectFailure {
@@ -162,13 +145,6 @@ function failure(code: ExposeError['code'], message: string, cause: unknown, hin
 }
 
 function errorMessageIn(body: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value !== 'object' || value === null || !('error' in value)) return undefined;
-    const { error } = value;
-    if (typeof error !== 'object' || error === null || !('message' in error)) return undefined;
-    return toSingleLine(String(error.message));
-  } catch {
-    return undefined;
-  }
+  const { message } = fieldsOf(parseFields(body)['error']);
+  return typeof message === 'string' ? toSingleLine(message) : undefined;
 }

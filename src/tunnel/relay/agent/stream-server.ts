@@ -13,11 +13,8 @@ import type { RequestHandler } from '../../provider.ts';
 /** How often to check whether a response on a slow connection has been sent, in milliseconds. */
 const sentCheckMs = 20;
 
-/** The HTTP/2 server of an agent. It serves the pipes that it is given, and listens on no port. */
-export interface StreamServer {
-  /** Serves one pipe until the pipe ends. */
-  serve(pipe: Duplex): ServedPipe | undefined;
-}
+/** The HTTP/2 server of an agent, which listens on no port: serves one pipe until the pipe ends. */
+export type ServePipe = (pipe: Duplex) => ServedPipe | undefined;
 
 export interface ServedPipe {
   readonly session: ServerHttp2Session;
@@ -26,7 +23,7 @@ export interface ServedPipe {
 }
 
 /** Every stream of every pipe goes to `handler`, through the compatibility API of node:http2. */
-export function createStreamServer(handler: RequestHandler): StreamServer {
+export function createStreamServer(handler: RequestHandler): ServePipe {
   const server: Http2Server = createServer(
     {
       maxSessionMemory: maxSessionMemoryMb,
@@ -52,27 +49,20 @@ export function createStreamServer(handler: RequestHandler): StreamServer {
   });
   // The tunnel reconnects after a broken connection; here it only must not be an unhandled error.
   server.on('sessionError', () => undefined);
-  return {
-    serve(pipe) {
-      current = undefined;
-      server.emit('connection', pipe);
-      const session = current as ServerHttp2Session | undefined;
-      if (session === undefined || session.destroyed) return undefined;
-      session.setLocalWindowSize(connectionWindowBytes);
-      const streams = new Map<number, ServerHttp2Stream>();
-      session.on('stream', (stream) => {
-        const { id = 0 } = stream;
-        streams.set(id, stream);
-        stream.once('finish', endAnswered);
-        stream.once('close', () => streams.delete(id));
-      });
-      return {
-        session,
-        cancel(streamId) {
-          streams.get(streamId)?.close(constants.NGHTTP2_CANCEL);
-        },
-      };
-    },
+  return (pipe) => {
+    current = undefined;
+    server.emit('connection', pipe);
+    const session = current as ServerHttp2Session | undefined;
+    if (session === undefined || session.destroyed) return undefined;
+    session.setLocalWindowSize(connectionWindowBytes);
+    const streams = new Map<number, ServerHttp2Stream>();
+    session.on('stream', (stream) => {
+      const { id = 0 } = stream;
+      streams.set(id, stream);
+      stream.once('finish', endAnswered);
+      stream.once('close', () => streams.delete(id));
+    });
+    return { session, cancel: (streamId) => streams.get(streamId)?.close(constants.NGHTTP2_CANCEL) };
   };
 }
 

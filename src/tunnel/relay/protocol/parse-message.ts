@@ -1,3 +1,4 @@
+import { fieldsOf, type Fields } from '../../json-fields.ts';
 import { isValidName } from './identity.ts';
 import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
 import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';
@@ -14,17 +15,15 @@ export interface MalformedMessage {
   readonly reason: string;
 }
 
-type Fields = ReadonlyMap<string, unknown>;
-
 /** Reads a control message from an agent. Takes any bytes, never throws. */
 export function parseAgentMessage(bytes: Buffer): AgentMessage | UnknownMessage | MalformedMessage {
   const fields = readFields(bytes);
   if (typeof fields === 'string') return malformed(fields);
-  switch (fields.get('type')) {
+  switch (fields['type']) {
     case 'hello':
       return readHello(fields) ?? malformed('malformed hello');
     case 'proof': {
-      const signature = fields.get('signature');
+      const { signature } = fields;
       return isBytes(signature, 64) ? { type: 'proof', signature } : malformed('malformed proof');
     }
     case 'ack':
@@ -41,18 +40,16 @@ export function parseAgentMessage(bytes: Buffer): AgentMessage | UnknownMessage 
 export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage | MalformedMessage {
   const fields = readFields(bytes);
   if (typeof fields === 'string') return malformed(fields);
-  switch (fields.get('type')) {
+  switch (fields['type']) {
     case 'challenge': {
-      const nonce = fields.get('nonce');
+      const { nonce } = fields;
       return isBytes(nonce, 32) ? { type: 'challenge', nonce } : malformed('malformed challenge');
     }
     case 'welcome':
       return readWelcome(fields) ?? malformed('malformed welcome');
     case 'reject': {
-      const code = fields.get('code');
-      const message = readSentence(fields.get('message'));
-      const retryable = fields.get('retryable');
-      const retryAfterMs = fields.get('retryAfterMs');
+      const { code, retryable, retryAfterMs } = fields;
+      const message = readSentence(fields['message']);
       if (typeof code !== 'string' || !/^[a-z_]{1,64}$/.test(code) || message === undefined) {
         return malformed('malformed reject');
       }
@@ -62,15 +59,15 @@ export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage 
     case 'ack':
       return readAck(fields);
     case 'notice': {
-      const kind = fields.get('kind');
-      const message = readSentence(fields.get('message'));
+      const { kind } = fields;
+      const message = readSentence(fields['message']);
       if (typeof kind !== 'string') return { type: 'unknown' };
       return message === undefined ? { type: 'notice', kind } : { type: 'notice', kind, message };
     }
     case 'goaway':
       return { type: 'goaway' };
     case 'cancel': {
-      const stream = fields.get('stream');
+      const { stream } = fields;
       return isCount(stream) ? { type: 'cancel', stream } : malformed('malformed cancel');
     }
     default:
@@ -79,10 +76,10 @@ export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage 
 }
 
 function readHello(fields: Fields): Hello | undefined {
-  const versions = readStrings(fields.get('versions'), 16, 64);
-  const agent = readSentence(fields.get('agent'));
-  const publicKey = fields.get('publicKey');
-  const wish = toFields(fields.get('want') ?? {})?.get('name');
+  const { publicKey, want } = fields;
+  const versions = readStrings(fields['versions'], 16, 64);
+  const agent = readSentence(fields['agent']);
+  const { name: wish } = fieldsOf(want);
   if (versions === undefined || agent === undefined || !isBytes(publicKey, 32)) return undefined;
   if (wish !== undefined && (typeof wish !== 'string' || wish.length > maxTextLength)) return undefined;
   return {
@@ -95,13 +92,9 @@ function readHello(fields: Fields): Hello | undefined {
 }
 
 function readWelcome(fields: Fields): Welcome | undefined {
-  const session = fields.get('session');
-  const epoch = fields.get('epoch');
-  const name = fields.get('name');
-  const urls = readStrings(fields.get('urls'), maxUrls, maxTextLength);
-  const resumeMs = fields.get('resumeMs');
-  const heartbeatMs = fields.get('heartbeatMs');
-  const streams = toFields(fields.get('limits'))?.get('streams');
+  const { session, epoch, name, resumeMs, heartbeatMs } = fields;
+  const urls = readStrings(fields['urls'], maxUrls, maxTextLength);
+  const { streams } = fieldsOf(fields['limits']);
   if (typeof session !== 'string' || session.length > 128 || !isCount(epoch)) return undefined;
   if (typeof name !== 'string' || !isValidName(name)) return undefined;
   if (urls === undefined) return undefined;
@@ -110,7 +103,7 @@ function readWelcome(fields: Fields): Welcome | undefined {
 }
 
 function readAck(fields: Fields): (AgentMessage & RelayMessage) | MalformedMessage {
-  const received = fields.get('received');
+  const { received } = fields;
   return isCount(received) ? { type: 'ack', received } : malformed('malformed ack');
 }
 
@@ -127,13 +120,8 @@ function readFields(bytes: Buffer): Fields | string {
   } catch {
     return 'control message is not JSON';
   }
-  return toFields(value) ?? 'control message is not a JSON object';
-}
-
-/** A Map instead of an object, in which `__proto__` is a name like any other. */
-function toFields(value: unknown): Fields | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return new Map(Object.entries(value));
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? fieldsOf(value) : 'control message is not a JSON object';
 }
 
 function readStrings(value: unknown, maxItems: number, maxLength: number): string[] | undefined {

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
-import { getLocalJson, isLocalAddress, type LocalJson } from '../../../../src/tunnel/providers/external/local-json.ts';
+import { systemClock } from '../../../../src/platform/clock.ts';
+import { getLocalJson, pollLocal, type LocalJson } from '../../../../src/tunnel/providers/external/local-json.ts';
 import { within } from '../../../harness/eventually.ts';
 import { freePort, listenOnLoopback } from '../../../harness/loopback-server.ts';
 
@@ -46,6 +47,12 @@ test.each([
   ['user@127.0.0.1:80', false],
   ['192.168.0.1:4040', false],
   ['127.0.0.1:80/x', false],
-])('%s is on this machine: %s', (address, isLocal) => {
-  expect(isLocalAddress(address)).toBe(isLocal);
+])('%s is on this machine, and so asked: %s', async (address, isLocal) => {
+  const stop = new AbortController();
+  let looks = 0;
+  await pollLocal(address, systemClock, stop.signal, async () => {
+    looks++;
+    stop.abort();
+  });
+  expect(looks).toBe(isLocal ? 1 : 0);
 });
