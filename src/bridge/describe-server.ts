@@ -4,7 +4,7 @@ import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../mcp/jso
 import { newError, newNotification, newRequest, newResult } from '../mcp/new-message.ts';
 import { eraOf, preferredRevision, type Era } from '../mcp/revisions.ts';
 import type { PendingRequest, UpstreamMessage } from './session/pending-request.ts';
-import { createChannel } from './session/channel.ts';
+import { Channel } from './session/channel.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
 /** What a server says of itself. */
@@ -60,7 +60,7 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
     );
   }, timeoutMs);
 
-  const channel = createChannel({
+  const channel = new Channel({
     upstream,
     standalone: {
       isOpen: () => true,

@@ -1,7 +1,7 @@
 import type { Session } from '../bridge/session/session.ts';
 import { codingsOf, isJson } from '../mcp/headers.ts';
 import { parseMessages, type RpcBatch, type RpcMessage } from '../mcp/json-rpc.ts';
-import { createTextReader, type TextReader } from '../mcp/json/text-reader.ts';
+import { TextReader } from '../mcp/json/text-reader.ts';
 import type { BodyReader } from './body.ts';
 import type { ActiveResponses } from './responses/active-responses.ts';
 import { refuse, refuseDraining } from './responses/json-response.ts';
@@ -63,7 +63,7 @@ export function readPost(
         }
       }
     },
-    (piece) => (reader ??= createTextReader()).push(piece),
+    (piece) => (reader ??= new TextReader()).push(piece),
   );
 }
 

@@ -8,23 +8,19 @@ import type { UpstreamEnd } from '../upstream/upstream.ts';
  */
 export const maxCalls = 1000;
 
-export const notTaken: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'the server does not read its input',
-  data: { reason: 'upstream_not_reading' },
-};
+/** @param reason for programs: `data.reason` of the error. */
+export function callFailure(reason: string, message: string): CallFailure {
+  return { code: rpcCode.internalError, message, data: { reason } };
+}
 
-export const tooManyCalls: CallFailure = {
-  code: rpcCode.internalError,
-  message: `${maxCalls} requests are in flight, the most that a session may have`,
-  data: { reason: 'too_many_calls' },
-};
+export const notTaken: CallFailure = callFailure('upstream_not_reading', 'the server does not read its input');
 
-export const sessionEnded: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'the session was ended',
-  data: { reason: 'session_ended' },
-};
+export const tooManyCalls: CallFailure = callFailure(
+  'too_many_calls',
+  `${maxCalls} requests are in flight, the most that a session may have`,
+);
+
+export const sessionEnded: CallFailure = callFailure('session_ended', 'the session was ended');
 
 /** What a client is told when the server has gone: why, and the last that the server said. */
 export function failureOf({ code, reason, exitCode, signal, stderr }: UpstreamEnd): CallFailure {

@@ -14,7 +14,7 @@ import { newNotification, newResult } from '../../mcp/new-message.ts';
 import { maxOpenServerRequests, maxUnansweredCancelled } from '../limits.ts';
 import type { PendingRequest, CallFailure, MessageSink, UpstreamMessage } from './pending-request.ts';
 import { failureOf, maxCalls, notTaken, sessionEnded, tooManyCalls } from './call-failures.ts';
-import { createIdAliases } from './id-aliases.ts';
+import { IdAliases } from './id-aliases.ts';
 import { rejectServerRequest } from '../reject-server-request.ts';
 import type { Upstream, UpstreamEnd } from '../upstream/upstream.ts';
 
@@ -34,35 +34,6 @@ export interface ChannelOptions {
   readonly onClose: (end: UpstreamEnd) => void;
 }
 
-export interface Channel {
-  /**
-   * Whether a client waits for a response. A call whose client has gone may go on, but nobody waits for it, unless it is
-   * expected back at any moment.
-   */
-  isBusy(): boolean;
-  /** Whether a call goes on whose client has gone, and may come back for what it has missed. */
-  isAwaited(): boolean;
-  /** Number of messages so far, both ways: as long as it grows, the connection is in use. */
-  traffic(): number;
-  /** As `Upstream.isWritable` and `Upstream.whenWritable`. */
-  isWritable(): boolean;
-  whenWritable(callback: () => void): void;
-  /** Starts the upstream. */
-  start(): void;
-  /** Sends a request; `call` gets everything that belongs to it, and its end. */
-  request(request: RpcRequest, call: PendingRequest): Refusal | undefined;
-  /** Sends a notification, or the response to a server request. */
-  forward(message: RpcNotification | RpcResponse): Refusal | undefined;
-  /** The standalone stream has opened: server requests whose client has gone are sent on it. */
-  recover(): void;
-  /** One of the streams that make up the standalone stream has closed. */
-  lostListener(): void;
-  /** A server request cannot reach the client: the server gets an error. */
-  giveUp(serverRequest: RpcRequest): void;
-  /** Ends the upstream; calls that are still in flight fail: the session was ended, unless another failure is given. */
-  close(failure?: CallFailure): Promise<void>;
-}
-
 /** A server request that the client has not answered, and the stream that it was sent on. */
 interface ServerRequest {
   readonly message: RpcRequest;
@@ -80,11 +51,10 @@ interface PendingCall {
  * Carries the messages of one client over one upstream connection, untouched: which response belongs to which request,
  * progress to its call by the token, cancellation, and for what carries no such mark the most plausible call.
  */
-export function createChannel(options: ChannelOptions): Channel {
-  return new UpstreamChannel(options);
-}
-
-class UpstreamChannel implements Channel {
+export class Channel {
+  /** As in `Upstream`. */
+  readonly isWritable = (): boolean => this.#upstream.isWritable();
+  readonly whenWritable = (callback: () => void): void => this.#upstream.whenWritable(callback);
   readonly #upstream: Upstream;
   readonly #standalone: MessageSink;
   readonly #onClose: (end: UpstreamEnd) => void;
@@ -93,7 +63,7 @@ class UpstreamChannel implements Channel {
   readonly #serverRequests = new Map<RequestId, ServerRequest>();
   /** A server may answer a cancelled call all the same; until then its id is in use. */
   readonly #cancelled = new Set<RequestId>();
-  readonly #aliases = createIdAliases();
+  readonly #aliases = new IdAliases();
   /** The last call that began. */
   #latest: PendingCall | undefined;
   #blocked = 0;
@@ -105,26 +75,25 @@ class UpstreamChannel implements Channel {
     this.#onClose = onClose;
   }
 
+  /**
+   * Whether a client waits for a response. A call whose client has gone may go on, but nobody waits for it, unless it is
+   * expected back at any moment.
+   */
   isBusy(): boolean {
     return this.#newestCall((call) => call.isOpen() || call.absence?.() === 'short') !== undefined;
   }
 
+  /** Whether a call goes on whose client has gone, and may come back for what it has missed. */
   isAwaited(): boolean {
     return this.#newestCall(isAway) !== undefined;
   }
 
+  /** Number of messages so far, both ways: as long as it grows, the connection is in use. */
   traffic(): number {
     return this.#traffic;
   }
 
-  isWritable(): boolean {
-    return this.#upstream.isWritable();
-  }
-
-  whenWritable(callback: () => void): void {
-    this.#upstream.whenWritable(callback);
-  }
-
+  /** Starts the upstream. */
   start(): void {
     this.#upstream.start({
       onMessage: (message, origin) => this.#receive(message, origin),
@@ -136,6 +105,7 @@ class UpstreamChannel implements Channel {
     });
   }
 
+  /** Sends a request; `call` gets everything that belongs to it, and its end. */
   request(request: RpcRequest, call: PendingRequest): Refusal | undefined {
     this.#traffic++;
     const { id } = request;
@@ -159,6 +129,7 @@ class UpstreamChannel implements Channel {
     return undefined;
   }
 
+  /** Sends a notification, or the response to a server request. */
   forward(message: RpcNotification | RpcResponse): Refusal | undefined {
     this.#traffic++;
     // A response to a request that the server has withdrawn, or never made, would only confuse it.
@@ -172,12 +143,14 @@ class UpstreamChannel implements Channel {
     return undefined;
   }
 
+  /** One of the streams that make up the standalone stream has closed. */
   lostListener(): void {
     for (const { message, sink } of this.#serverRequests.values()) {
       if (sink === this.#standalone && message.method === 'ping') this.#pingAgain(message);
     }
   }
 
+  /** Ends the upstream; calls that are still in flight fail. */
   close(failure: CallFailure = sessionEnded): Promise<void> {
     this.#failAll(failure);
     return this.#upstream.close();
@@ -258,6 +231,7 @@ class UpstreamChannel implements Channel {
     else this.giveUp(message);
   }
 
+  /** A server request cannot reach the client: the server gets an error. */
   giveUp(given: RpcRequest): void {
     if (!this.#forget({ message: given })) return;
     this.#send(
@@ -265,6 +239,7 @@ class UpstreamChannel implements Channel {
     );
   }
 
+  /** The standalone stream has opened: server requests whose client has gone are sent on it. */
   recover(): void {
     for (const { message, call } of this.#serverRequests.values()) {
       if (call?.absence?.() === 'long') this.#rerouteServerRequest(message, call);

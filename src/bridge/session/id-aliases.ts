@@ -18,24 +18,27 @@ import { cancelledBy, cancelledIdPath } from '../../mcp/lifecycle.ts';
  * Ids and progress tokens that the other side may round are strings to it, and come back as they were written: to a server
  * in JavaScript, 9007199254740993 is 9007199254740992.
  */
-export interface IdAliases {
-  toServer(message: RpcMessage): RpcMessage;
-  toClient(message: RpcMessage): RpcMessage;
-  /** The client's id of a request that went to the server. */
-  idOf(request: RequestId): RequestId;
-}
+export class IdAliases {
+  readonly #client = new Aliases();
+  readonly #server = new Aliases();
 
-export function createIdAliases(): IdAliases {
-  const client = new Aliases();
-  const server = new Aliases();
-  const isNeeded = (message: RpcMessage): boolean =>
-    // A message with an envelope has no such number, and does not refer to one as long as there are no aliases.
-    message.envelope === undefined || client.areUsed || server.areUsed;
-  return {
-    toServer: (message) => (isNeeded(message) ? pass(message, client, server) : message),
-    toClient: (message) => (isNeeded(message) ? pass(message, server, client) : message),
-    idOf: (request) => client.originalOf(request) ?? request,
-  };
+  toServer(message: RpcMessage): RpcMessage {
+    return this.#isNeeded(message) ? pass(message, this.#client, this.#server) : message;
+  }
+
+  toClient(message: RpcMessage): RpcMessage {
+    return this.#isNeeded(message) ? pass(message, this.#server, this.#client) : message;
+  }
+
+  /** The client's id of a request that went to the server. */
+  idOf(request: RequestId): RequestId {
+    return this.#client.originalOf(request) ?? request;
+  }
+
+  /** A message with an envelope has no such number, and does not refer to one as long as there are no aliases. */
+  #isNeeded(message: RpcMessage): boolean {
+    return message.envelope === undefined || this.#client.areUsed || this.#server.areUsed;
+  }
 }
 
 /** The aliases of the numbers of one side: strings that hold the number as that side wrote it. */

@@ -40,6 +40,10 @@ export function restrict(upstream: Upstream, policy: Policy | undefined, clock: 
  * messages of the session pass, whatever transport and batch they came in.
  */
 class RestrictedUpstream implements Upstream {
+  readonly isWritable = (): boolean => this.#upstream.isWritable();
+  readonly whenWritable = (callback: () => void): void => this.#upstream.whenWritable(callback);
+  readonly pause = (): void => this.#upstream.pause();
+  readonly resume = (): void => this.#upstream.resume();
   readonly #upstream: Upstream;
   readonly #policy: Policy;
   readonly #tools: ServerTools;
@@ -85,22 +89,6 @@ class RestrictedUpstream implements Upstream {
     if (denied === undefined) return this.#forward(message);
     const isUnknown = denied.reason === 'not_read_only' && this.#tools.known === undefined;
     return isUnknown && message.kind === 'request' ? this.#hold(message) : this.#refuse(message, failureOf(denied));
-  }
-
-  isWritable(): boolean {
-    return this.#upstream.isWritable();
-  }
-
-  whenWritable(callback: () => void): void {
-    this.#upstream.whenWritable(callback);
-  }
-
-  pause(): void {
-    this.#upstream.pause();
-  }
-
-  resume(): void {
-    this.#upstream.resume();
   }
 
   close(): Promise<void> {

@@ -1,33 +1,25 @@
-import { memberOf, rpcCode, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, type RpcRequest } from '../../mcp/json-rpc.ts';
 import { withServedRevision } from '../../mcp/lifecycle.ts';
 import type { PendingRequest, CallFailure, ListeningStream } from './pending-request.ts';
-import { createChannel, type Refusal } from './channel.ts';
+import { callFailure } from './call-failures.ts';
+import { Channel } from './channel.ts';
 import { createStandaloneStream } from './standalone-stream.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** A legacy client's connection to its own upstream, from `initialize` to the end of either. */
-export interface Session {
+export interface Session extends Pick<
+  Channel,
+  'isBusy' | 'isAwaited' | 'traffic' | 'isWritable' | 'whenWritable' | 'request' | 'forward'
+> {
   readonly id: string;
   /** The caller who opened it; nobody else may use it. */
   readonly callerId: string;
   /** The revision that client and server agreed on, once they have. */
   readonly revision: string | undefined;
-  /** Whether a client waits for a response. */
-  isBusy(): boolean;
-  /** Whether a call goes on whose client has gone, and may come back for what it has missed. */
-  isAwaited(): boolean;
-  /** Number of messages so far, both ways. */
-  traffic(): number;
   /** Whether the client listens for messages that belong to no request. */
   isListening(): boolean;
   /** Starts the upstream and hands it the client's `initialize` as it came. The outcome goes to `call`. Called once. */
   open(initialize: RpcRequest, call: PendingRequest): void;
-  /** False while the server leaves so much unread that no more should be read from the client. */
-  isWritable(): boolean;
-  /** Calls back once, when that is over. */
-  whenWritable(callback: () => void): void;
-  request(request: RpcRequest, call: PendingRequest): Refusal | undefined;
-  forward(message: RpcNotification | RpcResponse): Refusal | undefined;
   /** Adds a stream for messages that belong to no request. */
   listen(stream: ListeningStream): void;
   /** Calls back when the session is over, for whatever reason; at once when it is. */
@@ -64,7 +56,7 @@ export function createSession(options: SessionOptions): Session {
     warned = true;
     if (message.kind === 'request') channel.giveUp(message);
   });
-  const channel = createChannel({
+  const channel = new Channel({
     upstream,
     standalone,
     onClose({ reason }) {
@@ -95,7 +87,7 @@ export function createSession(options: SessionOptions): Session {
     startTimeout = setTimeout(() => {
       const message = `the server did not answer initialize within ${startTimeoutMs / 1000} s`;
       options.onSilent?.(message);
-      opening.fail({ code: rpcCode.internalError, message, data: { reason: 'upstream_silent' } });
+      opening.fail(callFailure('upstream_silent', message));
     }, startTimeoutMs);
 
     /** Watches how `initialize` ends, since that decides whether there is a session. */
@@ -166,8 +158,4 @@ export function createSession(options: SessionOptions): Session {
 }
 
 /** Others have taken the places while the server started. */
-const noRoom: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'there are too many sessions',
-  data: { reason: 'too_many_sessions' },
-};
+const noRoom: CallFailure = callFailure('too_many_sessions', 'there are too many sessions');

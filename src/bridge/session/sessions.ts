@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 import { systemClock, type Clock } from '../../platform/clock.ts';
-import { rpcCode, type RpcRequest } from '../../mcp/json-rpc.ts';
+import type { RpcRequest } from '../../mcp/json-rpc.ts';
+import { callFailure } from './call-failures.ts';
 import type { PendingRequest, CallFailure } from './pending-request.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { restrict } from './restricted-upstream.ts';
@@ -170,17 +171,9 @@ export function createSessions(options: SessionsOptions): Sessions {
   };
 }
 
-const credentialEnded: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'the credential of this session has ended',
-  data: { reason: 'credential_ended' },
-};
+const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this session has ended');
 
-const shuttingDown: CallFailure = {
-  code: rpcCode.internalError,
-  message: 'the server is shutting down',
-  data: { reason: 'shutting_down' },
-};
+const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');
 
 /** A response that was under way when the connection broke is the hardest to get again. */
 function useOf(session: Session): number {

@@ -91,12 +91,6 @@ export function restoreRequest(request: RpcRequest, id: RequestId, token: Reques
   return rewriteRequest(request, places, { id, ...(token === undefined ? {} : { progressToken: token }) });
 }
 
-/** The cancellation of a request that has another id at the server. */
-export function rewriteCancellation(message: RpcNotification, places: Places, requestId: RequestId): RpcNotification {
-  const json = { ...message.json, params: withMember(message.json['params'], 'requestId', requestId) };
-  return { ...message, json, bytes: rewrite(message.bytes, places, { requestId }) };
-}
-
 /** @param written the id as the other side wrote it: `1.0` or `"\u0041"` are to come back as they were. */
 export function rewriteResponse(response: RpcResponse, id: RequestId, written: string): RpcResponse {
   const bytes = replaceOne(response.bytes, responseId, written);

@@ -1,4 +1,4 @@
-import { jsonOfId } from '../../mcp/request-id.ts';
+import { jsonOfId, withCancelledId } from '../../mcp/request-id.ts';
 import {
   memberOf,
   progressTokenOf,
@@ -12,10 +12,11 @@ import {
 } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newError, newNotification, newRequest, newResult } from '../../mcp/new-message.ts';
+import { notTaken } from '../session/call-failures.ts';
 import { rejectServerRequest } from '../reject-server-request.ts';
 import type { SharedContext, SharedState } from './shared-state.ts';
 import type { ClientSession } from './client-session.ts';
-import { placesIn, rewriteCancellation, rewriteRequest, writtenAt, type Places } from './messages.ts';
+import { placesIn, rewriteRequest, writtenAt, type Places } from './messages.ts';
 import { maxSubscriptions } from './subscriptions.ts';
 
 type RpcParams = Readonly<Record<string, unknown>>;
@@ -67,7 +68,8 @@ export class SharedOutbound {
       const { request } = next;
       const places = placesIn(request);
       if (typeof places !== 'string' && this.#call(undefined, request, places)) return;
-      for (const { owner, response } of handshake.settle(notTaken(request.id))) answer(owner, response);
+      for (const { owner, response } of handshake.settle(newError({ id: request.id, ...notTaken })))
+        answer(owner, response);
     }
   }
 
@@ -97,7 +99,7 @@ export class SharedOutbound {
     const outcome = handshake.open({ owner: session, request, writtenId: writtenId(request, places) });
     if (outcome === 'first') {
       if (this.#call(undefined, request, places)) return true;
-      handshake.settle(notTaken(request.id));
+      handshake.settle(newError({ id: request.id, ...notTaken }));
       return false;
     }
     if (outcome !== undefined) {
@@ -195,7 +197,7 @@ export class SharedOutbound {
     }
     const id = cancelledBy(message);
     const cancelled = id === undefined ? undefined : ids.cancel(session, id);
-    return cancelled === undefined || this.#send(rewriteCancellation(message, places, cancelled.id));
+    return cancelled === undefined || this.#send(withCancelledId(message, cancelled.id));
   }
 
   /** The answer to a server request that was put to another session, or to nobody, goes nowhere. */
@@ -220,11 +222,6 @@ function answer(session: ClientSession, response: RpcResponse): void {
 function writtenId(request: RpcRequest, places: Places): string {
   const place = places.get('id');
   return place === undefined ? jsonOfId(request.id) : writtenAt(request, place);
-}
-
-function notTaken(id: RequestId): RpcResponse {
-  const data = { reason: 'upstream_not_reading' };
-  return newError({ id, code: rpcCode.internalError, message: 'the server does not read its input', data });
 }
 
 function unreadable(id: RequestId, reason: string): RpcResponse {

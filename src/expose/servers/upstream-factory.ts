@@ -77,12 +77,12 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
     ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
   };
   if (source.kind === 'http') {
-    const { createStreamableHttpUpstream } = await import('../../bridge/upstream/http/streamable-http.ts');
+    const { StreamableHttpUpstream } = await import('../../bridge/upstream/http/streamable-http.ts');
     return (isWanted) =>
-      createStreamableHttpUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
+      new StreamableHttpUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
   }
-  const { createLegacySseUpstream } = await import('../../bridge/upstream/sse/legacy-sse.ts');
-  return (isWanted) => createLegacySseUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
+  const { LegacySseUpstream } = await import('../../bridge/upstream/sse/legacy-sse.ts');
+  return (isWanted) => new LegacySseUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
 }
 
 /** The certificates of the file, in addition to the default ones. */

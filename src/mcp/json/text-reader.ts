@@ -30,26 +30,16 @@ export interface TextFindings {
   readonly elided?: Buffer | undefined;
 }
 
-/** Reads a long text as it arrives, so that little is left to do after the last piece. */
-export interface TextReader {
-  push(piece: Buffer): void;
-  /** The text is complete. */
-  end(): TextFindings;
-}
-
-export function createTextReader(): TextReader {
-  return new Reader();
-}
-
 /** Reads a text that is complete. */
 export function readText(text: Bytes): TextFindings {
   if (Buffer.isBuffer(text) && text.length < minElidedBytes) return { isUtf8: isUtf8(text) };
-  const reader = new Reader();
+  const reader = new TextReader();
   for (const piece of piecesOf(text)) reader.push(piece);
   return reader.end();
 }
 
-class Reader implements TextReader {
+/** Reads a long text as it arrives, so that little is left to do after the last piece. */
+export class TextReader {
   #elider: StringElider | undefined = new StringElider();
   #length = 0;
   #isUtf8 = true;
@@ -67,6 +57,7 @@ class Reader implements TextReader {
     this.#held = text.subarray(taken ?? characters.length);
   }
 
+  /** The text is complete. */
   end(): TextFindings {
     return {
       isUtf8: this.#isUtf8 && isUtf8(this.#held),

@@ -1,6 +1,6 @@
 // What src/bridge/supervised.ts gives up, sends again and leaves behind.
 import { describe, expect, test } from 'vitest';
-import { createChannel } from '../../../src/bridge/session/channel.ts';
+import { Channel } from '../../../src/bridge/session/channel.ts';
 import type { RpcRequest } from '../../../src/mcp/json-rpc.ts';
 import { within } from '../../harness/eventually.ts';
 import { gate } from '../../harness/gate.ts';
@@ -52,7 +52,7 @@ describe('what was certainly not acted on', () => {
 
   test('keeps its call in the channel, and only this', () => {
     const { upstream, server, clock, welcome } = supervisedWorld({ starts: false });
-    const channel = createChannel({ upstream, standalone: createFakeSink(), onClose() {} });
+    const channel = new Channel({ upstream, standalone: createFakeSink(), onClose() {} });
     const call = (sent: RpcRequest): FakeCall => {
       const fake = createFakeCall();
       expect(channel.request(sent, fake)).toBeUndefined();

@@ -1,7 +1,7 @@
 // Supervision with real processes: the parts that carry one session, from the channel to the pipes.
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { createChannel, type Channel } from '../../../src/bridge/session/channel.ts';
+import { Channel } from '../../../src/bridge/session/channel.ts';
 import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../../src/bridge/restart/restarting-upstream.ts';
 import { StdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
@@ -67,7 +67,7 @@ async function openSession(spareCount: number): Promise<RealSession> {
     startTimeoutMs: 15_000,
     onWarning,
   });
-  const channel = createChannel({ upstream, standalone, onClose: (end) => ends.push(end) });
+  const channel = new Channel({ upstream, standalone, onClose: (end) => ends.push(end) });
   async function close(): Promise<void> {
     await Promise.all([channel.close(), server.close()]);
   }

@@ -1,6 +1,6 @@
 // One channel between a server in memory and a client in memory.
 import { expect } from 'vitest';
-import { createChannel, type Channel } from '../../../src/bridge/session/channel.ts';
+import { Channel } from '../../../src/bridge/session/channel.ts';
 import type { UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import type { RequestId } from '../../../src/mcp/json-rpc.ts';
 import { createFakeCall, createFakeSink, type FakeCall, type FakeSink } from './fake-sink.ts';
@@ -20,7 +20,7 @@ export function world(): World {
   const upstream = createFakeUpstream();
   const standalone = createFakeSink();
   const ends: UpstreamEnd[] = [];
-  const channel = createChannel({ upstream, standalone, onClose: (end) => ends.push(end) });
+  const channel = new Channel({ upstream, standalone, onClose: (end) => ends.push(end) });
   channel.start();
   const call = (id: RequestId, progressToken?: RequestId): FakeCall => {
     const fake = createFakeCall();

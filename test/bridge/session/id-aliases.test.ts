@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createIdAliases } from '../../../src/bridge/session/id-aliases.ts';
+import { IdAliases } from '../../../src/bridge/session/id-aliases.ts';
 import { parseMessage, type RpcMessage } from '../../../src/mcp/json-rpc.ts';
 import { parseJson } from '../../harness/parse-json.ts';
 import { world } from './channel-world.ts';
@@ -27,7 +27,7 @@ const progress = (token: string): string =>
 const answerTo = (of: string): string => `{"jsonrpc":"2.0","id":${of},"result":{"y":2.00}}`;
 
 test('what JavaScript holds exactly passes untouched', () => {
-  const names = createIdAliases();
+  const names = new IdAliases();
   for (const id of ['1', '"1"', '-5', '1.5', '9007199254740992', '"9007199254740993"']) {
     const request = written(call(id, id));
     expect(names.toServer(request)).toBe(request);
@@ -40,7 +40,7 @@ test('what JavaScript holds exactly passes untouched', () => {
 test.each(['9007199254740993', '1.0', '1e400', '-0', '123456789.00000000001'])(
   'a request %s, its progress, its cancellation and its answer',
   (id) => {
-    const names = createIdAliases();
+    const names = new IdAliases();
     const sent = text(names.toServer(written(call(id, id))));
     const name = rounded(sent).id;
     expect(sent).toBe(call(`"${name}"`, `"${name}"`));
@@ -52,7 +52,7 @@ test.each(['9007199254740993', '1.0', '1e400', '-0', '123456789.00000000001'])(
 );
 
 test('a request of the server has a name for the client alike', () => {
-  const names = createIdAliases();
+  const names = new IdAliases();
   const ask = '{"jsonrpc":"2.0","id":9007199254740993,"method":"roots/list"}';
   const { id } = rounded(text(names.toClient(written(ask))));
   expect(text(names.toServer(written(`{"jsonrpc":"2.0","id":"${id}","result":{}}`)))).toBe(
@@ -61,7 +61,7 @@ test('a request of the server has a name for the client alike', () => {
 });
 
 test('an alias that nobody was given is left as it is', () => {
-  const names = createIdAliases();
+  const names = new IdAliases();
   const { id } = rounded(text(names.toServer(written(call('1.0')))));
   for (const wrong of [id.slice(1), `${id}}`, `${id},`, `${id.slice(0, -3)}1,\\"x\\":2`, id.slice(0, -3)]) {
     const answer = written(answerTo(`"${wrong}"`));

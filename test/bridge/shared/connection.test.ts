@@ -1,6 +1,6 @@
 // The life of a server that several sessions share.
 import { describe, expect, test } from 'vitest';
-import { createChannel } from '../../../src/bridge/session/channel.ts';
+import { Channel } from '../../../src/bridge/session/channel.ts';
 import { createSharedUpstream } from '../../../src/bridge/shared/shared-upstream.ts';
 import { createFakeCall, createFakeSink } from '../session/fake-sink.ts';
 import { createFakeUpstream } from '../fake-upstream.ts';
@@ -172,7 +172,7 @@ test('a channel works over it as over an upstream of its own', async () => {
   const world = sharedWorld();
   const standalone = createFakeSink();
   const upstream = world.shared.attach();
-  const channel = createChannel({ upstream, standalone, onClose() {} });
+  const channel = new Channel({ upstream, standalone, onClose() {} });
   channel.start();
   const [start, call] = [createFakeCall(), createFakeCall()];
   channel.request(initialize, start);

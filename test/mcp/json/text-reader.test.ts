@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import { gather } from '../../../src/platform/bytes.ts';
 import { parseEach, parseMessage, parseMessages } from '../../../src/mcp/json-rpc.ts';
-import { createTextReader, readText } from '../../../src/mcp/json/text-reader.ts';
+import { readText, TextReader } from '../../../src/mcp/json/text-reader.ts';
 import { createRandom } from '../../harness/random.ts';
 
 const long = 'é'.repeat(20_000);
@@ -16,7 +16,7 @@ function cut(text: string | Buffer, size: number): Buffer[] {
 }
 
 function readWhile(pieces: readonly Buffer[]) {
-  const reader = createTextReader();
+  const reader = new TextReader();
   for (const piece of pieces) reader.push(piece);
   return reader.end();
 }

@@ -2,11 +2,10 @@ import type { HttpResponse } from '../../../platform/net/http-client.ts';
 import { settledWithin } from '../../../platform/deferred.ts';
 import { memberOf, type RequestId, type RpcMessage, type RpcResponse } from '../../../mcp/json-rpc.ts';
 import { cancelledBy, isInitialize, isInitialized } from '../../../mcp/lifecycle.ts';
-import type { Upstream } from '../upstream.ts';
 import { isEventStream, isJsonResponse } from './follow-event-stream.ts';
 import { drainResponse, saysSessionLost } from './http-response.ts';
 import { HttpSession, type SessionStreamContext } from './http-session.ts';
-import { HttpUpstream, type HttpUpstreamOptions, type Refusal } from './http-upstream.ts';
+import { HttpUpstream, type Refusal } from './http-upstream.ts';
 import type { OutgoingPost } from './outgoing-posts.ts';
 import { PendingResponse } from './pending-response.ts';
 import { connectFailure, notMcp, openingFailure, statusWithExcerpt, unreachableWords } from './response-problems.ts';
@@ -46,11 +45,7 @@ type Phase = 'new' | 'opening' | 'confirming' | 'open' | 'lost';
  * is delivered with the request on whose stream it came.
  * @throws ExposeError `upstream_url_refused`, or `usage` for headers that cannot be sent.
  */
-export function createStreamableHttpUpstream(options: HttpUpstreamOptions): Upstream {
-  return new StreamableHttpUpstream(options);
-}
-
-class StreamableHttpUpstream extends HttpUpstream {
+export class StreamableHttpUpstream extends HttpUpstream {
   readonly #session = new HttpSession(this.client, this.url);
   readonly #streamContext: SessionStreamContext = {
     ...this.context,

@@ -5,7 +5,7 @@ import { newError } from '../../../mcp/new-message.ts';
 import { eventStreamType } from '../../../mcp/sse.ts';
 import { followEventStream, isEventStream, type StreamCursor, type StreamEnd } from '../http/follow-event-stream.ts';
 import { drainResponse } from '../http/http-response.ts';
-import { HttpUpstream, type HttpUpstreamOptions, type Refusal } from '../http/http-upstream.ts';
+import { HttpUpstream, type Refusal } from '../http/http-upstream.ts';
 import type { OutgoingPost } from '../http/outgoing-posts.ts';
 import {
   connectFailure,
@@ -15,18 +15,14 @@ import {
   unreachableWords,
 } from '../http/response-problems.ts';
 import type { PostOptions, UpstreamExchange, UpstreamFailure } from '../http/upstream-client.ts';
-import type { Upstream, UpstreamEvents } from '../upstream.ts';
+import type { UpstreamEvents } from '../upstream.ts';
 
 /**
  * MCP over the older HTTP transport (2024-11-05, HTTP with SSE): one event stream carries all messages from the server,
  * and names the endpoint for messages to the server. The session lasts as long as the stream.
  * @throws ExposeError `upstream_url_refused`, or `usage` for headers that cannot be sent.
  */
-export function createLegacySseUpstream(options: HttpUpstreamOptions): Upstream {
-  return new LegacySseUpstream(options);
-}
-
-class LegacySseUpstream extends HttpUpstream {
+export class LegacySseUpstream extends HttpUpstream {
   readonly #cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
   #cancelStartTimeout: (() => void) | undefined;
   #endpoint: URL | undefined;

@@ -3,7 +3,7 @@ import type { execa, ResultPromise } from 'execa';
 import { piecesOf, type Bytes } from '../../../platform/bytes.ts';
 import { createDeferred, settledWithin } from '../../../platform/deferred.ts';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
-import { createTextReader, type TextReader } from '../../../mcp/json/text-reader.ts';
+import { TextReader } from '../../../mcp/json/text-reader.ts';
 import type { ServerCommand } from './command-line.ts';
 import { createLineSplitter, type LineSplitter } from '../../../platform/process/line-splitter.ts';
 import { readInSlices, type SlicedReading } from '../../../platform/process/read-in-slices.ts';
@@ -98,7 +98,7 @@ export class StdioUpstream implements Upstream {
       maxBytes: maxMessageBytes,
       onPart: (part) => {
         if (part === undefined) this.#reader = undefined;
-        else (this.#reader ??= createTextReader()).push(part);
+        else (this.#reader ??= new TextReader()).push(part);
       },
       onLine: (line) => {
         const findings = this.#reader?.end();

@@ -4,8 +4,8 @@ import type https from 'node:https';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { HttpUpstreamOptions } from '../../../../src/bridge/upstream/http/http-upstream.ts';
-import { createLegacySseUpstream } from '../../../../src/bridge/upstream/sse/legacy-sse.ts';
-import { createStreamableHttpUpstream } from '../../../../src/bridge/upstream/http/streamable-http.ts';
+import { LegacySseUpstream } from '../../../../src/bridge/upstream/sse/legacy-sse.ts';
+import { StreamableHttpUpstream } from '../../../../src/bridge/upstream/http/streamable-http.ts';
 import type { Upstream, UpstreamEnd } from '../../../../src/bridge/upstream/upstream.ts';
 import { createDeferred } from '../../../../src/platform/deferred.ts';
 import type { RequestId, RpcMessage } from '../../../../src/mcp/json-rpc.ts';
@@ -178,8 +178,8 @@ export function connect(url: string, options: Partial<HttpUpstreamOptions> = {},
   const warnings: string[] = [];
   const ends: UpstreamEnd[] = [];
   const announced = createDeferred<UpstreamEnd>();
-  const create = kind === 'http' ? createStreamableHttpUpstream : createLegacySseUpstream;
-  const upstream = create({
+  const Created = kind === 'http' ? StreamableHttpUpstream : LegacySseUpstream;
+  const upstream = new Created({
     url,
     headers: new Map(),
     maxMessageBytes: 1024 * 1024,
