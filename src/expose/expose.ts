@@ -161,6 +161,15 @@ class Exposure implements Exposed {
     );
   }
 
+  /** At a URL that is not https, the run goes on without OAuth: its tokens work as before. */
+  #changeIssuer(url: string): void {
+    try {
+      this.#setIssuer(url);
+    } catch (error) {
+      this.#warn(messageOf(error));
+    }
+  }
+
   #createServers(): ExposedServers {
     const { options, watchdog, policy, onEvent } = this.#prepared;
     const eventStore = new EventStore();
@@ -213,7 +222,7 @@ class Exposure implements Exposed {
       signal,
       onUrls: (publicUrls) => {
         this.#door.setTunnelUrls(publicUrls);
-        if (this.#tunnel !== undefined && publicUrls[0] !== undefined) this.#setIssuer(publicUrls[0]);
+        if (this.#tunnel !== undefined && publicUrls[0] !== undefined) this.#changeIssuer(publicUrls[0]);
       },
       onStatus: ({ state, publicUrls, reason }: TunnelStatus) =>
         onEvent({

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 
 /** Opens a session; each name below `localhost` is this machine. */
-function initialize({ url }: Exposed, token: string): Promise<Reply> {
+function initialize({ url }: Pick<Exposed, 'url'>, token: string): Promise<Reply> {
   const { host } = new URL(url);
   return exchange(url.replace(/[\w.]+(?=:\d)/, '127.0.0.1'), {
     method: 'POST',
@@ -174,6 +174,18 @@ describe('what limits it', () => {
     });
     expect([registration.status, registration.json().error]).toEqual([403, 'access_denied']);
     expect(await connected.call('look')).toBe('did look');
+  });
+
+  test('a relay that changes to a URL without https ends what was signed in, not the run', async () => {
+    const relay = await startRelay();
+    const exposed = await startBehindRelay(relay, { server: sharedServer, args: ['--oauth'] });
+    const { client } = await signIn(chromium, exposed);
+    await relay.stop();
+    await startRelay({ port: relay.port, args: ['--public-url', 'http://relay.example'] });
+    await exposed.waitForStderr(/warning: clients cannot sign in with OAuth at http:\/\/relay\.example\/\w+:/, 20_000);
+    const local = { url: exposed.localUrl };
+    expect((await initialize(local, exposed.token)).status).toBe(200);
+    expect((await initialize(local, client.saved.tokens?.access_token ?? '')).status).toBe(401);
   });
 
   test('a public URL without https: it does not start, and leaves nothing', async () => {

@@ -77,12 +77,20 @@ export async function connectThroughRemote(
   { flags = [], lifetime = 'test' }: { flags?: string[]; lifetime?: Lifetime } = {},
 ): Promise<RemoteClient> {
   // mcp-remote itself replaces ${TOKEN}.
-  const access = ['--header', 'Authorization: Bearer ${TOKEN}', '--allow-http'];
-  const remote = interopCommand(
-    'mcp-remote',
-    [endpoint.urlOf(exposed), ...access, '--transport', endpoint.remote, ...flags],
-    { env: { TOKEN: exposed.token, MCP_REMOTE_CONFIG_DIR: temporaryDirectory(lifetime) }, lifetime },
-  );
+  const access = ['--header', 'Authorization: Bearer ${TOKEN}'];
+  const args = [endpoint.urlOf(exposed), ...access, '--transport', endpoint.remote, ...flags];
+  return await connectToRemote(args, { env: { TOKEN: exposed.token }, lifetime });
+}
+
+/** The same with other arguments: without a token, it signs in. */
+export async function connectToRemote(
+  remoteArgs: string[],
+  { env, lifetime = 'test' }: { env: Record<string, string>; lifetime?: Lifetime },
+): Promise<RemoteClient> {
+  const remote = interopCommand('mcp-remote', [...remoteArgs, '--allow-http'], {
+    env: { MCP_REMOTE_CONFIG_DIR: temporaryDirectory(lifetime), ...env },
+    lifetime,
+  });
   const transport = new StdioClientTransport({ ...remote, stderr: 'pipe' });
   let printed = '';
   transport.stderr?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
