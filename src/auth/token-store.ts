@@ -25,6 +25,7 @@ export interface TokenLimits {
 /** A token as it is shown and stored: without its secret. */
 export interface TokenReport {
   readonly name: string;
+  /** `exhausted`: it allows no more tool calls, but what goes on can end. */
   readonly state: 'valid' | 'expired' | 'revoked' | 'exhausted';
   /** In milliseconds since 1970. */
   readonly createdAt: number;
@@ -57,11 +58,8 @@ export interface TokenStoreOptions {
 
 type Token = { -readonly [Key in keyof StoredToken]: StoredToken[Key] } & { readonly caller: Caller };
 
-const refusals: Readonly<Record<Exclude<TokenReport['state'], 'valid'>, Refusal>> = {
-  expired: { reason: 'the bearer token has expired', code: 'token_expired' },
-  revoked: { reason: 'the bearer token was revoked', code: 'token_revoked' },
-  exhausted: { reason: 'the bearer token allows no more calls', code: 'token_exhausted' },
-};
+const expired: Refusal = { reason: 'the bearer token has expired', code: 'token_expired' };
+const revoked: Refusal = { reason: 'the bearer token was revoked', code: 'token_revoked' };
 
 /**
  * The bearer tokens of a run. A presented token is found by its SHA-256 in a table: the time tells nothing about a token, and
@@ -99,13 +97,15 @@ export class TokenStore implements CallerSource {
         hints: ['use 1 to 64 letters, digits, blanks and . _ @ -'],
       });
     }
-    if (this.#byName.get(name)?.state === 'valid') {
+    const former = this.#byName.get(name);
+    if (former !== undefined && isLive(former)) {
       throw new ExposeError('usage', `there is a token with the name ${name} already`, {
         hints: [`revoke it, or rotate it: mcp-expose token rotate ${JSON.stringify(name)}`],
       });
     }
     const token = own === undefined ? generateToken() : checkToken(own, 'the token');
     const { expiresInMs, once, maxCalls } = limits;
+    this.#expire();
     const createdAt = this.#clock.now();
     this.#insert({
       name,
@@ -125,7 +125,7 @@ export class TokenStore implements CallerSource {
   /** @returns false if no valid token has this name. */
   revoke(name: string): boolean {
     const token = this.#byName.get(name);
-    if (token?.state !== 'valid') return false;
+    if (token === undefined || !isLive(token)) return false;
     this.#end(token, 'revoked');
     return true;
   }
@@ -134,7 +134,7 @@ export class TokenStore implements CallerSource {
   rotate(name: string): string | undefined {
     const old = this.#byName.get(name);
     if (old === undefined) return undefined;
-    if (old.state === 'valid') this.#end(old, 'revoked');
+    if (isLive(old)) this.#end(old, 'revoked');
     const lifeMs = old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt;
     return this.add(name, { expiresInMs: lifeMs, once: old.once, maxCalls: old.maxCalls });
   }
@@ -142,7 +142,7 @@ export class TokenStore implements CallerSource {
   /** Whether a valid token of this name is this one. */
   has(name: string, token: string): boolean {
     const found = this.#byDigest.get(digestOf(token));
-    return found?.name === name && found.state === 'valid';
+    return found !== undefined && found.name === name && isLive(found);
   }
 
   list(): TokenReport[] {
@@ -157,8 +157,9 @@ export class TokenStore implements CallerSource {
   find(presented: string): Caller | Refusal | undefined {
     const token = this.#byDigest.get(digestOf(presented));
     if (token === undefined) return undefined;
-    if (token.state === 'valid' && token.expiresAt !== undefined) this.#expire();
-    return token.state === 'valid' ? token.caller : refusals[token.state];
+    if (token.expiresAt !== undefined) this.#expire();
+    if (isLive(token)) return token.caller;
+    return token.state === 'expired' ? expired : revoked;
   }
 
   close(): void {
@@ -180,7 +181,7 @@ export class TokenStore implements CallerSource {
     this.#byName.set(name, token);
     for (const [digest, oldest] of this.#byDigest) {
       if (this.#byDigest.size <= maxTokens) return;
-      if (oldest.state === 'valid') continue;
+      if (isLive(oldest)) continue;
       this.#byDigest.delete(digest);
       if (this.#byName.get(oldest.name) === oldest) this.#byName.delete(oldest.name);
     }
@@ -196,7 +197,7 @@ export class TokenStore implements CallerSource {
   #spend(token: Token, maxCalls: number): boolean {
     if (token.calls >= maxCalls) return false;
     token.calls++;
-    // The last call goes on, so the sessions stay; further requests are refused.
+    // What the last call needs goes on: answers of the client, cancellation, resumption.
     if (token.calls === maxCalls) token.state = 'exhausted';
     this.#onChange(token.name, token.state === 'exhausted' ? 'exhausted' : 'called');
     return true;
@@ -214,7 +215,8 @@ export class TokenStore implements CallerSource {
     const setBackBy = Math.max(0, this.#lastSeen - now);
     this.#lastSeen = now;
     for (const token of this.#byDigest.values()) {
-      if (token.expiresAt === undefined || token.state !== 'valid') continue;
+      if (token.expiresAt === undefined || !isLive(token)) continue;
+      token.createdAt -= setBackBy;
       token.expiresAt -= setBackBy;
       if (token.expiresAt <= now) this.#end(token, 'expired');
     }
@@ -225,12 +227,17 @@ export class TokenStore implements CallerSource {
     this.#stopTicking = undefined;
     this.#expire();
     const ends = [...this.#byDigest.values()].flatMap(({ state, expiresAt }) =>
-      state === 'valid' && expiresAt !== undefined ? [expiresAt] : [],
+      expiresAt !== undefined && isLive({ state }) ? [expiresAt] : [],
     );
     if (ends.length === 0) return;
     const leftMs = Math.min(...ends) - this.#lastSeen;
     this.#stopTicking = this.#clock.after(Math.min(leftMs, tickMs), () => this.#tick());
   }
+}
+
+/** Whether a token still identifies its caller. */
+function isLive({ state }: Pick<TokenReport, 'state'>): boolean {
+  return state === 'valid' || state === 'exhausted';
 }
 
 function digestOf(token: string): string {

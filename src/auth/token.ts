@@ -37,6 +37,11 @@ export function generateToken(): string {
 export function checkToken(supplied: string, origin: string): string {
   const token = supplied.trim();
   if (token === '') throw unusable(`${origin} is empty`, [newTokenHint]);
+  if (token.startsWith(accessTokenPrefix)) {
+    throw unusable(`the token in ${origin} begins with ${accessTokenPrefix}, as the access tokens of OAuth do`, [
+      'choose another one',
+    ]);
+  }
   if (!bearerSyntax.test(token)) {
     throw unusable(`the token in ${origin} has characters that a bearer token cannot have`, [
       'use only letters, digits and - . _ ~ + /',

@@ -16,10 +16,10 @@ export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): 
       return `too many wrong codes: none is accepted until ${timeOf(event.until)}`;
     case 'access_requested': {
       const code = pairingCode === undefined ? '' : `; if you know who asks, the code is ${pairingCode}`;
-      return `${clientOf(event.request)} asks for ${allOf(event.request)}${code}`;
+      return `${clientOf(event.request)} asks for ${accessOf(event.request)}${code}`;
     }
     case 'access_approved':
-      return `${clientOf(event.request)} may now use ${allOf(event.request)}`;
+      return `${clientOf(event.request)} now has ${accessOf(event.request)}`;
     case 'access_refused':
       return `${clientOf(event.request)} was refused: ${refusals[event.reason]}`;
     case 'token_issued':
@@ -59,14 +59,15 @@ const silences = {
     'has its token, but made no call within 60 s: remove the connector there and add it again; its URL must end with /mcp',
 } as const;
 
-/** `Claude (claude.ai), which goes on to claude.ai`: the name alone says nothing, anybody can have it. */
-function clientOf({ clientName, publisher, redirectHost, address }: Requested): string {
+/** `"Claude" (claude.ai, returns to claude.ai)`: the name alone proves nothing, since anybody can have it. */
+export function clientOf({ clientName, publisher, redirectHost, address }: Requested): string {
   const from = address === undefined ? '' : `, from ${address}`;
   return `${shown(clientName)} (${publisher ?? 'name not verified'}, returns to ${shown(redirectHost)}${from})`;
 }
 
-function allOf({ scope, resource }: Requested): string {
-  const what = scope === 'mcp' ? 'everything' : 'what only reads';
+/** What a client asks for. */
+export function accessOf({ scope, resource }: Requested): string {
+  const what = scope === 'mcp' ? 'full access' : 'read-only access';
   return resource === undefined ? what : `${what} at ${resource}`;
 }
 

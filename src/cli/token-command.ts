@@ -28,6 +28,15 @@ export async function runToken(
       hints: [`mcp-expose token ${action} anna`],
     });
   }
+  const limits = [flags.expires, flags.once, flags.maxCalls].some((limit) => limit !== undefined);
+  if (limits && action !== 'add') {
+    throw new ExposeError('usage', `--expires, --once and --max-calls have no effect with token ${action}`, {
+      hints:
+        action === 'rotate'
+          ? ['the new token has the limits of the old one: revoke it, and add another']
+          : ['omit them'],
+    });
+  }
   const { socket } = await chooseRun(flags.run);
   const path = `/tokens/${encodeURIComponent(name ?? '')}`;
   switch (action) {

@@ -37,7 +37,7 @@ export async function chooseToken(
   return own;
 }
 
-/** The name of the token with which mcp-expose looks through its own tunnel: the look uses up no limit of the user's. */
+/** Name of the token with which mcp-expose probes its own public URL: the probe uses up no limit of the user's token. */
 const probeName = 'mcp-expose';
 
 export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEnd' | 'onChange'>> {
@@ -57,8 +57,6 @@ export class RunTokens implements Tokens {
   readonly #signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
   /** For requests of mcp-expose itself. */
   readonly probeToken: string;
-  /** Of the token that it started with. */
-  readonly firstName: string;
 
   /**
    * @param token undefined if it is stored.
@@ -70,7 +68,6 @@ export class RunTokens implements Tokens {
     { onEnd, onChange, signIn, file }: RunTokensOptions,
   ) {
     this.#signIn = signIn;
-    this.firstName = tokenName;
     let isStarted = false;
     this.store = new TokenStore({
       stored: file?.entries ?? [],

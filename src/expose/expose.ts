@@ -128,15 +128,13 @@ class Exposure implements Exposed {
       onEnd: (callerId) => this.#servers.endCaller(callerId),
       onChange: (name, change) => {
         if (change !== 'called') onEvent({ type: 'token', name, change });
-        // What was shared for a time is shared with nobody after it.
-        if (change === 'expired' && name === this.#tokens?.firstName) this.#signIn?.close();
       },
     });
   }
 
   #createSignIn(): SignIn | undefined {
     const { options, CreateSignIn, onEvent } = this.#prepared;
-    const { pairing = 'code', confirm, once = false } = options.access ?? {};
+    const { pairing = 'code', confirm, once = false, expiresInMs, readOnly } = options.access ?? {};
     const names = (): string[] => this.#servers.reports().map(({ name }) => name);
     return (
       CreateSignIn &&
@@ -144,7 +142,10 @@ class Exposure implements Exposed {
         pairing,
         confirm,
         once,
-        endpoints: () => this.#servers.reports().map(({ path }) => path),
+        expiresInMs,
+        canStepUp: readOnly !== true,
+        isTaken: (name) => this.#tokens?.list().some((report) => report.name === name) === true,
+        endpoints: () => this.#servers.paths(),
         sharedName: () =>
           names().length === 1 ? names().join('') : `${names().length} servers: ${names().join(', ')}`,
         onEvent: (event) => onEvent({ type: 'oauth', event, pairingCode: this.pairingCode }),

@@ -4,9 +4,11 @@ import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import { errorPage } from '../auth/oauth/consent-page.ts';
 import type { OAuthEvent, PairingRequest } from '../auth/oauth/events.ts';
 import { errorResponse, maxOAuthBodyBytes, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
+import { scopes, type Scope } from '../auth/oauth/scopes.ts';
 import type { TokenReport } from '../auth/token-store.ts';
 import { createBodyReader, type BodyReader } from '../http/body.ts';
 import type { OAuthRoutes } from '../http/oauth-route.ts';
+import { systemClock } from '../platform/clock.ts';
 
 /** What begins the access of another client. */
 const entrances: ReadonlySet<string> = new Set(['/authorize', '/register']);
@@ -16,6 +18,12 @@ export interface SignInOptions {
   readonly confirm: Confirm | undefined;
   /** Only the first client that is approved gets in. */
   readonly once: boolean;
+  /** How long clients can sign in and stay, in milliseconds. Default: no limit. */
+  readonly expiresInMs: number | undefined;
+  /** Whether a wider scope would allow more. */
+  readonly canStepUp: boolean;
+  /** Whether a token has this name. */
+  readonly isTaken: (name: string) => boolean;
   /** Paths of the MCP endpoints that exist now. */
   readonly endpoints: () => readonly string[];
   readonly sharedName: () => string;
@@ -38,8 +46,12 @@ export class SignIn implements OAuthRoutes {
   /** What was approved at this URL, by the id of the grant. */
   #grants = new Map<string, TokenReport>();
 
+  readonly #deadline: (() => void) | undefined;
+
   constructor(options: SignInOptions) {
     this.#options = options;
+    const { expiresInMs } = options;
+    if (expiresInMs !== undefined) this.#deadline = systemClock.after(expiresInMs, () => this.close());
   }
 
   /** As it is shown; undefined before there is a URL, and if no code is typed into the page. */
@@ -55,10 +67,8 @@ export class SignIn implements OAuthRoutes {
   setIssuer(issuer: string): boolean {
     if (this.#isClosed || issuer === this.#issuer) return false;
     const isReplaced = this.#server !== undefined;
-    this.#endGrants();
     const { pairing, confirm, endpoints, sharedName } = this.#options;
-    this.#issuer = issuer;
-    this.#server = createAuthorizationServer({
+    const server = createAuthorizationServer({
       issuer,
       resources: () => endpoints().map((endpoint) => issuer + endpoint),
       sharedName,
@@ -66,6 +76,9 @@ export class SignIn implements OAuthRoutes {
       ...(confirm === undefined ? {} : { confirm }),
       onEvent: (event) => this.#observe(event),
     });
+    this.#endGrants();
+    this.#issuer = issuer;
+    this.#server = server;
     return isReplaced;
   }
 
@@ -91,14 +104,16 @@ export class SignIn implements OAuthRoutes {
   find(accessToken: string, endpoint: string): Caller | undefined {
     const grant = this.#server?.verify(accessToken, endpoint);
     if (grant === undefined) return undefined;
-    const caller = { id: callerIdOf(grant.id), label: grant.clientName, scope: grant.scope };
+    const { id, clientName: label, scope } = grant;
+    const caller = { id: callerIdOf(id, scope), label, scope };
     const stepUp = this.#server?.challenge(endpoint, { code: 'insufficient_scope', scope: 'mcp' });
-    return grant.scope === 'mcp' || stepUp === undefined ? caller : { ...caller, stepUp };
+    return scope === 'mcp' || stepUp === undefined || !this.#options.canStepUp ? caller : { ...caller, stepUp };
   }
 
   /** Ends all access for good: a tunnel that connects again changes nothing. */
   close(): void {
     this.#isClosed = true;
+    this.#deadline?.();
     this.#endGrants();
   }
 
@@ -106,7 +121,7 @@ export class SignIn implements OAuthRoutes {
     this.#server?.close();
     this.#server = undefined;
     this.#issuer = '';
-    for (const grant of this.#grants.keys()) this.#options.onEnd(callerIdOf(grant));
+    for (const grant of this.#grants.keys()) this.#endCallers(grant);
     this.#grants = new Map();
   }
 
@@ -122,22 +137,27 @@ export class SignIn implements OAuthRoutes {
   }
 
   #reportOf({ clientName, scope }: PairingRequest): TokenReport {
-    const names = new Set(this.list().map((report) => report.name));
+    const { isTaken } = this.#options;
     let name = clientName;
-    for (let count = 2; names.has(name); count++) name = `${clientName} ${count}`;
+    for (let count = 2; isTaken(name); count++) name = `${clientName} ${count}`;
     return { name, state: 'valid', createdAt: Date.now(), calls: 0, scope };
+  }
+
+  #endCallers(grantId: string): void {
+    for (const scope of scopes) this.#options.onEnd(callerIdOf(grantId, scope));
   }
 
   #observe(event: OAuthEvent): void {
     if (event.kind === 'access_approved') this.#grants.set(event.grantId, this.#reportOf(event.request));
     if (event.kind === 'grant_revoked') {
       this.#grants.delete(event.grantId);
-      this.#options.onEnd(callerIdOf(event.grantId));
+      this.#endCallers(event.grantId);
     }
     this.#options.onEvent(event);
   }
 }
 
-function callerIdOf(grantId: string): string {
-  return `oauth:${grantId}`;
+/** A session belongs to a scope: its policy is that of the token that opened it. */
+function callerIdOf(grantId: string, scope: Scope): string {
+  return `oauth:${grantId}:${scope}`;
 }

@@ -38,8 +38,8 @@ export function isClaimed({ claim }: Caller, { json }: RpcRequest): boolean {
   return claim(`${name} ${digest}`);
 }
 
-/** Whether a caller may make this request; counts tool calls. */
-export function isAffordable({ spendCall }: Caller, { method }: RpcRequest): boolean {
+/** Whether a caller may send this message; counts tool calls. */
+export function isAffordable({ spendCall }: Caller, { method }: Pick<RpcRequest, 'method'>): boolean {
   return spendCall === undefined || method !== 'tools/call' || spendCall();
 }
 

@@ -60,8 +60,8 @@ function serveMessage(post: Post, message: RpcMessage, agreed: string | undefine
   if (isOpening) {
     const reason = 'the session is initialized already: send initialize without Mcp-Session-Id to begin another one';
     refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
-  } else if (message.kind === 'request' && !isAffordable(caller, message)) {
-    refuse(request, response, { ...unauthorized, ...usedUp, id: message.id });
+  } else if (message.kind !== 'response' && !isAffordable(caller, message)) {
+    refuse(request, response, { ...unauthorized, ...usedUp, id });
   } else if (message.kind === 'request') {
     const call = beginCall(post, message, () => parts.streamsOf(session).openReply());
     const refusal = session.request(message, call);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { TokenStore, type TokenStoreOptions } from '../../src/auth/token-store.ts';
 import { ExposeError } from '../../src/errors.ts';
-import { createFakeClock } from '../harness/fake-clock.ts';
+import { createFakeClock, type FakeClock } from '../harness/fake-clock.ts';
 
 function storeWith(options: Partial<TokenStoreOptions> = {}) {
   const clock = createFakeClock();
@@ -18,7 +18,6 @@ function storeWith(options: Partial<TokenStoreOptions> = {}) {
 
 const expired = { reason: 'the bearer token has expired', code: 'token_expired' };
 const revoked = { reason: 'the bearer token was revoked', code: 'token_revoked' };
-const usedUp = { reason: 'the bearer token allows no more calls', code: 'token_exhausted' };
 
 describe('a token', () => {
   test('is found by itself alone, and its caller has its name', () => {
@@ -104,15 +103,37 @@ describe('the end of a token', () => {
     expect(store.find(token)).toEqual(expired);
   });
 
-  test('used up: the last call is counted, the next request refused', () => {
+  test('exhausted: no more tool calls, but what the last one needs', () => {
     const { store, ended } = storeWith();
-    const token = store.add('anna', { maxCalls: 2 });
+    const token = store.add('anna', { maxCalls: 2, expiresInMs: 60_000 });
     const caller = store.find(token);
     if (caller === undefined || !('id' in caller)) throw new Error('no caller');
     expect([caller.spendCall?.(), caller.spendCall?.(), caller.spendCall?.()]).toEqual([true, true, false]);
-    expect(store.find(token)).toEqual(usedUp);
-    // The last call is still being answered.
+    expect(store.list()).toMatchObject([{ state: 'exhausted', calls: 2 }]);
+    expect(store.find(token)).toBe(caller);
     expect(ended).toEqual([]);
+  });
+
+  test.each([
+    ['revoked', (store: TokenStore) => store.revoke('anna')],
+    ['rotated', (store: TokenStore) => store.rotate('anna')],
+    ['expired', (_store: TokenStore, clock: FakeClock) => clock.advance(60_000)],
+  ])('exhausted, and then %s: its sessions end', (_what, end) => {
+    const { store, clock, ended } = storeWith();
+    const caller = store.find(store.add('anna', { maxCalls: 1, expiresInMs: 60_000 }));
+    if (caller !== undefined && 'id' in caller) caller.spendCall?.();
+    end(store, clock);
+    expect(ended).toEqual(['anna#1']);
+  });
+
+  test('added after the clock was set back, it has its whole life', () => {
+    const { store, clock } = storeWith();
+    clock.jump(-3_600_000);
+    const token = store.add('anna', { expiresInMs: 60_000 });
+    clock.advance(59_999);
+    expect(store.find(token)).toMatchObject({ label: 'anna' });
+    clock.advance(1);
+    expect(store.find(token)).toEqual(expired);
   });
 });
 

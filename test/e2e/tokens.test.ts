@@ -120,19 +120,23 @@ describe('mcp-expose token', () => {
     await token(one, 'add', 'anna', '--run', String(other.pid));
     expect((await names(String(other.pid))).stdout).toContain('anna');
     expect((await names(String(one.pid))).stdout).not.toContain('anna');
-    const folder = path.join(one.home, 'runtime', 'mcp-expose');
-    expect(readdirSync(folder).toSorted()).toEqual([`${one.pid}.sock`, `${other.pid}.sock`].toSorted());
+    const folder = path.join(one.home, 'config', 'mcp-expose', 'run');
+    const sockets = () => readdirSync(folder).map((name) => Number(/-(\d+)\.sock$/.exec(name)?.[1]));
+    expect(new Set(sockets())).toEqual(new Set([one.pid, other.pid]));
     expect(statSync(folder).mode & 0o777).toBe(0o700);
-    expect(statSync(path.join(folder, `${one.pid}.sock`)).mode & 0o777).toBe(0o600);
+    expect(statSync(path.join(folder, readdirSync(folder)[0] ?? '')).mode & 0o777).toBe(0o600);
     await one.stop('SIGTERM');
-    expect(readdirSync(folder)).toEqual([`${other.pid}.sock`]);
+    expect(sockets()).toEqual([other.pid]);
   });
 
-  test('a socket folder that cannot be made: a warning, and the run goes on', async () => {
-    const exposed = await startExpose({ server, env: { XDG_RUNTIME_DIR: '/dev/null' } });
-    await exposed.waitForStderr(/warning: mcp-expose token cannot change the tokens of this run/);
-    expect(textOf(await echo(await openSession(exposed.url, exposed.token)))).toBe('hello');
-  });
+  test.each(['/dev/null', `/tmp/${'x'.repeat(100)}`])(
+    'a socket that cannot be made (%s): a warning, and the run goes on',
+    async (where) => {
+      const exposed = await startExpose({ server, env: { XDG_CONFIG_HOME: where } });
+      await exposed.waitForStderr(/warning: mcp-expose token cannot change the tokens of this run/);
+      expect(textOf(await echo(await openSession(exposed.url, exposed.token)))).toBe('hello');
+    },
+  );
 });
 
 describe.each(['local', 'relay'] as const)('limits of the token, %s', (way) => {

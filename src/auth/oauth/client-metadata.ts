@@ -34,7 +34,7 @@ export function readClientMetadata(value: unknown): ClientMetadata | string {
   const redirectUris: string[] = [];
   const refused: { uri: string; reason: string }[] = [];
   for (const uri of uris) {
-    if (typeof uri !== 'string') return 'redirect_uris has something else than strings';
+    if (typeof uri !== 'string') return 'redirect_uris has something other than strings';
     const reason = redirectUriProblem(uri);
     if (reason === undefined) redirectUris.push(uri);
     else refused.push({ uri: toSingleLine(uri), reason });

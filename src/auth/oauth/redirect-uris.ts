@@ -1,4 +1,4 @@
-/** Longest redirect URI, in characters: each registration is kept in memory, and long ones belong into `state`. */
+/** Longest redirect URI, in characters: each registration is kept in memory, and long ones belong in `state`. */
 const maxLength = 1024;
 
 /** Printable ASCII without the backslash, which browsers read as a slash. */

@@ -8,6 +8,9 @@ import { makeFolder } from '../../tunnel/config-folder.ts';
 import type { TokenLimits, Tokens } from '../options.ts';
 import { socketFolder, socketOf, type RunDescription } from './runs.ts';
 
+/** Longest path of a Unix socket, in bytes: 104 with a zero byte on macOS, 108 on Linux. */
+const maxSocketPathBytes = 103;
+
 export interface ControlServerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly describe: () => RunDescription;
@@ -33,11 +36,19 @@ export async function openControlServer(options: ControlServerOptions): Promise<
     // Of an earlier process with this pid.
     rmSync(socket, { force: true });
   }
+  // Node cuts a longer path without an error.
+  if (isFile && Buffer.byteLength(socket) > maxSocketPathBytes)
+    throw new Error(`the path ${socket} is too long for a socket`);
   const server = createServer((request, response) => void answer(request, response, options));
   server.listen(socket);
   await once(server, 'listening');
-  if (isFile) chmodSync(socket, 0o600);
   server.unref();
+  try {
+    if (isFile) chmodSync(socket, 0o600);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
   return {
     async close() {
       const closed = once(server, 'close');

@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
+import { hostname } from 'node:os';
 import path from 'node:path';
 
 import { ExposeError, messageOf, type ErrorCode } from '../../errors.ts';
@@ -10,7 +12,8 @@ const timeoutMs = 5000;
 
 const isWindows = process.platform === 'win32';
 const pipePrefix = '\\\\.\\pipe\\';
-const socketName = /^(?:mcp-expose-)?(\d+)(?:\.sock)?$/;
+const machine = hash('sha256', hostname()).slice(0, 8);
+const socketName = new RegExp(`^(?:mcp-expose-)?${machine}-(\\d+)(?:\\.sock)?$`);
 
 /** What a run tells about itself. */
 export interface RunDescription {
@@ -27,17 +30,17 @@ export interface Run extends RunDescription {
 }
 
 /**
- * The folder of the sockets, which only this user can enter. Not in the temporary folder, where others could make it first.
- * Windows has named pipes instead, which have no folder.
+ * The folder of the sockets, which only this user can enter: not the temporary folder, where others could make it first, nor that
+ * of `XDG_RUNTIME_DIR`, which is gone after a logout. Windows has named pipes instead, which have no folder.
  */
 export function socketFolder(env: NodeJS.ProcessEnv): string {
-  const runtime = env['XDG_RUNTIME_DIR'];
-  return runtime ? path.join(runtime, 'mcp-expose') : path.join(configFolder(env), 'run');
+  return path.join(configFolder(env), 'run');
 }
 
-/** The path of the socket of the run with this pid. */
+/** The path of the socket of the run with this pid, on this machine: others may share the folder. */
 export function socketOf(pid: number, env: NodeJS.ProcessEnv): string {
-  return isWindows ? `${pipePrefix}mcp-expose-${pid}` : path.join(socketFolder(env), `${pid}.sock`);
+  const name = `${machine}-${pid}`;
+  return isWindows ? `${pipePrefix}mcp-expose-${name}` : path.join(socketFolder(env), `${name}.sock`);
 }
 
 /** The runs of this user. Removes the sockets that ended runs have left behind. */

@@ -81,7 +81,7 @@ export class ExposedServer implements ServedServer {
       maxSessions: settings.maxSessions,
       idleTimeoutMs: settings.idleTimeoutMs,
       onChange: (open) => {
-        // Also where the server could not be described at first: it has got well.
+        // Also where the server could not be described at first: it has recovered.
         if (open > 0) this.#server.begin();
         onSessions(open);
       },

@@ -63,7 +63,7 @@ export class ExposedServers {
   /**
    * Makes these the servers of the run: what has not changed goes on untouched, the rest is ended or started. Resolves
    * when each has said what it is or failed to, which its report tells. One that failed is served all the same: it may
-   * get well. Of those that are known to be unusable, the reason is served.
+   * recover. Of those that are known to be unusable, the reason is served.
    * @returns whether anything has changed.
    * @throws the signal's reason.
    */
@@ -76,6 +76,13 @@ export class ExposedServers {
   /** Whether there is one server only, usable or not: it needs no name. */
   isAlone(): boolean {
     return this.#entries.size === 1;
+  }
+
+  /** Paths of all MCP endpoints, those of `reports` first: a server that is alone has its name as well. */
+  paths(): readonly string[] {
+    const named = this.directory.all().flatMap(({ name }) => (name === undefined ? [] : [`/${name}${mcpPath}`]));
+    const unnamedPath = this.directory.unnamed() === undefined ? [] : [mcpPath];
+    return [...new Set([...this.reports().map(({ path }) => path), ...unnamedPath, ...named])];
   }
 
   /** Ends the sessions and connections of a caller whose credential ended. */

@@ -31,7 +31,8 @@ export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
 function isExempt(target: URL, list: string): boolean {
   const host = withoutBrackets(target.hostname).toLowerCase();
   return list.split(/[\s,]+/).some((entry) => {
-    if (entry === '*') return true;
+    if (entry === '*' || (isIP(entry) !== 0 && entry === host)) return true;
+    if (isIP(entry) !== 0) return false;
     const [, network = '', prefix = ''] = /^(.+)\/(\d{1,3})$/.exec(entry) ?? [];
     if (isIP(network) !== 0) return isInNetwork(host, network, Number(prefix));
     const [, name = '', port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];

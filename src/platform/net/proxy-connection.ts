@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 
 import { messageOf } from '../../errors.ts';
+import { createDeadline } from '../deadline.ts';
 import { withoutBrackets } from './addresses.ts';
 import { portOf, ProxyError } from './http-proxy.ts';
 import { networkErrorWords } from './network-errors.ts';
@@ -19,8 +20,17 @@ export function proxyFailure(proxy: URL, cause: unknown): ProxyError {
 /** The header with the credentials in a proxy's URL, if there are any (RFC 9110 §11.7.2). */
 export function proxyAuthorization(proxy: URL): Readonly<Record<string, string>> {
   if (proxy.username === '') return {};
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  const credentials = `${decoded(proxy.username)}:${decoded(proxy.password)}`;
   return { 'Proxy-Authorization': `Basic ${Buffer.from(credentials).toString('base64')}` };
+}
+
+/** Percent-decoded; as it is where `%` is meant literally. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
@@ -65,6 +75,9 @@ export async function connectThroughProxy(proxy: URL, target: URL, signal: Abort
   });
 }
 
+/** How long a proxy may take to connect, in milliseconds; whoever waits may give up sooner. */
+const connectTimeoutMs = 60_000;
+
 export interface ConnectAgentOptions {
   readonly proxy: URL;
   /** Where every connection of the agent leads: an https: or wss: URL gets TLS inside of the proxy's connection. */
@@ -79,12 +92,15 @@ export function createConnectAgent({ proxy, target, signal, agentOptions }: Conn
   const isSecure = target.protocol === 'https:' || target.protocol === 'wss:';
   const agent = new (isSecure ? SecureAgent : PlainAgent)(agentOptions);
   async function connect(options: TlsOptions, done: (error: unknown, socket?: Socket) => void): Promise<void> {
+    const limit = createDeadline(connectTimeoutMs, signal);
     let socket: Socket;
     try {
-      socket = await connectThroughProxy(proxy, target, signal);
+      socket = await connectThroughProxy(proxy, target, limit.signal);
     } catch (error) {
       done(error);
       return;
+    } finally {
+      limit.cancel();
     }
     done(null, isSecure ? connectTls({ ...options, socket }) : socket);
   }

@@ -169,11 +169,9 @@ function isConsentCookie(cookie: string): boolean {
 
 /** Whether browsers send the cookie to this agent alone: its Path is that of the agent (RFC 6265 §5.1.4). */
 function isOwnConsent(cookie: string, path: string | undefined): boolean {
-  return (
-    path !== undefined &&
-    isConsentCookie(cookie) &&
-    cookie.split(';').some((part) => part.trim().toLowerCase() === `path=${path}`)
-  );
+  // Browsers take the last Path.
+  const paths = cookie.split(';').filter((part) => /^\s*path\s*=/i.test(part));
+  return isConsentCookie(cookie) && paths.length === 1 && paths[0]?.trim().toLowerCase() === `path=${path}`;
 }
 
 /**
