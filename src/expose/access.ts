@@ -135,6 +135,19 @@ export function guardedTunnel(
 }
 
 /**
+ * Rejects a rule for addresses behind a reverse proxy: its requests all come from the address of the proxy.
+ * @param hasFront as in `checkExposure`.
+ * @throws ExposeError `usage`
+ */
+export function checkAddresses({ access = {}, listen = {} }: ExposeOptions, hasFront: boolean): void {
+  if (access.allowIps === undefined || (!hasFront && listen.domain === undefined)) return;
+  const option = hasFront ? '--public-url' : '--domain';
+  throw new ExposeError('usage', `--allow-ip cannot be used behind the reverse proxy of ${option}`, {
+    hints: ['let the proxy restrict the addresses, and omit --allow-ip'],
+  });
+}
+
+/**
  * Rejects a run without a token that others can reach.
  * @param hasFront a reverse proxy forwards to the local listener.
  * @throws ExposeError `unauthenticated_public`

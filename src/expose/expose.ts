@@ -71,7 +71,7 @@ class Exposure implements Exposed {
   readonly #hurry = createDeferred<void>();
 
   constructor(prepared: Prepared, reported: (error: ExposeError) => ExposeError) {
-    const { options, allowsOrigin, bind, watchdog, hasFront, requiresToken, tokenFile } = prepared;
+    const { options, allowsOrigin, admitsAddress, bind, watchdog, hasFront, requiresToken, tokenFile } = prepared;
     this.#prepared = prepared;
     this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
@@ -83,6 +83,8 @@ class Exposure implements Exposed {
       callers: callersOf(this.#tokens, this.#signIn),
       signIn: this.#signIn,
       allowsOrigin,
+      admitsAddress,
+      requestsPerSecond: options.access?.requestsPerSecond,
       bind,
       port: options.listen?.port ?? 0,
       tunnelPort: options.tunnel?.port ?? 0,

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 
 import type { CallerSource } from '../auth/caller.ts';
 import { createGuard } from '../auth/guard.ts';
+import { GuessLimit, RequestLimit } from '../auth/caller-limits.ts';
 import { createHostList, type HostList } from '../auth/hosts.ts';
 import { ExposeError } from '../errors.ts';
 import { listenerUrls, type BindAddress, type ListenerUrls } from '../http/addresses.ts';
@@ -21,6 +22,10 @@ export interface FrontDoorOptions {
   /** Lets clients sign in with OAuth. */
   readonly signIn: SignIn | undefined;
   readonly allowsOrigin: (origin: string) => boolean;
+  /** Whether clients with this address are accepted; undefined if all are. */
+  readonly admitsAddress: ((address: string | undefined) => boolean) | undefined;
+  /** For each caller; undefined if there is no limit. */
+  readonly requestsPerSecond: number | undefined;
   readonly bind: BindAddress;
   readonly port: number;
   readonly tunnelPort: number;
@@ -39,17 +44,22 @@ export class FrontDoor {
   // Separate lists: a host name that a relay reports must not be accepted by the local listener.
   readonly #localHosts: HostList;
   readonly #tunnelHosts: HostList;
+  // One for both ways in.
+  readonly #guessLimit: GuessLimit;
+  readonly #requestLimit: RequestLimit | undefined;
   #localHandler: RequestHandler;
   #listener: Listener | undefined;
   #urls: ListenerUrls | undefined;
 
   constructor(options: FrontDoorOptions) {
-    const { allowsOrigin, directory } = options;
+    const { allowsOrigin, directory, requestsPerSecond, onWarning } = options;
     const hostOptions = { allowsOrigin, hasLabel: (label: string) => directory.find(label) !== undefined };
     this.#options = options;
     this.#cors = createCors(allowsOrigin);
     this.#localHosts = createHostList(hostOptions);
     this.#tunnelHosts = createHostList(hostOptions);
+    this.#guessLimit = new GuessLimit(onWarning);
+    this.#requestLimit = requestsPerSecond === undefined ? undefined : new RequestLimit(requestsPerSecond);
     this.#localHandler = this.#handlerFor(this.#localHosts);
   }
 
@@ -115,7 +125,7 @@ export class FrontDoor {
   }
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
-    const { callers, signIn, directory, reportsClients } = this.#options;
+    const { callers, signIn, directory, admitsAddress, reportsClients } = this.#options;
     // Clients on this machine connect to the local listener directly, even if others come through a proxy.
     const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
@@ -124,12 +134,16 @@ export class FrontDoor {
         callers,
         challengeFor: signIn && ((endpoint, error) => signIn.challengeFor(endpoint, error)),
         hopHeader,
+        admitsAddress,
+        guessLimit: this.#guessLimit,
+        requestLimit: this.#requestLimit,
+        reportsClients,
       }),
       oauth: signIn && { routes: signIn, bodies: signIn.bodies },
       cors: this.#cors,
       directory,
       hasGetStreams: way?.hasGetStreams,
-      reportsClients,
+      isProbe: way?.isProbe,
     });
   }
 }

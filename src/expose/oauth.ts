@@ -86,6 +86,10 @@ export class SignIn implements OAuthRoutes {
     return this.#server?.serves(path) === true;
   }
 
+  isForOwner(path: string): boolean {
+    return path === '/authorize';
+  }
+
   async handle(request: OAuthRequest): Promise<OAuthResponse> {
     if (this.#server === undefined) return errorResponse(503, 'temporarily_unavailable', 'the tunnel is not open yet');
     if (this.#options.once && this.#grants.size > 0 && entrances.has(request.path)) {

@@ -173,6 +173,15 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     ...listOption('--allow-origin <origin>', 'let web pages of this origin use the server'),
     secrecy: 'url',
   },
+  'access.allowIps': listOption(
+    '--allow-ip <range>',
+    'accept only clients with this address, range (CIDR) or preset (anthropic)',
+  ),
+  'access.requestsPerSecond': {
+    flag: '--rate-limit <n>',
+    description: 'requests per second that each caller may make (default: any number)',
+    parse: parseCount,
+  },
   'access.allowTools': listOption('--allow-tool <glob>', 'let callers use only these tools, such as read_*'),
   'access.denyTools': listOption('--deny-tool <glob>', 'hide and refuse these tools'),
   'access.allowResources': listOption('--allow-resource <glob>', 'let callers read only resources with these URIs'),

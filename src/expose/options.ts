@@ -132,6 +132,10 @@ export interface AccessOptions {
    * `https://*.app.example`. Apps, extensions and web views: `tauri://localhost`, `vscode-webview://*`. Default: none.
    */
   readonly allowOrigins?: readonly string[] | undefined;
+  /** Client addresses that are accepted: addresses, ranges in CIDR notation, or `anthropic` (see docs/access.md). Default: all. */
+  readonly allowIps?: readonly string[] | undefined;
+  /** Requests per second that each caller may make. Default: any number. */
+  readonly requestsPerSecond?: number | undefined;
   /** Tools that callers may use, by globs: `*` any characters, `?` one (see docs/access.md). Default: all. */
   readonly allowTools?: readonly string[] | undefined;
   /** Tools that they may not use, even if they are allowed. Default: none. */

@@ -1,16 +1,16 @@
+import { createAddressList } from '../auth/address-list.ts';
 import type { StoredToken } from '../auth/token-store.ts';
 import { createOriginMatcher } from '../auth/origins.ts';
 import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
-import type { Attempt } from '../tunnel/open-first.ts';
-import { checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
+import { checkAddresses, checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
 import type { SignIn } from './oauth.ts';
 import type { ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
 import { shareIdentity } from './servers/share-identity.ts';
-import type { TunnelPlan } from './tunnel-plan.ts';
+import type { PlanContext, TunnelPlan } from './tunnel-plan.ts';
 
 /**
  * Checks the options, reads the servers and chooses the tunnel, before anything is started.
@@ -21,14 +21,17 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
   const { onEvent = () => {} } = options.output ?? {};
   const warn = (message: string): void => onEvent({ type: 'warning', message });
   const allowsOrigin = createOriginMatcher(access.allowOrigins ?? []);
+  const admitsAddress = access.allowIps && createAddressList(access.allowIps);
   const sources = await readServerSources(server, warn);
   const bind = await resolveBindAddress(listen.host ?? '127.0.0.1');
   const watchdog = createWatchdog();
   const tunnel = guardedTunnel(options, warn);
   const hasFront = tunnel.kind === 'none' && tunnel.publicUrl !== undefined;
+  checkAddresses(options, hasFront);
   const plan = await choosePlan(tunnel, {
     watchdog,
     share: shareIdentity(server),
+    needsAddress: admitsAddress !== undefined,
     onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
   });
   checkExposure(options, bind, plan, hasFront);
@@ -44,6 +47,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     options,
     onEvent,
     allowsOrigin,
+    admitsAddress,
     sources,
     bind,
     watchdog,
@@ -62,6 +66,8 @@ export interface Prepared {
   readonly options: ExposeOptions;
   readonly onEvent: (event: ExposeEvent) => void;
   readonly allowsOrigin: (origin: string) => boolean;
+  /** Undefined if clients of any address are. */
+  readonly admitsAddress: ((address: string | undefined) => boolean) | undefined;
   readonly sources: ServerSources;
   readonly bind: BindAddress;
   readonly watchdog: Watchdog;
@@ -78,10 +84,7 @@ export interface Prepared {
 }
 
 /** Imports only what the choice needs. */
-async function choosePlan(
-  tunnel: TunnelOptions,
-  context: { readonly watchdog: Watchdog; readonly share: string; readonly onAttempt: (attempt: Attempt) => void },
-): Promise<TunnelPlan> {
+async function choosePlan(tunnel: TunnelOptions, context: PlanContext): Promise<TunnelPlan> {
   if (tunnel.kind === 'none' && tunnel.publicUrl === undefined)
     return { kinds: [], isAuto: false, open: async () => undefined };
   const { planTunnel } = await import('./tunnel-plan.ts');

@@ -1,5 +1,6 @@
 import { systemClock } from '../platform/clock.ts';
 import type { Watchdog } from '../platform/process/watchdog.ts';
+import { capabilities } from '../tunnel/capabilities.ts';
 import { createProvider, type TunnelSettings, settingsForAuto } from '../tunnel/create-provider.ts';
 import { ExposeError } from '../errors.ts';
 import { createHostOverrides } from '../platform/net/host-overrides.ts';
@@ -8,6 +9,7 @@ import type { TunnelChoice, TunnelOptions } from './options.ts';
 import type { HostEnvironment } from '../tunnel/host-environment.ts';
 import { openFirst, type Attempt, type Candidate } from '../tunnel/open-first.ts';
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions } from '../tunnel/open-tunnel.ts';
+import type { TunnelProvider } from '../tunnel/provider.ts';
 import { version } from '../version.ts';
 
 /** The part of the time limit of `auto` for each of the many services over ssh, in milliseconds. */
@@ -15,6 +17,15 @@ const sshServiceLimitMs = 6000;
 
 /** The part for each of the others, in milliseconds: cloudflared begins its second try, over TCP, late. */
 const firstLimitMs = 16_000;
+
+export interface PlanContext {
+  readonly watchdog: Watchdog;
+  /** Identifies what is shared (see share-identity.ts), to which the name at a relay belongs. */
+  readonly share: string;
+  /** Only a tunnel that states the addresses of clients can be used. */
+  readonly needsAddress: boolean;
+  readonly onAttempt: (attempt: Attempt) => void;
+}
 
 export interface TunnelPlan {
   /** The chosen tunnel, or the ones that `auto` tries; empty for a reverse proxy. */
@@ -29,21 +40,12 @@ export interface TunnelPlan {
 /**
  * Decides which tunnels to try, without opening one.
  * @param tunnel `none` only with a `publicUrl`.
- * @throws ExposeError `usage` for options that contradict each other.
+ * @throws ExposeError `usage` for options that contradict each other, or a tunnel that cannot be used with them.
  */
 export async function planTunnel(
   choices: TunnelOptions,
   tunnel: TunnelChoice,
-  {
-    watchdog,
-    share,
-    onAttempt,
-  }: {
-    readonly watchdog: Watchdog;
-    /** Identifies what is shared (see share-identity.ts), to which the name at a relay belongs. */
-    readonly share: string;
-    readonly onAttempt: (attempt: Attempt) => void;
-  },
+  { watchdog, share, needsAddress, onAttempt }: PlanContext,
 ): Promise<TunnelPlan> {
   const { relay: relayUrl, order = defaultTunnelOrder } = choices;
   const environment: HostEnvironment = {
@@ -73,6 +75,12 @@ export async function planTunnel(
   if (tunnel !== 'auto' || relayUrl !== undefined) {
     const kind = tunnel === 'auto' ? 'relay' : tunnel;
     const provider = await createProvider(kind, settings);
+    const objection = needsAddress ? addressless(provider) : undefined;
+    if (objection !== undefined) {
+      throw new ExposeError('usage', `--allow-ip cannot be used with --tunnel ${kind}: ${objection}`, {
+        hints: [`these tunnels state it: ${statingAddresses.join(', ')}`],
+      });
+    }
     return {
       kinds: [kind],
       isAuto: false,
@@ -86,6 +94,7 @@ export async function planTunnel(
       return await openFirst({
         candidates: order.map((kind) => candidateFor(kind, settingsForAuto(settings, kind))),
         open: (provider, signal) => openTunnel({ ...options, provider, environment, mustWork: true, signal }),
+        ...(needsAddress ? { objectionTo: addressless } : {}),
         onAttempt,
         clock: environment.clock,
         signal: options.signal,
@@ -93,6 +102,15 @@ export async function planTunnel(
     },
   };
 }
+
+/** Why a tunnel cannot be used with `--allow-ip`, in words that follow its name; undefined if it can. */
+function addressless({ capabilities: { clientAddressHeader } }: TunnelProvider): string | undefined {
+  return clientAddressHeader === undefined ? 'it does not state the address of the client' : undefined;
+}
+
+const statingAddresses: readonly string[] = [
+  ...new Set(Object.values(capabilities).flatMap((row) => (row.clientAddressHeader === undefined ? [] : row.name))),
+];
 
 /** A base URL, without a trailing slash and without the path of the endpoint, with which it may have been copied. */
 function readPublicUrl(written: string, tunnel: TunnelChoice): string {

@@ -24,8 +24,8 @@ export interface HandlerOptions {
   readonly oauth?: { readonly routes: OAuthRoutes; readonly bodies: BodyReader } | undefined;
   /** Whether the tunnel passes on streamed responses to GET without buffering. Default: it does. */
   readonly hasGetStreams?: (() => boolean) | undefined;
-  /** Whether the addresses of callers are determined, which costs time on every call. Default: they are not. */
-  readonly reportsClients?: boolean | undefined;
+  /** Whether a request is one that mcp-expose sent through its own tunnel. Default: none is. */
+  readonly isProbe?: ((request: object) => boolean) | undefined;
 }
 
 /**
@@ -37,7 +37,7 @@ export interface HandlerOptions {
  * - preflights of allowed origins
  */
 export function createHandler(options: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
-  const { guard, cors, directory, oauth, hasGetStreams = () => true, reportsClients = false } = options;
+  const { guard, cors, directory, oauth, hasGetStreams = () => true, isProbe = () => false } = options;
 
   function serve(request: HttpRequest, response: HttpResponse): void {
     // Emitted when a client disconnects; the writer of the response is notified by `close`.
@@ -72,7 +72,8 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
       ...(request.headers['x-api-key'] === undefined ? {} : { apiKey: valuesOf(request, 'x-api-key') }),
-      source: reportsClients ? sourceOf(request) : undefined,
+      source: sourceOf(request),
+      isProbe: isProbe(request),
     });
     const isReadiness = isRead && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {
@@ -103,7 +104,8 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
     const host = hostOf(request, response);
     if (host === undefined) return;
     // Scripts of any origin may call these endpoints (RFC 8414, RFC 7591), which take no token; the consent form checks its own.
-    const admission = guard.admitAnyone({ host, source: sourceOf(request) });
+    const fromAnywhere = mounted.routes.isForOwner(pathOf(request.url ?? ''));
+    const admission = guard.admitAnyone({ host, source: sourceOf(request), fromAnywhere });
     if ('denial' in admission) refuseDenied(request, response, admission.denial);
     else serveOAuth(request, response, { ...mounted, address: admission.caller.address });
   }
@@ -144,8 +146,11 @@ function hostOf(request: HttpRequest, response: HttpResponse): string | undefine
 }
 
 function refuseDenied(request: HttpRequest, response: HttpResponse, denial: Denial): void {
-  const { status, reason, challenge, data } = denial;
-  const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
+  const { status, reason, challenge, retryAfterSeconds, data } = denial;
+  const headers = {
+    ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
+    ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+  };
   refuse(request, response, { status, message: reason, data, headers });
 }
 
@@ -155,7 +160,13 @@ function pathOf(url: string): string {
 }
 
 function sourceOf(request: HttpRequest): Source {
-  return { peerAddress: request.socket.remoteAddress, valuesOf: (name) => valuesOf(request, name) };
+  return {
+    // Read only where it is needed: the first time on a connection, it is a system call.
+    get peerAddress() {
+      return request.socket.remoteAddress;
+    },
+    valuesOf: (name) => valuesOf(request, name),
+  };
 }
 
 function ignore(): void {}

@@ -8,6 +8,8 @@ import { inOnePiece } from '../platform/bytes.ts';
 export interface OAuthRoutes {
   /** Whether it serves a path. */
   serves(path: string): boolean;
+  /** Whether the owner's browser opens it, instead of the client. */
+  isForOwner(path: string): boolean;
   handle(request: OAuthRequest): Promise<OAuthResponse>;
 }
 

@@ -26,6 +26,8 @@ export interface OpenFirstOptions<Opened> {
   readonly candidates: readonly Candidate[];
   /** Opens a tunnel and checks that it works. Nothing of it is left when it throws. */
   readonly open: (provider: TunnelProvider, signal: AbortSignal) => Promise<Opened>;
+  /** Why a tunnel cannot be used, whatever the machine. Default: each can. */
+  readonly objectionTo?: (provider: TunnelProvider) => string | undefined;
   readonly onAttempt: (attempt: Attempt) => void;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -39,7 +41,7 @@ export interface OpenFirstOptions<Opened> {
  * @throws the signal's reason.
  */
 export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Promise<Opened | undefined> {
-  const { candidates, open, onAttempt, clock, signal, limitMs = autoLimitMs } = options;
+  const { candidates, open, objectionTo, onAttempt, clock, signal, limitMs = autoLimitMs } = options;
   const deadline = clock.now() + limitMs;
 
   /** Undefined when it was skipped or failed. */
@@ -55,7 +57,7 @@ export async function openFirst<Opened>(options: OpenFirstOptions<Opened>): Prom
     const until = AbortSignal.any([signal, limit.signal]);
     try {
       const provider = await create();
-      const reason = await provider.unusable?.(until);
+      const reason = objectionTo?.(provider) ?? (await provider.unusable?.(until));
       if (reason !== undefined) return skip(reason);
       onAttempt({ provider: name, outcome: 'trying' });
       const opened = await open(provider, until);

@@ -11,7 +11,7 @@ import type {
   TunnelStatus,
   TunnelTarget,
 } from './provider.ts';
-import { createProbeMarker } from './probe/probe-marker.ts';
+import { createProbeMarker, type ProbeMarker } from './probe/probe-marker.ts';
 import { isBlocking, wordsFor } from './probe/problem.ts';
 import { SelfProbe, type Opening } from './probe/self-probe.ts';
 import { TunnelWatch } from './probe/tunnel-watch.ts';
@@ -24,6 +24,8 @@ export interface WayIn {
   readonly capabilities: Capabilities;
   /** Whether a response to GET that is an event stream arrives as it is written; changes when a check finds otherwise. */
   hasGetStreams(): boolean;
+  /** Whether a request is one that the self-probe sent. */
+  isProbe(request: object): boolean;
 }
 
 export interface OpenTunnelOptions {
@@ -113,7 +115,13 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
   const { token, opening, openingTimeoutMs, readinessPath, settleMs = defaultSettleMs } = options;
   const { capabilities } = provider;
   let { getStreams } = capabilities;
-  const marker = createProbeMarker(createHandler({ capabilities, hasGetStreams: () => getStreams }));
+  const marker: ProbeMarker = createProbeMarker(
+    createHandler({
+      capabilities,
+      hasGetStreams: () => getStreams,
+      isProbe: (request) => marker.isExpected(request),
+    }),
+  );
   const target = { handler: marker.handler, localPort, listen: () => listen(marker.handler) };
 
   /** No tunnel until `open` has resolved, but a status may come earlier. */

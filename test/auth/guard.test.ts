@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { createGuard, type Guard, type RequestHead } from '../../src/auth/guard.ts';
+import { createAddressList } from '../../src/auth/address-list.ts';
+import { GuessLimit, RequestLimit } from '../../src/auth/caller-limits.ts';
+import { createGuard, type Admission, type Guard, type GuardOptions, type RequestHead } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { callersOf } from '../harness/callers.ts';
+import { createFakeClock } from '../harness/fake-clock.ts';
 
 const token = 'mcpx_right';
 
@@ -11,12 +14,17 @@ function guard(required: string | undefined = token): Guard {
   return createGuard({ hosts, callers: callersOf(required) });
 }
 
+function sourceAt(peerAddress: string | undefined): RequestHead['source'] {
+  return { peerAddress, valuesOf: () => [] };
+}
+
 function head(changes: Partial<RequestHead> = {}): RequestHead {
   return {
     host: 'localhost:7801',
     endpoint: '/mcp',
     origin: undefined,
     authorization: [`Bearer ${token}`],
+    source: sourceAt('127.0.0.1'),
     ...changes,
   };
 }
@@ -92,7 +100,9 @@ describe('where a caller comes from', () => {
   const callerOf = (hopHeader: string | undefined, required: string | undefined): unknown => {
     const { caller } = {
       caller: undefined,
-      ...createGuard({ hosts: createHostList(), callers: callersOf(required), hopHeader }).admit(head({ source })),
+      ...createGuard({ hosts: createHostList(), callers: callersOf(required), hopHeader, reportsClients: true }).admit(
+        head({ source }),
+      ),
     };
     return caller;
   };
@@ -145,6 +155,138 @@ describe('without a token', () => {
   test('host and origin are checked all the same', () => {
     expect(open.admit(head({ host: 'evil.example' }))).toEqual({ denial: wrongHost });
     expect(open.admit(head({ origin: 'https://evil.example' }))).toEqual({ denial: wrongOrigin });
+  });
+});
+
+const withList = (address: string | undefined, changes: Partial<RequestHead> = {}, required?: string): Admission =>
+  createGuard({
+    hosts: createHostList(),
+    callers: callersOf(required),
+    admitsAddress: createAddressList(['192.0.2.0/24']),
+  }).admit(head({ source: sourceAt(address), ...changes }));
+
+describe('with a list of addresses', () => {
+  const foreign = {
+    status: 403,
+    reason: '203.0.113.9 is not allowed',
+    data: { reason: 'address_not_allowed', address: '203.0.113.9' },
+  };
+
+  test('another address is refused, whatever the token', () => {
+    for (const authorization of [[], ['Bearer wrong'], [`Bearer ${token}`], ['a', 'b']])
+      expect(withList('203.0.113.9', { authorization }, token)).toEqual({ denial: foreign });
+    expect(withList('203.0.113.9')).toEqual({ denial: foreign });
+  });
+
+  test('an address of the list needs the token all the same', () => {
+    expect(withList('192.0.2.7', { authorization: [] }, token)).toHaveProperty('denial.status', 401);
+    expect(withList('192.0.2.7', {}, token)).toHaveProperty('caller.id', 'test#1');
+    expect(withList('192.0.2.7')).toHaveProperty('caller.id', 'anonymous');
+  });
+
+  test('loopback, and an address that is not known, are addresses like others', () => {
+    expect(withList('127.0.0.1', {}, token)).toHaveProperty('denial.data.address', '127.0.0.1');
+    expect(withList(undefined, {}, token)).toEqual({
+      denial: {
+        status: 403,
+        reason: 'the address of the client is not known',
+        data: { reason: 'address_not_allowed' },
+      },
+    });
+  });
+
+  test('mcp-expose’s own request passes with its token, and with none it is told that one is missing', () => {
+    expect(withList('203.0.113.9', { isProbe: true }, token)).toHaveProperty('caller.id', 'test#1');
+    expect(withList('203.0.113.9', { isProbe: true, authorization: [] }, token)).toHaveProperty('denial.status', 401);
+  });
+
+  test('a wrong host is told before a wrong address', () => {
+    expect(withList('203.0.113.9', { host: 'evil.example' })).toEqual({ denial: wrongHost });
+  });
+
+  test('it holds for requests without a credential too, except those that may come from anywhere', () => {
+    const { admitAnyone } = createGuard({
+      hosts: createHostList(),
+      callers: undefined,
+      admitsAddress: createAddressList(['192.0.2.0/24']),
+    });
+    const host = 'localhost';
+    const stranger = sourceAt('203.0.113.9');
+    expect(admitAnyone({ host, source: stranger, fromAnywhere: false })).toEqual({ denial: foreign });
+    expect(admitAnyone({ host, source: stranger, fromAnywhere: true })).toHaveProperty('caller.address', '203.0.113.9');
+    expect(admitAnyone({ host, source: sourceAt('192.0.2.1'), fromAnywhere: false })).toHaveProperty(
+      'caller.address',
+      '192.0.2.1',
+    );
+  });
+});
+
+const statusOf = (admission: Admission): number => ('denial' in admission ? admission.denial.status : 200);
+const guardWith = (options: Partial<GuardOptions>): Guard =>
+  createGuard({ hosts: createHostList(), callers: callersOf(token), ...options });
+const guess = (changes: Partial<RequestHead> = {}): RequestHead => head({ authorization: ['Bearer x'], ...changes });
+
+describe('limits', () => {
+  test('the eleventh wrong token within a minute is told to wait, and the right one never', () => {
+    const clock = createFakeClock();
+    const { admit } = guardWith({ guessLimit: new GuessLimit(() => {}, clock) });
+    const statuses = Array.from({ length: 12 }, () => statusOf(admit(guess())));
+    expect(statuses).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429]);
+    expect(admit(guess())).toEqual({
+      denial: {
+        status: 429,
+        reason: 'too many wrong tokens',
+        retryAfterSeconds: 6,
+        data: { reason: 'too_many_wrong_tokens' },
+      },
+    });
+    expect(admit(head())).toHaveProperty('caller.id', 'test#1');
+    expect(statusOf(admit(guess({ source: sourceAt('127.0.0.2') })))).toBe(401);
+    clock.advance(6000);
+    expect([statusOf(admit(guess())), statusOf(admit(guess()))]).toEqual([401, 429]);
+  });
+
+  test('credentials that are missing, malformed or over are no guesses; those of another scheme are', () => {
+    const counted: (string | undefined)[] = [];
+    const ended = { find: () => ({ reason: 'the bearer token has expired', code: 'token_expired' }) };
+    const guessLimit = { count: (address: string | undefined) => counted.push(address) * 0 };
+    const { admit } = guardWith({ guessLimit });
+    admit(head({ authorization: [] }));
+    admit(head({ authorization: ['a', 'b'] }));
+    guardWith({ guessLimit, callers: ended }).admit(guess());
+    expect(counted).toEqual([]);
+    admit(head({ authorization: ['Basic abc'] }));
+    expect(counted).toEqual(['127.0.0.1']);
+  });
+
+  test('where no address is known, strangers share one limit, and the right token passes', () => {
+    const { admit } = guardWith({ guessLimit: new GuessLimit(() => {}, createFakeClock()), hopHeader: null });
+    for (let at = 0; at < 10; at++) admit(guess({ source: sourceAt(`192.0.2.${at}`) }));
+    expect(statusOf(admit(guess({ source: sourceAt('198.51.100.1') })))).toBe(429);
+    expect(statusOf(admit(head()))).toBe(200);
+  });
+
+  test('a caller that makes too many requests is told to wait, and others are not', () => {
+    const clock = createFakeClock();
+    const callers = { find: (id: string) => ({ id, label: id }) };
+    const { admit } = guardWith({ callers, requestLimit: new RequestLimit(2, clock) });
+    const by = (name: string, changes: Partial<RequestHead> = {}): Admission =>
+      admit(head({ authorization: [`Bearer ${name}`], ...changes }));
+    expect([by('anna'), by('anna'), by('anna'), by('ben')].map(statusOf)).toEqual([200, 200, 429, 200]);
+    expect(by('anna')).toEqual({
+      denial: { status: 429, reason: 'too many requests', retryAfterSeconds: 1, data: { reason: 'too_many_requests' } },
+    });
+    expect(statusOf(by('anna', { isProbe: true }))).toBe(200);
+    clock.advance(500);
+    expect([by('anna'), by('anna')].map(statusOf)).toEqual([200, 429]);
+  });
+
+  test('without a token, each network is a caller', () => {
+    const { admit } = guardWith({ callers: undefined, requestLimit: new RequestLimit(1, createFakeClock()) });
+    const from = (address: string): number => statusOf(admit(head({ source: sourceAt(address) })));
+    expect(['192.0.2.1', '192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2'].map(from)).toEqual([
+      200, 429, 200, 200, 429,
+    ]);
   });
 });
 

@@ -13,6 +13,8 @@ export interface RawRequest {
   body?: string | Buffer;
   /** Replaces path and query of the URL, byte for byte. */
   path?: string;
+  /** Address of this machine to send from. */
+  from?: string;
 }
 
 export interface RawReply<T = JsonRpcMessage> {
@@ -26,7 +28,7 @@ export interface RawReply<T = JsonRpcMessage> {
 /** Sends one request on its own connection and hands over the response before its body. */
 export function openRequest(url: string, request: RawRequest = {}): Promise<http.IncomingMessage> {
   const target = new URL(url);
-  const { method = 'GET', headers = [], body, path = target.pathname + target.search } = request;
+  const { method = 'GET', headers = [], body, path = target.pathname + target.search, from } = request;
   const has = (name: string) => headers.some(([other]) => other.toLowerCase() === name);
   const all: [string, string][] = [...headers];
   if (!has('host')) all.unshift(['Host', target.host]);
@@ -35,7 +37,7 @@ export function openRequest(url: string, request: RawRequest = {}): Promise<http
   }
   return new Promise((resolve, reject) => {
     const outgoing = http.request(
-      { host: target.hostname, port: target.port, method, path, headers: all.flat(), agent: false },
+      { host: target.hostname, port: target.port, localAddress: from, method, path, headers: all.flat(), agent: false },
       (response) => {
         outgoing.off('error', reject);
         outgoing.on('error', () => {}); // a server may close before it has read a body that it refuses

@@ -1,6 +1,6 @@
 // Our request handler in front of servers in memory: everything but processes and tunnels.
 import { expect } from 'vitest';
-import { createGuard } from '../../src/auth/guard.ts';
+import { createGuard, type GuardOptions } from '../../src/auth/guard.ts';
 import { callersOf } from '../harness/callers.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createOriginMatcher } from '../../src/auth/origins.ts';
@@ -27,6 +27,7 @@ export interface GatewayOptions {
   readonly allowOrigins?: readonly string[];
   /** As in `GuardOptions`. */
   readonly hopHeader?: string;
+  readonly guard?: Partial<GuardOptions>;
   /** As in `HandlerOptions`. */
   readonly hasGetStreams?: () => boolean;
   readonly maxBodyBytes?: number;
@@ -94,7 +95,13 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const allowsOrigin = createOriginMatcher(allowOrigins);
   const hosts = createHostList({ allowsOrigin });
   const { hopHeader, hasGetStreams } = options;
-  const guard = createGuard({ hosts, callers: callersOf('token' in options ? options.token : token), hopHeader });
+  const guard = createGuard({
+    hosts,
+    callers: callersOf('token' in options ? options.token : token),
+    hopHeader,
+    reportsClients: true,
+    ...options.guard,
+  });
   const directory = createDirectory();
   directory.set([{ mcp, sse, readiness: async () => ({ status: 'ready', sessions: 0, children: 0, restarts: 0 }) }]);
   const handler = createHandler({
@@ -102,7 +109,6 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
     cors: createCors(allowsOrigin),
     directory,
     hasGetStreams,
-    reportsClients: true,
   });
   const web = await startWeb(protocol, handler);
   atEnd('test', async () => {

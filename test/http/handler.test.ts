@@ -208,6 +208,24 @@ describe.each(protocols)('over %s', (protocol) => {
     });
   });
 
+  test('a caller who has to wait is told for how long, in a JSON-RPC error', async () => {
+    const { web, post } = await startGateway(protocol, {
+      guard: { guessLimit: { count: () => 6 }, requestLimit: { count: () => 2 } },
+    });
+    const wrong = await web.ask({ path: '/mcp', headers: { authorization: 'Bearer wrong' } });
+    expect([wrong.status, wrong.headers['retry-after'], wrong.headers['www-authenticate']]).toEqual([
+      429,
+      '6',
+      undefined,
+    ]);
+    const right = await post(initialize.json);
+    expect([right.status, right.headers['retry-after'], JSON.parse(await right.body())]).toEqual([
+      429,
+      '2',
+      refusal('too many requests', { reason: 'too_many_requests' }),
+    ]);
+  });
+
   describe('where streams that answer a GET do not get through', () => {
     test.each([
       ['/mcp', 'POST, DELETE', 'streams that answer a GET do not get through this tunnel'],

@@ -36,6 +36,8 @@ test('the options of mcp-expose', () => {
     '--pairing <how>',
     '--allow-unauthenticated-public',
     '--allow-origin <origin>',
+    '--allow-ip <range>',
+    '--rate-limit <n>',
     '--allow-tool <glob>',
     '--deny-tool <glob>',
     '--allow-resource <glob>',

@@ -61,10 +61,12 @@ test('the form of a token', () => {
   expect(generateToken()).toMatch(/^mcpx_[A-Za-z0-9_-]{43}$/);
 });
 
+const source = { peerAddress: '127.0.0.1', valuesOf: () => [] };
+
 test('challenges of a 401', () => {
   const { admit } = createGuard({ hosts: createHostList(), callers: callersOf('right') });
   const challenge = (...authorization: string[]): unknown =>
-    admit({ host: 'localhost', endpoint: '/mcp', origin: undefined, authorization });
+    admit({ host: 'localhost', endpoint: '/mcp', origin: undefined, authorization, source });
   expect(challenge()).toMatchObject({ denial: { status: 401, challenge: 'Bearer' } });
   expect(challenge('Bearer wrong')).toMatchObject({
     denial: { status: 401, challenge: 'Bearer error="invalid_token"' },
@@ -75,7 +77,7 @@ test('challenges of a 401', () => {
 test('names of callers, to which sessions are bound', () => {
   const open = createGuard({ hosts: createHostList(), callers: undefined });
   const closed = createGuard({ hosts: createHostList(), callers: callersOf('right') });
-  const head = { host: 'localhost', endpoint: '/mcp', origin: undefined, authorization: ['Bearer right'] };
+  const head = { host: 'localhost', endpoint: '/mcp', origin: undefined, authorization: ['Bearer right'], source };
   expect([open.admit(head), closed.admit(head)]).toEqual([
     { caller: { id: 'anonymous', label: 'anonymous' }, host: { basePath: '' } },
     { caller: { id: 'test#1', label: 'test' }, host: { basePath: '' } },

@@ -14,6 +14,8 @@ interface Plan {
   readonly open?: (signal: AbortSignal) => Promise<string>;
 }
 
+const objection = 'it does not do';
+
 interface World {
   readonly clock: FakeClock;
   readonly attempts: Attempt[];
@@ -23,7 +25,7 @@ interface World {
   readonly begun: string[];
 }
 
-function openFirstOf(plans: Record<string, Plan>): World {
+function openFirstOf(plans: Record<string, Plan>, objectedTo?: string): World {
   const clock = createFakeClock();
   const attempts: Attempt[] = [];
   const begun: string[] = [];
@@ -41,6 +43,9 @@ function openFirstOf(plans: Record<string, Plan>): World {
     candidates,
     clock,
     signal: abort.signal,
+    ...(objectedTo === undefined
+      ? {}
+      : { objectionTo: ({ name }: TunnelProvider) => (name === objectedTo ? objection : undefined) }),
     onAttempt: (attempt) => attempts.push(attempt),
     async open({ name }, signal) {
       begun.push(name);
@@ -158,4 +163,13 @@ describe('nobody wants it any more', () => {
     });
     expect(await opened).toBe('one');
   });
+});
+
+test('one to which the caller objects is skipped, and never asked whether it can be used', async () => {
+  const asked: string[] = [];
+  const unusable = async (): Promise<undefined> => void asked.push('one');
+  const { opened, attempts, begun } = openFirstOf({ one: { unusable }, two: {} }, 'one');
+  expect(await opened).toBe('two');
+  expect(attempts[0]).toEqual({ provider: 'one', outcome: 'skipped', reason: objection });
+  expect([begun, asked]).toEqual([['two'], []]);
 });

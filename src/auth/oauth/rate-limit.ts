@@ -1,8 +1,9 @@
 import type { Clock } from '../../platform/clock.ts';
 import { networkOf } from '../../platform/net/addresses.ts';
+import { RecentlyUsed } from '../../platform/recently-used.ts';
 import { createTokenBucket, type TokenBucket } from '../../platform/token-bucket.ts';
 
-/** Networks whose budgets are remembered, about 200 bytes each; with more, the one that was added first starts anew. */
+/** Networks whose budgets are remembered, about 200 bytes each. */
 const maxNetworks = 1000;
 
 /** Clients whose address the tunnel does not tell share one budget, this many times as large. */
@@ -15,18 +16,13 @@ export interface RateLimit {
 }
 
 export function createRateLimit(perHour: number, clock: Clock): RateLimit {
-  const budgets = new Map<string, TokenBucket>();
+  const budgetOf = (limit: number): TokenBucket => createTokenBucket({ burst: limit, perSecond: limit / 3600, clock });
+  const budgets = new RecentlyUsed(maxNetworks, () => budgetOf(perHour));
+  const sharedLimit = perHour * unknownAddressFactor;
+  const shared = budgetOf(sharedLimit);
   return {
     take(address) {
-      const network = address === undefined ? '' : networkOf(address);
-      const limit = address === undefined ? perHour * unknownAddressFactor : perHour;
-      let budget = budgets.get(network);
-      if (budget === undefined) {
-        const [oldest] = budgets.keys();
-        if (budgets.size >= maxNetworks && oldest !== undefined) budgets.delete(oldest);
-        budget = createTokenBucket({ burst: limit, perSecond: limit / 3600, clock });
-        budgets.set(network, budget);
-      }
+      const [budget, limit] = address === undefined ? [shared, sharedLimit] : [budgets.at(networkOf(address)), perHour];
       return budget.take(1) ? 0 : Math.ceil(3600 / limit);
     },
   };

@@ -33,6 +33,11 @@ export type MarkerResponse = (
 export interface ProbeMarker {
   readonly handler: RequestHandler;
   /**
+   * Whether a request is the one that was expected: of several with the same nonce the first, since whatever answers at the
+   * public URL learns the nonce.
+   */
+  isExpected(request: object): boolean;
+  /**
    * Expects a request.
    * @param answer responds instead of the handler, for checks of the tunnel alone.
    */
@@ -52,8 +57,12 @@ export function createProbeMarker(handler: RequestHandler): ProbeMarker {
     handler(request, response) {
       const nonce = request.headers[markerHeader];
       const mark = typeof nonce === 'string' ? expected.get(nonce) : undefined;
-      if (mark !== undefined) Object.assign(mark, { request, response });
+      if (mark !== undefined && mark.request === undefined) Object.assign(mark, { request, response });
       (mark?.answer ?? handler)(request, response);
+    },
+    isExpected(request) {
+      for (const mark of expected.values()) if (mark.request === request) return true;
+      return false;
     },
     expect(answer) {
       const nonce = randomBytes(16).toString('hex');

@@ -64,6 +64,24 @@ test('the answer of a ring takes the place of the handler’s, until it is not w
   expect(mark.answered()).toBe(200);
 });
 
+test('of several requests with the same nonce, the first is the expected one', async () => {
+  const seen: boolean[] = [];
+  const marker: ProbeMarker = createProbeMarker((request, response) => {
+    seen.push(marker.isExpected(request));
+    request.resume();
+    response.end();
+  });
+  const port = await listenOnLoopback(createServer(marker.handler));
+  const mark = marker.expect();
+  for (const nonce of ['0'.repeat(32), mark.nonce, mark.nonce]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await send(`http://127.0.0.1:${port}/`, { headers: [[markerHeader, nonce]] });
+  }
+  mark.forget();
+  await send(`http://127.0.0.1:${port}/`, { headers: [[markerHeader, mark.nonce]] });
+  expect(seen).toEqual([false, true, false, false]);
+});
+
 test('nobody can know which one comes next', async () => {
   const { marker } = await start();
   const nonces = Array.from({ length: 100 }, () => marker.expect().nonce);

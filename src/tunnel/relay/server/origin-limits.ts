@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
 
 import { isLinkLocalAddress, isLoopbackAddress, isPrivateAddress, networkOf } from '../../../platform/net/addresses.ts';
-import { createTokenBucket, type TokenBucket, type TokenBucketOptions } from '../../../platform/token-bucket.ts';
+import { RecentlyUsed } from '../../../platform/recently-used.ts';
+import { createTokenBucket, type TokenBucketOptions } from '../../../platform/token-bucket.ts';
 
 /** The origin of agents behind a proxy that does not name its clients: they cannot be told apart, and so count as one. */
 export const unknownNetwork = '';
@@ -32,14 +33,8 @@ const maxOrigins = 10_000;
 
 /** A rate limit for each origin. Returns whether one more of this origin may pass. */
 export function createOriginRate(options: TokenBucketOptions): (origin: string) => boolean {
-  const buckets = new Map<string, TokenBucket>();
-  return (origin) => {
-    const bucket = buckets.get(origin) ?? createTokenBucket(options);
-    const [oldest] = buckets.keys();
-    if (buckets.size >= maxOrigins && !buckets.has(origin) && oldest !== undefined) buckets.delete(oldest);
-    buckets.set(origin, bucket);
-    return bucket.take(1);
-  };
+  const buckets = new RecentlyUsed(maxOrigins, () => createTokenBucket(options));
+  return (origin) => buckets.at(origin).take(1);
 }
 
 /**

@@ -1,0 +1,26 @@
+/** A table of bounded size. When it is full, the entry that was used least recently is forgotten. */
+export class RecentlyUsed<Value> {
+  readonly #maxEntries: number;
+  readonly #create: () => Value;
+  readonly #values = new Map<string, Value>();
+
+  /** @param create makes the value of a key that is not in the table. */
+  constructor(maxEntries: number, create: () => Value) {
+    this.#maxEntries = maxEntries;
+    this.#create = create;
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  at(key: string): Value {
+    const value = this.#values.get(key) ?? this.#create();
+    // A Map iterates in the order of insertion, so this moves the key to the end.
+    this.#values.delete(key);
+    this.#values.set(key, value);
+    const [oldest] = this.#values.keys();
+    if (this.#values.size > this.#maxEntries && oldest !== undefined) this.#values.delete(oldest);
+    return value;
+  }
+}
