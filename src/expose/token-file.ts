@@ -1,5 +1,6 @@
 import type { StoredToken } from '../auth/token-store.ts';
-import { openStateFile, type Fields, type StateFile } from '../platform/state-file.ts';
+import type { Fields } from '../platform/json-fields.ts';
+import { openStateFile, type StateFile } from '../platform/state-file.ts';
 
 const states: ReadonlySet<unknown> = new Set(['valid', 'expired', 'revoked', 'exhausted']);
 

@@ -3,6 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { ExposeError, messageOf } from '../errors.ts';
+import { fieldsOf, type Fields } from './json-fields.ts';
 import { errorCode } from './net/network-errors.ts';
 
 /** Format of the files; one of a newer format is not touched. */
@@ -16,8 +17,6 @@ const writeGapMs = 250;
 
 /** Each is reported once: the file cannot be written, at the start or later; another process writes it. */
 type Warning = 'unwritable' | 'shared';
-
-export type Fields = Partial<Record<string, unknown>>;
 
 /** A file with a list of entries that survives a restart. */
 export interface StateFile<Entry> {
@@ -160,10 +159,6 @@ function readEntries<Entry>(path: string, options: StateFileOptions<Entry>): rea
   const kept = read.filter((entry) => entry !== undefined);
   if (writtenVersion !== version || kept.length < read.length) throw unusable('is damaged');
   return kept;
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
 }
 
 /** The target of a symbolic link: renaming would replace the link. */

@@ -13,7 +13,7 @@ import type {
 } from './provider.ts';
 import { createProbeMarker, type ProbeMarker } from './probe/probe-marker.ts';
 import { isBlocking, wordsFor } from './probe/problem.ts';
-import { SelfProbe, type Opening } from './probe/self-probe.ts';
+import { SelfProbe, type SelfProbeOptions } from './probe/self-probe.ts';
 import { TunnelWatch } from './probe/tunnel-watch.ts';
 
 /** How long a new URL may take until it works, in milliseconds. */
@@ -28,7 +28,10 @@ export interface WayIn {
   isProbe(request: object): boolean;
 }
 
-export interface OpenTunnelOptions {
+export interface OpenTunnelOptions extends Pick<
+  SelfProbeOptions,
+  'token' | 'opening' | 'openingTimeoutMs' | 'readinessPath'
+> {
   readonly provider: TunnelProvider;
   readonly environment: HostEnvironment;
   readonly createHandler: (way: WayIn) => RequestHandler;
@@ -36,12 +39,6 @@ export interface OpenTunnelOptions {
   readonly listen: (handler: RequestHandler) => Promise<TunnelListener>;
   /** Port of the local listener. */
   readonly localPort: number;
-  /** The bearer token; undefined when none is needed. */
-  readonly token: string | undefined;
-  readonly opening: () => Opening | undefined;
-  /** How long the response to that may take, in milliseconds: a server may have to start first. Default 10 s. */
-  readonly openingTimeoutMs?: number;
-  readonly readinessPath: string;
   /** Another provider can be tried: a URL that does not work is an error instead of a warning. */
   readonly mustWork: boolean;
   /** How long the URL may take until it works, in milliseconds; 0 for one that is not new. Default 8 s. */
@@ -110,9 +107,8 @@ const anywhere = new URL('https://tunnel.example');
  * `mustWork`, `tunnel_unreachable` when the URL cannot be used.
  */
 export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel> {
-  const { provider, environment, createHandler, listen, localPort, mustWork, signal, onUrls, onStatus, onWarning } =
-    options;
-  const { token, opening, openingTimeoutMs, readinessPath, settleMs = defaultSettleMs } = options;
+  const { provider, environment, createHandler, listen, localPort, mustWork, settleMs = defaultSettleMs } = options;
+  const { signal, onUrls, onStatus, onWarning } = options;
   const { capabilities } = provider;
   let { getStreams } = capabilities;
   const marker: ProbeMarker = createProbeMarker(
@@ -128,15 +124,7 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
   const opened: { tunnel?: Tunnel; isUp: boolean } = { isUp: true };
   const publicUrl = (): string => opened.tunnel?.publicUrls[0] ?? '';
   const watch = new TunnelWatch({
-    probe: new SelfProbe({
-      environment,
-      marker,
-      capabilities,
-      token,
-      opening,
-      readinessPath,
-      ...(openingTimeoutMs === undefined ? {} : { openingTimeoutMs }),
-    }),
+    probe: new SelfProbe({ ...options, marker, capabilities }),
     capabilities,
     clock: environment.clock,
     overrides: environment.overrides,

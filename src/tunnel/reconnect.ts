@@ -1,5 +1,5 @@
 import { ExposeError, messageOf } from '../errors.ts';
-import { createBackoff, type Backoff } from '../platform/backoff.ts';
+import { Backoff } from '../platform/backoff.ts';
 import { sleep, type Clock } from '../platform/clock.ts';
 import type { Tunnel, TunnelStatus } from './provider.ts';
 
@@ -101,7 +101,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
   constructor(options: ReconnectOptions) {
     const { clock, random } = options;
     this.#options = options;
-    this.#backoff = createBackoff(random === undefined ? { clock } : { clock, random });
+    this.#backoff = new Backoff(clock, random);
   }
 
   get publicUrls(): readonly string[] {

@@ -1,4 +1,4 @@
-import { createBackoff, type Backoff } from '../../platform/backoff.ts';
+import { Backoff } from '../../platform/backoff.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newResult } from '../../mcp/new-message.ts';
@@ -69,7 +69,7 @@ export class RestartingUpstream implements Upstream {
     const { clock = systemClock, random, onWarning } = options;
     this.#options = options;
     this.#clock = clock;
-    this.#backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
+    this.#backoff = new Backoff(clock, random);
     this.#budget = new RestartBudget(clock);
     this.#replay = new Replay(onWarning);
   }

@@ -1,4 +1,4 @@
-import { createBackoff, type Backoff } from '../../platform/backoff.ts';
+import { Backoff } from '../../platform/backoff.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { ManagedConnection } from './managed-connection.ts';
 
@@ -41,7 +41,7 @@ export class WarmPool {
   constructor(options: WarmPoolOptions) {
     const { clock, random, count } = options;
     this.#options = options;
-    this.#backoff = createBackoff({ clock, ...(random === undefined ? {} : { random }) });
+    this.#backoff = new Backoff(clock, random);
     this.#count = count;
   }
 

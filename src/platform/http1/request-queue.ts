@@ -26,16 +26,16 @@ export interface QueueHandlers {
 }
 
 /** The requests of one connection. */
-interface Line {
+class Line {
   /** The request that began last. */
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
   /** That request has not been answered yet. */
-  isBusy: boolean;
-  readonly waiting: (readonly [IncomingMessage, ServerResponse, Refusal | undefined])[];
+  isBusy = false;
+  readonly waiting: (readonly [IncomingMessage, ServerResponse, Refusal | undefined])[] = [];
   /** Whether it accepts no further requests: the connection ends with the last answer. */
-  isClosed: boolean;
-  ignored: number;
+  isClosed = false;
+  ignored = 0;
   /** The last answer, to invalid bytes after all requests. */
   ending: Refusal | undefined;
 }
@@ -131,15 +131,7 @@ function lineOf(socket: Duplex): Line {
   let line = lines.get(socket);
   // Set once per connection, since setting and deleting it would cost time in every call.
   if (line === undefined) {
-    line = {
-      request: undefined,
-      response: undefined,
-      isBusy: false,
-      waiting: [],
-      isClosed: false,
-      ignored: 0,
-      ending: undefined,
-    };
+    line = new Line();
     lines.set(socket, line);
   }
   return line;

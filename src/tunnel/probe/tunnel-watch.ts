@@ -1,24 +1,19 @@
-import { sleep, type Clock } from '../../platform/clock.ts';
+import { sleep } from '../../platform/clock.ts';
 import { messageOf } from '../../errors.ts';
 import type { Capabilities } from '../capabilities.ts';
-import type { HostOverrides } from '../../platform/net/host-overrides.ts';
 import type { TunnelStatus } from '../provider.ts';
 import { isBlocking, mayPass, ProblemReporter, saysNothing, wordsFor, type Problem } from './problem.ts';
 import { RedialPolicy } from './redial-policy.ts';
-import { settle, shortPauseMs, type Settled } from './settle.ts';
+import { settle, shortPauseMs, type SettleOptions, type Settled } from './settle.ts';
 import { TargetCheck, type Probe } from './target-check.ts';
 import { VerificationState, type ProbeTarget } from './verification-state.ts';
 
 /** Between two checks, in milliseconds, where the provider allows that many. */
 const defaultIntervalMs = 60_000;
 
-export interface TunnelWatchOptions {
+export interface TunnelWatchOptions extends Pick<SettleOptions, 'clock' | 'overrides' | 'settleMs'> {
   readonly probe: Probe;
   readonly capabilities: Capabilities;
-  readonly clock: Clock;
-  readonly overrides: HostOverrides;
-  /** How long a new URL may take until it works, in milliseconds. */
-  readonly settleMs: number;
   readonly publicUrl: () => string;
   /** As `Tunnel.redial`. */
   readonly redial: (reason: string) => void;

@@ -6,7 +6,7 @@ import { createStreamServer } from '../relay/agent/stream-server.ts';
 import { openReconnecting } from '../reconnect.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { capabilities } from '../capabilities.ts';
-import { createDropCount } from '../relay/protocol/drop-count.ts';
+import { DropCount } from '../relay/protocol/drop-count.ts';
 import { type Identity, isValidName } from '../relay/protocol/identity.ts';
 import { openKeySlot, type KeySlot } from '../relay/agent/key-store.ts';
 import { tunnelPath } from '../relay/protocol/protocol.ts';
@@ -75,7 +75,7 @@ async function openTunnel(
   const env = options.env ?? process.env;
   const clock = options.clock ?? systemClock;
   const notices = createTokenBucket({ burst: noticeBurst, perSecond: noticesPerSecond, clock });
-  const droppedNotices = createDropCount((count) => {
+  const droppedNotices = new DropCount((count) => {
     onWarning(`the relay said ${count} more things, which were not shown`);
   }, clock);
   const slot: KeySlot =

@@ -51,6 +51,10 @@ export interface Refusal extends HttpResponse {
 
 /** What the two HTTP transports share: one POST per message, messages read from responses, and the end, reported once. */
 export abstract class HttpUpstream implements Upstream {
+  readonly isWritable = (): boolean => this.posts.window.isWritable();
+  readonly whenWritable = (callback: () => void): void => this.posts.window.whenWritable(callback);
+  readonly pause = (): void => this.context.streams.pause();
+  readonly resume = (): void => this.context.streams.resume();
   protected readonly url: URL;
   protected readonly client: UpstreamClient;
   protected readonly context: StreamContext;
@@ -98,22 +102,6 @@ export abstract class HttpUpstream implements Upstream {
 
   start(events: UpstreamEvents): void {
     this.#events = events;
-  }
-
-  isWritable(): boolean {
-    return this.posts.window.isWritable();
-  }
-
-  whenWritable(callback: () => void): void {
-    this.posts.window.whenWritable(callback);
-  }
-
-  pause(): void {
-    this.context.streams.pause();
-  }
-
-  resume(): void {
-    this.context.streams.resume();
   }
 
   close(): Promise<void> {

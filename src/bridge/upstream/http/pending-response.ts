@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import { createBackoff, type Backoff } from '../../../platform/backoff.ts';
+import { Backoff } from '../../../platform/backoff.ts';
 import { rpcCode, type RequestId, type RpcMessage } from '../../../mcp/json-rpc.ts';
 import { newError } from '../../../mcp/new-message.ts';
 import {
@@ -157,7 +157,7 @@ export class PendingResponse {
 
   #reconnectLater(pollMs?: number): void {
     const { clock } = this.#options.context;
-    this.#backoff ??= createBackoff({ clock });
+    this.#backoff ??= new Backoff(clock);
     const delayMs = Math.max(pollMs ?? this.#backoff.next(this.#cursor.retryMs), minPollMs);
     this.#stopTimer = clock.after(delayMs, () => void this.#reconnect());
   }

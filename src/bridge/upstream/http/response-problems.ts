@@ -7,8 +7,8 @@ import type { UpstreamEnd } from '../upstream.ts';
 import { retryAfterOf } from './http-response.ts';
 import type { UpstreamFailure } from './upstream-client.ts';
 
-/** Characters of an error page that are shown. */
-const maxExcerpt = 200;
+/** Bytes of an error page of which the beginning is shown. */
+const maxReadBytes = 800;
 
 /** Characters of the name of a compression that are shown. */
 const maxCodings = 40;
@@ -47,13 +47,8 @@ export function statusWithExcerpt(status: number, response: IncomingMessage, bod
   if (!/^(?:text\/plain|application\/(?:[\w.+-]*\+)?json)\b/i.test(response.headers['content-type'] ?? '')) {
     return statusWords(status);
   }
-  const text = excerpt(
-    body
-      .toString('utf8', 0, 4 * maxExcerpt)
-      .trim()
-      .replaceAll(/\s+/g, ' '),
-    maxExcerpt,
-  ).trim();
+  const beginning = body.toString('utf8', 0, maxReadBytes).trim();
+  const text = excerpt(beginning.replaceAll(/\s+/g, ' ')).trim();
   return text === '' ? statusWords(status) : `${statusWords(status)}: ${text}`;
 }
 

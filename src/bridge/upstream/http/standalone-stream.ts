@@ -1,4 +1,4 @@
-import { createBackoff } from '../../../platform/backoff.ts';
+import { Backoff } from '../../../platform/backoff.ts';
 import { createDeferred } from '../../../platform/deferred.ts';
 import type { RpcMessage } from '../../../mcp/json-rpc.ts';
 import { followEventStream, isEventStream, type StreamCursor } from './follow-event-stream.ts';
@@ -25,7 +25,7 @@ export function openStandaloneStream(options: StandaloneStreamOptions): Standalo
   const { context, onMessage, onWarning } = options;
   const { session, clock, onSessionLost } = context;
   const cursor: StreamCursor = { lastEventId: undefined, retryMs: undefined };
-  const backoff = createBackoff({ clock });
+  const backoff = new Backoff(clock);
   const { promise: answered, resolve } = createDeferred<void>();
   let exchange: UpstreamExchange | undefined;
   let hasBeenOpen = false;

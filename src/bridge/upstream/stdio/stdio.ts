@@ -66,6 +66,10 @@ type Child = ResultPromise<ReturnType<typeof execaOptions>>;
 
 /** Starts a process and speaks MCP over its standard input and output (MCP 2025-11-25, stdio transport). */
 export class StdioUpstream implements Upstream {
+  readonly isWritable = (): boolean => this.#writeWindow.isWritable();
+  readonly whenWritable = (callback: () => void): void => this.#writeWindow.whenWritable(callback);
+  readonly pause = (): void => this.#reading?.pause();
+  readonly resume = (): void => this.#reading?.resume();
   readonly #options: StdioUpstreamOptions;
   readonly #decoder: MessageDecoder;
   readonly #output: LineSplitter;
@@ -143,22 +147,6 @@ export class StdioUpstream implements Upstream {
       if (this.#turnsOfOne >= minTurnsOfOne) this.#flush();
     }
     return true;
-  }
-
-  isWritable(): boolean {
-    return this.#writeWindow.isWritable();
-  }
-
-  whenWritable(callback: () => void): void {
-    this.#writeWindow.whenWritable(callback);
-  }
-
-  pause(): void {
-    this.#reading?.pause();
-  }
-
-  resume(): void {
-    this.#reading?.resume();
   }
 
   /** Also after an exit of the server's own accord: what it started may still be running. */

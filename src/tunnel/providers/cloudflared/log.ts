@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { parseFields, type Fields } from '../../json-fields.ts';
+import { parseFields, type Fields } from '../../../platform/json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 

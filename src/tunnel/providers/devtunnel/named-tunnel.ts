@@ -1,6 +1,6 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { fieldsOf, type Fields } from '../../json-fields.ts';
+import { fieldsOf, type Fields } from '../../../platform/json-fields.ts';
 import { outputOf, type LookupEnvironment, type ProgramOutput } from '../external/program-output.ts';
 import { createHint, devtunnelErrorIn, saysNoSuchTunnel } from './output.ts';
 

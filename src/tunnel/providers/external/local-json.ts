@@ -1,6 +1,6 @@
 import { sleep, type Clock } from '../../../platform/clock.ts';
 import { requestText } from '../../../platform/net/request-text.ts';
-import { parseFields, type Fields } from '../../json-fields.ts';
+import { parseFields, type Fields } from '../../../platform/json-fields.ts';
 
 const timeoutMs = 2000;
 

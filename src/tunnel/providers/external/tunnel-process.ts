@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 
 import { createDeferred, settledWithin } from '../../../platform/deferred.ts';
@@ -87,7 +86,8 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
     return { ended, lastWords: () => [], close: async () => {} };
   }
   const child = spawned;
-  const { pid, stdin, stdout, stderr } = pipesOf(child);
+  // Missing, despite the types of Node.js, when there were too many open files to create pipes.
+  const { pid, stdin, stdout, stderr }: Partial<ChildProcess> = child;
   const gone = new Promise<void>((resolveGone) => {
     child.once('exit', () => resolveGone());
     child.once('error', () => resolveGone());
@@ -107,11 +107,10 @@ export function startTunnelProcess(options: TunnelProcessOptions): TunnelProcess
     ['stdout', stdout],
     ['stderr', stderr],
   ] as const) {
-    if (output === undefined) continue;
     const take = (bytes: Bytes): void => takeLine(bytes, from);
     const lines = createLineSplitter({ maxBytes: maxLineBytes, onLine: take, onOverlong() {} });
-    output.on('data', (chunk: Buffer) => lines.push(chunk));
-    output.once('end', () => {
+    output?.on('data', (chunk: Buffer) => lines.push(chunk));
+    output?.once('end', () => {
       const rest = lines.flush();
       if (rest !== undefined) takeLine(rest, from);
     });
@@ -169,16 +168,6 @@ function spawnOrNothing(
   }
 }
 
-/** Undefined, despite the types of Node.js, when there were too many open files to create pipes. */
-function pipesOf({ pid, stdin, stdout, stderr }: ChildProcess): {
-  readonly pid: number | undefined;
-  readonly stdin: Writable | undefined;
-  readonly stdout: Readable | undefined;
-  readonly stderr: Readable | undefined;
-} {
-  return { pid, stdin: stdin ?? undefined, stdout: stdout ?? undefined, stderr: stderr ?? undefined };
-}
-
 function notStarted(error: Error): ProcessEnd {
   const startError = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return { how: error.message, code: null, startError };
@@ -193,9 +182,7 @@ function environmentFor({
   passedOn = [],
   withheld = [],
   variables = new Map(),
-}: Pick<TunnelProcessOptions, 'passedOn' | 'withheld' | 'variables'> & {
-  readonly environment: Pick<HostEnvironment, 'env'>;
-}): NodeJS.ProcessEnv {
+}: TunnelProcessOptions): NodeJS.ProcessEnv {
   const isPassed = (name: string): boolean =>
     !name.startsWith(ownPrefix) && !isIn(withheld, name) && (!secretName.test(name) || isIn(passedOn, name));
   const passed = Object.entries(environment.env).filter(([name]) => isPassed(name));

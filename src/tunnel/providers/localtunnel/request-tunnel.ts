@@ -6,7 +6,7 @@ import type { HostEnvironment } from '../../host-environment.ts';
 import { portOf } from '../../../platform/net/http-proxy.ts';
 import { networkErrorWords } from '../../../platform/net/network-errors.ts';
 import { requestText, type TextResponse } from '../../../platform/net/request-text.ts';
-import { parseFields, type Fields } from '../../json-fields.ts';
+import { parseFields, type Fields } from '../../../platform/json-fields.ts';
 
 /** How long the server may take to answer, in milliseconds. */
 const timeoutMs = 15_000;

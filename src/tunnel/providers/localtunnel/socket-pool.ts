@@ -1,6 +1,6 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 
-import { createBackoff } from '../../../platform/backoff.ts';
+import { Backoff } from '../../../platform/backoff.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { createDeferred } from '../../../platform/deferred.ts';
 import { messageOf } from '../../../errors.ts';
@@ -65,7 +65,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
   }
 
   /** Keeps one place of the pool filled. */
-  function fill(backoff = createBackoff({ clock })): void {
+  function fill(backoff = new Backoff(clock)): void {
     if (isOver) return;
     const remote = track(
       connect({ host, port, lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
@@ -92,7 +92,7 @@ export function createSocketPool({ host, port, lookup, localPort, size, clock }:
       if (isConnected) online--;
       if (isOver) return;
       if (isConnected && online === 0) cancelDeath = clock.after(offlineTimeoutMs, die);
-      const next = isUsed ? createBackoff({ clock }) : backoff;
+      const next = isUsed ? new Backoff(clock) : backoff;
       const cancel = clock.after(next.next(), () => {
         waits.delete(cancel);
         fill(next);

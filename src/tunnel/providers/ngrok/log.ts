@@ -1,4 +1,4 @@
-import { fieldsOf, parseFields } from '../../json-fields.ts';
+import { fieldsOf, parseFields } from '../../../platform/json-fields.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { concernsRequests, errorNumberIn, firstSentence, ngrokError } from './errors.ts';
 

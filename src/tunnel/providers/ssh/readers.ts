@@ -1,5 +1,5 @@
 import { excerpt } from '../../../platform/text/sanitize.ts';
-import { parseFields } from '../../json-fields.ts';
+import { parseFields } from '../../../platform/json-fields.ts';
 import { baseUrl, failure, urlWithin, type OutputEvent } from '../external/output-event.ts';
 import type { OutputName } from '../external/tunnel-process.ts';
 

@@ -1,4 +1,4 @@
-import { fieldsOf, parseFields, type Fields } from '../../json-fields.ts';
+import { fieldsOf, parseFields, type Fields } from '../../../platform/json-fields.ts';
 import { outputOf, type LookupEnvironment } from '../external/program-output.ts';
 
 /** What `tailscale status --json` says about this machine (ipn/ipnstate/ipnstate.go). */

@@ -5,7 +5,7 @@ import { ProxyError } from '../../../platform/net/http-proxy.ts';
 import { protocolVersion, versionsHeader, type Reject } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, isCertificateError, networkErrorWords } from '../../../platform/net/network-errors.ts';
-import { fieldsOf, parseFields } from '../../json-fields.ts';
+import { fieldsOf, parseFields } from '../../../platform/json-fields.ts';
 import type { ConnectFailure } from '../../reconnect.ts';
 import type { Refusal } from './dial.ts';
 

@@ -4,29 +4,28 @@ import type { Clock } from '../../../platform/clock.ts';
 const countingMs = 10_000;
 
 /** Counts what is dropped, so that it is reported once instead of once per item. */
-export interface DropCount {
-  add(): void;
-  /** Reports the count so far. */
-  close(): void;
-}
+export class DropCount {
+  readonly #report: (count: number) => void;
+  readonly #clock: Clock;
+  #count = 0;
+  #cancel: (() => void) | undefined;
 
-export function createDropCount(tell: (count: number) => void, clock: Clock): DropCount {
-  let count = 0;
-  let cancel: (() => void) | undefined;
-  const report = (): void => {
-    const told = count;
-    cancel = undefined;
-    count = 0;
-    tell(told);
-  };
-  return {
-    add() {
-      count += 1;
-      cancel ??= clock.after(countingMs, report);
-    },
-    close() {
-      cancel?.();
-      if (count > 0) report();
-    },
-  };
+  constructor(report: (count: number) => void, clock: Clock) {
+    this.#report = report;
+    this.#clock = clock;
+  }
+
+  add(): void {
+    this.#count += 1;
+    this.#cancel ??= this.#clock.after(countingMs, () => this.close());
+  }
+
+  /** Reports the count so far. */
+  close(): void {
+    const count = this.#count;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#count = 0;
+    if (count > 0) this.#report(count);
+  }
 }

@@ -1,4 +1,4 @@
-import { fieldsOf, type Fields } from '../../json-fields.ts';
+import { fieldsOf, type Fields } from '../../../platform/json-fields.ts';
 import { isValidName } from './identity.ts';
 import { maxControlBytes, maxTextLength, maxUrls } from './limits.ts';
 import type { AgentMessage, Hello, RelayMessage, Welcome } from './protocol.ts';

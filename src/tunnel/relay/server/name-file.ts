@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
-import { openStateFile, type Fields, type StateFile } from '../../../platform/state-file.ts';
+import type { Fields } from '../../../platform/json-fields.ts';
+import { openStateFile, type StateFile } from '../../../platform/state-file.ts';
 import { configFolder, fileStem, makeFolder } from '../../config-folder.ts';
 import { isDerivedForm, isValidName } from '../protocol/identity.ts';
 

@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../../../platform/clock.ts';
-import { createDropCount } from '../protocol/drop-count.ts';
+import { DropCount } from '../protocol/drop-count.ts';
 import type { RejectCode } from '../protocol/protocol.ts';
 import { clientNetwork, createOriginRate } from './origin-limits.ts';
 
@@ -38,7 +38,7 @@ export function limitEvents(
 ): LimitedEvents {
   const originMayPass = createOriginRate({ burst, perSecond, clock });
   const shownAgents = new Set<string>();
-  const dropped = createDropCount(onDropped, clock);
+  const dropped = new DropCount(onDropped, clock);
 
   const mayPass = (address: string): boolean => originMayPass(clientNetwork(address, undefined));
 

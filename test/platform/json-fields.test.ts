@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fieldsOf, parseFields } from '../../src/tunnel/json-fields.ts';
+import { fieldsOf, parseFields } from '../../src/platform/json-fields.ts';
 
 test.each([null, undefined, 'text', 7, [1], true])('%j has no fields', (value) => {
   expect(fieldsOf(value)).toEqual({});
