@@ -7,7 +7,6 @@ import type { PendingRequest, UpstreamMessage } from './session/pending-request.
 import { Channel } from './session/channel.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
-/** What a server says of itself. */
 export interface ServerDescription {
   readonly name: string;
   readonly version: string;

@@ -28,7 +28,6 @@ export interface Envelope {
   readonly id: string | number | undefined;
   /** Undefined in a response. */
   readonly method: string | undefined;
-  /** Whether it is an error response. */
   readonly failed: boolean;
   /** Whether there may be a `params._meta`. */
   readonly mayHaveMeta: boolean;

@@ -9,7 +9,6 @@ export function abortReason(signal: AbortSignal): Error {
 /** The reason of a deadline that has passed. */
 export class TimeoutError extends Error {}
 
-/** A signal that has to be released. */
 export interface Deadline {
   readonly signal: AbortSignal;
   /** Releases the timer and the listener. */

@@ -72,7 +72,6 @@ function bootId(): string {
   return process.platform === 'linux' ? (readText('/proc/sys/kernel/random/boot_id') ?? '').trim() : '';
 }
 
-/** Whether a pid belongs to a living process. */
 export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -5,7 +5,6 @@ import type { TunnelProvider } from './provider.ts';
 /** How long finding a tunnel may take in total, in milliseconds; the local URL works meanwhile. */
 export const autoLimitMs = 20_000;
 
-/** A tunnel to try. */
 export interface Candidate {
   readonly name: string;
   readonly create: () => Promise<TunnelProvider>;
@@ -13,12 +12,10 @@ export interface Candidate {
   readonly limitMs?: number;
 }
 
-/** The result of a candidate. */
 export interface Attempt {
   readonly provider: string;
   /** `trying`: it has been started. `skipped`: it cannot be used on this machine. */
   readonly outcome: 'trying' | 'skipped' | 'failed' | 'up';
-  /** Why it was skipped or failed. */
   readonly reason?: string;
 }
 

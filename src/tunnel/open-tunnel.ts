@@ -37,7 +37,6 @@ export interface OpenTunnelOptions extends Pick<
   readonly createHandler: (way: WayIn) => RequestHandler;
   /** Listens on a port of 127.0.0.1 for this tunnel alone. */
   readonly listen: (handler: RequestHandler) => Promise<TunnelListener>;
-  /** Port of the local listener. */
   readonly localPort: number;
   /** Another provider can be tried: a URL that does not work is an error instead of a warning. */
   readonly mustWork: boolean;
@@ -50,7 +49,6 @@ export interface OpenTunnelOptions extends Pick<
   readonly onWarning: (message: string) => void;
 }
 
-/** A tunnel that is open and checked regularly. */
 export interface OpenTunnel {
   readonly provider: TunnelProvider;
   readonly publicUrls: readonly string[];

@@ -33,7 +33,6 @@ export interface TunnelStatus {
   readonly reason?: string;
 }
 
-/** An open tunnel. */
 export interface Tunnel {
   /** Base URLs without a trailing slash (`https://k3v9.relay.example`); the first is the one to show. Never empty. */
   readonly publicUrls: readonly string[];

@@ -31,7 +31,6 @@ export interface TunnelSession {
 export interface TunnelSessionOptions {
   /** Port on 127.0.0.1 that the tunnel forwards to. */
   readonly port: number;
-  /** Aborts the start. */
   readonly signal: AbortSignal;
   /** The URLs have changed during the session: the previous ones may no longer work. */
   readonly onUrls: (publicUrls: readonly string[]) => void;
@@ -61,7 +60,6 @@ export interface ReconnectOptions {
   readonly onStatus: (status: TunnelStatus) => void;
   readonly onWarning: (message: string) => void;
   readonly clock: Clock;
-  /** 0 to 1 as Math.random does. */
   readonly random?: (() => number) | undefined;
   /** Frees what the sessions need: called when the tunnel is closed, or could not be opened. */
   readonly release: () => void | Promise<void>;

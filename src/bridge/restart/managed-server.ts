@@ -16,7 +16,6 @@ export interface ManagedServerOptions extends Pick<ConnectionOwner, 'connect'> {
   /** Number of idle servers to keep ready. */
   readonly warm?: number | undefined;
   readonly clock?: Clock;
-  /** Returns 0 to 1 as Math.random does. */
   readonly random?: (() => number) | undefined;
   readonly onWarning: (message: string) => void;
 }
@@ -61,7 +60,6 @@ export class ManagedServer {
     };
   }
 
-  /** Starts the idle servers. */
   begin(): void {
     this.#warmPool.begin();
   }

@@ -28,7 +28,6 @@ export class Outbox {
     return true;
   }
 
-  /** Takes the first one out. */
   shift(): RpcMessage | undefined {
     const first = this.#messages.shift();
     this.#bytes -= first?.bytes.length ?? 0;

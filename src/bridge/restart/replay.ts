@@ -61,7 +61,6 @@ export class Replay {
     if (cancelled !== undefined) this.#unanswered.delete(cancelled);
   }
 
-  /** It was not sent after all. */
   notSent(id: RequestId): void {
     this.#unanswered.delete(id);
   }
@@ -134,7 +133,6 @@ export class Replay {
       .map((list) => newNotification(`notifications/${list}/list_changed`));
   }
 
-  /** Whether an id is one of ours. */
   isOwn(id: RequestId): boolean {
     return typeof id === 'string' && id.startsWith(this.prefix);
   }

@@ -18,14 +18,12 @@ const maxWaitingBytes = 1024 * 1024;
 const endExpectedMs = 1000;
 
 export interface RestartingUpstreamOptions {
-  /** Where its connections come from. */
   readonly server: Pick<ManagedServer, 'take' | 'coexistence' | 'health'>;
   /** `never`: only a session that the server has forgotten is opened again. */
   readonly restart: 'on-exit' | 'never';
   /** How long a restarted server may take to answer `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
   readonly clock?: Clock;
-  /** Returns 0 to 1 as Math.random does. */
   readonly random?: () => number;
   readonly onWarning: (message: string) => void;
 }

@@ -7,7 +7,6 @@ export interface UpstreamHealthReport {
    * lives that has been heard, and `unknown` while there is none.
    */
   readonly state: 'up' | 'down' | 'unknown';
-  /** Why it is down. */
   readonly reason?: string;
   /** Connections that live, which are processes where the server is one; idle servers count. */
   readonly children: number;

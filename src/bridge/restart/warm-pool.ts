@@ -21,7 +21,6 @@ export interface WarmPoolOptions {
   /** Whether one may be started now that nobody has asked for; asked again after `refill()`. */
   readonly mayKeep: () => boolean;
   readonly clock: Clock;
-  /** Returns 0 to 1 as Math.random does. */
   readonly random?: (() => number) | undefined;
   readonly onWarning: (message: string) => void;
 }

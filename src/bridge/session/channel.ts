@@ -64,7 +64,6 @@ export class Channel {
   /** A server may answer a cancelled call all the same; until then its id is in use. */
   readonly #cancelled = new Set<RequestId>();
   readonly #aliases = new IdAliases();
-  /** The last call that began. */
   #latest: PendingCall | undefined;
   #blocked = 0;
   #traffic = 0;
@@ -93,7 +92,6 @@ export class Channel {
     return this.#traffic;
   }
 
-  /** Starts the upstream. */
   start(): void {
     this.#upstream.start({
       onMessage: (message, origin) => this.#receive(message, origin),
@@ -304,7 +302,6 @@ export class Channel {
     });
   }
 
-  /** Removes a call that is over. */
   #settle(id: RequestId): PendingRequest | undefined {
     const entry = this.#pending.get(id);
     if (entry === undefined) return undefined;

@@ -18,7 +18,6 @@ const maxHeldBytes = 16 * 1024 * 1024;
 /** Longest name in an error, in characters. */
 const maxNameLength = 200;
 
-/** The members by which a request is judged. */
 const judged = pathTree({
   id: ['id'],
   method: ['method'],

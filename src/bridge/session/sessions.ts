@@ -34,7 +34,6 @@ export interface SessionsOptions {
    */
   readonly idleTimeoutMs?: number | undefined;
   readonly clock?: Clock;
-  /** Called with the number of open sessions whenever it changes. */
   readonly onChange?: (open: number) => void;
   /** A server has not answered `initialize` in time. */
   readonly onSilent?: (reason: string) => void;
@@ -48,7 +47,6 @@ export interface Sessions {
    * @param policy what the caller may use, as long as the session lasts. Default: everything.
    */
   open(callerId: string, initialize: RpcRequest, call: PendingRequest, policy?: Policy): Session | undefined;
-  /** Number of open sessions. */
   count(): number;
   /** The open session of this id, if it belongs to this caller. */
   find(id: string, callerId: string): Session | undefined;

@@ -66,7 +66,6 @@ export function writtenAt({ bytes }: { readonly bytes: Bytes }, { start, end }: 
 
 export interface RequestChanges {
   readonly id: RequestId;
-  /** Only for a request that has one. */
   readonly progressToken?: RequestId;
   /** Only for `logging/setLevel`. */
   readonly level?: string;

@@ -76,7 +76,6 @@ export class MessageDecoder {
     this.#tooLong = `larger than the ${options.maxMessageBytes} bytes that a message may have`;
   }
 
-  /** A message is on its way to the server. */
   sent(message: RpcMessage): void {
     this.#requests.sent(message);
   }
@@ -159,7 +158,6 @@ export class MessageDecoder {
     return this.#failWith(text, message.json, id, reason);
   }
 
-  /** @param id of the request that is failed. */
   #failWith(text: Buffer, json: Json, id: RequestId, reason: string): readonly RpcMessage[] {
     const { onLate } = this.#options;
     this.#reportStray(text, reason);

@@ -8,7 +8,6 @@ export class OpenRequests {
   readonly #open = new Set<RequestId>();
   readonly #cancelled = new Set<RequestId>();
 
-  /** A message goes to the server. */
   sent(message: RpcMessage): void {
     if (message.kind === 'request') {
       this.#open.add(message.id);

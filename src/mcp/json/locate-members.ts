@@ -11,7 +11,6 @@ export interface Span {
 export interface PathTree {
   /** The name under which the member's span is reported. */
   key: string | undefined;
-  /** By the name of the member. */
   readonly children: Map<string, PathTree>;
   /** Matches the names of the children in any case; undefined where there are no children. */
   duplicateKeys: RegExp | undefined;

@@ -98,7 +98,6 @@ function hasManyOpeners(text: Buffer, count: number): boolean {
   return false;
 }
 
-/** Whether a text begins as an array. */
 export function isArray(text: Buffer): boolean {
   return text[skipSpace(text, 0)] === openBracket;
 }

@@ -30,7 +30,6 @@ export interface TextFindings {
   readonly elided?: Buffer | undefined;
 }
 
-/** Reads a text that is complete. */
 export function readText(text: Bytes): TextFindings {
   if (Buffer.isBuffer(text) && text.length < minElidedBytes) return { isUtf8: isUtf8(text) };
   const reader = new TextReader();
@@ -57,7 +56,6 @@ export class TextReader {
     this.#held = text.subarray(taken ?? characters.length);
   }
 
-  /** The text is complete. */
   end(): TextFindings {
     return {
       isUtf8: this.#isUtf8 && isUtf8(this.#held),

@@ -19,18 +19,15 @@ export interface Refusal {
 
 export interface QueueHandlers {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** Answers a request that the server rejects. */
   refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void;
   /** A whole HTTP/1.1 response, with `Connection: close`, for bytes that are not a valid request. */
   rawResponse(refusal: Refusal): Buffer;
 }
 
-/** The requests of one connection. */
 class Line {
   /** The request that began last. */
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
-  /** That request has not been answered yet. */
   isBusy = false;
   readonly waiting: (readonly [IncomingMessage, ServerResponse, Refusal | undefined])[] = [];
   /** Whether it accepts no further requests: the connection ends with the last answer. */

@@ -55,7 +55,6 @@ const safeWindows = [
 const ownPrefix = 'MCP_EXPOSE_';
 
 export interface ChildEnvironmentOptions {
-  /** The environment of this process. */
   readonly own: Environment;
   /** Pass on everything instead of the safe list. */
   readonly inherit: boolean;

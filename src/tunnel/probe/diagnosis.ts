@@ -3,9 +3,7 @@ import type { RoundTrip } from './round-trip.ts';
 
 /** A request through the public URL, as seen from both ends of the tunnel. */
 export interface Exchange {
-  /** What came back. */
   readonly trip: RoundTrip;
-  /** Whether the request reached this process. */
   readonly hasArrived: boolean;
   /** Status with which this process responded; undefined when it did not. */
   readonly answered: number | undefined;

@@ -26,7 +26,6 @@ export class HeldStream {
     this.#end();
   }
 
-  /** Sends the stream. */
   readonly respond: MarkerResponse = (request, response) => {
     let isClosed = false;
     request.resume();

@@ -17,7 +17,6 @@ export class TargetCheck {
     this.#verification = verification;
   }
 
-  /** Whether a session has been opened there. */
   hasEntered(target: ProbeTarget): boolean {
     return this.#enteredAt !== undefined && isSame(this.#enteredAt, target);
   }
@@ -31,7 +30,6 @@ export class TargetCheck {
     return [...problems, ...(await this.#probe.streams(target.url, signal))];
   }
 
-  /** Opens a session. */
   async enter(target: ProbeTarget, signal: AbortSignal): Promise<readonly Problem[]> {
     const problems = await this.#withToken('enter', target, signal);
     // A session that did not reach the server has to be tried again.
@@ -39,7 +37,6 @@ export class TargetCheck {
     return problems;
   }
 
-  /** Asks for the health of the servers. */
   async look(target: ProbeTarget, signal: AbortSignal): Promise<readonly Problem[]> {
     return await this.#withToken('look', target, signal);
   }

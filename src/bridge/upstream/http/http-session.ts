@@ -12,7 +12,6 @@ const firstRevisionInHeader = '2025-06-18';
 /** Valid session ids (MCP 2025-11-25, Session Management), up to a length that fits into a header. */
 const sessionIdPattern = /^[\x21-\x7e]{1,4096}$/;
 
-/** What all streams of one session have in common. */
 export interface SessionStreamContext extends StreamContext {
   readonly session: Pick<HttpSession, 'id' | 'get'>;
   readonly clock: Clock;
@@ -64,7 +63,6 @@ export class HttpSession {
     return this.#client.send({ method: 'GET', url: this.#url, headers });
   }
 
-  /** Ends the session. */
   remove(headTimeoutMs: number): UpstreamExchange {
     return this.#client.send({ method: 'DELETE', url: this.#url, headers: this.#headers({}), headTimeoutMs });
   }

@@ -85,7 +85,6 @@ export abstract class HttpUpstream implements Upstream {
 
   /** Whether queued messages may be sent now. */
   protected abstract isOpen(): boolean;
-  /** Sends the request for a message. */
   protected abstract post(outgoing: OutgoingPost, options: PostOptions): UpstreamExchange;
   protected abstract onFailed(outgoing: OutgoingPost, failure: UpstreamFailure): void;
   /** The status is a success. */
@@ -95,7 +94,6 @@ export abstract class HttpUpstream implements Upstream {
   protected abstract onAnswer(response: RpcResponse): boolean;
   abstract send(message: RpcMessage): boolean;
 
-  /** Whether one more request may be under way. */
   protected hasRoomForRequest(): boolean {
     return true;
   }

@@ -6,7 +6,6 @@ export interface MetricsOptions {
   /** `host:port`, as cloudflared has logged it. */
   readonly address: string;
   readonly clock: Clock;
-  /** Ends the watch. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: OutputEvent) => void;
 }

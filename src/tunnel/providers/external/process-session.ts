@@ -17,9 +17,7 @@ const defaultStartTimeoutMs = 30_000;
 export interface ProcessSessionOptions
   extends TunnelSessionOptions, Omit<TunnelProcessOptions, 'environment' | 'onLine'> {
   readonly environment: HostEnvironment;
-  /** The name of the program for users. */
   readonly program: string;
-  /** How to install the program. */
   readonly installHint: string;
   readonly read: (line: string, output: OutputName) => OutputEvent | undefined;
   /** Whether the program reports separately that requests can come through, so that a URL alone is not enough. */
@@ -29,7 +27,6 @@ export interface ProcessSessionOptions
   /** The URLs, where the program does not report them. */
   readonly knownUrls?: readonly string[];
   readonly startTimeoutMs?: number;
-  /** What to do when there is no URL in time. */
   readonly noUrlHints?: readonly string[];
 }
 

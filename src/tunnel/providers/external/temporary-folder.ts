@@ -10,7 +10,6 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
-/** What the folder is for. */
 type Owner = 'pinggy' | 'ssh' | 'cloudflared';
 
 const prefix = 'mcp-expose-';

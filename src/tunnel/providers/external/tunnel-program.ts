@@ -3,7 +3,6 @@ import { isInstalled, type HostEnvironment } from '../../host-environment.ts';
 import type { TunnelSessionOptions } from '../../reconnect.ts';
 import { ProcessSession, type ProcessSessionOptions } from './process-session.ts';
 
-/** How a program is called for one session. */
 export type ProgramCall = Omit<
   ProcessSessionOptions,
   keyof TunnelSessionOptions | 'environment' | 'program' | 'installHint' | 'file'
@@ -30,7 +29,6 @@ export class TunnelProgram {
     return new ExposeError('tunnel_not_installed', `${this.name} is not installed`, { hints: [this.#installHint] });
   }
 
-  /** Runs it for a session. */
   start(session: TunnelSessionOptions, call: ProgramCall): ProcessSession {
     return new ProcessSession({
       ...session,

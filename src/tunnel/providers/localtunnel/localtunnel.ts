@@ -15,7 +15,6 @@ const namePattern = /^(?:[a-z0-9][a-z0-9-]{4,63}[a-z0-9]|[a-z0-9]{4,63})$/;
 export interface LocaltunnelOptions {
   readonly environment: HostEnvironment;
   readonly name?: string | undefined;
-  /** Base URL of the server. */
   readonly server?: string | undefined;
 }
 

@@ -70,7 +70,6 @@ const refusals: ReadonlyMap<string, Refusal> = new Map(
 /** Errors of single requests, which do not affect the tunnel. */
 const ofRequests: ReadonlySet<string> = new Set(['3200', '8012', '6024', '702', '717', '734']);
 
-/** The number of the first error in a text. */
 export function errorNumberIn(text: string): string | undefined {
   return /\bERR_NGROK_(\d{1,6})\b/.exec(text)?.[1];
 }

@@ -1,4 +1,3 @@
-/** One run of ssh. */
 export interface SshCall {
   readonly host: string;
   readonly port?: number | undefined;
@@ -18,7 +17,6 @@ export interface SshCall {
   /** The address to connect to, instead of asking a resolver. */
   readonly address?: string | undefined;
   readonly withAgent: boolean;
-  /** Whether any key is offered. */
   readonly withKeys: boolean;
   readonly isBatch: boolean;
   readonly logLevel: 'INFO' | 'DEBUG1';
@@ -61,7 +59,6 @@ export function sshArguments(call: SshCall): string[] {
   ];
 }
 
-/** The arguments that name the server. */
 export function destinationArguments({ host, port, user }: Pick<SshCall, 'host' | 'port' | 'user'>): string[] {
   return [...(port === undefined ? [] : ['-p', String(port)]), ...(user === undefined ? [] : ['-l', user]), host];
 }

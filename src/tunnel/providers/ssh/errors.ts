@@ -6,9 +6,7 @@ export interface SshErrorContext {
   readonly server: string;
   /** `[bind:]port` or `name:port`, as requested. */
   readonly remote: string;
-  /** Files with the known host keys. */
   readonly knownHostsFiles: readonly string[];
-  /** Whether the server is open to everybody. */
   readonly isAnonymous: boolean;
   /** Whether there was a tunnel before: our own dead connection may then still hold the port or name. */
   readonly isRestart: boolean;

@@ -18,7 +18,6 @@ export interface SshProviderOptions {
   readonly keyFile?: string | undefined;
   /** `[bind:]port` to listen on at the server, instead of the service's default. */
   readonly remote?: string | undefined;
-  /** The name to ask for. */
   readonly name?: string | undefined;
   /** The public URL of the tunnel; URLs in the server's output are then ignored. */
   readonly publicUrl?: string | undefined;

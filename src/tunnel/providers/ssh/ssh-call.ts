@@ -17,7 +17,6 @@ export interface SshCallOptions extends Pick<
 > {
   readonly plan: SshPlan;
   readonly session: TunnelSessionOptions;
-  /** Whether there was a tunnel before. */
   readonly isRestart: boolean;
   /** Undefined for no session. */
   readonly command: readonly string[] | undefined;
@@ -26,7 +25,6 @@ export interface SshCallOptions extends Pick<
   readonly isForced?: boolean;
 }
 
-/** Starts one session of a tunnel. */
 export type StartSshSession = (session: TunnelSessionOptions, isRestart: boolean) => Promise<TunnelSession>;
 
 /** Starts ssh as planned. Errors of ssh are read here; what the server prints is read by `read`. */

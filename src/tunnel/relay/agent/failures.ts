@@ -45,7 +45,6 @@ export function networkFailure(relayUrl: string, thrown: unknown): ConnectFailur
   ]);
 }
 
-/** The handshake has not ended in time. */
 export function timeoutFailure(relayUrl: string, timeoutMs: number): ConnectFailure {
   const seconds = Math.ceil(timeoutMs / 1000);
   return failure('tunnel_unreachable', `the relay ${relayUrl} did not answer within ${seconds} s`, undefined, [

@@ -1,8 +1,6 @@
 /** Frame types of HTTP/2 that are inspected (RFC 9113, section 6). */
 export const frameTypes = { data: 0, headers: 1, settings: 4, pushPromise: 5, goaway: 7, continuation: 9 } as const;
-/** ACK of SETTINGS. */
 export const ackFlag = 0x1;
-/** PADDED of DATA. */
 export const paddedFlag = 0x8;
 
 const headBytes = 9;

@@ -11,7 +11,6 @@ const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 export interface Identity {
   /** Raw 32-byte Ed25519 public key, base64url. */
   readonly publicKey: string;
-  /** Name that belongs to this key. */
   readonly name: string;
   /** Signature over the proof payload, base64url. */
   sign(proof: ProofInput): string;

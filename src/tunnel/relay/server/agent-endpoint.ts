@@ -51,12 +51,10 @@ export class AgentEndpoint {
     this.#reservedNames = new Set([options.urls.basePath.split('/')[1] ?? '']);
   }
 
-  /** Agents that are connected. */
   get agents(): ReadonlySet<AgentSession> {
     return this.#agents;
   }
 
-  /** Handles an upgrade request for the tunnel path. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#isDraining) {
       const message = 'this relay is stopping';

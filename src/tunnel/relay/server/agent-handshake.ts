@@ -19,7 +19,6 @@ export interface AgentHandshakeOptions {
   readonly hosts: ReadonlySet<string>;
   /** For the limits per origin. */
   readonly origin: string;
-  /** Address of the peer. */
   readonly address: string;
   /** Public base URLs of a name, for an agent that dialled `relayHost`. */
   readonly urlsOf: (name: string, relayHost: string) => readonly string[];
@@ -64,7 +63,6 @@ export class AgentHandshake {
     socket.once('close', () => this.#finish());
   }
 
-  /** Ends it at once. */
   cut(): void {
     this.#finish();
     this.#socket.terminate();

@@ -20,7 +20,6 @@ export interface Answer {
   readonly status: number;
   readonly code: RelayErrorCode;
   readonly message: string;
-  /** Seconds. */
   readonly retryAfterS?: number;
 }
 
@@ -36,7 +35,6 @@ export function sendAnswer(response: ServerResponse, answer: Answer): void {
   sendJson(response, answer.status, answerBody(answer), answerHeaders(answer));
 }
 
-/** Sends a complete JSON body. */
 export function sendJson(
   response: ServerResponse,
   status: number,

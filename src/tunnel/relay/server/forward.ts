@@ -49,7 +49,6 @@ export function forward(
   receiveAnswer(response, stream, to);
 }
 
-/** The response for a name whose agent is not connected. */
 export function answerOffline(response: ServerResponse, name: string): void {
   const message = `the agent of ${name} is offline`;
   sendAnswer(response, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: retryAfterS });

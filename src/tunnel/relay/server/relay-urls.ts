@@ -7,7 +7,6 @@ import { redactUrl } from '../../../platform/text/redact.ts';
 const defaultPorts: ReadonlySet<number> = new Set([80, 443]);
 
 export interface RelayUrlsOptions {
-  /** Address to listen on. */
   readonly host?: string;
   /** Addresses to listen on instead of `host`, all with one port. */
   readonly addresses?: readonly string[];
