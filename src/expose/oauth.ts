@@ -8,7 +8,7 @@ import { scopes, type Scope } from '../auth/oauth/scopes.ts';
 import type { TokenReport } from '../auth/token-store.ts';
 import { createBodyReader, type BodyReader } from '../http/body.ts';
 import type { OAuthRoutes } from '../http/oauth-route.ts';
-import { systemClock } from '../platform/clock.ts';
+import { systemClock, type Clock } from '../platform/clock.ts';
 
 /** What begins the access of another client. */
 const entrances: ReadonlySet<string> = new Set(['/authorize', '/register']);
@@ -30,7 +30,11 @@ export interface SignInOptions {
   readonly onEvent: (event: OAuthEvent) => void;
   /** The caller lost its access: its sessions and streams have to end. */
   readonly onEnd: (callerId: string) => void;
+  readonly clock?: Clock;
 }
+
+/** How often the time is looked at, in milliseconds: timers are late after the machine was asleep. */
+const tickMs = 60_000;
 
 /**
  * Lets clients sign in with OAuth at the public URL of the run. The URL is the issuer and the audience of everything that is
@@ -45,13 +49,12 @@ export class SignIn implements OAuthRoutes {
   #isClosed = false;
   /** What was approved at this URL, by the id of the grant. */
   #grants = new Map<string, TokenReport>();
-
-  readonly #deadline: (() => void) | undefined;
+  #stopTicking: (() => void) | undefined;
 
   constructor(options: SignInOptions) {
     this.#options = options;
-    const { expiresInMs } = options;
-    if (expiresInMs !== undefined) this.#deadline = systemClock.after(expiresInMs, () => this.close());
+    const { expiresInMs, clock = systemClock } = options;
+    if (expiresInMs !== undefined) this.#tick(clock, clock.now() + expiresInMs);
   }
 
   /** As it is shown; undefined before there is a URL, and if no code is typed into the page. */
@@ -67,8 +70,11 @@ export class SignIn implements OAuthRoutes {
   setIssuer(issuer: string): boolean {
     if (this.#isClosed || issuer === this.#issuer) return false;
     const isReplaced = this.#server !== undefined;
+    // Also for a URL that cannot be used: what was issued is not for it.
+    this.#endGrants();
+    this.#issuer = issuer;
     const { pairing, confirm, endpoints, sharedName } = this.#options;
-    const server = createAuthorizationServer({
+    this.#server = createAuthorizationServer({
       issuer,
       resources: () => endpoints().map((endpoint) => issuer + endpoint),
       sharedName,
@@ -76,9 +82,6 @@ export class SignIn implements OAuthRoutes {
       ...(confirm === undefined ? {} : { confirm }),
       onEvent: (event) => this.#observe(event),
     });
-    this.#endGrants();
-    this.#issuer = issuer;
-    this.#server = server;
     return isReplaced;
   }
 
@@ -117,8 +120,14 @@ export class SignIn implements OAuthRoutes {
   /** Ends all access for good: a tunnel that connects again changes nothing. */
   close(): void {
     this.#isClosed = true;
-    this.#deadline?.();
+    this.#stopTicking?.();
     this.#endGrants();
+  }
+
+  #tick(clock: Clock, expiresAt: number): void {
+    const leftMs = expiresAt - clock.now();
+    if (leftMs <= 0) this.close();
+    else this.#stopTicking = clock.after(Math.min(leftMs, tickMs), () => this.#tick(clock, expiresAt));
   }
 
   #endGrants(): void {

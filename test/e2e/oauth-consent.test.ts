@@ -105,6 +105,9 @@ describe('the consent page', () => {
   });
 });
 
+const question =
+  /Give Some App \(name not verified, returns to [\d.:]+, from 127\.0\.0\.1\) full access at \S+\? \[y\/N\] $/;
+
 /** A client that wants in, as the question for it stands on the terminal; and what brings the answer. */
 async function askOnTerminal(...args: string[]) {
   const terminal = startOnTerminal(['--tunnel', 'none', '--oauth', ...args, '--', ...sharedServer]);
@@ -112,7 +115,11 @@ async function askOnTerminal(...args: string[]) {
   const knocking = await knock({ url }, { name: 'Some App' });
   const page = await chromium.open(knocking.url);
   expect(await pageText(page)).toContain('Then confirm it on the terminal');
-  return { ...knocking, terminal, page };
+  const answer = async (word: string): Promise<void> => {
+    await terminal.waitFor(question);
+    terminal.type(`${word}\n`);
+  };
+  return { ...knocking, terminal, page, answer };
 }
 
 describe('the terminal', () => {
@@ -122,7 +129,7 @@ describe('the terminal', () => {
     const page = await chromium.open(url);
     const host = new URL(callback.url).host;
     const who = `mcp-expose: Some App (name not verified, returns to ${host}, from 127.0.0.1)`;
-    const what = `everything at ${exposed.url}`;
+    const what = `full access at ${exposed.url}`;
     await exposed.waitForStderr(/if you know who asks/);
     expect(exposed.stderr()).toContain(
       `${who} asks for ${what}; if you know who asks, the code is ${codeOf(exposed)}\n`,
@@ -130,7 +137,7 @@ describe('the terminal', () => {
     await withCode(exposed, (code) => typeCode(page, code));
     await client.finish(await callback.next());
     await exposed.waitForStderr(/has signed in/);
-    expect(exposed.stderr()).toContain(`${who} may now use ${what}\n`);
+    expect(exposed.stderr()).toContain(`${who} now has ${what}\n`);
     expect(exposed.stderr()).toContain('mcp-expose: Some App has signed in\n');
     expect(exposed.stderr()).toContain(`mcp-expose: the code for signing in is now ${codeOf(exposed)}\n`);
 
@@ -165,42 +172,33 @@ describe('the terminal', () => {
   });
 
   test('--pairing tty: y lets in', async () => {
-    const { terminal, client, callback, page } = await askOnTerminal('--pairing', 'tty');
+    const { terminal, client, callback, page, answer } = await askOnTerminal('--pairing', 'tty');
     expect(terminal.screen()).not.toContain('Sign in:');
-    const left = pressToLeave(page, 'Tab', 'Tab', 'Enter');
-    await terminal.waitFor(/Give "Some App" access\? \[y\/N\] $/);
-    terminal.type('y\n');
-    await left;
+    await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer('y')]);
     expect(await (await client.finish(await callback.next())).tools()).toContain('seen');
     await terminal.waitFor(/Some App has signed in/);
     terminal.type('\u0003');
     expect(await terminal.exited).toBe(130);
   });
 
-  test.each(['n', ''])('--pairing tty: %j refuses', async (answer) => {
-    const { terminal, callback, page } = await askOnTerminal('--pairing', 'tty');
-    const left = pressToLeave(page, 'Tab', 'Tab', 'Enter');
-    await terminal.waitFor(/Give "Some App" access\? \[y\/N\] $/);
-    terminal.type(`${answer}\n`);
-    await left;
+  test.each(['n', ''])('--pairing tty: %j refuses', async (word) => {
+    const { terminal, callback, page, answer } = await askOnTerminal('--pairing', 'tty');
+    await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer(word)]);
     expect((await callback.next()).get('error')).toBe('access_denied');
     await terminal.waitFor(/was refused: you said no/);
   });
 
   test('--pairing both: the code, and then y', async () => {
-    const { terminal, callback, page } = await askOnTerminal('--pairing', 'both');
+    const { terminal, callback, page, answer } = await askOnTerminal('--pairing', 'both');
     const [, code = ''] = await terminal.waitFor(/Sign in: +code ([\dA-Z]{4}-[\dA-Z]{4}),/);
-    const left = typeCode(page, code);
-    await terminal.waitFor(/Give "Some App" access\? \[y\/N\] $/);
-    terminal.type('y\n');
-    await left;
+    await Promise.all([typeCode(page, code), answer('y')]);
     expect((await callback.next()).get('code')).toMatch(/./);
   });
 
   test('Ctrl+C ends the run also while it asks', async () => {
     const { terminal, page } = await askOnTerminal('--pairing', 'tty');
     await press(page, 'Tab', 'Tab', 'Enter');
-    await terminal.waitFor(/Give "Some App" access\? \[y\/N\] $/);
+    await terminal.waitFor(question);
     terminal.type('\u0003');
     expect(await terminal.exited).toBe(130);
   });

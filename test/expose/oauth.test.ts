@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { SignIn } from '../../src/expose/oauth.ts';
+import { SignIn, type SignInOptions } from '../../src/expose/oauth.ts';
+import { createFakeClock } from '../harness/fake-clock.ts';
 import { atEnd } from '../harness/lifetime.ts';
 
-function signIn(): SignIn {
+function signIn(options: Partial<SignInOptions> = {}): SignIn {
   const created = new SignIn({
     pairing: 'code',
     confirm: undefined,
@@ -14,6 +15,7 @@ function signIn(): SignIn {
     sharedName: () => 'files',
     onEvent: () => {},
     onEnd: () => {},
+    ...options,
   });
   atEnd('test', () => created.close());
   return created;
@@ -30,6 +32,15 @@ describe('the public URL', () => {
     expect(clients.pairingCode).not.toBe(code);
   });
 
+  test('one that is not https ends what was issued for the last one', () => {
+    const clients = signIn();
+    clients.setIssuer('https://a.example');
+    expect(() => clients.setIssuer('http://a.example')).toThrow('the URL must be https');
+    expect(clients.serves('/token')).toBe(false);
+    expect(clients.setIssuer('https://a.example')).toBe(false);
+    expect(clients.serves('/token')).toBe(true);
+  });
+
   test.each(['https://a.example', 'https://b.example'])('%s does not open again what has ended', (url) => {
     const clients = signIn();
     clients.setIssuer('https://a.example');
@@ -38,4 +49,19 @@ describe('the public URL', () => {
     expect(clients.serves('/authorize')).toBe(false);
     expect(clients.pairingCode).toBeUndefined();
   });
+});
+
+test('what is shared for a time ends then, or when a machine wakes up after it', () => {
+  const clock = createFakeClock();
+  const clients = signIn({ expiresInMs: 3_600_000, clock });
+  clients.setIssuer('https://a.example');
+  clock.advance(3_599_999);
+  expect(clients.serves('/authorize')).toBe(true);
+  clock.advance(1);
+  expect(clients.serves('/authorize')).toBe(false);
+
+  const asleep = signIn({ expiresInMs: 7_200_000, clock });
+  asleep.setIssuer('https://a.example');
+  clock.jump(7_200_000);
+  expect(asleep.serves('/authorize')).toBe(false);
 });

@@ -29,7 +29,7 @@ export async function startBrowser(): Promise<Chromium> {
     executablePath: chromium,
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--no-proxy-server'],
     userDataDir: temporaryDirectory('file'),
-    env: { ...cleanEnvironment(home), TEST_RUN_MARK: mark },
+    env: { ...cleanEnvironment(home), TMPDIR: home, TEST_RUN_MARK: mark },
     pipe: true,
     // The end of a test run is not the business of the library.
     handleSIGINT: false,
