@@ -78,6 +78,10 @@ function sentence(comment) {
     .replaceAll('|', String.raw`\|`);
 }
 
+/** Of `RequestReport`. */
+const reportMembers =
+  'caller client? clientInfo? session? method tool? resource? prompt? outcome code? reason? durationMs requestBytes responseBytes';
+
 function events(source) {
   const start = source.indexOf('export type ExposeEvent =');
   const union = source.slice(start, source.indexOf('\n\n', start));
@@ -89,7 +93,7 @@ function events(source) {
         more === 'Attempt'
           ? ['`provider`', '`outcome`', '`reason?`']
           : more === 'RequestReport'
-            ? ['`method`', '`durationMs`', '`client?`']
+            ? reportMembers.split(' ').map((name) => `\`${name}\``)
             : [];
       return `| \`${type}\` | ${when} | ${[...names.slice(1), ...others].join(', ')} |`;
     })

@@ -177,9 +177,6 @@ function withoutSubject(reason: string, subject: string): string {
   return rest.replace(/^is /, '');
 }
 
-/** Longest method name that is shown, in characters: callers choose it. */
-const maxMethodLength = 64;
-
 /** @throws ExposeError `usage` if the terminal has to be asked, and there is none. */
 async function confirmFor({ pairing, oauth }: AccessOptions, output: Output): Promise<Confirm | undefined> {
   if (oauth !== true || pairing === undefined || pairing === 'code') return undefined;
@@ -258,13 +255,8 @@ export function showEvent(output: Output, event: ExposeEvent): void {
         if (error !== undefined) output.warning(messageOfServer(name, error));
       return;
     case 'request': {
-      const { method, durationMs, client } = event;
-      output.event({
-        event: 'request',
-        method: method.slice(0, maxMethodLength),
-        durationMs: Math.round(durationMs * 1000) / 1000,
-        ...(client === undefined ? {} : { client }),
-      });
+      const { type: _type, durationMs, ...report } = event;
+      output.event({ event: 'request', ...report, durationMs: Math.round(durationMs * 1000) / 1000 });
     }
   }
 }

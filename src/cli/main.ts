@@ -12,6 +12,7 @@ import { createOutput, type Output } from './output.ts';
 import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type OutputFlags, type RelayFlags } from './program.ts';
+import type { AuditFlags } from './audit-command.ts';
 import type { TokenFlags } from './token-command.ts';
 
 /** How long the shutdown may take after a second signal, in milliseconds: enough to send errors to waiting clients. */
@@ -112,6 +113,16 @@ export async function main(argv: readonly string[]): Promise<void> {
       isRun = false;
       const { runToken } = await import('./token-command.ts');
       await runToken(action, name, flags, output);
+    },
+    async audit(file, command) {
+      rejectOptionsBefore(command, own);
+      if (serverCommand.length > 0) throw new ExposeError('usage', 'audit takes no command after --');
+      applyEnvironmentTwins(command, process.env);
+      const flags = command.opts<AuditFlags>();
+      output = outputFor(flags);
+      isRun = false;
+      const { runAudit } = await import('./audit-command.ts');
+      await runAudit(file, flags, output);
     },
   });
   for (const command of [program, ...program.commands]) {

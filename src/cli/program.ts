@@ -1,7 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from './commander.ts';
 
 import { optionEntries, partsOf } from '../expose/option-table.ts';
-import { outputOptions, relayOptions, tokenOptions } from '../expose/command-options.ts';
+import { auditOptions, outputOptions, relayOptions, tokenOptions } from '../expose/command-options.ts';
 import { longOf, type OptionSpec } from '../expose/option-spec.ts';
 import { InvalidValue } from '../expose/option-values.ts';
 import { defaultTunnelOrder } from '../expose/options.ts';
@@ -27,6 +27,7 @@ export interface ProgramActions {
   readonly expose: (command: Command) => Promise<void>;
   readonly relay: (command: Command) => Promise<void>;
   readonly token: (action: TokenAction, name: string | undefined, command: Command) => Promise<void>;
+  readonly audit: (file: string, command: Command) => Promise<void>;
 }
 
 const exposeExamples = `Examples:
@@ -88,6 +89,14 @@ const tokenExamples = `Examples:
     $ mcp-expose token revoke anna
 `;
 
+const auditExamples = `Examples:
+  What was refused or failed since yesterday:
+    $ mcp-expose audit audit.jsonl --since 24h --summary
+
+  Everything that the token anna wrote:
+    $ mcp-expose audit audit.jsonl --caller anna --tool 'write_*'
+`;
+
 /** What `mcp-expose token` can do. */
 export const tokenActions = ['list', 'add', 'revoke', 'rotate'] as const;
 
@@ -98,7 +107,7 @@ export function createProgram(actions: ProgramActions): Command {
   const program = new Command('mcp-expose')
     .description('Make a local MCP server reachable: bridge, token and tunnel in one process.')
     .usage(
-      '[options]\n       mcp-expose [options] -- <command> [args]\n       mcp-expose relay [options]\n       mcp-expose token <action> [name] [options]',
+      '[options]\n       mcp-expose [options] -- <command> [args]\n       mcp-expose relay [options]\n       mcp-expose token <action> [name] [options]\n       mcp-expose audit <file> [options]',
     )
     .version(version)
     .helpOption('-h, --help', 'show this help')
@@ -139,6 +148,19 @@ export function createProgram(actions: ProgramActions): Command {
     );
   for (const spec of tokenOptions) addOption(token, titleOf('token'), spec);
   for (const spec of outputOptions) addOption(token, titleOf('output'), spec);
+
+  const audit = program
+    .command('audit')
+    .summary('print an audit file')
+    .description('Print a file of --audit: one line for each call and each decision about access.')
+    .usage('<file> [options]')
+    .addArgument(new Argument('<file>', 'the file that --audit wrote'))
+    .helpOption('-h, --help', 'show this help')
+    .allowExcessArguments(false)
+    .addHelpText('before', auditExamples)
+    .action((file: string, _flags: unknown, command: Command) => actions.audit(file, command));
+  for (const spec of auditOptions) addOption(audit, titleOf('filter'), spec);
+  for (const spec of outputOptions) addOption(audit, titleOf('output'), spec);
   return program;
 }
 

@@ -1,3 +1,4 @@
+import type { Outcome } from '../http/responses/call-report.ts';
 import { parseCount, parseDuration, parsePort, parseUrl } from './option-values.ts';
 import type { OptionSpec } from './option-spec.ts';
 
@@ -51,6 +52,17 @@ export const relayOptions: readonly OptionSpec[] = [
     flag: '--state <file>',
     description: 'file that records which key has which name (default: in ~/.config/mcp-expose/relays)',
   },
+];
+
+const outcomes: readonly Outcome[] = ['ok', 'error', 'tool_error', 'denied', 'cancelled'];
+
+/** The options of `mcp-expose audit`. */
+export const auditOptions: readonly OptionSpec[] = [
+  { flag: '--caller <name>', description: 'only this token, or client that signed in' },
+  { flag: '--tool <glob>', description: 'only calls of these tools, such as write_*' },
+  { flag: '--outcome <outcome>', description: 'only calls that ended so', choices: outcomes },
+  { flag: '--since <duration>', description: 'only what is not older, such as 24h', parse: parseDuration },
+  { flag: '--summary', description: 'print numbers for each caller and tool instead' },
 ];
 
 /** The options of `mcp-expose token`. */

@@ -71,7 +71,8 @@ class Exposure implements Exposed {
   readonly #hurry = createDeferred<void>();
 
   constructor(prepared: Prepared, reported: (error: ExposeError) => ExposeError) {
-    const { options, allowsOrigin, admitsAddress, bind, watchdog, hasFront, requiresToken, tokenFile } = prepared;
+    const { options, allowsOrigin, admitsAddress, bind, watchdog, hasFront, requiresToken, tokenFile, audit } =
+      prepared;
     this.#prepared = prepared;
     this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
@@ -90,10 +91,12 @@ class Exposure implements Exposed {
       tunnelPort: options.tunnel?.port ?? 0,
       domain: options.listen?.domain,
       hasFront,
-      reportsClients: options.output?.reportRequests === true,
+      reportsClients: options.output?.reportRequests === true || audit !== undefined,
+      onDenied: audit && ((denial, address) => audit.denied(denial, address)),
       onWarning: this.#warn,
     });
     this.#endings.push(
+      () => audit?.close(),
       () => watchdog.close(),
       () => this.#keepAliveTimer.close(),
       () => tokenFile?.close(),
@@ -174,7 +177,8 @@ class Exposure implements Exposed {
   }
 
   #createServers(): ExposedServers {
-    const { options, watchdog, policy, onEvent } = this.#prepared;
+    const { options, watchdog, policy, onEvent, audit } = this.#prepared;
+    const reportsRequests = options.output?.reportRequests === true;
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     const report = (event: ExposeEvent): void => {
@@ -195,7 +199,13 @@ class Exposure implements Exposed {
         onWarning: (message) => this.#warn(name === undefined ? message : `${name}: ${message}`),
         onSessions: (open) => report({ type: 'sessions', open, ...named }),
         onRequest:
-          options.output?.reportRequests === true ? (request) => report({ type: 'request', ...request }) : undefined,
+          reportsRequests || audit !== undefined
+            ? (request) => {
+                if (reportsRequests) report({ type: 'request', ...request, ...named });
+                audit?.call(request, name);
+              }
+            : undefined,
+        onSession: audit && ((session) => audit.session(session, name)),
       });
     });
   }

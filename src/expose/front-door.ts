@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os';
 
 import type { CallerSource } from '../auth/caller.ts';
-import { createGuard } from '../auth/guard.ts';
+import { clientAddress } from '../auth/client-address.ts';
+import { createGuard, type Denial } from '../auth/guard.ts';
 import { GuessLimit, RequestLimit } from '../auth/caller-limits.ts';
 import { createHostList, type HostList } from '../auth/hosts.ts';
 import { ExposeError } from '../errors.ts';
@@ -34,6 +35,8 @@ export interface FrontDoorOptions {
   /** A reverse proxy with a public URL forwards to the local listener; its requests are those of a tunnel. */
   readonly hasFront: boolean;
   readonly reportsClients: boolean;
+  /** Called when a request is refused. */
+  readonly onDenied: ((denial: Denial, address: string | undefined) => void) | undefined;
   readonly onWarning: (message: string) => void;
 }
 
@@ -125,7 +128,7 @@ export class FrontDoor {
   }
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
-    const { callers, signIn, directory, admitsAddress, reportsClients } = this.#options;
+    const { callers, signIn, directory, admitsAddress, reportsClients, onDenied } = this.#options;
     // Clients on this machine connect to the local listener directly, even if others come through a proxy.
     const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
@@ -144,6 +147,7 @@ export class FrontDoor {
       directory,
       hasGetStreams: way?.hasGetStreams,
       isProbe: way?.isProbe,
+      onDenied: onDenied && ((denial, source) => onDenied(denial, clientAddress(source, hopHeader))),
     });
   }
 }

@@ -294,6 +294,10 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   },
   'output.onEvent': undefined,
   'output.reportRequests': undefined,
+  'output.auditFile': {
+    flag: '--audit <file>',
+    description: 'append a line of JSON to this file for each request and each decision about access',
+  },
 };
 
 const bySpecFlag: ReadonlyMap<string, OptionSpec> = new Map(

@@ -1,4 +1,4 @@
-import type { RequestReport } from '../http/responses/active-responses.ts';
+import type { RequestReport } from '../http/responses/call-report.ts';
 import type { ServerDescription } from '../bridge/describe-server.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import type { OAuthEvent } from '../auth/oauth/events.ts';
@@ -54,7 +54,7 @@ export type ExposeEvent =
   /** A token was added, ended, or was used by its first client. */
   | { readonly type: 'token'; readonly name: string; readonly change: Exclude<TokenChange, 'called'> }
   /** A request was answered; only with `output.reportRequests`. */
-  | ({ readonly type: 'request' } & RequestReport);
+  | ({ readonly type: 'request'; readonly server?: string } & RequestReport);
 
 export type { Confirm, OAuthEvent, PairingMode, TokenLimits, TokenReport };
 
@@ -205,6 +205,8 @@ export interface OutputOptions {
   readonly onEvent?: ((event: ExposeEvent) => void) | undefined;
   /** Report every request as an event, which has a cost per request. Default: false. */
   readonly reportRequests?: boolean | undefined;
+  /** File to which a line of JSON is appended for each request and each decision about access (see docs/access.md). Default: none. */
+  readonly auditFile?: string | undefined;
 }
 
 /** The groups of options. */

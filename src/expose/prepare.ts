@@ -6,6 +6,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import { checkAddresses, checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
+import type { Audit } from './audit.ts';
 import type { SignIn } from './oauth.ts';
 import type { ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
@@ -43,9 +44,17 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
   const token = await chooseToken(access, tokenFile, signal, warn);
   const policy = choosePolicy(access, warn);
   const CreateSignIn = access.oauth === true ? (await import('./oauth.ts')).SignIn : undefined;
+  const { auditFile } = options.output ?? {};
+  const audit = auditFile === undefined ? undefined : await (await import('./audit.ts')).openAudit(auditFile, warn);
   return {
     options,
-    onEvent,
+    onEvent:
+      audit === undefined
+        ? onEvent
+        : (event) => {
+            audit.event(event);
+            onEvent(event);
+          },
     allowsOrigin,
     admitsAddress,
     sources,
@@ -58,6 +67,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     token,
     policy,
     CreateSignIn,
+    audit,
   };
 }
 
@@ -81,6 +91,7 @@ export interface Prepared {
   /** Loaded with OAuth only. */
   readonly CreateSignIn: typeof SignIn | undefined;
   readonly policy: Policy;
+  readonly audit: Audit | undefined;
 }
 
 /** Imports only what the choice needs. */

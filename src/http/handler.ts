@@ -26,6 +26,8 @@ export interface HandlerOptions {
   readonly hasGetStreams?: (() => boolean) | undefined;
   /** Whether a request is one that mcp-expose sent through its own tunnel. Default: none is. */
   readonly isProbe?: ((request: object) => boolean) | undefined;
+  /** Called when the guard refuses a request of others. */
+  readonly onDenied?: ((denial: Denial, source: Source) => void) | undefined;
 }
 
 /**
@@ -37,7 +39,15 @@ export interface HandlerOptions {
  * - preflights of allowed origins
  */
 export function createHandler(options: HandlerOptions): (request: HttpRequest, response: HttpResponse) => void {
-  const { guard, cors, directory, oauth, hasGetStreams = () => true, isProbe = () => false } = options;
+  const {
+    guard,
+    cors,
+    directory,
+    oauth,
+    hasGetStreams = () => true,
+    isProbe = () => false,
+    onDenied = ignore,
+  } = options;
 
   function serve(request: HttpRequest, response: HttpResponse): void {
     // Emitted when a client disconnects; the writer of the response is notified by `close`.
@@ -83,6 +93,7 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
         void answerReadiness(response, directory.all(), false);
         return;
       }
+      if (!isProbe(request)) onDenied(admission.denial, sourceOf(request));
       refuseDenied(request, response, admission.denial);
     } else if (route.kind !== 'endpoint' || (route.endpoint === 'readiness' && !isReadiness)) {
       refuse(request, response, { status: 404, message: nothingHere(directory) });
@@ -106,8 +117,10 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
     // Scripts of any origin may call these endpoints (RFC 8414, RFC 7591), which take no token; the consent form checks its own.
     const fromAnywhere = mounted.routes.isForOwner(pathOf(request.url ?? ''));
     const admission = guard.admitAnyone({ host, source: sourceOf(request), fromAnywhere });
-    if ('denial' in admission) refuseDenied(request, response, admission.denial);
-    else serveOAuth(request, response, { ...mounted, address: admission.caller.address });
+    if ('denial' in admission) {
+      onDenied(admission.denial, sourceOf(request));
+      refuseDenied(request, response, admission.denial);
+    } else serveOAuth(request, response, { ...mounted, address: admission.caller.address });
   }
 
   /** The server that the path and the host name, which must agree; undefined if the request has been refused. */

@@ -61,12 +61,13 @@ function serveMessage(post: Post, message: RpcMessage, agreed: string | undefine
     const reason = 'the session is initialized already: send initialize without Mcp-Session-Id to begin another one';
     refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
   } else if (message.kind !== 'response' && !isAffordable(caller, message)) {
+    if (message.kind === 'request') parts.active.report(message, caller, session)?.refused(usedUp);
     refuse(request, response, { ...unauthorized, ...usedUp, id });
   } else if (message.kind === 'request') {
-    const call = beginCall(post, message, () => parts.streamsOf(session).openReply());
+    const call = beginCall(post, message, { session, openStream: () => parts.streamsOf(session).openReply() });
     const refusal = session.request(message, call);
     if (refusal === undefined) return;
-    call.discard();
+    call.discard(refusal.code);
     refuseMessage(request, response, refusal);
   } else {
     const refusal = session.forward(message);
@@ -78,27 +79,37 @@ function serveMessage(post: Post, message: RpcMessage, agreed: string | undefine
 function openSession(post: Post, initialize: RpcRequest): void {
   const { parts, request, response, caller } = post;
   if (!isClaimed(caller, initialize)) {
+    parts.active.report(initialize, caller)?.refused(usedAlready);
     refuse(request, response, { ...usedAlready, id: initialize.id });
     return;
   }
   const opened: { session?: Session | undefined } = {};
-  const call = beginCall(post, initialize, undefined, (begin) => {
-    const { session } = opened;
-    // A response that begins early has the header too: it cannot be added when the server has answered.
-    const isOpen = begin === 'early' || session?.revision !== undefined;
-    return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
+  const call = beginCall(post, initialize, {
+    headersAt(begin) {
+      const { session } = opened;
+      // A response that begins early has the header too: it cannot be added when the server has answered.
+      const isOpen = begin === 'early' || session?.revision !== undefined;
+      return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
+    },
   });
   opened.session = parts.sessions.open(caller.id, initialize, call, parts.policyOf?.(caller));
-  if (opened.session !== undefined) return;
-  call.discard();
+  if (opened.session !== undefined) {
+    call.reported?.opens(opened.session);
+    return;
+  }
+  call.discard(rpcCode.badRequest);
   refuseSession(request, response, initialize.id);
+}
+
+interface CallOptions extends Pick<PostResponseOptions, 'openStream' | 'headersAt'> {
+  /** Undefined for `initialize`. */
+  readonly session?: Session;
 }
 
 function beginCall(
   { parts: { active }, response, caller, form }: Post,
   request: RpcRequest,
-  openStream: PostResponseOptions['openStream'],
-  headersAt?: PostResponseOptions['headersAt'],
+  { session, openStream, headersAt }: CallOptions,
 ): PostResponse {
   const refusalOf = stepUpOf(caller);
   const call = new PostResponse({
@@ -110,7 +121,7 @@ function beginCall(
     refusalOf,
     onDone: active.end,
   });
-  active.begin(call, request, caller.address);
+  active.begin(call, request, caller, session);
   return call;
 }
 
@@ -136,12 +147,16 @@ function serveBatch({ parts, request, response, caller, form }: Post, { messages
       session.forward(message);
       continue;
     }
+    const reported = parts.active.report(message, caller, session);
+    const call = batch.callFor(message.id, reported);
     if (!isAffordable(caller, message)) {
-      batch.callFor(message.id).fail(usedUp);
+      call.fail(usedUp);
       continue;
     }
-    const refusal = session.request(message, batch.callFor(message.id));
-    if (refusal !== undefined) batch.callFor(null).fail({ code: refusal.code, message: refusal.reason });
+    const refusal = session.request(message, call);
+    if (refusal === undefined) continue;
+    reported?.refused(refusal);
+    batch.callFor(null).fail({ code: refusal.code, message: refusal.reason });
   }
 }
 

@@ -85,12 +85,14 @@ export class SseConnection {
       refuse(request, response, { status: 400, message: 'no session yet: send initialize first' });
     } else if (message.kind === 'request' && !isAffordable(caller, message)) {
       accept(response);
+      active.report(message, caller, session)?.refused(usedUp);
       this.#fail(message.id, usedUp);
     } else if (message.kind === 'request') {
       accept(response);
       const call = this.#beginCall(message, active.end);
       const refusal = session.request(message, call);
       if (refusal === undefined) return;
+      call.reported?.refused(refusal);
       call.end();
       // The error has no id, since the request's id may be that of another call that is in flight.
       this.#fail(null, { code: refusal.code, message: refusal.reason });
@@ -104,6 +106,7 @@ export class SseConnection {
   #openSession(request: HttpRequest, response: HttpResponse, initialize: RpcRequest): void {
     const { sessions, active, caller, policyOf } = this.#options;
     if (!isClaimed(caller, initialize)) {
+      active.report(initialize, caller)?.refused(usedAlready);
       refuse(request, response, { ...usedAlready, id: initialize.id });
       return;
     }
@@ -114,11 +117,13 @@ export class SseConnection {
     });
     const session = sessions.open(caller.id, initialize, call, policyOf?.(caller));
     if (session === undefined) {
+      call.reported?.refused({ code: rpcCode.badRequest });
       call.end();
       refuseSession(request, response, initialize.id);
       return;
     }
     accept(response);
+    call.reported?.opens(session);
     if (call.isOpen()) this.session = session;
   }
 
@@ -143,7 +148,7 @@ export class SseConnection {
 
   #beginCall(request: RpcRequest, onOver: StreamCallOptions['onOver']): StreamCall {
     const call = new StreamCall({ stream: this.#stream, id: request.id, onOver });
-    this.#options.active.begin(call, request, this.#options.caller.address);
+    this.#options.active.begin(call, request, this.#options.caller, this.session);
     return call;
   }
 

@@ -20,6 +20,7 @@ export function quietProgram(onChosen: (name: 'expose' | 'relay', command: Comma
     expose: async (command) => onChosen('expose', command),
     relay: async (command) => onChosen('relay', command),
     token: async () => {},
+    audit: async () => {},
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride();

@@ -10,7 +10,7 @@ import { createCors } from '../../src/http/cors.ts';
 import { createDirectory } from '../../src/http/directory.ts';
 import { createHandler } from '../../src/http/handler.ts';
 import { McpEndpoint, type McpEndpointOptions } from '../../src/http/mcp-endpoint.ts';
-import type { RequestReport } from '../../src/http/responses/active-responses.ts';
+import type { RequestReport } from '../../src/http/responses/call-report.ts';
 import { createKeepAliveTimer } from '../../src/http/responses/keep-alive-timer.ts';
 import { SseEndpoint, type SseEndpointOptions } from '../../src/http/sse-endpoint.ts';
 import type { RequestId } from '../../src/mcp/json-rpc.ts';

@@ -5,7 +5,7 @@ import { createProgram } from '../../src/cli/program.ts';
 const nothing = (): Promise<void> => Promise.resolve();
 
 test('the options of mcp-expose', () => {
-  const program = createProgram({ expose: nothing, relay: nothing, token: nothing });
+  const program = createProgram({ expose: nothing, relay: nothing, token: nothing, audit: nothing });
   expect(program.options.map(({ flags }) => flags)).toEqual([
     '-V, --version',
     '--stdio <command>',
@@ -63,16 +63,32 @@ test('the options of mcp-expose', () => {
     '--max-message <size>',
     '--max-sessions <n>',
     '--idle-timeout <duration>',
+    '--audit <file>',
     '--json',
     '--quiet',
     '--verbose',
     '--no-color',
   ]);
-  expect(program.commands.map((command) => command.name())).toEqual(['relay', 'token']);
+  expect(program.commands.map((command) => command.name())).toEqual(['relay', 'token', 'audit']);
+});
+
+test('the options of mcp-expose audit', () => {
+  const audit = createProgram({ expose: nothing, relay: nothing, token: nothing, audit: nothing }).commands.at(-1);
+  expect(audit?.options.map(({ flags }) => flags)).toEqual([
+    '--caller <name>',
+    '--tool <glob>',
+    '--outcome <outcome>',
+    '--since <duration>',
+    '--summary',
+    '--json',
+    '--quiet',
+    '--verbose',
+    '--no-color',
+  ]);
 });
 
 test('the options of mcp-expose token', () => {
-  const [, token] = createProgram({ expose: nothing, relay: nothing, token: nothing }).commands;
+  const [, token] = createProgram({ expose: nothing, relay: nothing, token: nothing, audit: nothing }).commands;
   expect(token?.registeredArguments.map((argument) => [argument.name(), argument.argChoices])).toEqual([
     ['action', ['list', 'add', 'revoke', 'rotate']],
     ['name', undefined],
@@ -90,7 +106,7 @@ test('the options of mcp-expose token', () => {
 });
 
 test('the options of mcp-expose relay', () => {
-  const [relay] = createProgram({ expose: nothing, relay: nothing, token: nothing }).commands;
+  const [relay] = createProgram({ expose: nothing, relay: nothing, token: nothing, audit: nothing }).commands;
   expect(relay?.options.map(({ flags }) => flags)).toEqual([
     '--host <address>',
     '--port <port>',
@@ -105,7 +121,7 @@ test('the options of mcp-expose relay', () => {
 });
 
 test('the kinds of tunnel, and the defaults', () => {
-  const program = createProgram({ expose: nothing, relay: nothing, token: nothing });
+  const program = createProgram({ expose: nothing, relay: nothing, token: nothing, audit: nothing });
   expect(program.options.find(({ long }) => long === '--tunnel')?.argChoices).toEqual([
     'auto',
     'relay',
@@ -139,7 +155,7 @@ test('the kinds of tunnel, and the defaults', () => {
 });
 
 test('no option takes a secret', () => {
-  const program = createProgram({ expose: nothing, relay: nothing, token: nothing });
+  const program = createProgram({ expose: nothing, relay: nothing, token: nothing, audit: nothing });
   const names = [program, ...program.commands].flatMap((command) => command.options.map(({ long }) => long));
   for (const name of ['--token', '--password', '--secret', '--key', '--bearer']) expect(names).not.toContain(name);
 });

@@ -15,6 +15,7 @@ import {
   type UpstreamFactoryOptions,
 } from './upstream-factory.ts';
 import type { Readiness, ServedServer } from '../../http/directory.ts';
+import type { ReportReaders } from '../../http/responses/call-report.ts';
 import type { EventStore } from '../../http/responses/event-store.ts';
 import { McpEndpoint, type McpEndpointOptions } from '../../http/mcp-endpoint.ts';
 import { SseEndpoint } from '../../http/sse-endpoint.ts';
@@ -32,7 +33,7 @@ export type ServerSettings = ConnectionSettings &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
 export interface ExposedServerOptions
-  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | 'onRequest'> {
+  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | keyof ReportReaders> {
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
   readonly settings: ServerSettings;
@@ -64,8 +65,8 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, policy, onSessions, onWarning, onRequest } =
-      options;
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, policy, onSessions, onWarning } = options;
+    const { onRequest, onSession } = options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
@@ -90,7 +91,7 @@ export class ExposedServer implements ServedServer {
     });
     const readingPolicy = both(policy, createPolicy({ readOnly: true }));
     const policyOf: PolicyOf = ({ scope }) => (scope === 'mcp:read' ? readingPolicy : policy);
-    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest };
+    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest, onSession };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });
     this.#isReady = createReadinessCheck({

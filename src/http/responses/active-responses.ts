@@ -1,35 +1,27 @@
 import type { Caller } from '../../auth/caller.ts';
+import type { Session } from '../../bridge/session/session.ts';
 import type { RpcRequest } from '../../mcp/json-rpc.ts';
+import { CallReport, type ReportReaders } from './call-report.ts';
 import type { EventStream } from './event-stream.ts';
 import type { KeepAliveTimer } from './keep-alive-timer.ts';
 
-/** Describes a finished request. */
-export interface RequestReport {
-  readonly method: string;
-  readonly durationMs: number;
-  /** As `Caller.address`. */
-  readonly client: string | undefined;
-}
-
-export interface ActiveResponsesOptions {
+export interface ActiveResponsesOptions extends ReportReaders {
   readonly keepAliveTimer: KeepAliveTimer;
-  /** Called after each request. Omit it when nobody reads the reports: it costs on every call. */
-  readonly onRequest?: ((report: RequestReport) => void) | undefined;
 }
 
 /** A response that is not complete. */
 export interface ActiveResponse {
   /** Its index in the list of active responses; -1 outside it. */
   place: number;
-  /** The request that is reported when the response ends. */
-  reported?: { readonly method: string; readonly client: string | undefined; readonly startedAt: number } | undefined;
+  /** What is reported of its request when it ends. */
+  reported?: CallReport | undefined;
   /** As `EventStream.keepAlive`. */
   keepAlive(checksStalls?: boolean): void;
 }
 
 /** What an endpoint is sending: every response begins and ends here, and every report of a request is made here. */
 export class ActiveResponses {
-  readonly #onRequest: ((report: RequestReport) => void) | undefined;
+  readonly #readers: ReportReaders | undefined;
   readonly #stopKeepAlive: () => void;
   /**
    * In no order. An array rather than a Set: V8 keeps the content of a table that a Set has outgrown until a full
@@ -42,8 +34,8 @@ export class ActiveResponses {
   isDraining = false;
   #onDrained: (() => void) | undefined;
 
-  constructor({ keepAliveTimer, onRequest }: ActiveResponsesOptions) {
-    this.#onRequest = onRequest;
+  constructor({ keepAliveTimer, onRequest, onSession }: ActiveResponsesOptions) {
+    this.#readers = onRequest === undefined ? undefined : { onRequest, onSession };
     this.#stopKeepAlive = keepAliveTimer.onBeat((checksStalls) => {
       for (const response of this.#responses) response.keepAlive(checksStalls);
       for (const stream of this.#listening) stream.keepAlive(checksStalls);
@@ -51,10 +43,15 @@ export class ActiveResponses {
   }
 
   /** Adds a response. @param request the request that is reported when the response ends; omit it for no report. */
-  begin(response: ActiveResponse, request?: Pick<RpcRequest, 'method'>, client?: Caller['address']): void {
+  begin(response: ActiveResponse, request?: RpcRequest, caller?: Caller, session?: Session): void {
     response.place = this.#responses.push(response) - 1;
-    if (request === undefined || this.#onRequest === undefined) return;
-    response.reported = { method: request.method, client, startedAt: performance.now() };
+    if (request === undefined || caller === undefined || this.#readers === undefined) return;
+    response.reported = this.report(request, caller, session);
+  }
+
+  /** Begins the report of a request; undefined when nobody reads it. @param session that the request names. */
+  report(request: RpcRequest, caller: Caller, session?: Session): CallReport | undefined {
+    return this.#readers && new CallReport(this.#readers, request, caller, session);
   }
 
   /** Removes a response, unless it has ended already. An arrow function, since it is passed as a callback. */
@@ -62,10 +59,7 @@ export class ActiveResponses {
     const { place, reported } = response;
     if (place < 0) return;
     response.place = -1;
-    if (reported !== undefined) {
-      const { method, client, startedAt } = reported;
-      this.#onRequest?.({ method, durationMs: performance.now() - startedAt, client });
-    }
+    reported?.make();
     const last = this.#responses.pop();
     if (last !== undefined && last !== response) {
       this.#responses[place] = last;

@@ -47,16 +47,17 @@ export class BatchResponse implements ActiveResponse {
   }
 
   /** The call for one request of the batch, or for one whose id must not be answered (null). */
-  callFor(id: RequestId | null): StreamCall {
+  callFor(id: RequestId | null, reported?: ActiveResponse['reported']): StreamCall {
     const isResponseOnly = this.#connection === undefined;
-    return new StreamCall({ stream: this.#stream, isResponseOnly, id, onOver: this.#onAnswered });
+    return new StreamCall({ stream: this.#stream, isResponseOnly, id, onOver: this.#onAnswered, reported });
   }
 
   keepAlive(checksStalls?: boolean): void {
     this.#connection?.keepAlive(checksStalls);
   }
 
-  readonly #onAnswered = (): void => {
+  readonly #onAnswered = ({ reported }: ActiveResponse): void => {
+    reported?.make();
     if (--this.#unanswered > 0) return;
     this.#stream.finish();
     this.#onDone(this);

@@ -72,11 +72,14 @@ export class PostResponse implements PendingRequest, ActiveResponse {
   }
 
   finish(response: RpcResponse): boolean {
+    if (!this.#isOver) this.reported?.answered(response);
     return this.#conclude(response.bytes, this.#options.refusalOf?.(response));
   }
 
   fail(failure: CallFailure): void {
-    this.#conclude(errorResponse({ id: this.#options.id, ...failure }));
+    const bytes = errorResponse({ id: this.#options.id, ...failure });
+    if (!this.#isOver) this.reported?.failed(failure, bytes.length);
+    this.#conclude(bytes);
   }
 
   end(): void {
@@ -101,9 +104,10 @@ export class PostResponse implements PendingRequest, ActiveResponse {
     return this.#stream?.recall(serverRequest) ?? true;
   }
 
-  /** Leaves the response to other code: nothing has been written, and nothing will be. */
-  discard(): void {
+  /** Leaves the response, an error with this code, to other code: nothing has been written, and nothing will be. */
+  discard(code?: number): void {
     this.#isOver = true;
+    this.reported?.failed({ code }, 0);
     this.#onGone = undefined;
     this.#options.onDone(this);
   }

@@ -16,6 +16,7 @@ export interface StreamCallOptions {
   readonly id: RequestId | null;
   /** Called once, when the call has its response or no longer needs one. */
   readonly onOver?: ((call: ActiveResponse) => void) | undefined;
+  readonly reported?: ActiveResponse['reported'];
 }
 
 /** A call whose response is sent on a stream that it shares with other calls. */
@@ -29,6 +30,7 @@ export class StreamCall implements PendingRequest, ActiveResponse {
   constructor(options: StreamCallOptions) {
     this.#options = options;
     this.isResponseOnly = options.isResponseOnly;
+    this.reported = options.reported;
   }
 
   isOpen(): boolean {
@@ -57,12 +59,15 @@ export class StreamCall implements PendingRequest, ActiveResponse {
     return this.#options.stream.recall?.(serverRequest) ?? true;
   }
 
-  finish({ bytes }: RpcResponse): boolean {
-    return this.#conclude(bytes);
+  finish(response: RpcResponse): boolean {
+    if (this.isOpen()) this.reported?.answered(response);
+    return this.#conclude(response.bytes);
   }
 
   fail(failure: CallFailure): void {
-    this.#conclude(errorResponse({ id: this.#options.id, ...failure }));
+    const bytes = errorResponse({ id: this.#options.id, ...failure });
+    if (this.isOpen()) this.reported?.failed(failure, bytes.length);
+    this.#conclude(bytes);
   }
 
   end(): void {

@@ -1,13 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { HttpResponse } from '../../../src/http/message.ts';
-import {
-  ActiveResponses,
-  type ActiveResponse,
-  type RequestReport,
-} from '../../../src/http/responses/active-responses.ts';
+import { ActiveResponses, type ActiveResponse } from '../../../src/http/responses/active-responses.ts';
+import type { RequestReport } from '../../../src/http/responses/call-report.ts';
 import { EventStream } from '../../../src/http/responses/event-stream.ts';
 import { createKeepAliveTimer } from '../../../src/http/responses/keep-alive-timer.ts';
+import { request } from '../../bridge/messages.ts';
+
+const caller = { id: 'anna#1', label: 'anna', address: '192.0.2.1' };
 
 interface Named extends ActiveResponse {
   beats: number;
@@ -68,7 +68,7 @@ test('a response ends once, whoever else says so', async () => {
   const reports: RequestReport[] = [];
   const active = activeResponses((report) => reports.push(report));
   const [ended, other] = [response(), response()];
-  active.begin(ended, { method: 'tools/call' });
+  active.begin(ended, request(1), caller);
   active.begin(other);
   active.end(ended);
   active.end(ended);
@@ -80,10 +80,12 @@ describe('a report', () => {
     const reports: RequestReport[] = [];
     const active = activeResponses((report) => reports.push(report));
     const call = response();
-    active.begin(call, { method: 'tools/call' }, '192.0.2.1');
+    active.begin(call, request(1), caller);
     expect(reports).toEqual([]);
     active.end(call);
-    expect(reports).toEqual([{ method: 'tools/call', durationMs: expect.any(Number), client: '192.0.2.1' }]);
+    active.end(call);
+    expect(reports).toMatchObject([{ method: 'tools/call', durationMs: expect.any(Number), client: '192.0.2.1' }]);
+    expect(reports).toHaveLength(1);
   });
 
   test('is not made for a response without a request', () => {
@@ -98,7 +100,7 @@ describe('a report', () => {
   test('costs nothing when nobody reads it', () => {
     const active = activeResponses();
     const call = response();
-    active.begin(call, { method: 'tools/call' }, '192.0.2.1');
+    active.begin(call, request(1), caller);
     expect(call.reported).toBeUndefined();
     active.end(call);
   });

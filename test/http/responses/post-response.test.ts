@@ -34,7 +34,7 @@ async function replyExchange(
       served.once('close', () => resolve());
     });
     const ours = new PostResponse({ response: served, id: 7, form, onDone: active.end, headersAt });
-    active.begin(ours, { method: 'tools/call' });
+    active.begin(ours, request(7), { id: 'anna#1', label: 'anna' });
     begun.resolve({ ours, response: served, done: () => done, closed });
   });
   const theirs = web.ask();

@@ -1,0 +1,85 @@
+import { auditFilter, AuditSums, readAudit, type AuditEntry, type AuditFilter } from '../expose/audit-entries.ts';
+import { excerpt } from '../platform/text/sanitize.ts';
+import type { Output } from './output.ts';
+import type { OutputFlags } from './program.ts';
+import { countOf } from './summary.ts';
+
+export interface AuditFlags extends OutputFlags, AuditFilter {
+  readonly summary?: true;
+}
+
+/** Longest text of an entry that is shown, in characters. */
+const maxShownLength = 200;
+
+/** Prints an audit file. @throws ExposeError `usage` if it cannot be read. */
+export async function runAudit(file: string, flags: AuditFlags, output: Output): Promise<void> {
+  const fits = auditFilter(flags, Date.now());
+  const sums = new AuditSums();
+  let damaged = 0;
+  for await (const { text, entry } of readAudit(file)) {
+    if (entry === undefined) damaged++;
+    else if (!fits(entry)) continue;
+    else if (flags.summary === true) sums.add(entry);
+    else output.result(output.json ? text : lineOf(entry));
+  }
+  if (flags.summary === true) for (const line of summaryLines(sums, output.json)) output.result(line);
+  if (damaged > 0)
+    output.essential(
+      `${countOf(damaged, 'line')} of ${file} cannot be read, and ${damaged === 1 ? 'is' : 'are'} left out`,
+    );
+}
+
+/** As `2026-11-29T10:31:05.120Z  anna  tools/call read_file  ok  3.1 ms  120 B, 4.2 KiB`. */
+function lineOf(entry: AuditEntry): string {
+  const { time, event, caller, client, server, outcome } = entry;
+  const parts = [time, caller ?? client ?? '-'];
+  if (event === 'call') {
+    const { method, tool, resource, prompt, durationMs, requestBytes, responseBytes, code, reason } = entry;
+    parts.push(
+      [server, method, tool ?? resource ?? prompt]
+        .map(shown)
+        .filter((text) => text !== '')
+        .join(' '),
+    );
+    parts.push(`${shown(outcome)} ${shown(code ?? reason)}`.trim());
+    parts.push(`${shown(durationMs)} ms`, `${sizeOf(requestBytes)}, ${sizeOf(responseBytes)}`);
+  } else {
+    const { change, reason, session, scope, count } = entry;
+    const words = [server, event, change ?? outcome, reason, session, scope, count];
+    parts.push(
+      words
+        .map(shown)
+        .filter((text) => text !== '')
+        .join(' '),
+    );
+  }
+  return parts.map(shown).join('  ');
+}
+
+/** A text or a number of the file, on one line; others can write to the file too. */
+function shown(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' ? excerpt(value, maxShownLength) : '';
+}
+
+function sizeOf(bytes: unknown): string {
+  if (typeof bytes !== 'number') return '-';
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}
+
+function summaryLines(sums: AuditSums, isJson: boolean): string[] {
+  const list = sums.list();
+  if (isJson) return list.map((sum) => JSON.stringify(sum));
+  const heads = ['caller', 'tool', 'calls', 'errors', 'denied'];
+  const rows = list.map(({ caller, name, calls, errors, denied }) =>
+    [caller === '' ? '-' : caller, name, calls, errors, denied].map(shown),
+  );
+  const widths = heads.map((head, at) => Math.max(head.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  return [heads, ...rows].map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,82 @@
+import type { Denial } from '../auth/guard.ts';
+import type { OAuthEvent } from '../auth/oauth/events.ts';
+import type { RequestReport, SessionReport } from '../http/responses/call-report.ts';
+import { createTokenBucket } from '../platform/token-bucket.ts';
+import { AuditFile } from './audit-file.ts';
+import type { ExposeEvent } from './options.ts';
+
+/** Lines about refused requests: anyone can cause them, and a disk is finite. The rest is counted. */
+const refusalLines = { burst: 100, perSecond: 10 };
+
+/** @throws ExposeError `usage` if the file cannot be used. */
+export async function openAudit(path: string, warn: (message: string) => void): Promise<Audit> {
+  return new Audit(await AuditFile.open(path, warn));
+}
+
+/**
+ * What happens during a run, for its owner to read later: who called what, with which outcome, and who was let in. It has
+ * names and sizes, and never arguments, results, credentials, codes, session ids or values of headers.
+ */
+export class Audit {
+  readonly #file: AuditFile;
+  readonly #refusals = createTokenBucket(refusalLines);
+
+  constructor(file: AuditFile) {
+    this.#file = file;
+  }
+
+  /** A request has been answered. @param server its name, if there are several. */
+  call({ durationMs, ...report }: RequestReport, server: string | undefined): void {
+    this.#file.write({ event: 'call', server, ...report, durationMs: Math.round(durationMs * 1000) / 1000 });
+  }
+
+  session(report: SessionReport, server: string | undefined): void {
+    this.#file.write({ event: 'session', server, ...report });
+  }
+
+  /** A request was not let in. */
+  denied(denial: Denial, client: string | undefined): void {
+    if (!this.#refusals.take(1)) this.#file.drop();
+    else this.#file.write({ event: 'admission', outcome: 'denied', reason: reasonOf(denial), client });
+  }
+
+  /** A change of a token, or of a client that signs in. */
+  event(event: ExposeEvent): void {
+    if (event.type === 'token') this.#file.write({ event: 'token', change: event.change, caller: event.name });
+    if (event.type === 'oauth') this.#oauth(event.event);
+  }
+
+  /** Writes what is left. */
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  #oauth(event: OAuthEvent): void {
+    switch (event.kind) {
+      case 'access_requested':
+      case 'access_approved':
+      case 'access_refused': {
+        const { clientName, publisher, redirectHost, scope, address } = event.request;
+        const change = event.kind.slice('access_'.length);
+        const reason = 'reason' in event ? event.reason : undefined;
+        const about = { caller: clientName, publisher, redirectHost, scope, client: address };
+        this.#file.write({ event: 'oauth', change, reason, ...about });
+        return;
+      }
+      case 'grant_revoked':
+        this.#file.write({ event: 'oauth', change: 'revoked', reason: event.reason, caller: event.clientName });
+        return;
+      case 'guessing_locked':
+        this.#file.write({ event: 'oauth', change: 'locked', reason: 'wrong_codes' });
+        return;
+      default:
+    }
+  }
+}
+
+/** The reason for programs. That for people may quote a header. */
+function reasonOf({ data, status, challenge }: Denial): string {
+  if (data?.['reason'] !== undefined) return data['reason'];
+  if (status === 400) return 'credential_malformed';
+  return challenge?.includes('error=') === true ? 'token_unknown' : 'token_missing';
+}

@@ -1,0 +1,205 @@
+import { hash } from 'node:crypto';
+
+import type { Caller } from '../../auth/caller.ts';
+import type { Session } from '../../bridge/session/session.ts';
+import type { RpcMessage, RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf } from '../../mcp/json-rpc.ts';
+import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
+import { inOnePiece } from '../../platform/bytes.ts';
+import { redactUrl } from '../../platform/text/redact.ts';
+
+/** Longest name in a report, in characters, and longest JSON text that is read for one, in bytes: callers choose names. */
+const maxNameLength = 200;
+const maxNameBytes = 8192;
+
+/** Characters of the digest that stands for a session: the id itself would be half of what it takes to use it. */
+const sessionDigestLength = 8;
+
+/** `error`: a JSON-RPC error. `tool_error`: a result with `isError`. `cancelled`: by the client, or it had gone before. */
+export type Outcome = 'ok' | 'error' | 'tool_error' | 'denied' | 'cancelled';
+
+/** Why mcp-expose itself does not allow a call (`error.data.reason`). */
+const denials: ReadonlySet<unknown> = new Set([
+  'not_allowed',
+  'not_read_only',
+  'tools_not_listed',
+  'ambiguous_request',
+  'token_exhausted',
+  'token_already_used',
+]);
+
+/** Who is behind a call or a session. */
+interface Origin {
+  /** As `Caller.label`. */
+  readonly caller: string;
+  /** As `Caller.address`. */
+  readonly client: string | undefined;
+  /** What the client says it is. */
+  readonly clientInfo?: { readonly name: string; readonly version: string } | undefined;
+  /** The beginning of the SHA-256 of the session id, in hexadecimal. */
+  readonly session?: string | undefined;
+}
+
+/** Describes a finished request. Names are cut, and URIs are without what may be secret in them. */
+export interface RequestReport extends Origin {
+  readonly method: string;
+  readonly tool?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly prompt?: string | undefined;
+  readonly outcome: Outcome;
+  /** Of an `error`. */
+  readonly code?: number | undefined;
+  /** Of a call that was `denied`. */
+  readonly reason?: string | undefined;
+  readonly durationMs: number;
+  /** Size of the JSON-RPC messages; 0 if there was no response. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+export interface SessionReport extends Origin {
+  readonly change: 'opened' | 'closed';
+}
+
+export interface ReportReaders {
+  /** Called after each request. Omit it when nobody reads the reports: it costs on every call. */
+  readonly onRequest?: ((report: RequestReport) => void) | undefined;
+  /** Called when a session opens or ends, if there is `onRequest`. */
+  readonly onSession?: ((report: SessionReport) => void) | undefined;
+}
+
+/** What ended a call: the code and the data of a JSON-RPC error. */
+interface Failure {
+  readonly code?: number | undefined;
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+}
+
+type SessionFacts = Pick<Origin, 'clientInfo' | 'session'>;
+
+const sessionFacts = new WeakMap<Session, SessionFacts>();
+
+/** The report of a request that is being answered. It keeps nothing of the messages. */
+export class CallReport {
+  readonly #readers: ReportReaders;
+  readonly #origin: Pick<Origin, 'caller' | 'client'>;
+  readonly #about: Pick<RequestReport, 'method' | 'tool' | 'resource' | 'prompt' | 'requestBytes'>;
+  readonly #startedAt = performance.now();
+  #facts: SessionFacts;
+  /** The session that the request opens. */
+  #opening: Session | undefined;
+  #end: Pick<RequestReport, 'outcome' | 'code' | 'reason' | 'responseBytes'> = {
+    outcome: 'cancelled',
+    responseBytes: 0,
+  };
+  #isMade = false;
+
+  constructor(readers: ReportReaders, request: RpcRequest, caller: Caller, session?: Session) {
+    this.#readers = readers;
+    this.#origin = { caller: cut(caller.label), client: caller.address };
+    this.#about = { method: cut(request.method), ...nameIn(request), requestBytes: request.bytes.length };
+    this.#facts = (session && sessionFacts.get(session)) ?? (request.method === 'initialize' ? clientIn(request) : {});
+  }
+
+  /** The session that this `initialize` opens, if it succeeds. */
+  opens(session: Session): void {
+    this.#opening = session;
+    const digest = hash('sha256', session.id, 'hex').slice(0, sessionDigestLength);
+    this.#facts = { ...this.#facts, session: digest };
+    sessionFacts.set(session, this.#facts);
+  }
+
+  answered(response: RpcResponse): void {
+    const responseBytes = response.bytes.length;
+    const read = responseMembers(response);
+    if (response.failed) {
+      const code = read('code');
+      this.failed(
+        { code: typeof code === 'number' ? code : undefined, data: { reason: read('reason') } },
+        responseBytes,
+      );
+    } else this.#end = { outcome: read('isError') === true ? 'tool_error' : 'ok', responseBytes };
+  }
+
+  failed({ code, data }: Failure, responseBytes: number): void {
+    const reason = data?.['reason'];
+    this.#end =
+      typeof reason === 'string' && denials.has(reason)
+        ? { outcome: 'denied', reason, responseBytes }
+        : { outcome: 'error', code, responseBytes };
+  }
+
+  /** The call ended before it began. */
+  refused(failure: Failure): void {
+    this.failed(failure, 0);
+    this.make();
+  }
+
+  /** The call is over. Later calls do nothing. */
+  make(): void {
+    if (this.#isMade) return;
+    this.#isMade = true;
+    const { onRequest, onSession } = this.#readers;
+    const origin = { ...this.#origin, ...this.#facts };
+    onRequest?.({ ...this.#about, ...origin, ...this.#end, durationMs: performance.now() - this.#startedAt });
+    if (this.#opening?.revision === undefined || onSession === undefined) return;
+    onSession({ ...origin, change: 'opened' });
+    this.#opening.whenOver(() => onSession({ ...origin, change: 'closed' }));
+  }
+}
+
+const requestMembers = memberReader({
+  name: ['params', 'name'],
+  uri: ['params', 'uri'],
+  promptRef: ['params', 'ref', 'name'],
+  resourceRef: ['params', 'ref', 'uri'],
+});
+
+const clientMembers = memberReader({
+  name: ['params', 'clientInfo', 'name'],
+  version: ['params', 'clientInfo', 'version'],
+});
+
+const responseMembers = memberReader({
+  isError: ['result', 'isError'],
+  code: ['error', 'code'],
+  reason: ['error', 'data', 'reason'],
+});
+
+/** Reads members without parsing a message that nobody else has parsed: it may be large. */
+function memberReader<Key extends string>(
+  paths: Readonly<Record<Key, readonly string[]>>,
+): (message: RpcMessage) => (key: Key) => unknown {
+  const tree = pathTree(paths);
+  return (message) => {
+    if (message.envelope === undefined) return (key) => paths[key].reduce<unknown>(memberOf, message.json);
+    const bytes = inOnePiece(message.bytes);
+    const { spans } = locateMembers(bytes, tree);
+    return (key) => {
+      const { start, end } = spans.get(key) ?? { start: 0, end: 0 };
+      return end === 0 || end - start > maxNameBytes ? undefined : JSON.parse(bytes.toString('utf8', start, end));
+    };
+  };
+}
+
+function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 'prompt'> {
+  const { method } = request;
+  if (!/^(?:tools|prompts|resources|completion)\/(?!(?:templates\/)?list$)/.test(method)) return {};
+  const read = requestMembers(request);
+  const [name, uri] = method.startsWith('completion/')
+    ? [read('promptRef'), read('resourceRef')]
+    : [read('name'), read('uri')];
+  // A resource can have the password or key of a service in its URI.
+  if (typeof uri === 'string') return { resource: cut(redactUrl(uri)) };
+  if (typeof name !== 'string') return {};
+  return method.startsWith('tools/') ? { tool: cut(name) } : { prompt: cut(name) };
+}
+
+function clientIn(initialize: RpcRequest): SessionFacts {
+  const read = clientMembers(initialize);
+  const [name, version] = [read('name'), read('version')].map((text) => (typeof text === 'string' ? cut(text) : ''));
+  return { clientInfo: { name: name ?? '', version: version ?? '' } };
+}
+
+function cut(text: string): string {
+  return text.slice(0, maxNameLength);
+}
