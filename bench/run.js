@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { access } from './cases/access.js';
 import { calls } from './cases/calls.js';
 import { memory } from './cases/memory.js';
 import { argument, latency, progressCalls, result } from './cases/one-kind.js';
@@ -21,7 +22,7 @@ import { renderTable } from './table.js';
 
 /** @typedef {import('./row.js').Row} Row */
 
-const cases = [calls, latency, result, argument, progressCalls, open, start, memory];
+const cases = [calls, access, latency, result, argument, progressCalls, open, start, memory];
 
 process.exitCode = await main();
 

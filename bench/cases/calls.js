@@ -44,7 +44,7 @@ export const calls = {
 };
 
 /** @param {import('../subjects.js').Subject} subject */
-async function createMeter(subject) {
+export async function createMeter(subject) {
   const bridge = await subject.start();
   const client = await connect(bridge);
   await client.run(echo, { inFlight, ms: warmUpMs });

@@ -128,9 +128,10 @@ export class FrontDoor {
   }
 
   #handlerFor(hosts: HostList, way?: WayIn): RequestHandler {
-    const { callers, signIn, directory, admitsAddress, reportsClients, onDenied } = this.#options;
-    // Clients on this machine connect to the local listener directly, even if others come through a proxy.
-    const hopHeader = hosts === this.#localHosts ? undefined : (way?.capabilities.clientAddressHeader ?? null);
+    const { callers, signIn, directory, admitsAddress, reportsClients, onDenied, hasFront, domain } = this.#options;
+    // At the local listener, requests of a reverse proxy cannot be told from those of this machine.
+    const localHop = hasFront || domain !== undefined ? null : undefined;
+    const hopHeader = hosts === this.#localHosts ? localHop : (way?.capabilities.clientAddressHeader ?? null);
     return createHandler({
       guard: createGuard({
         hosts,
