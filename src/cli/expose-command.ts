@@ -142,7 +142,7 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
     return;
   }
   if (newToken !== null) output.essential(`token: ${newToken}`);
-  if (exposed.pairingCode !== undefined) output.essential(`code for signing in with OAuth: ${exposed.pairingCode}`);
+  if (exposed.pairingCode !== undefined) output.essential(`pairing code for OAuth: ${exposed.pairingCode}`);
   if (notice !== undefined) output.warning(notice);
   if (publicUrl === null) output.note(`public url: ${withoutPublicUrl(exposed)}`);
   output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${whatIsExposed(servers)})`);

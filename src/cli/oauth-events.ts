@@ -10,12 +10,12 @@ export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): 
   switch (event.kind) {
     case 'pairing_code_changed':
       return event.reason === 'guessing'
-        ? `wrong codes were typed, the code is now ${event.code}`
-        : `the code for signing in is now ${event.code}`;
+        ? `wrong codes were typed, the pairing code is now ${event.code}`
+        : `the pairing code is now ${event.code}`;
     case 'guessing_locked':
       return `too many wrong codes: none is accepted until ${timeOf(event.until)}`;
     case 'access_requested': {
-      const code = pairingCode === undefined ? '' : `; if you know who asks, the code is ${pairingCode}`;
+      const code = pairingCode === undefined ? '' : `; if you know who asks, the pairing code is ${pairingCode}`;
       return `${clientOf(event.request)} asks for ${accessOf(event.request)}${code}`;
     }
     case 'access_approved':

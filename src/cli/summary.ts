@@ -124,7 +124,7 @@ function tokenText({ token, tokens }: Exposed, tokenOrigin: string | undefined):
 function signInRows({ pairingCode }: Exposed): Part[][] {
   return pairingCode === undefined
     ? []
-    : [row('Sign in:', `code ${pairingCode}, for clients that use OAuth: claude.ai, ChatGPT and others`)];
+    : [row('Pairing:', `code ${pairingCode}, for clients that use OAuth: claude.ai, ChatGPT and others`)];
 }
 
 /** What limits the token, if anything does. */

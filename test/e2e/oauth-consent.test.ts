@@ -132,14 +132,14 @@ describe('the terminal', () => {
     const what = `full access at ${exposed.url}`;
     await exposed.waitForStderr(/if you know who asks/);
     expect(exposed.stderr()).toContain(
-      `${who} asks for ${what}; if you know who asks, the code is ${codeOf(exposed)}\n`,
+      `${who} asks for ${what}; if you know who asks, the pairing code is ${codeOf(exposed)}\n`,
     );
     await withCode(exposed, (code) => typeCode(page, code));
     await client.finish(await callback.next());
     await exposed.waitForStderr(/has signed in/);
     expect(exposed.stderr()).toContain(`${who} now has ${what}\n`);
     expect(exposed.stderr()).toContain('mcp-expose: Some App has signed in\n');
-    expect(exposed.stderr()).toContain(`mcp-expose: the code for signing in is now ${codeOf(exposed)}\n`);
+    expect(exposed.stderr()).toContain(`mcp-expose: the pairing code is now ${codeOf(exposed)}\n`);
 
     const other = await knock(exposed, { callback, name: 'Some App' });
     await pressToLeave(await chromium.open(other.url), 'Tab', 'Tab', 'Enter');
@@ -163,7 +163,7 @@ describe('the terminal', () => {
     await exposed.waitForStderr(/was refused: too many wrong codes\n/);
     expect(codeOf(exposed)).toBe(first);
     await guess();
-    await exposed.waitForStderr(/wrong codes were typed, the code is now (?!AAAA-AAAA)[\dA-Z-]{9}\n/);
+    await exposed.waitForStderr(/wrong codes were typed, the pairing code is now (?!AAAA-AAAA)[\dA-Z-]{9}\n/);
     await exposed.waitForStderr(/too many wrong codes: none is accepted until \d\d:\d\d:\d\d\n/);
     expect(codeOf(exposed)).not.toBe(first);
     const page = await chromium.open((await knock(exposed)).url);
@@ -173,7 +173,7 @@ describe('the terminal', () => {
 
   test('--pairing tty: y lets in', async () => {
     const { terminal, client, callback, page, answer } = await askOnTerminal('--pairing', 'tty');
-    expect(terminal.screen()).not.toContain('Sign in:');
+    expect(terminal.screen()).not.toContain('Pairing:');
     await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer('y')]);
     expect(await (await client.finish(await callback.next())).tools()).toContain('seen');
     await terminal.waitFor(/Some App has signed in/);
@@ -190,7 +190,7 @@ describe('the terminal', () => {
 
   test('--pairing both: the code, and then y', async () => {
     const { terminal, callback, page, answer } = await askOnTerminal('--pairing', 'both');
-    const [, code = ''] = await terminal.waitFor(/Sign in: +code ([\dA-Z]{4}-[\dA-Z]{4}),/);
+    const [, code = ''] = await terminal.waitFor(/Pairing: +code ([\dA-Z]{4}-[\dA-Z]{4}),/);
     await Promise.all([typeCode(page, code), answer('y')]);
     expect((await callback.next()).get('code')).toMatch(/./);
   });
