@@ -11,17 +11,25 @@ export interface AuditFlags extends OutputFlags, AuditFilter {
 /** Longest text of an entry that is shown, in characters. */
 const maxShownLength = 200;
 
+/** Lines that are printed before the reader of the output is waited for. */
+const linesAtOnce = 500;
+
 /** Prints an audit file. @throws ExposeError `usage` if it cannot be read. */
 export async function runAudit(file: string, flags: AuditFlags, output: Output): Promise<void> {
   const fits = auditFilter(flags, Date.now());
   const sums = new AuditSums();
   let damaged = 0;
+  let printed = 0;
   for await (const { text, entry } of readAudit(file)) {
     if (entry === undefined) damaged++;
     else if (!fits(entry)) continue;
     else if (flags.summary === true) sums.add(entry);
-    else output.result(output.json ? text : lineOf(entry));
+    else {
+      output.result(output.json ? text : lineOf(entry));
+      if (++printed % linesAtOnce === 0 && !(await output.written())) return;
+    }
   }
+  await output.written();
   if (flags.summary === true) for (const line of summaryLines(sums, output.json)) output.result(line);
   if (damaged > 0)
     output.essential(

@@ -44,6 +44,8 @@ export interface Output {
   readonly json: boolean;
   /** Prints a line of the result, whole or in parts. */
   result(...parts: readonly Part[]): void;
+  /** Resolves when the result has been passed on; with false if nobody reads it. For results of any length. */
+  written(): Promise<boolean>;
   /** Prints a JSON event, with --json only. Events before `ready`, or before the error in its place, are printed after it. */
   event(event: Readonly<Record<string, unknown>>): void;
   /** A message that --quiet suppresses. */
@@ -117,6 +119,7 @@ export function createOutput(options: OutputOptions): Output {
       );
       print(texts.join(''));
     },
+    written: () => new Promise((resolve) => stdout.write('', (error) => resolve((error ?? undefined) === undefined))),
     event(event) {
       if (!json) return;
       const isOutcome = typeof event['event'] === 'string' && outcomes.has(event['event']);

@@ -288,3 +288,24 @@ describe('interactive', () => {
     expect([terminal.stdout(), terminal.stderr()]).toEqual(['', '']);
   });
 });
+
+describe('a long result', () => {
+  test('waits for its reader', async () => {
+    const { output, streams } = createTerminal();
+    streams.stdout.isRead = false;
+    output.result('first');
+    let isWritten = false;
+    const written = output.written().then((value) => (isWritten = value));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isWritten).toBe(false);
+    streams.stdout.read();
+    await written;
+    expect(isWritten).toBe(true);
+  });
+
+  test('ends with its reader', async () => {
+    const { output, streams } = createTerminal();
+    streams.stdout.destroy();
+    expect(await output.written()).toBe(false);
+  });
+});
