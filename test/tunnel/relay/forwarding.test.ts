@@ -42,6 +42,21 @@ function answer(write: (response: Http2ServerResponse) => void): AgentHandler {
 }
 
 describe('what the agent sees', () => {
+  test('behind a proxy, the last address that the proxy has written, or none', async () => {
+    const behind = await startWorld({ publicUrl: 'https://relay.example' });
+    world.defer(() => behind.end());
+    const { pathname } = new URL((await behind.agent(echo, { relayUrl: `http://127.0.0.1:${behind.relay.port}` })).url);
+    const addressFor = async (forwardedFor: Record<string, string>): Promise<unknown> => {
+      const headers = { host: 'relay.example', ...forwardedFor };
+      const reply = await ask(`http://127.0.0.1:${behind.relay.port}${pathname}/mcp`, { headers });
+      return fieldsOf(reply.body)['headers'];
+    };
+    expect(await addressFor({ 'x-forwarded-for': '6.6.6.6, 192.0.2.1' })).toMatchObject({
+      'x-forwarded-for': '192.0.2.1',
+    });
+    expect(await addressFor({})).not.toHaveProperty('x-forwarded-for');
+  });
+
   test('path without the name, the public Host as authority, and our forwarding headers only', async () => {
     const { url } = await world.agent(echo);
     const reply = await ask(`${url}/mcp?q=1`, {

@@ -21,6 +21,7 @@ export function forward(
     readonly path: string;
     readonly scheme: 'http' | 'https';
     readonly origin: PublicOrigin;
+    readonly clientAddress: string | undefined;
   },
 ): void {
   const head = toRequestHeaders({
@@ -28,7 +29,7 @@ export function forward(
     path: to.path,
     rawHeaders: request.rawHeaders,
     scheme: to.scheme,
-    remoteAddress: request.socket.remoteAddress ?? '',
+    clientAddress: to.clientAddress,
     sharesOrigin: to.origin.isShared,
   });
   if (!head.ok) {

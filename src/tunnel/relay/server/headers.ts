@@ -27,7 +27,8 @@ export interface RequestHead {
   /** `raw` as in IncomingMessage.rawHeaders: name, value, name, value. */
   readonly rawHeaders: readonly string[];
   readonly scheme: 'http' | 'https';
-  readonly remoteAddress: string;
+  /** Undefined if it is not known. */
+  readonly clientAddress: string | undefined;
   /** Other agents have the same host, so cookies are not forwarded. */
   readonly sharesOrigin?: boolean;
 }
@@ -72,7 +73,7 @@ export function toRequestHeaders(head: RequestHead): RequestHeaders {
     }
     headers.set(name, list.length === 1 || joinable.has(name) ? list.join(', ') : list);
   }
-  headers.set('x-forwarded-for', head.remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''));
+  if (head.clientAddress !== undefined) headers.set('x-forwarded-for', head.clientAddress);
   headers.set('x-forwarded-proto', head.scheme);
   headers.set('x-forwarded-host', host);
   const length = values.get('content-length')?.[0];

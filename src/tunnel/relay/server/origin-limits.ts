@@ -1,6 +1,12 @@
 import { isIP } from 'node:net';
 
-import { isLinkLocalAddress, isLoopbackAddress, isPrivateAddress, networkOf } from '../../../platform/net/addresses.ts';
+import {
+  isLinkLocalAddress,
+  isLoopbackAddress,
+  isPrivateAddress,
+  networkOf,
+  unmapped,
+} from '../../../platform/net/addresses.ts';
 import { RecentlyUsed } from '../../../platform/recently-used.ts';
 import { createTokenBucket, type TokenBucketOptions } from '../../../platform/token-bucket.ts';
 
@@ -17,15 +23,35 @@ export function clientNetwork(
   forwardedFor: string | readonly string[] | undefined,
   hasProxy = false,
 ): string {
-  const mayForward = isLoopbackAddress(peer) || (hasProxy && (isPrivateAddress(peer) || isLinkLocalAddress(peer)));
-  if (!mayForward) return networkOf(peer);
-  const last =
-    String(forwardedFor ?? '')
-      .split(',')
-      .at(-1)
-      ?.trim() ?? '';
-  if (isIP(last) !== 0) return networkOf(last);
+  if (!isLoopbackAddress(peer) && !(hasProxy && isNearby(peer))) return networkOf(peer);
+  const last = lastAddress(forwardedFor);
+  if (last !== undefined) return networkOf(last);
   return hasProxy ? unknownNetwork : networkOf(peer);
+}
+
+/**
+ * The address of a client for its agent, which may decide on it; undefined if it is not known. Only if the relay's public URL
+ * shows that there is a proxy is it the one that the proxy names: otherwise programs on this machine could name any.
+ */
+export function clientAddress(
+  peer: string,
+  forwardedFor: string | readonly string[] | undefined,
+  hasProxy: boolean,
+): string | undefined {
+  return hasProxy && isNearby(peer) ? lastAddress(forwardedFor) : unmapped(peer);
+}
+
+function isNearby(peer: string): boolean {
+  return isLoopbackAddress(peer) || isPrivateAddress(peer) || isLinkLocalAddress(peer);
+}
+
+/** The last address in X-Forwarded-For. */
+function lastAddress(forwardedFor: string | readonly string[] | undefined): string | undefined {
+  const last = String(forwardedFor ?? '')
+    .split(',')
+    .at(-1)
+    ?.trim();
+  return last === undefined || isIP(last) === 0 ? undefined : last;
 }
 
 /** Origins that are told apart; more than appear within the minutes in which a bucket fills. */

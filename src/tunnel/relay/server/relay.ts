@@ -13,6 +13,7 @@ import { AgentEndpoint } from './agent-endpoint.ts';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './error-responses.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
+import { clientAddress } from './origin-limits.ts';
 import { createPublicServer, listenOn, type PublicServerHandlers } from './public-server.ts';
 import type { StateFile } from '../../../platform/state-file.ts';
 import { openNameFile, type KeptName } from './name-file.ts';
@@ -204,7 +205,10 @@ export class Relay {
     if (found.state === 'online') {
       const scheme = this.#urls.publicUrl?.protocol === 'https:' ? 'https' : 'http';
       const origin = originOf(request.headers.host ?? '', this.#routeOptions, name);
-      forward(request, response, { agent: found.agent, path, scheme, origin });
+      const { remoteAddress = '' } = request.socket;
+      const forwardedFor = request.headers['x-forwarded-for'];
+      const address = clientAddress(remoteAddress, forwardedFor, this.#urls.hasProxy());
+      forward(request, response, { agent: found.agent, path, scheme, origin, clientAddress: address });
     } else if (found.state === 'offline' || this.#options.sole !== undefined) answerOffline(response, name);
     else sendAnswer(response, unknownAnswer(`the name ${name}`));
   }

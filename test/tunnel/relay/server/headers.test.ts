@@ -11,7 +11,7 @@ function toHeaders(...rawHeaders: string[]) {
     path: '/mcp',
     rawHeaders: ['Host', 'relay.example', ...rawHeaders],
     scheme: 'https',
-    remoteAddress: '::ffff:10.1.2.3',
+    clientAddress: '10.1.2.3',
   });
 }
 
@@ -96,7 +96,7 @@ test.each(['', 'a b', 'a/b', 'a,b', 'user@host'])('the host %j is refused', (hos
     path: '/',
     rawHeaders: ['Host', host],
     scheme: 'http',
-    remoteAddress: '',
+    clientAddress: undefined,
   });
   expect(result).toMatchObject({ ok: false, status: 400 });
 });

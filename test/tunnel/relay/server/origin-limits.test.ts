@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clientNetwork } from '../../../../src/tunnel/relay/server/origin-limits.ts';
+import { clientAddress, clientNetwork } from '../../../../src/tunnel/relay/server/origin-limits.ts';
 
 test.each([
   ['192.0.2.1', undefined, '192.0.2.1'],
@@ -30,4 +30,19 @@ test.each([
   ['192.0.2.1', '6.6.6.6', '192.0.2.1'],
 ])('behind a proxy, %s forwarded for %j counts as %j', (peer, forwardedFor, origin) => {
   expect(clientNetwork(peer, forwardedFor, true)).toBe(origin);
+});
+
+test.each([
+  // Without a proxy, the connection counts, whatever is on this machine.
+  ['127.0.0.1', '192.0.2.1', false, '127.0.0.1'],
+  ['10.1.2.3', '192.0.2.1', false, '10.1.2.3'],
+  ['::ffff:192.0.2.1', '6.6.6.6', false, '192.0.2.1'],
+  ['2001:db8::7', undefined, false, '2001:db8::7'],
+  ['127.0.0.1', '6.6.6.6, 192.0.2.1', true, '192.0.2.1'],
+  ['::ffff:172.31.0.1', ['6.6.6.6', '2001:db8::7'], true, '2001:db8::7'],
+  ['127.0.0.1', undefined, true, undefined],
+  ['127.0.0.1', '192.0.2.1, unknown', true, undefined],
+  ['203.0.113.9', '6.6.6.6', true, '203.0.113.9'],
+])('to the agent, %s forwarded for %j (proxy: %s) is %s', (peer, forwardedFor, hasProxy, address) => {
+  expect(clientAddress(peer, forwardedFor, hasProxy)).toBe(address);
 });
