@@ -94,7 +94,8 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       capabilities: {},
       clientInfo: { name: 'mcp-expose', version: clientVersion },
     }).catch((cause: unknown) => {
-      throw new ExposeError('upstream_refused', `${subject} refused initialize: ${failureMessage(cause)}`);
+      const reason = textOf(memberOf(cause, 'message'), 'it gave no reason');
+      throw new ExposeError('upstream_refused', `${subject} refused initialize: ${reason}`);
     });
     upstream.send(newNotification('notifications/initialized'));
     const serverInfo = memberOf(result, 'serverInfo');
@@ -165,10 +166,6 @@ function promisedCall(resolve: (result: unknown) => void, reject: (reason: unkno
     fail() {},
     end() {},
   };
-}
-
-function failureMessage(error: unknown): string {
-  return textOf(memberOf(error, 'message'), 'it gave no reason');
 }
 
 function textOf(value: unknown, otherwise: string): string {

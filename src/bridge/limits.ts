@@ -6,3 +6,11 @@ export const maxUnansweredCancelled = 1000;
 
 /** Longest message that a server may send, in bytes, however it is reached. */
 export const defaultMaxMessageBytes: number = 64 * 1024 * 1024;
+
+/** Forgets the oldest of a collection that is full, and returns its key. */
+export function makeRoom<Key>(full: Map<Key, unknown> | Set<Key>, max: number): Key | undefined {
+  if (full.size < max) return undefined;
+  const [oldest] = full.keys();
+  if (oldest !== undefined) full.delete(oldest);
+  return oldest;
+}

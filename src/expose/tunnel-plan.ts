@@ -3,7 +3,7 @@ import type { Watchdog } from '../platform/process/watchdog.ts';
 import { capabilities } from '../tunnel/capabilities.ts';
 import { createProvider, type TunnelSettings, settingsForAuto } from '../tunnel/create-provider.ts';
 import { ExposeError } from '../errors.ts';
-import { createHostOverrides } from '../platform/net/host-overrides.ts';
+import { HostOverrides } from '../platform/net/host-overrides.ts';
 import { defaultTunnelOrder, type TunnelKind } from '../tunnel/kinds.ts';
 import type { TunnelChoice, TunnelOptions } from './options.ts';
 import type { HostEnvironment } from '../tunnel/host-environment.ts';
@@ -52,7 +52,7 @@ export async function planTunnel(
     env: process.env,
     watchdog,
     clock: systemClock,
-    overrides: createHostOverrides(choices.resolve),
+    overrides: new HostOverrides(choices.resolve),
   };
   const publicUrl = choices.publicUrl === undefined ? undefined : readPublicUrl(choices.publicUrl, tunnel);
   if (tunnel === 'none') {

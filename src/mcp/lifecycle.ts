@@ -5,8 +5,6 @@ import { legacyRevisions, preferredRevision } from './revisions.ts';
 
 export const cancelledIdPath = ['params', 'requestId'] as const;
 
-/** Messages by which a legacy session begins and its requests end early (MCP 2025-11-25, lifecycle and cancellation). */
-
 export function isInitialize(message: RpcMessage): boolean {
   return message.kind === 'request' && message.method === 'initialize';
 }

@@ -40,7 +40,8 @@ export function isErrorObject(error: unknown): boolean {
 /** The error of a malformed response, as one that clients can read; undefined if it has none. */
 export function errorInMalformed(json: Json): { code: number; message: string; data?: Json } | undefined {
   const { error } = json;
-  if (error === undefined || error === null || error === false || isEmpty(error)) return undefined;
+  const isEmpty = isJson(error) && Object.keys(error).length === 0;
+  if (error === undefined || error === null || error === false || isEmpty) return undefined;
   const code = memberOf(error, 'code');
   const message = memberOf(error, 'message');
   const data = memberOf(error, 'data');
@@ -49,10 +50,6 @@ export function errorInMalformed(json: Json): { code: number; message: string; d
     message: wordsIn(message) ?? wordsIn(error) ?? JSON.stringify(error).slice(0, shownLength),
     ...(isJson(data) ? { data } : {}),
   };
-}
-
-function isEmpty(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 function wordsIn(value: unknown): string | undefined {

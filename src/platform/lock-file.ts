@@ -6,36 +6,29 @@ const abandonedAfterMs = 10_000;
 /** The locks of this process: its pid in a lock file may also be from an earlier process with the same number. */
 const heldHere = new Set<string>();
 
-export interface SlotLock {
-  /** Removes the lock file. Safe to call twice. */
-  release(): void;
-}
-
 /**
  * Takes the lock file `path`, which holds the pid of its owner, or returns undefined while a living process has it.
  * A lock whose owner has exited is taken over. Throws the errors of the file system.
+ * @returns removes the lock file; safe to call twice.
  */
-export function takeLock(path: string, isAlive: (pid: number) => boolean = isProcessAlive): SlotLock | undefined {
+export function takeLock(path: string): (() => void) | undefined {
   if (heldHere.has(path)) return undefined;
-  if (!createFile(path) && !takeOver(path, isAlive)) return undefined;
+  if (!createFile(path) && !takeOver(path)) return undefined;
   heldHere.add(path);
-  return {
-    release() {
-      if (!heldHere.delete(path)) return;
-      if (readText(path) === lockText()) rmSync(path, { force: true });
-    },
+  return () => {
+    if (heldHere.delete(path) && readText(path) === lockText()) rmSync(path, { force: true });
   };
 }
 
 /** Only the holder of the `.takeover` file may replace a stale lock, so two starters cannot both remove and create it. */
-function takeOver(path: string, isAlive: (pid: number) => boolean): boolean {
-  if (!isStale(path, isAlive)) return false;
+function takeOver(path: string): boolean {
+  if (!isStale(path)) return false;
   const guard = `${path}.takeover`;
   if (ageOf(guard) > abandonedAfterMs) rmSync(guard, { force: true });
   if (!createFile(guard)) return false;
   try {
     // Another process may have replaced the lock before this one got the `.takeover` file.
-    if (!isStale(path, isAlive)) return false;
+    if (!isStale(path)) return false;
     rmSync(path, { force: true });
     return createFile(path);
   } finally {
@@ -43,14 +36,14 @@ function takeOver(path: string, isAlive: (pid: number) => boolean): boolean {
   }
 }
 
-function isStale(path: string, isAlive: (pid: number) => boolean): boolean {
+function isStale(path: string): boolean {
   const [pidText = '', boot = ''] = (readText(path) ?? '').split('\n');
   const pid = Number(pidText);
   // The owner creates and fills the file in two steps; an empty one may be new.
   if (!Number.isSafeInteger(pid) || pid <= 0) return ageOf(path) > abandonedAfterMs;
   if (boot !== '' && boot !== bootId()) return true;
   // In a container every run has the same pid: a lock with this pid that this process does not hold is from an earlier run.
-  return pid === process.pid || !isAlive(pid);
+  return pid === process.pid || !isProcessAlive(pid);
 }
 
 function createFile(path: string): boolean {

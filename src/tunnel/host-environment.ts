@@ -9,7 +9,6 @@ import type { HostOverrides } from '../platform/net/host-overrides.ts';
 /** How long a resolver may take, in milliseconds; after that the host is assumed to exist. */
 const lookupTimeoutMs = 3000;
 
-/** What the providers need of this machine. */
 export interface HostEnvironment {
   /** Our own environment: PATH, and the credentials of the users of the programs. */
   readonly env: NodeJS.ProcessEnv;

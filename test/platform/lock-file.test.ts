@@ -26,9 +26,9 @@ test.runIf(process.platform === 'linux')('a lock from an earlier boot is stale e
   writeFileSync(path, `${pid}\n${boot}\n`);
   expect(takeLock(path)).toBeUndefined();
   writeFileSync(path, `${pid}\n00000000-0000-0000-0000-000000000000\n`);
-  const lock = takeLock(path);
+  const release = takeLock(path);
   expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n${boot}\n`);
-  lock?.release();
+  release?.();
   folder.remove();
 });
 

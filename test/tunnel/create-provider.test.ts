@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/platform/clock.ts';
 import { settingsForAuto, type TunnelSettings } from '../../src/tunnel/create-provider.ts';
-import { createHostOverrides } from '../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../src/platform/net/host-overrides.ts';
 import { tunnelKinds } from '../../src/tunnel/kinds.ts';
 
 const environment = {
   env: {},
   watchdog: { guard() {}, release() {} },
   clock: systemClock,
-  overrides: createHostOverrides([]),
+  overrides: new HostOverrides([]),
 };
 const common = { environment, agent: 'mcp-expose/0', lanAddresses: ['192.0.2.1'] };
 const own = { ssh: 'me@bastion.example:2222', sshKey: '/home/me/.ssh/id', sshRemote: '8080' };

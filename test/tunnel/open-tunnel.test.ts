@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock, type Clock } from '../../src/platform/clock.ts';
 import { ExposeError } from '../../src/errors.ts';
 import { capabilities, type Capabilities } from '../../src/tunnel/capabilities.ts';
-import { createHostOverrides } from '../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../src/platform/net/host-overrides.ts';
 import { openTunnel, type OpenTunnel, type OpenTunnelOptions, type WayIn } from '../../src/tunnel/open-tunnel.ts';
 import type { RequestHandler, TunnelOptions, TunnelProvider } from '../../src/tunnel/provider.ts';
 import { eventually, within } from '../harness/eventually.ts';
@@ -69,7 +69,7 @@ function open(options: Options = {}): World {
       env,
       watchdog: { guard() {}, release() {} },
       clock: options.clock ?? systemClock,
-      overrides: createHostOverrides(),
+      overrides: new HostOverrides(),
     },
     createHandler(way) {
       seen.way = way;

@@ -10,7 +10,6 @@ export const runsOnce = 'this server seems to run only once: --isolation shared 
 export type Knowledge = 'unknown' | 'wanted' | 'proven';
 
 export interface CoexistenceOptions {
-  /** What is known at the start. */
   readonly knowledge: Knowledge;
   /** Another process may be started, which may not have been the case before. */
   readonly onChange: () => void;

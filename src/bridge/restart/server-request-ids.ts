@@ -1,5 +1,6 @@
 import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
+import { makeRoom } from '../limits.ts';
 import { withCancelledId, withId, writtenIdOf } from '../../mcp/request-id.ts';
 
 /** Server requests that are told apart at a time; more than whoever puts them to the client keeps open. */
@@ -25,8 +26,7 @@ export class ServerRequestIds {
   toClient(message: RpcMessage): RpcMessage {
     if (this.#prefix === undefined) return message;
     if (message.kind === 'request') {
-      const [oldest] = this.#originals.size < maxOpenServerRequests ? [] : this.#originals.keys();
-      if (oldest !== undefined) this.#originals.delete(oldest);
+      makeRoom(this.#originals, maxOpenServerRequests);
       const given = `${this.#prefix}${++this.#count}`;
       this.#originals.set(given, { id: message.id, written: writtenIdOf(message) });
       return withId(message, given);

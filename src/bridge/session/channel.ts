@@ -11,7 +11,7 @@ import {
 } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newNotification, newResult } from '../../mcp/new-message.ts';
-import { maxOpenServerRequests, maxUnansweredCancelled } from '../limits.ts';
+import { makeRoom, maxOpenServerRequests, maxUnansweredCancelled } from '../limits.ts';
 import type { PendingRequest, CallFailure, MessageSink, UpstreamMessage } from './pending-request.ts';
 import { failureOf, maxCalls, notTaken, sessionEnded, tooManyCalls } from './call-failures.ts';
 import { IdAliases } from './id-aliases.ts';
@@ -352,16 +352,6 @@ function isResponseOnly(call: PendingRequest): boolean {
 /** Its client has gone, and what it is sent is kept for it. */
 function isAway(call: PendingRequest): boolean {
   return call.absence?.() !== undefined;
-}
-
-/** Forgets the oldest of a collection that is full, and returns its id. */
-function makeRoom(full: Map<RequestId, unknown> | Set<RequestId>, max: number): RequestId | undefined {
-  if (full.size < max) return undefined;
-  for (const oldest of full.keys()) {
-    full.delete(oldest);
-    return oldest;
-  }
-  return undefined;
 }
 
 function invalid(reason: string): Refusal {

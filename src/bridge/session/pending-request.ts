@@ -11,7 +11,6 @@ export interface MessageSink {
   send(message: UpstreamMessage): boolean;
   /** Calls back once, when what was sent has been taken or the client has gone. */
   whenWritable(callback: () => void): void;
-  /** Nothing more will be sent. */
   end(): void;
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RequestId } from '../../mcp/json-rpc.ts';
-import { maxUnansweredCancelled } from '../limits.ts';
+import { makeRoom, maxUnansweredCancelled } from '../limits.ts';
 
 /**
  * For so long after a client was answered, has cancelled or has told the server something, what the server asks may be
@@ -126,13 +126,8 @@ export class SharedIds<Owner> {
   }
 
   #bury(call: SharedCall<Owner>, owner: Owner): void {
-    if (this.#cancelled.size >= maxUnansweredCancelled) {
-      for (const [id, oldest] of this.#cancelled) {
-        this.#cancelled.delete(id);
-        oldest.onOutcome?.(true);
-        break;
-      }
-    }
+    const [oldest] = this.#cancelled.values();
+    if (makeRoom(this.#cancelled, maxUnansweredCancelled) !== undefined) oldest?.onOutcome?.(true);
     this.#cancelled.set(call.id, call);
     this.touch(owner);
   }

@@ -16,6 +16,9 @@ import type { SharedContext } from './shared-state.ts';
 import type { ClientSession } from './client-session.ts';
 import { rewriteProgress, rewriteResponse } from './messages.ts';
 
+/** Characters of an id that are shown. */
+const shownIdLength = 40;
+
 /** Notifications that concern everybody, whatever the server was doing when it sent them. */
 const forEverybody = /list_changed$/;
 
@@ -51,7 +54,8 @@ export class SharedInbound {
     const { ids, taskOwners, handshake } = state;
     const call = ids.settle(response.id, response.failed);
     if (call === undefined) {
-      warnOnce('response', `the server answered a request that it was not sent (id ${shown(response.id)}): dropped`);
+      const id = JSON.stringify(response.id).slice(0, shownIdLength);
+      warnOnce('response', `the server answered a request that it was not sent (id ${id}): dropped`);
     } else if (call.owner !== undefined) {
       taskOwners.remember(response, call.owner);
       call.owner.deliver(rewriteResponse(response, call.clientId, call.writtenId));
@@ -148,9 +152,4 @@ export class SharedInbound {
     if (candidates.size > 1) return 'ambiguous_client';
     return members.has(only) ? { session: only } : 'client_gone';
   }
-}
-
-/** An id of the server's, short enough for a line. */
-function shown(id: RequestId): string {
-  return JSON.stringify(id).slice(0, 40);
 }

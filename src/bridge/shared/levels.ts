@@ -1,14 +1,5 @@
 /** Severities of RFC 5424 §6.2.1 as MCP names them (2025-11-25, logging), the most verbose first. */
-const severities: readonly unknown[] = [
-  'debug',
-  'info',
-  'notice',
-  'warning',
-  'error',
-  'critical',
-  'alert',
-  'emergency',
-];
+const severities: readonly unknown[] = 'debug info notice warning error critical alert emergency'.split(' ');
 
 /** A level that the server is to be told. */
 export interface LevelChange {

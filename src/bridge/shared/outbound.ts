@@ -19,8 +19,6 @@ import type { ClientSession } from './client-session.ts';
 import { placesIn, rewriteRequest, writtenAt, type Places } from './messages.ts';
 import { maxSubscriptions } from './subscriptions.ts';
 
-type RpcParams = Readonly<Record<string, unknown>>;
-
 /** What else changes in a request, and who wants to know of its outcome. */
 interface CallOptions {
   readonly level?: string;
@@ -173,7 +171,7 @@ export class SharedOutbound {
   }
 
   /** A request of our own, of whose answer no session hears. */
-  #callForAll(method: string, params: RpcParams, onOutcome?: (failed: boolean) => void): void {
+  #callForAll(method: string, params: Parameters<typeof newRequest>[2], onOutcome?: (failed: boolean) => void): void {
     const { ids } = this.#state;
     const id = ids.next();
     ids.open({ id, owner: undefined, method, clientId: id, writtenId: String(id), onOutcome });

@@ -1,7 +1,7 @@
 import { jsonOfId } from '../../mcp/request-id.ts';
 import { memberOf, requestTokenOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { spanOf } from '../../mcp/json/locate-members.ts';
-import { maxOpenServerRequests } from '../limits.ts';
+import { makeRoom, maxOpenServerRequests } from '../limits.ts';
 import { rewriteResponse, writtenAt } from './messages.ts';
 
 /** What a client has to declare in order to be asked (MCP 2025-11-25, client features). */
@@ -36,7 +36,8 @@ export class SharedServerRequests<Owner> {
   open(serverRequest: RpcRequest, owner: Owner): RequestId | undefined {
     const { id } = serverRequest;
     this.close(id);
-    const givesWay = this.#open.size < maxOpenServerRequests ? undefined : firstOf(this.#open);
+    const [oldest] = this.#open.keys();
+    const givesWay = this.#open.size < maxOpenServerRequests ? undefined : oldest;
     this.close(givesWay);
     const place = spanOf(serverRequest.bytes, ['id']);
     const written = place === undefined ? jsonOfId(id) : writtenAt(serverRequest, place);
@@ -96,13 +97,7 @@ export class SharedServerRequests<Owner> {
   /** Tokens of tasks would stay for ever where their clients do. */
   #watch(token: RequestId, serverRequest: SharedServerRequest<Owner>): void {
     this.#byToken.delete(token);
+    makeRoom(this.#byToken, 2 * maxOpenServerRequests);
     this.#byToken.set(token, serverRequest);
-    const oldest = this.#byToken.size > 2 * maxOpenServerRequests ? firstOf(this.#byToken) : undefined;
-    if (oldest !== undefined) this.#byToken.delete(oldest);
   }
-}
-
-function firstOf(map: ReadonlyMap<RequestId, unknown>): RequestId | undefined {
-  for (const key of map.keys()) return key;
-  return undefined;
 }

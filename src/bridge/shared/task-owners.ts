@@ -1,5 +1,6 @@
 import { piecesOf } from '../../platform/bytes.ts';
 import { memberOf, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { makeRoom } from '../limits.ts';
 
 /** Elicitations and tasks whose client is remembered; beyond it the oldest is forgotten. */
 const maxTaskOwners = 1000;
@@ -67,11 +68,8 @@ export class TaskOwners<Owner> {
     const key = keyOf(kind, name);
     // Who was there first keeps it: a server that takes up a name again must not give it away.
     if (this.#owners.has(key)) return;
+    makeRoom(this.#owners, maxTaskOwners);
     this.#owners.set(key, owner);
-    for (const oldest of this.#owners.keys()) {
-      if (this.#owners.size <= maxTaskOwners) return;
-      this.#owners.delete(oldest);
-    }
   }
 }
 

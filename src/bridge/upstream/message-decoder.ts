@@ -81,7 +81,7 @@ export class MessageDecoder {
   }
 
   /** The messages in a JSON text; the text of an event without data, or an empty line, holds none. */
-  read(text: Bytes, { findings, request }: TextOrigin = unknownOrigin): readonly RpcMessage[] {
+  read(text: Bytes, { findings, request }: TextOrigin = {}): readonly RpcMessage[] {
     if (text.length === 0) return [];
     if (text.length > this.#maxMessageBytes) {
       const [head, tail] = edgesOf(inOnePiece(text));
@@ -206,8 +206,6 @@ export class MessageDecoder {
     }
   }
 }
-
-const unknownOrigin: TextOrigin = {};
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 import { isKeptAsText, wholeNumberOf, withId } from '../../mcp/request-id.ts';
 import type { RequestId, RpcMessage, RpcResponse } from '../../mcp/json-rpc.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
-import { maxUnansweredCancelled } from '../limits.ts';
+import { makeRoom, maxUnansweredCancelled } from '../limits.ts';
 
 /** What a server has been asked and has not answered. */
 export class OpenRequests {
@@ -49,10 +49,7 @@ export class OpenRequests {
 
   #cancel(id: RequestId): void {
     if (!this.#open.delete(id)) return;
+    makeRoom(this.#cancelled, maxUnansweredCancelled);
     this.#cancelled.add(id);
-    for (const oldest of this.#cancelled) {
-      if (this.#cancelled.size <= maxUnansweredCancelled) return;
-      this.#cancelled.delete(oldest);
-    }
   }
 }

@@ -4,42 +4,39 @@ import { isIP, type LookupFunction } from 'node:net';
 import { ExposeError } from '../../errors.ts';
 
 /** Addresses to use for some hosts and ports instead of DNS, as in curl's `--resolve`. */
-export interface HostOverrides {
+export class HostOverrides {
+  readonly #addresses = new Map<string, readonly string[]>();
+
+  /**
+   * @param entries each `host:port:address[,address]…`; the host may be `*`, and an address may be in brackets.
+   * @throws ExposeError `usage`.
+   */
+  constructor(entries: readonly string[] = []) {
+    for (const entry of entries) {
+      const { key, addresses } = parseEntry(entry);
+      this.#addresses.set(key, addresses);
+    }
+  }
+
   /** The addresses for this host and port; undefined if DNS is to be used. */
-  find(host: string, port: number): readonly string[] | undefined;
+  find(host: string, port: number): readonly string[] | undefined {
+    return this.#addresses.get(keyOf(host, port)) ?? this.#addresses.get(keyOf('*', port));
+  }
+
   /** For the `lookup` option of a connection to this port. */
-  lookupFor(port: number): LookupFunction;
-}
-
-/**
- * @param entries each `host:port:address[,address]…`; the host may be `*`, and an address may be in brackets.
- * @throws ExposeError `usage`.
- */
-export function createHostOverrides(entries: readonly string[] = []): HostOverrides {
-  const overrides = new Map<string, readonly string[]>();
-  for (const entry of entries) {
-    const { key, addresses } = parseEntry(entry);
-    overrides.set(key, addresses);
-  }
-
-  function find(host: string, port: number): readonly string[] | undefined {
-    return overrides.get(keyOf(host, port)) ?? overrides.get(keyOf('*', port));
-  }
-
-  return {
-    find,
-    lookupFor: (port) => (host, options, callback) => {
-      const addresses = find(host, port);
+  lookupFor(port: number): LookupFunction {
+    return (host, options, callback) => {
+      const addresses = this.find(host, port);
       const [first] = addresses ?? [];
       if (addresses === undefined || first === undefined) lookup(host, options, callback);
-      else if (options.all === true) callback(null, addresses.map(withFamily));
+      else if (options.all === true)
+        callback(
+          null,
+          addresses.map((address) => ({ address, family: isIP(address) })),
+        );
       else callback(null, first, isIP(first));
-    },
-  };
-}
-
-function withFamily(address: string): { address: string; family: number } {
-  return { address, family: isIP(address) };
+    };
+  }
 }
 
 function parseEntry(entry: string): { key: string; addresses: string[] } {

@@ -108,7 +108,7 @@ export class HttpClient {
     this.#agent =
       this.#connectProxy === undefined
         ? new (this.#isPeerSecure ? SecureAgent : PlainAgent)(agentOptions)
-        : createConnectAgent({ proxy: this.#connectProxy, target: origin, signal: this.#closing.signal, agentOptions });
+        : createConnectAgent(this.#connectProxy, origin, this.#closing.signal, agentOptions);
   }
 
   send(call: HttpCall): HttpExchange {

@@ -78,17 +78,17 @@ export async function connectThroughProxy(proxy: URL, target: URL, signal: Abort
 /** How long a proxy may take to connect, in milliseconds; whoever waits may give up sooner. */
 const connectTimeoutMs = 60_000;
 
-export interface ConnectAgentOptions {
-  readonly proxy: URL;
-  /** Where every connection of the agent leads: an https: or wss: URL gets TLS inside of the proxy's connection. */
-  readonly target: URL;
-  /** Ends connections that the proxy has not made yet. */
-  readonly signal: AbortSignal;
-  readonly agentOptions?: AgentOptions;
-}
-
-/** An agent for node:http, node:https or ws whose connections go through a proxy by CONNECT. */
-export function createConnectAgent({ proxy, target, signal, agentOptions }: ConnectAgentOptions): PlainAgent {
+/**
+ * An agent for node:http, node:https or ws whose connections go through a proxy by CONNECT.
+ * @param target where all of them lead: an https: or wss: URL gets TLS inside of the proxy's connection.
+ * @param signal ends connections that the proxy has not made yet.
+ */
+export function createConnectAgent(
+  proxy: URL,
+  target: URL,
+  signal: AbortSignal,
+  agentOptions?: AgentOptions,
+): PlainAgent {
   const isSecure = target.protocol === 'https:' || target.protocol === 'wss:';
   const agent = new (isSecure ? SecureAgent : PlainAgent)(agentOptions);
   async function connect(options: TlsOptions, done: (error: unknown, socket?: Socket) => void): Promise<void> {

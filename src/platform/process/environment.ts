@@ -5,51 +5,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * language, and the certificates of a company proxy. None of them should contain a secret. Nearly the list of the official
  * SDK's stdio client.
  */
-const safePosix = [
-  'HOME',
-  'LOGNAME',
-  'PATH',
-  'SHELL',
-  'TERM',
-  'USER',
-  'LANG',
-  'LANGUAGE',
-  'LC_ALL',
-  'LC_CTYPE',
-  'LC_MESSAGES',
-  'TZ',
-  'TMPDIR',
-  'XDG_CACHE_HOME',
-  'XDG_CONFIG_HOME',
-  'XDG_DATA_HOME',
-  'XDG_RUNTIME_DIR',
-  'XDG_STATE_HOME',
-  'NODE_EXTRA_CA_CERTS',
-  'SSL_CERT_DIR',
-  'SSL_CERT_FILE',
-];
+const safePosix: readonly string[] = [
+  'HOME LOGNAME PATH SHELL TERM USER LANG LANGUAGE LC_ALL LC_CTYPE LC_MESSAGES TZ TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME',
+  'XDG_DATA_HOME XDG_RUNTIME_DIR XDG_STATE_HOME NODE_EXTRA_CA_CERTS SSL_CERT_DIR SSL_CERT_FILE',
+].flatMap((line) => line.split(' '));
 
-const safeWindows = [
-  'APPDATA',
-  'COMSPEC',
-  'HOMEDRIVE',
-  'HOMEPATH',
-  'LOCALAPPDATA',
-  'PATH',
-  'PATHEXT',
-  'PROCESSOR_ARCHITECTURE',
-  'PROGRAMDATA',
-  'PROGRAMFILES',
-  'SYSTEMDRIVE',
-  'SYSTEMROOT',
-  'TEMP',
-  'TMP',
-  'USERNAME',
-  'USERPROFILE',
-  'NODE_EXTRA_CA_CERTS',
-  'SSL_CERT_DIR',
-  'SSL_CERT_FILE',
-];
+const safeWindows: readonly string[] = [
+  'APPDATA COMSPEC HOMEDRIVE HOMEPATH LOCALAPPDATA PATH PATHEXT PROCESSOR_ARCHITECTURE PROGRAMDATA PROGRAMFILES SYSTEMDRIVE',
+  'SYSTEMROOT TEMP TMP USERNAME USERPROFILE NODE_EXTRA_CA_CERTS SSL_CERT_DIR SSL_CERT_FILE',
+].flatMap((line) => line.split(' '));
 
 /** The settings of mcp-expose, including the bearer token, are never passed on. */
 const ownPrefix = 'MCP_EXPOSE_';

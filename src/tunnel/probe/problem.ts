@@ -2,7 +2,6 @@ import type { Capabilities } from '../capabilities.ts';
 
 /** What is wrong with the public URL, in the order in which a client would notice it. */
 export type Problem =
-  /** The name has no address. */
   | { readonly kind: 'no_dns' }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'tls_error'; readonly reason: string }
@@ -15,9 +14,7 @@ export type Problem =
   | { readonly kind: 'wrong_service'; readonly status: number }
   /** Requests arrive with another Host than was sent, and are refused. */
   | { readonly kind: 'host_changed' }
-  /** Requests without the token are accepted. */
   | { readonly kind: 'guard_missing'; readonly status: number }
-  /** The token does not arrive. */
   | { readonly kind: 'token_lost' }
   | { readonly kind: 'upstream_dead'; readonly reason: string }
   | { readonly kind: 'post_buffered' }

@@ -31,8 +31,6 @@ export interface RelayProviderOptions {
   readonly agent?: string;
   /** A fixed key instead of the stored one. */
   readonly keys?: Identity;
-  /** Called when the key is known, before the relay is dialled: its name, and whether the key is stored. */
-  readonly onKey?: (key: { readonly name: string; readonly isStable: boolean }) => void;
   /** Proxy settings and the configuration folder; `process.env` by default. */
   readonly env?: NodeJS.ProcessEnv;
   /** Milliseconds for one attempt; 15 s by default. */
@@ -88,7 +86,6 @@ async function openTunnel(
           ...(options.name === undefined ? {} : { name: options.name }),
         })
       : { identity: options.keys, isStable: true, close() {} };
-  options.onKey?.({ name: slot.identity.name, isStable: slot.isStable });
   const connectOptions: Omit<ConnectOptions, 'signal'> = {
     relayUrl: options.relayUrl,
     endpoint,

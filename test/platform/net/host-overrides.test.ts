@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { createServer, get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { listenOnLoopback } from '../../harness/loopback-server.ts';
 
 test.each<[string, string, number, string[] | undefined]>([
@@ -19,13 +19,13 @@ test.each<[string, string, number, string[] | undefined]>([
   ['*:443:127.0.0.1', 'anything.example', 443, ['127.0.0.1']],
   ['*:443:127.0.0.1', 'anything.example', 80, undefined],
 ])('%s for %s and port %d', (entry, host, port, addresses) => {
-  expect(createHostOverrides([entry]).find(host, port)).toEqual(addresses);
+  expect(new HostOverrides([entry]).find(host, port)).toEqual(addresses);
 });
 
 test('the last entry for a host counts, and one of its own counts more than that for all', () => {
-  const overrides = createHostOverrides(['x.example:1:127.0.0.1', '*:1:127.0.0.3', 'x.example:1:127.0.0.2']);
+  const overrides = new HostOverrides(['x.example:1:127.0.0.1', '*:1:127.0.0.3', 'x.example:1:127.0.0.2']);
   expect(overrides.find('x.example', 1)).toEqual(['127.0.0.2']);
-  expect(createHostOverrides().find('x.example', 1)).toBeUndefined();
+  expect(new HostOverrides().find('x.example', 1)).toBeUndefined();
 });
 
 test.each([
@@ -42,7 +42,7 @@ test.each([
   '*.example:443:127.0.0.1',
   '::1:443:127.0.0.1',
 ])('%j says nothing', (entry) => {
-  expect(() => createHostOverrides([entry])).toThrow(
+  expect(() => new HostOverrides([entry])).toThrow(
     expect.objectContaining({
       code: 'usage',
       message: `${JSON.stringify(entry)} does not say which address a host has`,
@@ -55,7 +55,7 @@ test.each([
 async function lookedUp(all: boolean, ...entries: string[]): Promise<unknown[]> {
   return await new Promise((resolve) => {
     const found = (...values: [Error | null, string | LookupAddress[], (number | undefined)?]): void => resolve(values);
-    createHostOverrides(entries).lookupFor(443)('x.example', { all }, found);
+    new HostOverrides(entries).lookupFor(443)('x.example', { all }, found);
   });
 }
 
@@ -73,7 +73,7 @@ test('a connection gets one address or all of them, as it asks', async () => {
 
 test('requests go there, and other hosts where the system says', async () => {
   const port = await listenOnLoopback(createServer((request, response) => response.end(request.headers.host)));
-  const lookup = createHostOverrides([`x.example:${port}:127.0.0.1`]).lookupFor(port);
+  const lookup = new HostOverrides([`x.example:${port}:127.0.0.1`]).lookupFor(port);
   const ask = async (host: string): Promise<string> =>
     await new Promise((resolve, reject) => {
       const request = get(`http://${host}:${port}/`, { agent: false, lookup, family: 4 }, (response) =>

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
-import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { makeRoundTrip, type RoundTrip, type RoundTripRequest } from '../../../src/tunnel/probe/round-trip.ts';
 import { startForwardProxy } from '../../harness/forward-proxy.ts';
 import { atEnd } from '../../harness/lifetime.ts';
@@ -19,7 +19,7 @@ async function trip(
 ): Promise<RoundTrip> {
   const { env = {}, resolve = [], ...request } = more;
   return await makeRoundTrip(
-    { env, overrides: createHostOverrides(resolve) },
+    { env, overrides: new HostOverrides(resolve) },
     {
       method: 'GET',
       url: new URL(url),

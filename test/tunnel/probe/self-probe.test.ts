@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createProbeMarker } from '../../../src/tunnel/probe/probe-marker.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { capabilities } from '../../../src/tunnel/capabilities.ts';
 import type { Problem } from '../../../src/tunnel/probe/problem.ts';
 import { SelfProbe } from '../../../src/tunnel/probe/self-probe.ts';
@@ -49,12 +50,11 @@ test('all is well without a token, too', async () => {
 describe('the way', () => {
   test('no DNS', async () => {
     const failure = Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' });
+    const overrides = new HostOverrides();
+    // In the place of a resolver, of which a machine that runs tests may have none.
+    overrides.lookupFor = () => (_host, _options, callback) => callback(failure, '', 4);
     const probe = new SelfProbe({
-      environment: {
-        env: {},
-        // In the place of a resolver, of which a machine that runs tests may have none.
-        overrides: { find: () => undefined, lookupFor: () => (_host, _options, callback) => callback(failure, '', 4) },
-      },
+      environment: { env: {}, overrides },
       marker: createProbeMarker(() => {}),
       capabilities: capabilities.cloudflared,
       token,

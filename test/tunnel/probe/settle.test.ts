@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import type { Problem } from '../../../src/tunnel/probe/problem.ts';
 import { settle, type Settled } from '../../../src/tunnel/probe/settle.ts';
 import { VerificationState } from '../../../src/tunnel/probe/verification-state.ts';
@@ -30,7 +30,7 @@ function begin({ freshNameMs = 0, resolve = [] as string[] } = {}): { result?: S
       return finds.shift() ?? [];
     },
   };
-  const overrides = createHostOverrides(resolve);
+  const overrides = new HostOverrides(resolve);
   void settle({ check, verification, clock, overrides, freshNameMs, settleMs: 8000, isUp: () => isUp }, signal).then(
     (settled) => (outcome.result = settled ?? 'none'),
   );

@@ -17,7 +17,7 @@ import { createServer as createProxy } from 'node:http';
 import { createServer } from 'node:https';
 import { connect } from 'node:net';
 import { capabilities } from './built/tunnel/capabilities.js';
-import { createHostOverrides } from './built/platform/net/host-overrides.js';
+import { HostOverrides } from './built/platform/net/host-overrides.js';
 import { createProbeMarker } from './built/tunnel/probe/probe-marker.js';
 import { SelfProbe } from './built/tunnel/probe/self-probe.js';
 
@@ -46,7 +46,7 @@ const proxy = createProxy().on('connect', (request, near) => {
 const proxyUrl = 'http://127.0.0.1:' + (await listen(proxy));
 const look = async (name, env, resolve) => {
   const probe = new SelfProbe({
-    environment: { env, overrides: createHostOverrides(resolve) },
+    environment: { env, overrides: new HostOverrides(resolve) },
     marker,
     capabilities: capabilities.tailscale,
     token: 'secret',

@@ -1,7 +1,7 @@
 // A watch over a tunnel whose probe finds what a test says, on a clock that a test moves.
 import { createDeferred, type Deferred } from '../../../src/platform/deferred.ts';
 import { capabilities, type Capabilities } from '../../../src/tunnel/capabilities.ts';
-import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { wordsFor, type Problem } from '../../../src/tunnel/probe/problem.ts';
 import { TunnelWatch } from '../../../src/tunnel/probe/tunnel-watch.ts';
 import { within } from '../../harness/eventually.ts';
@@ -70,7 +70,7 @@ export function createWatchWorld({ resolve = [], way = capabilities.cloudflared 
     probe: { reach: ask('reach'), streams: ask('streams'), enter: ask('enter'), look: ask('look') },
     capabilities: way,
     clock,
-    overrides: createHostOverrides(resolve),
+    overrides: new HostOverrides(resolve),
     settleMs: 15_000,
     publicUrl: () => world.url,
     redial: (reason) => redials.push(reason),

@@ -14,7 +14,7 @@ import { createDirectory } from '../../../src/http/directory.ts';
 import { createHandler } from '../../../src/http/handler.ts';
 import type { HttpRequest, HttpResponse } from '../../../src/http/message.ts';
 import { capabilities, type Capabilities } from '../../../src/tunnel/capabilities.ts';
-import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import { createProbeMarker } from '../../../src/tunnel/probe/probe-marker.ts';
 import { SelfProbe, type Opening } from '../../../src/tunnel/probe/self-probe.ts';
 import { atEnd } from '../../harness/lifetime.ts';
@@ -106,7 +106,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const probe = new SelfProbe({
     environment: {
       env: options.env ?? {},
-      overrides: createHostOverrides(options.overrides ?? [`${host}:${frontPort}:127.0.0.1`]),
+      overrides: new HostOverrides(options.overrides ?? [`${host}:${frontPort}:127.0.0.1`]),
     },
     marker,
     capabilities: { ...capabilities.tailscale, ...options.capabilities },

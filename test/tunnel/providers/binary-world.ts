@@ -6,7 +6,7 @@ import path from 'node:path';
 import { systemClock, type Clock } from '../../../src/platform/clock.ts';
 import { ExposeError } from '../../../src/errors.ts';
 import { createWatchdog } from '../../../src/platform/process/watchdog.ts';
-import { createHostOverrides } from '../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../src/platform/net/host-overrides.ts';
 import type { HostEnvironment } from '../../../src/tunnel/host-environment.ts';
 import type { Tunnel, TunnelProvider, TunnelStatus, TunnelTarget } from '../../../src/tunnel/provider.ts';
 import { eventually, within } from '../../harness/eventually.ts';
@@ -90,7 +90,7 @@ export async function createBinaryWorld(options: BinaryWorldOptions): Promise<Bi
     env: { PATH: `${bin}:/usr/bin:/bin`, HOME: home, ...options.env },
     watchdog,
     clock: options.clock ?? systemClock,
-    overrides: createHostOverrides([]),
+    overrides: new HostOverrides([]),
   };
   const received: IncomingHttpHeaders[] = [];
   const target = targetThat((request, response) => {

@@ -83,7 +83,6 @@ export abstract class HttpUpstream implements Upstream {
     });
   }
 
-  /** Whether queued messages may be sent now. */
   protected abstract isOpen(): boolean;
   protected abstract post(outgoing: OutgoingPost, options: PostOptions): UpstreamExchange;
   protected abstract onFailed(outgoing: OutgoingPost, failure: UpstreamFailure): void;

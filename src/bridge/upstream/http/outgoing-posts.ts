@@ -22,9 +22,7 @@ export interface OutgoingPost {
 
 export interface OutgoingPostsOptions {
   readonly clock: Clock;
-  /** Whether queued messages may be sent now. */
   readonly isOpen: () => boolean;
-  /** Whether one more request may be under way. */
   readonly hasRoomForRequest: () => boolean;
   readonly post: (outgoing: OutgoingPost) => void;
 }

@@ -5,21 +5,8 @@ import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
 
 /** Headers for message framing and the connection, and those that the transport sets itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
-  'accept',
-  'accept-encoding',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'host',
-  'keep-alive',
-  'last-event-id',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
+  ...'accept accept-encoding connection content-encoding content-length content-type expect host keep-alive'.split(' '),
+  ...'last-event-id proxy-connection te trailer transfer-encoding upgrade'.split(' '),
   revisionHeader,
   sessionHeader,
 ]);

@@ -50,7 +50,6 @@ function joined(messages: readonly Input[], size: number): Buffer {
 export interface StdioUpstreamOptions {
   readonly command: ServerCommand;
   readonly cwd?: string;
-  /** The whole environment of the child. */
   readonly env: Readonly<Record<string, string>>;
   /** execa's main function, imported by whoever composes, since other kinds of upstream need not pay for it. */
   readonly execa: typeof execa;

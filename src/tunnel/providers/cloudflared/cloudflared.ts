@@ -150,18 +150,18 @@ class Attempt {
         if (this.#isNamed && this.#refusals >= maxRefusals) this.#process.fail(event.error);
         return undefined;
       case 'metrics':
-        void watchMetrics({
-          address: event.address,
-          clock: this.#options.environment.clock,
-          signal: AbortSignal.any([this.#options.session.signal, this.#stop.signal]),
-          onEvent: (found) => this.#process.take(found),
-        });
+        this.#watchMetrics(event.address);
         return undefined;
       case 'urls':
         return this.#ruleUrls(event);
       default:
         return event;
     }
+  }
+
+  #watchMetrics(address: string): void {
+    const signal = AbortSignal.any([this.#options.session.signal, this.#stop.signal]);
+    void watchMetrics(address, this.#options.environment.clock, signal, (found) => this.#process.take(found));
   }
 
   /** The user's URL of a named tunnel takes precedence. */

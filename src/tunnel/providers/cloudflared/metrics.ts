@@ -2,19 +2,17 @@ import type { Clock } from '../../../platform/clock.ts';
 import { baseUrl, type OutputEvent } from '../external/output-event.ts';
 import { getLocalJson, pollLocal } from '../external/local-json.ts';
 
-export interface MetricsOptions {
-  /** `host:port`, as cloudflared has logged it. */
-  readonly address: string;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-  readonly onEvent: (event: OutputEvent) => void;
-}
-
 /**
  * Asks cloudflared's metrics server for the name of a quick tunnel (`/quicktunnel`) and whether it is connected (`/ready`),
  * which is more reliable than the log, whose messages change. Resolves when the watch has ended.
+ * @param address `host:port`, as cloudflared has logged it.
  */
-export async function watchMetrics({ address, clock, signal, onEvent }: MetricsOptions): Promise<void> {
+export async function watchMetrics(
+  address: string,
+  clock: Clock,
+  signal: AbortSignal,
+  onEvent: (event: OutputEvent) => void,
+): Promise<void> {
   await pollLocal(address, clock, signal, async () => {
     const [quick, ready] = await Promise.all([
       getLocalJson(`http://${address}/quicktunnel`, signal),

@@ -24,14 +24,11 @@ export interface SshProviderOptions {
 }
 
 /** Which server to connect to, and what to ask for. */
-export interface SshPlan extends Destination {
-  readonly environment: HostEnvironment;
+export interface SshPlan
+  extends Destination, Pick<SshProviderOptions, 'environment' | 'keyFile' | 'name' | 'publicUrl'> {
   readonly program: TunnelProgram;
   readonly service: SshService;
   readonly remote: string;
-  readonly keyFile: string | undefined;
-  readonly name: string | undefined;
-  readonly publicUrl: string | undefined;
   /** Used as the user name. */
   readonly pinggyToken: string | undefined;
 }

@@ -24,7 +24,7 @@ export function createSshServiceStart(plan: SshPlan): StartSshSession {
   return async (session, isRestart) => {
     const before = takenSince;
     takenSince = undefined;
-    const first = await attempt(plan, session, { isRestart, isForced: false });
+    const first = await attempt(plan, session, isRestart, false);
     if (first !== 'taken') return first;
     if (isRestart) {
       const now = clock.now();
@@ -32,7 +32,7 @@ export function createSshServiceStart(plan: SshPlan): StartSshSession {
       throw takenMeanwhile(now - takenSince >= ownTunnelMs);
     }
     session.onWarning('the token had a tunnel already, which was ended');
-    const second = await attempt(plan, session, { isRestart, isForced: true });
+    const second = await attempt(plan, session, isRestart, true);
     if (second !== 'taken') return second;
     throw new ExposeError('tunnel_unavailable', 'Pinggy does not let go of the tunnel that the token has already', {
       hints: ['end the other tunnel of this token'],
@@ -49,16 +49,12 @@ function takenMeanwhile(isOfAnother: boolean): ExposeError {
       });
 }
 
-interface Manner {
-  readonly isRestart: boolean;
-  readonly isForced: boolean;
-}
-
 /** Resolves with `taken` when Pinggy's token has a tunnel already. */
 async function attempt(
   plan: SshPlan,
   session: TunnelSessionOptions,
-  { isRestart, isForced }: Manner,
+  isRestart: boolean,
+  isForced: boolean,
 ): Promise<TunnelSession | 'taken'> {
   const { service, name, publicUrl, pinggyToken } = plan;
   let urls: readonly string[] = [];

@@ -77,7 +77,7 @@ export async function dial(url: URL, env: NodeJS.ProcessEnv, signal: AbortSignal
 /** Loaded where there is a proxy only: TLS takes time to load. */
 async function connectAgent(proxy: URL, target: URL, signal: AbortSignal): Promise<Agent> {
   const { createConnectAgent } = await import('../../../platform/net/proxy-connection.ts');
-  return createConnectAgent({ proxy, target, signal });
+  return createConnectAgent(proxy, target, signal);
 }
 
 async function readRefusal(response: IncomingMessage): Promise<Refusal> {

@@ -4,7 +4,7 @@ import { join, sep } from 'node:path';
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, fileStem, makeFolder } from '../../config-folder.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
-import { takeLock, type SlotLock } from '../../../platform/lock-file.ts';
+import { takeLock } from '../../../platform/lock-file.ts';
 
 /** Processes of one user that share the same thing at one relay and get a stored key each; further ones get a temporary key. */
 const maxSlots = 100;
@@ -34,8 +34,6 @@ export interface KeyStoreOptions {
   readonly onWarning: (message: string) => void;
   /** Where XDG_CONFIG_HOME, APPDATA and HOME are read; `process.env` by default. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Whether a pid belongs to a living process; for tests. */
-  readonly isAlive?: (pid: number) => boolean;
 }
 
 /**
@@ -47,21 +45,21 @@ export interface KeyStoreOptions {
  * another process of this user has.
  */
 export function openKeySlot(options: KeyStoreOptions): KeySlot {
-  const { relayHost, share, name, isAlive, onWarning } = options;
+  const { relayHost, share, name, onWarning } = options;
   const folder = join(configFolder(options.env ?? process.env), 'keys');
   let reason = `${maxSlots} processes share the same at this relay already`;
   try {
     makeFolder(folder);
     // Without `join`, which would resolve a host that consists of dots.
     const relay = `${folder}${sep}${fileStem(relayHost)}`;
-    if (name !== undefined) return openNamedSlot(`${relay}.name-${name}`, name, isAlive);
+    if (name !== undefined) return openNamedSlot(`${relay}.name-${name}`, name);
     const series = share === undefined ? relay : `${relay}.share-${digestOf(share)}`;
     for (const slot of slots) {
       const path = `${series}.${slot}.key`;
-      const lock = takeLock(`${series}.${slot}.lock`, isAlive);
-      if (lock === undefined) continue;
-      return openSlot(path, lock, () => {
-        if (share !== undefined) adoptOldKey(relay, path, isAlive);
+      const release = takeLock(`${series}.${slot}.lock`);
+      if (release === undefined) continue;
+      return openSlot(path, release, () => {
+        if (share !== undefined) adoptOldKey(relay, path);
       });
     }
   } catch (error) {
@@ -80,44 +78,38 @@ function digestOf(share: string): string {
  * Older versions assign keys in the order of starting, as `<relay>.1`, `<relay>.2` and so on: each of these goes to the first
  * share without a key, so that its URL stays valid.
  */
-function adoptOldKey(relay: string, path: string, isAlive: KeyStoreOptions['isAlive']): void {
+function adoptOldKey(relay: string, path: string): void {
   for (const slot of slots) {
     const old = `${relay}.${slot}`;
     if (!existsSync(`${old}.key`)) continue;
-    const lock = takeLock(`${old}.lock`, isAlive);
+    const release = takeLock(`${old}.lock`);
     // Another share is adopting it, or an older version is using it.
-    if (lock === undefined) continue;
+    if (release === undefined) continue;
     try {
       if (readKey(`${old}.key`) === undefined) continue;
       renameSync(`${old}.key`, path);
       return;
     } finally {
-      lock.release();
+      release();
     }
   }
 }
 
-function openNamedSlot(stem: string, name: string, isAlive: KeyStoreOptions['isAlive']): KeySlot {
-  const lock = takeLock(`${stem}.lock`, isAlive);
-  if (lock !== undefined) return openSlot(`${stem}.key`, lock);
+function openNamedSlot(stem: string, name: string): KeySlot {
+  const release = takeLock(`${stem}.lock`);
+  if (release !== undefined) return openSlot(`${stem}.key`, release);
   throw new ExposeError('tunnel_unavailable', `the name ${name} is in use by another share of yours`, {
     hints: ['end that one first, or choose another --name'],
   });
 }
 
-function openSlot(path: string, lock: SlotLock, beforeMaking: () => void = () => {}): KeySlot {
+function openSlot(path: string, release: () => void, beforeMaking: () => void = () => {}): KeySlot {
   try {
     if (!existsSync(path)) beforeMaking();
     const identity = readKey(path) ?? writeKey(path);
-    return {
-      identity,
-      isStable: true,
-      close() {
-        lock.release();
-      },
-    };
+    return { identity, isStable: true, close: release };
   } catch (error) {
-    lock.release();
+    release();
     throw error;
   }
 }

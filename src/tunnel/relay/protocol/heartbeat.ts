@@ -72,10 +72,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
 }
 
 /** A heartbeat on a socket: every message, ping and pong is a sign of life. Stops when the socket has closed. */
-export function watchSocket(
-  socket: WebSocket,
-  options: { clock?: Clock; intervalMs?: number; onDead: (reason: string) => void },
-): Heartbeat {
+export function watchSocket(socket: WebSocket, options: Omit<HeartbeatOptions, 'ping' | 'isPaused'>): Heartbeat {
   const heartbeat = createHeartbeat({
     ...options,
     ping() {

@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import { protocolVersion } from './protocol.ts';
 
@@ -56,7 +55,7 @@ export function deriveName(publicKey: string): string {
 /** Whether `signature` (base64url) is `publicKey`'s over this proof. Never throws. */
 export function verifyProof(publicKey: string, proof: ProofInput, signature: string): boolean {
   try {
-    const key = toKeyObject(publicKey);
+    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
     return verify(null, proofPayload(proof), key, Buffer.from(signature, 'base64url'));
   } catch {
     return false;
@@ -71,10 +70,6 @@ export function verifyProof(publicKey: string, proof: ProofInput, signature: str
 export function proofPayload(proof: ProofInput): Buffer {
   const hello = createHash('sha256').update(proof.hello).digest();
   return Buffer.concat([Buffer.from(`${protocolVersion}\0${proof.relayHost}`), proof.nonce, hello]);
-}
-
-function toKeyObject(publicKey: string): KeyObject {
-  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
 }
 
 /** Whether `name` can be requested: a DNS label (RFC 1035, section 2.3.1) of 3 to 63 characters in lower case. */

@@ -104,15 +104,11 @@ function receiveAnswer(
     if (response.writableEnded) return;
     if (response.headersSent || response.destroyed) response.destroy();
     else if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) answerOffline(response, agent.name);
-    else answerLost(response, agent.name);
+    else failAnswer(response, `the agent of ${agent.name} was lost before it answered`);
   });
   response.once('close', () => {
     if (!stream.destroyed && !(response.writableFinished && stream.writableFinished)) agent.cancel(stream);
   });
-}
-
-function answerLost(response: ServerResponse, name: string): void {
-  failAnswer(response, `the agent of ${name} was lost before it answered`);
 }
 
 /** Ends one failed request: with a 502 without any of the agent's headers, or by closing the connection if a response has begun. */

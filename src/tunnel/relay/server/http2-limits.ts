@@ -28,7 +28,6 @@ const minBodyBytes = 64;
 const maxBlocksBeforeAck = 64;
 
 export interface FrameBudget {
-  /** A request was sent to the agent. */
   onRequest(): void;
   /** Inspects a frame from the agent before HTTP/2 does. Returns why the connection has to end, or undefined. */
   objectTo(frame: Frame): string | undefined;

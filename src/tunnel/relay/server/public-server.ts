@@ -8,14 +8,14 @@ import { rawAnswer, relayErrorCodes, sendAnswer, sendRawAnswer, type Answer } fr
 /** How often a free port of the first address may be taken on another one. */
 const maxPortAttempts = 10;
 
-export interface PublicServerHandlers {
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
-  /** An upgrade to WebSocket. Returns false to refuse it. */
-  readonly onWebSocket: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
-}
-
-/** An HTTP/1.1 server for the public side, not yet listening. */
-export function createPublicServer({ onRequest, onWebSocket }: PublicServerHandlers): Server {
+/**
+ * An HTTP/1.1 server for the public side, not yet listening.
+ * @param onWebSocket handles an upgrade to WebSocket; returns false to refuse it.
+ */
+export function createPublicServer(
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+  onWebSocket: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean,
+): Server {
   return createHttp1Server({
     onRequest(request, response) {
       // Writing after the client has disconnected fails here; without a listener that would end the process.

@@ -284,13 +284,12 @@ function isBusy<Agent>(record: NameRecord<Agent>): boolean {
   return record.agent !== undefined || record.isClaimed;
 }
 
-function createRecord<Agent>(kept: {
-  readonly name: string;
-  readonly publicKey: string;
-  readonly origin: string;
-  readonly lastUsedAt: number;
-}): NameRecord<Agent> {
-  const { name, publicKey, origin, lastUsedAt } = kept;
+function createRecord<Agent>({
+  name,
+  publicKey,
+  origin,
+  lastUsedAt,
+}: Pick<NameRecord<Agent>, 'name' | 'publicKey' | 'origin' | 'lastUsedAt'>): NameRecord<Agent> {
   const isWished = !isDerivedForm(name);
   return { name, publicKey, origin, lastUsedAt, isWished, epoch: 0, agent: undefined, isClaimed: false, isUsed: false };
 }

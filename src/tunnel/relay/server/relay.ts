@@ -14,7 +14,7 @@ import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './error-responses.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
 import { clientAddress } from './origin-limits.ts';
-import { createPublicServer, listenOn, type PublicServerHandlers } from './public-server.ts';
+import { createPublicServer, listenOn } from './public-server.ts';
 import type { StateFile } from '../../../platform/state-file.ts';
 import { openNameFile, type KeptName } from './name-file.ts';
 import { Registry } from './registry.ts';
@@ -84,16 +84,17 @@ export class Relay {
       handshakeTimeoutMs,
       onEvent: (event) => options.onEvent?.(event),
     });
-    const handlers: PublicServerHandlers = {
-      onRequest: (request, response) => {
-        // Whatever a client or an agent sends, only this request fails.
-        this.#answer(this.#route(request), request, response).catch(() =>
-          failAnswer(response, 'this relay could not forward the request'),
-        );
-      },
-      onWebSocket: (request, socket, head) => this.#onWebSocket(request, socket, head),
-    };
-    this.#servers = new Map(urls.addresses.map((address) => [address, createPublicServer(handlers)]));
+    const createServer = (): Server =>
+      createPublicServer(
+        (request, response) => {
+          // Whatever a client or an agent sends, only this request fails.
+          this.#answer(this.#route(request), request, response).catch(() =>
+            failAnswer(response, 'this relay could not forward the request'),
+          );
+        },
+        (request, socket, head) => this.#onWebSocket(request, socket, head),
+      );
+    this.#servers = new Map(urls.addresses.map((address) => [address, createServer()]));
   }
 
   /** URL for `--relay`, without a trailing slash: `publicUrl`, or the first address. */

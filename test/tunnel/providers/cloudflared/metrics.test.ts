@@ -35,12 +35,7 @@ test('tells the name and that it is connected, as soon as either is so, until it
   const clock = createFakeClock();
   const events: OutputEvent[] = [];
   const stop = new AbortController();
-  const watched = watchMetrics({
-    address: `127.0.0.1:${metrics.port}`,
-    clock,
-    signal: stop.signal,
-    onEvent: (event) => events.push(event),
-  });
+  const watched = watchMetrics(`127.0.0.1:${metrics.port}`, clock, stop.signal, (event) => events.push(event));
   const waiting = (): Promise<void> => eventually(() => expect(clock.pending).toBe(1));
   await waiting();
   expect(events).toEqual([]);
@@ -67,7 +62,7 @@ test.each([
 ])('asks nobody at %s', async (address) => {
   const asked: OutputEvent[] = [];
   const { signal } = new AbortController();
-  const watched = watchMetrics({ address, clock: systemClock, signal, onEvent: (event) => asked.push(event) });
+  const watched = watchMetrics(address, systemClock, signal, (event) => asked.push(event));
   await within(15_000, 'nothing to watch', watched);
   expect(asked).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createWatchdog } from '../../../../src/platform/process/watchdog.ts';
 import { systemClock } from '../../../../src/platform/clock.ts';
 import { createCloudflaredProvider } from '../../../../src/tunnel/providers/cloudflared/cloudflared.ts';
-import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../../src/platform/net/host-overrides.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { atEnd } from '../../../harness/lifetime.ts';
 import { isAlive, killIfAlive } from '../../../harness/processes.ts';
@@ -224,7 +224,7 @@ describe('refusals', () => {
     const watchdog = createWatchdog();
     atEnd('test', () => watchdog.close());
     const env = { PATH: temporaryDirectory() };
-    const environment = { env, watchdog, clock: systemClock, overrides: createHostOverrides() };
+    const environment = { env, watchdog, clock: systemClock, overrides: new HostOverrides() };
     const provider = createCloudflaredProvider({ environment });
     expect(await provider.unusable?.(new AbortController().signal)).toBe('cloudflared is not installed');
     const world = await createCloudflaredWorld();

@@ -1,7 +1,7 @@
 // Tiny programs in the place of a tunnel's: `node -e <script>`, each in a process group of its own, ended with the test.
 import { systemClock } from '../../../../src/platform/clock.ts';
 import { createWatchdog } from '../../../../src/platform/process/watchdog.ts';
-import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../../src/platform/net/host-overrides.ts';
 import type { HostEnvironment } from '../../../../src/tunnel/host-environment.ts';
 import { atEnd } from '../../../harness/lifetime.ts';
 
@@ -20,7 +20,7 @@ export function createMachine(more: Partial<HostEnvironment> = {}): TestMachine 
   return {
     env: { PATH: process.env['PATH'] },
     clock: systemClock,
-    overrides: createHostOverrides(),
+    overrides: new HostOverrides(),
     ...more,
     guarded,
     watchdog: {

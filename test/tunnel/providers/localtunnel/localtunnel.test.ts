@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../../src/platform/net/host-overrides.ts';
 import { createLocaltunnelProvider } from '../../../../src/tunnel/providers/localtunnel/localtunnel.ts';
 import type { TunnelProvider } from '../../../../src/tunnel/provider.ts';
 import { eventually } from '../../../harness/eventually.ts';
@@ -8,7 +8,7 @@ import { createBinaryWorld, type BinaryWorld } from '../binary-world.ts';
 import { startLocaltunnelServer, type LocaltunnelServer } from './server.ts';
 
 function provider(world: BinaryWorld, { url, resolve }: LocaltunnelServer, name?: string): TunnelProvider {
-  const environment = { ...world.environment, overrides: createHostOverrides([resolve]) };
+  const environment = { ...world.environment, overrides: new HostOverrides([resolve]) };
   return createLocaltunnelProvider({ environment, server: url, name });
 }
 
@@ -119,7 +119,7 @@ describe('whether it may be tried', () => {
 
   test('when the user has an address for it', async () => {
     const { environment } = await createBinaryWorld({ programs: {} });
-    const overrides = createHostOverrides(['localtunnel.me:443:127.0.0.1']);
+    const overrides = new HostOverrides(['localtunnel.me:443:127.0.0.1']);
     const tunnels = createLocaltunnelProvider({ environment: { ...environment, overrides } });
     expect(await tunnels.unusable?.(signal)).toBeUndefined();
   });

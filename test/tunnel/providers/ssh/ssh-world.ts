@@ -1,7 +1,7 @@
 // The machine of a user who has ssh, with nothing of the real one but PATH, and a record of the processes that were started.
 import path from 'node:path';
 
-import { createHostOverrides } from '../../../../src/platform/net/host-overrides.ts';
+import { HostOverrides } from '../../../../src/platform/net/host-overrides.ts';
 import type { HostEnvironment } from '../../../../src/tunnel/host-environment.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { processInfo } from '../../../harness/processes.ts';
@@ -38,7 +38,7 @@ export async function createSshWorld({
   makeKey(keyFile);
   const environment: HostEnvironment = {
     ...world.environment,
-    overrides: createHostOverrides(resolve),
+    overrides: new HostOverrides(resolve),
     watchdog: {
       guard(pid) {
         all.push(pid);

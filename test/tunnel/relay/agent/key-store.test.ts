@@ -27,7 +27,7 @@ afterEach(() => {
   folder.remove();
 });
 
-function open(options: { relayHost?: string; share?: string; name?: string; isAlive?: (pid: number) => boolean } = {}) {
+function open(options: { relayHost?: string; share?: string; name?: string } = {}) {
   return openKeySlot({
     relayHost: 'relay.example:8443',
     env: { XDG_CONFIG_HOME: folder.path },
@@ -71,30 +71,20 @@ test('two at once get two slots, and each slot keeps its name', () => {
 });
 
 test('the lock of another living process is respected, that of a dead one is taken over', () => {
+  const { pid: deadPid } = spawnSync(process.execPath, ['-e', '']);
   mkdirSync(keys, { recursive: true });
   const lock = join(keys, 'relay.example%3A8443.1.lock');
-  writeFileSync(lock, '4194000\n');
-  const beside = open({ isAlive: (pid) => pid === 4_194_000 });
+  writeFileSync(lock, `${process.ppid}\n`);
+  const beside = open();
   expect(existsSync(join(keys, 'relay.example%3A8443.2.key'))).toBe(true);
-  expect(readFileSync(lock, 'utf8')).toBe('4194000\n');
+  expect(readFileSync(lock, 'utf8')).toBe(`${process.ppid}\n`);
   beside.close();
-  const over = open({ isAlive: () => false });
+  writeFileSync(lock, `${deadPid}\n`);
+  const over = open();
   expect(existsSync(join(keys, 'relay.example%3A8443.1.key'))).toBe(true);
   expect(readFileSync(lock, 'utf8')).toContain(`${process.pid}\n`);
   over.close();
   expect(existsSync(lock)).toBe(false);
-});
-
-test('whether a process lives is asked of the system', () => {
-  const { pid } = spawnSync(process.execPath, ['-e', '']);
-  mkdirSync(keys, { recursive: true });
-  const lock = join(keys, 'relay.example%3A8443.1.lock');
-  writeFileSync(lock, `${process.ppid}\n`);
-  open().close();
-  expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
-  writeFileSync(lock, `${pid}\n`);
-  open().close();
-  expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
 });
 
 test('a lock with our own pid that we do not hold is from an earlier run (containers)', () => {
@@ -117,9 +107,9 @@ test('a lock without a pid is another starter for a moment, and left behind late
 
 test('a stale lock that another starter is taking over is left to it', () => {
   mkdirSync(keys, { recursive: true });
-  writeFileSync(join(keys, 'relay.example%3A8443.1.lock'), '4194000\n');
-  writeFileSync(join(keys, 'relay.example%3A8443.1.lock.takeover'), '4194001\n');
-  open({ isAlive: () => false }).close();
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock'), '4194305\n');
+  writeFileSync(join(keys, 'relay.example%3A8443.1.lock.takeover'), '4194306\n');
+  open().close();
   expect(readdirSync(keys)).toContain('relay.example%3A8443.2.key');
 });
 
@@ -200,8 +190,8 @@ test('what is shared shows in no name of a file; its digest is frozen, another o
 });
 
 const oldFile = (slot: number, extension = 'key') => join(keys, `relay.example%3A8443.${slot}.${extension}`);
-const nameOf = (share: string, isAlive: (pid: number) => boolean = () => false): string => {
-  const slot = open({ share, isAlive });
+const nameOf = (share: string): string => {
+  const slot = open({ share });
   slot.close();
   return slot.identity.name;
 };
@@ -224,8 +214,8 @@ describe('keys that were given out in the order of starting', () => {
   });
 
   test('are left to who is using them', () => {
-    writeFileSync(oldFile(1, 'lock'), '4194000\n');
-    expect(nameOf('one', (pid) => pid === 4_194_000)).toBe(second);
+    writeFileSync(oldFile(1, 'lock'), `${process.ppid}\n`);
+    expect(nameOf('one')).toBe(second);
     expect(readdirSync(keys)).toContain('relay.example%3A8443.1.key');
   });
 
