@@ -20,6 +20,8 @@ export interface TokenLimits {
   readonly once?: boolean | undefined;
   /** Number of tool calls that the token allows. Default: any number. */
   readonly maxCalls?: number | undefined;
+  /** Only tools that the server marks as read-only. Default: false. */
+  readonly readOnly?: boolean | undefined;
 }
 
 /** A token as it is shown and stored: without its secret. */
@@ -35,7 +37,7 @@ export interface TokenReport {
   readonly client?: string | undefined;
   readonly maxCalls?: number | undefined;
   readonly calls: number;
-  /** Of a client that signed in with OAuth: what it may do. */
+  /** What its holder may do, if that is not everything, or of a client that signed in with OAuth. */
   readonly scope?: 'mcp' | 'mcp:read' | undefined;
 }
 
@@ -104,7 +106,7 @@ export class TokenStore implements CallerSource {
       });
     }
     const token = own === undefined ? generateToken() : checkToken(own, 'the token');
-    const { expiresInMs, once, maxCalls } = limits;
+    const { expiresInMs, once, maxCalls, readOnly } = limits;
     this.#expire();
     const createdAt = this.#clock.now();
     this.#insert({
@@ -116,6 +118,7 @@ export class TokenStore implements CallerSource {
       expiresAt: expiresInMs === undefined ? undefined : createdAt + expiresInMs,
       once: once === true ? once : undefined,
       maxCalls,
+      scope: readOnly === true ? 'mcp:read' : undefined,
     });
     this.#onChange(name, 'added');
     this.#tick();
@@ -136,7 +139,8 @@ export class TokenStore implements CallerSource {
     if (old === undefined) return undefined;
     if (isLive(old)) this.#end(old, 'revoked');
     const lifeMs = old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt;
-    return this.add(name, { expiresInMs: lifeMs, once: old.once, maxCalls: old.maxCalls });
+    const { once, maxCalls, scope } = old;
+    return this.add(name, { expiresInMs: lifeMs, once, maxCalls, readOnly: scope === 'mcp:read' });
   }
 
   /** Whether a valid token of this name is this one. */
@@ -167,12 +171,13 @@ export class TokenStore implements CallerSource {
   }
 
   #insert(stored: StoredToken): void {
-    const { name, once, maxCalls } = stored;
+    const { name, once, maxCalls, scope } = stored;
     const token: Token = {
       ...stored,
       caller: {
         id: `${name}#${++this.#generation}`,
         label: name,
+        ...(scope === undefined ? {} : { scope }),
         ...(once === undefined ? {} : { claim: (client: string) => this.#claim(token, client) }),
         ...(maxCalls === undefined ? {} : { spendCall: () => this.#spend(token, maxCalls) }),
       },

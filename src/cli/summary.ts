@@ -137,7 +137,7 @@ function validityRows({ tokens }: Exposed): Part[][] {
 /** What limits a token, in words; empty for a token without limits. */
 export function limitsText({ state, expiresAt, once, client, maxCalls, calls, scope }: TokenReport): string {
   return [
-    ...(scope === undefined ? [] : [`signed in with OAuth, with ${scope === 'mcp' ? 'full' : 'read-only'} access`]),
+    ...(scope === undefined ? [] : [scope === 'mcp' ? 'full access' : 'read-only access']),
     ...(expiresAt === undefined || state !== 'valid' ? [] : [`until ${timeText(expiresAt)}`]),
     ...(once === undefined
       ? []

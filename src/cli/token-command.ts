@@ -10,6 +10,7 @@ export interface TokenFlags extends OutputFlags {
   readonly expires?: number;
   readonly once?: true;
   readonly maxCalls?: number;
+  readonly readOnly?: true;
 }
 
 /**
@@ -28,14 +29,18 @@ export async function runToken(
       hints: [`mcp-expose token ${action} anna`],
     });
   }
-  const limits = [flags.expires, flags.once, flags.maxCalls].some((limit) => limit !== undefined);
+  const limits = [flags.expires, flags.once, flags.maxCalls, flags.readOnly].some((limit) => limit !== undefined);
   if (limits && action !== 'add') {
-    throw new ExposeError('usage', `--expires, --once and --max-calls have no effect with token ${action}`, {
-      hints:
-        action === 'rotate'
-          ? ['the new token has the limits of the old one: revoke it, and add another']
-          : ['omit them'],
-    });
+    throw new ExposeError(
+      'usage',
+      `--expires, --once, --max-calls and --read-only have no effect with token ${action}`,
+      {
+        hints:
+          action === 'rotate'
+            ? ['the new token has the limits of the old one: revoke it, and add another']
+            : ['omit them'],
+      },
+    );
   }
   const { socket } = await chooseRun(flags.run);
   const path = `/tokens/${encodeURIComponent(name ?? '')}`;
@@ -54,10 +59,10 @@ export async function runToken(
       return;
     }
     default: {
-      const { expires, once, maxCalls } = flags;
+      const { expires, once, maxCalls, readOnly } = flags;
       const target = action === 'add' ? path : `${path}/rotate`;
       // oxlint-disable-next-line no-unsafe-type-assertion -- see control-server.ts
-      const added = (await askRun(socket, 'POST', target, { expiresInMs: expires, once, maxCalls })) as {
+      const added = (await askRun(socket, 'POST', target, { expiresInMs: expires, once, maxCalls, readOnly })) as {
         token: string;
       };
       output.result(output.json ? JSON.stringify(added) : added.token);

@@ -64,7 +64,7 @@ export class RunTokens implements Tokens {
    */
   constructor(
     token: string | undefined,
-    { tokenName = defaultTokenName, ...limits }: AccessOptions,
+    { tokenName = defaultTokenName, expiresInMs, once, maxCalls }: AccessOptions,
     { onEnd, onChange, signIn, file }: RunTokensOptions,
   ) {
     this.#signIn = signIn;
@@ -82,7 +82,7 @@ export class RunTokens implements Tokens {
     // The user's own token replaces a stored one, unless it is the same.
     if (token !== undefined && !this.store.has(tokenName, token)) {
       this.store.revoke(tokenName);
-      this.add(tokenName, limits, token);
+      this.add(tokenName, { expiresInMs, once, maxCalls }, token);
     }
     isStarted = true;
   }

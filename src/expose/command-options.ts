@@ -69,4 +69,5 @@ export const auditOptions: readonly OptionSpec[] = [
 export const tokenOptions: readonly OptionSpec[] = [
   { flag: '--run <run>', description: 'which run, if there are several: its pid, or the name of a server' },
   ...tokenLimits,
+  { flag: '--read-only', description: 'the token allows only tools that the server marks as read-only' },
 ];

@@ -36,7 +36,7 @@ function readToken(fields: Fields): StoredToken | undefined {
 }
 
 function isToken(fields: Fields): fields is Fields & StoredToken {
-  const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls } = fields;
+  const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls, scope } = fields;
   return (
     typeof name === 'string' &&
     typeof digest === 'string' &&
@@ -47,6 +47,7 @@ function isToken(fields: Fields): fields is Fields & StoredToken {
     (expiresAt === undefined || typeof expiresAt === 'number') &&
     (once === undefined || once === true) &&
     (client === undefined || typeof client === 'string') &&
-    (maxCalls === undefined || typeof maxCalls === 'number')
+    (maxCalls === undefined || typeof maxCalls === 'number') &&
+    (scope === undefined || scope === 'mcp' || scope === 'mcp:read')
   );
 }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
-import { textOf } from '../harness/json-rpc-message.ts';
+import { textOf, type JsonRpcMessage } from '../harness/json-rpc-message.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { fixture, startProgram, temporaryDirectory } from '../harness/program.ts';
 import { clientHeaders, exchange, initializeRequest, openSession, type RawSession } from '../harness/raw-mcp.ts';
@@ -20,6 +20,8 @@ async function token(exposed: Pick<Exposed, 'home'>, ...args: string[]) {
 
 const echo = (session: RawSession, id = 7) =>
   session.call(id, 'tools/call', { name: 'echo', arguments: { text: 'hello' } });
+
+const namesOf = ({ result }: JsonRpcMessage): unknown[] => [result?.['tools']].flat().map((tool) => Object(tool).name);
 
 async function refusal(url: string, headers: [string, string][], client = 'raw-mcp') {
   const body = initializeRequest().replace('"raw-mcp"', JSON.stringify(client));
@@ -70,6 +72,17 @@ describe('mcp-expose token', () => {
       { event: 'token', name: 'anna', change: 'revoked' },
     ]);
     expect(exposed.stdout() + exposed.stderr()).not.toContain(anna.stdout.slice(5));
+  });
+
+  test('adds a token that allows only what the server marks as read-only', async () => {
+    const exposed = await startExpose({ server: fixture('flips-hint') });
+    const reading = await openSession(exposed.url, (await token(exposed, 'add', 'anna', '--read-only')).stdout);
+    const full = await openSession(exposed.url, exposed.token);
+    const [all, some] = await Promise.all([full.call(5, 'tools/list'), reading.call(5, 'tools/list')]);
+    expect(namesOf(all)).toContain('change');
+    expect(namesOf(some)).not.toContain('change');
+    expect(namesOf(some).length).toBeLessThan(namesOf(all).length);
+    expect((await token(exposed, 'list')).stdout).toMatch(/^anna +valid +read-only access$/m);
   });
 
   test('tells clients whose call is under way that the credential has ended', async () => {

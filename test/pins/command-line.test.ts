@@ -98,6 +98,7 @@ test('the options of mcp-expose token', () => {
     '--expires <duration>',
     '--once',
     '--max-calls <n>',
+    '--read-only',
     '--json',
     '--quiet',
     '--verbose',
