@@ -6,7 +6,7 @@ import { createTokenBucket, type TokenBucket } from '../platform/token-bucket.ts
 /** Wrong tokens from one network that are answered as such. */
 const guessesPerMinute = 10;
 
-/** Networks that are told apart, about 400 bytes each; a network that was forgotten starts anew. */
+/** Networks that are told apart, about 500 bytes each; a network that was forgotten starts anew. */
 export const maxGuessingNetworks = 10_000;
 
 const minuteMs = 60_000;

@@ -19,8 +19,12 @@ export class RecentlyUsed<Value> {
     // A Map iterates in the order of insertion, so this moves the key to the end.
     this.#values.delete(key);
     this.#values.set(key, value);
-    const [oldest] = this.#values.keys();
-    if (this.#values.size > this.#maxEntries && oldest !== undefined) this.#values.delete(oldest);
+    if (this.#values.size > this.#maxEntries) this.#forgetOldest();
     return value;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#values.keys();
+    if (oldest !== undefined) this.#values.delete(oldest);
   }
 }
