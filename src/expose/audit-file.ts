@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { ExposeError, messageOf } from '../errors.ts';
 import { settledWithin } from '../platform/deferred.ts';
@@ -15,6 +16,11 @@ const checkMs = 1000;
 const closeMs = 2000;
 
 const isPosix = process.platform !== 'win32';
+
+/** How long lines are gathered for one write, in milliseconds: a write costs more than a line. */
+const gatherMs = 20;
+
+const notAscii = /[\u007F-\uFFFF]/;
 
 /** Characters that JSON.stringify leaves as they are, and that control a terminal or the order of letters. */
 const controls = /[\u007F-\u009F\u2028\u2029]|\p{Bidi_Control}/gu;
@@ -80,6 +86,8 @@ export class AuditFile {
   async #writeAll(): Promise<void> {
     // What is added meanwhile goes into the next write.
     while (this.#waiting.length > 0) {
+      // oxlint-disable-next-line no-await-in-loop -- see gatherMs
+      if (!this.#isClosed) await delay(gatherMs);
       const [lines, dropped] = [this.#waiting, this.#dropped];
       this.#waiting = [];
       this.#waitingBytes = 0;
@@ -132,7 +140,8 @@ export class AuditFile {
 }
 
 function lineOf(entry: Readonly<Record<string, unknown>>): string {
-  const json = JSON.stringify({ time: new Date().toISOString(), ...entry });
+  const json = `{"time":"${new Date().toISOString()}",${JSON.stringify(entry).slice(1)}`;
+  if (!notAscii.test(json)) return `${json}\n`;
   return `${json.replaceAll(controls, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
 }
 

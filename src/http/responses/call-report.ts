@@ -12,6 +12,9 @@ import { redactUrl } from '../../platform/text/redact.ts';
 const maxNameLength = 200;
 const maxNameBytes = 8192;
 
+/** Largest message that is parsed for a report, in bytes: it takes less time than to look for members. */
+const maxParsedBytes = 4096;
+
 /** Characters of the digest that stands for a session: the id itself would be half of what it takes to use it. */
 const sessionDigestLength = 8;
 
@@ -110,6 +113,10 @@ export class CallReport {
 
   answered(response: RpcResponse): void {
     const responseBytes = response.bytes.length;
+    if (!response.failed && lacks(response, 'isError')) {
+      this.#end = { outcome: 'ok', responseBytes };
+      return;
+    }
     const read = responseMembers(response);
     if (response.failed) {
       const code = read('code');
@@ -165,13 +172,14 @@ const responseMembers = memberReader({
   reason: ['error', 'data', 'reason'],
 });
 
-/** Reads members without parsing a message that nobody else has parsed: it may be large. */
+/** Reads members without parsing a large message that nobody else has parsed. */
 function memberReader<Key extends string>(
   paths: Readonly<Record<Key, readonly string[]>>,
 ): (message: RpcMessage) => (key: Key) => unknown {
   const tree = pathTree(paths);
   return (message) => {
-    if (message.envelope === undefined) return (key) => paths[key].reduce<unknown>(memberOf, message.json);
+    if (message.envelope === undefined || message.bytes.length <= maxParsedBytes)
+      return (key) => paths[key].reduce<unknown>(memberOf, message.json);
     const bytes = inOnePiece(message.bytes);
     const { spans } = locateMembers(bytes, tree);
     return (key) => {
@@ -179,6 +187,11 @@ function memberReader<Key extends string>(
       return end === 0 || end - start > maxNameBytes ? undefined : JSON.parse(bytes.toString('utf8', start, end));
     };
   };
+}
+
+/** Whether the bytes certainly have no member of this name; searching them takes less time than reading them. */
+function lacks({ bytes }: RpcMessage, name: string): boolean {
+  return Buffer.isBuffer(bytes) && !bytes.includes(name) && !bytes.includes('\\u');
 }
 
 function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 'prompt'> {

@@ -33,6 +33,8 @@ describe('the outcome', () => {
   test('of an answer', () => {
     expect(outcomeOf(response(1, { content: [] }))).toEqual(['ok', undefined, undefined]);
     expect(outcomeOf(response(1, { isError: false }))).toEqual(['ok', undefined, undefined]);
+    const escaped = parseMessage(Buffer.from(String.raw`{"jsonrpc":"2.0","id":1,"result":{"is\u0045rror":true}}`));
+    expect(escaped.kind === 'response' && outcomeOf(escaped)[0]).toBe('tool_error');
     expect(outcomeOf(response(1, { isError: true }))).toEqual(['tool_error', undefined, undefined]);
     expect(outcomeOf(response(1, { content: [{ isError: true, text: '"isError":true' }] }))).toEqual([
       'ok',
@@ -118,8 +120,9 @@ test('sizes are those of the messages', () => {
   expect([requestBytes, responseBytes]).toEqual([asked.bytes.length, answer.bytes.length]);
 });
 
-test('a message that nobody has parsed is not parsed for the report', () => {
-  const text = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read"}}';
+test('a larger message that nobody has parsed is not parsed for the report', () => {
+  const filling = 'x'.repeat(5000);
+  const text = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","filling":"${filling}"}}`;
   const parsed = parseMessage(Buffer.from(text));
   if (parsed.kind !== 'request') throw new Error('not a request');
   const unread = new Proxy(parsed, {
