@@ -255,8 +255,8 @@ export function showEvent(output: Output, event: ExposeEvent): void {
         if (error !== undefined) output.warning(messageOfServer(name, error));
       return;
     case 'request': {
-      const { type: _type, durationMs, ...report } = event;
-      output.event({ event: 'request', ...report, durationMs: Math.round(durationMs * 1000) / 1000 });
+      const { type: _type, ...report } = event;
+      output.event({ event: 'request', ...report });
     }
   }
 }

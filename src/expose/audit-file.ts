@@ -53,13 +53,13 @@ export class AuditFile {
   }
 
   /** Adds a line, unless the file was closed. Members that are undefined are left out. */
-  write(entry: Readonly<Record<string, unknown>>): void {
+  write(event: string, entry: object): void {
     if (this.#isClosed) return;
     if (this.#waitingBytes >= maxWaitingBytes) {
       this.drop();
       return;
     }
-    const line = lineOf(entry);
+    const line = lineOf(event, entry);
     this.#waiting.push(line);
     this.#waitingBytes += line.length;
     this.#writing ??= this.#writeAll();
@@ -78,7 +78,7 @@ export class AuditFile {
 
   async #finish(): Promise<void> {
     await this.#writing;
-    if (this.#dropped > 0) this.#waiting.push(lineOf(this.#takeDropped()));
+    if (this.#dropped > 0) this.#waiting.push(this.#takeDropped());
     await this.#writeAll();
     await this.#handle.close();
   }
@@ -91,17 +91,17 @@ export class AuditFile {
       const [lines, dropped] = [this.#waiting, this.#dropped];
       this.#waiting = [];
       this.#waitingBytes = 0;
-      const count = dropped === 0 ? '' : lineOf(this.#takeDropped());
+      const count = dropped === 0 ? '' : this.#takeDropped();
       // oxlint-disable-next-line no-await-in-loop -- in this order
       if (!(await this.#append(lines.join('') + count))) this.#dropped += lines.length + dropped;
     }
     this.#writing = undefined;
   }
 
-  #takeDropped(): Readonly<Record<string, unknown>> {
+  #takeDropped(): string {
     const count = this.#dropped;
     this.#dropped = 0;
-    return { event: 'dropped', count };
+    return lineOf('dropped', { count });
   }
 
   async #append(text: string): Promise<boolean> {
@@ -139,8 +139,8 @@ export class AuditFile {
   }
 }
 
-function lineOf(entry: Readonly<Record<string, unknown>>): string {
-  const json = `{"time":"${new Date().toISOString()}",${JSON.stringify(entry).slice(1)}`;
+function lineOf(event: string, entry: object): string {
+  const json = `{"time":"${new Date().toISOString()}","event":"${event}",${JSON.stringify(entry).slice(1)}`;
   if (!notAscii.test(json)) return `${json}\n`;
   return `${json.replaceAll(controls, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
 }

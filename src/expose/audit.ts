@@ -26,23 +26,23 @@ export class Audit {
   }
 
   /** A request has been answered. @param server its name, if there are several. */
-  call({ durationMs, ...report }: RequestReport, server: string | undefined): void {
-    this.#file.write({ event: 'call', server, ...report, durationMs: Math.round(durationMs * 1000) / 1000 });
+  call(report: RequestReport, server: string | undefined): void {
+    this.#file.write('call', server === undefined ? report : { server, ...report });
   }
 
   session(report: SessionReport, server: string | undefined): void {
-    this.#file.write({ event: 'session', server, ...report });
+    this.#file.write('session', { server, ...report });
   }
 
   /** A request was not let in. */
   denied(denial: Denial, client: string | undefined): void {
     if (!this.#refusals.take(1)) this.#file.drop();
-    else this.#file.write({ event: 'admission', outcome: 'denied', reason: reasonOf(denial), client });
+    else this.#file.write('admission', { outcome: 'denied', reason: reasonOf(denial), client });
   }
 
   /** A change of a token, or of a client that signs in. */
   event(event: ExposeEvent): void {
-    if (event.type === 'token') this.#file.write({ event: 'token', change: event.change, caller: event.name });
+    if (event.type === 'token') this.#file.write('token', { change: event.change, caller: event.name });
     if (event.type === 'oauth') this.#oauth(event.event);
   }
 
@@ -60,14 +60,14 @@ export class Audit {
         const change = event.kind.slice('access_'.length);
         const reason = 'reason' in event ? event.reason : undefined;
         const about = { caller: clientName, publisher, redirectHost, scope, client: address };
-        this.#file.write({ event: 'oauth', change, reason, ...about });
+        this.#file.write('oauth', { change, reason, ...about });
         return;
       }
       case 'grant_revoked':
-        this.#file.write({ event: 'oauth', change: 'revoked', reason: event.reason, caller: event.clientName });
+        this.#file.write('oauth', { change: 'revoked', reason: event.reason, caller: event.clientName });
         return;
       case 'guessing_locked':
-        this.#file.write({ event: 'oauth', change: 'locked', reason: 'wrong_codes' });
+        this.#file.write('oauth', { change: 'locked', reason: 'wrong_codes' });
         return;
       default:
     }

@@ -32,7 +32,7 @@ const open = (file: string): Promise<AuditFile> => AuditFile.open(file, (message
 test('lines have a time, no undefined members, and are in order and whole', async () => {
   const file = newFile();
   const audit = await open(file);
-  for (let number = 0; number < 5000; number++) audit.write({ event: 'call', number, missing: undefined });
+  for (let number = 0; number < 5000; number++) audit.write('call', { number, missing: undefined });
   await audit.close();
   const lines = linesIn(file);
   expect(lines.map(({ number }) => number)).toEqual(Array.from({ length: 5000 }, (_, number) => number));
@@ -44,7 +44,7 @@ test('no text of others begins a line or reaches a terminal', async () => {
   const file = newFile();
   const audit = await open(file);
   const tool = 'a\n{"event":"forged"}\r\u001B[2J\u009B0m\u2028\u202Eb\uD800"';
-  audit.write({ event: 'call', tool });
+  audit.write('call', { tool });
   await audit.close();
   const text = readFileSync(file, 'utf8');
   expect(text.trimEnd()).toMatch(/^[ -~]+$/);
@@ -56,7 +56,7 @@ test('what the disk does not take in time is dropped, and counted by a later lin
   const audit = await open(file);
   const filling = 'x'.repeat(1000);
   // Nothing is written before this turn of the event loop is over.
-  for (let number = 0; number < 3000; number++) audit.write({ event: 'call', number, filling });
+  for (let number = 0; number < 3000; number++) audit.write('call', { number, filling });
   audit.drop();
   await audit.close();
   const lines = linesIn(file);
@@ -100,13 +100,13 @@ describe('the file at the path', () => {
   test.each(['moved', 'removed', 'replaced'])('is begun again when it was %s', async (how) => {
     const file = newFile();
     const audit = await open(file);
-    audit.write({ event: 'first' });
+    audit.write('first', { is: 1 });
     await eventually(() => expect(linesIn(file)).toHaveLength(1));
     if (how === 'removed') rmSync(file);
     else renameSync(file, `${file}.1`);
     if (how === 'replaced') writeFileSync(file, '', { mode: 0o600 });
     await eventually(() => {
-      audit.write({ event: 'later' });
+      audit.write('later', { is: 1 });
       expect(existsSync(file) && linesIn(file)).toContainEqual(expect.objectContaining({ event: 'later' }));
     });
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -117,13 +117,13 @@ describe('the file at the path', () => {
     warnings.length = 0;
     const file = newFile();
     const audit = await open(file);
-    audit.write({ event: 'first' });
+    audit.write('first', { is: 1 });
     await eventually(() => expect(linesIn(file)).toHaveLength(1));
     renameSync(file, `${file}.1`);
     appendFileSync(file, '');
     chmodSync(file, 0o644);
     await eventually(() => {
-      audit.write({ event: 'later' });
+      audit.write('later', { is: 1 });
       expect(warnings).toHaveLength(1);
     });
     expect(warnings[0]).toMatch(/moved, and lines are still written to it: .* can be read by other users/);
@@ -141,13 +141,13 @@ test.runIf(process.platform === 'linux')(
     symlinkSync('/dev/full', link);
     const audit = await open(link);
     for (let count = 1; count <= 3; count++) {
-      audit.write({ event: 'lost', count });
+      audit.write('lost', { count });
       // oxlint-disable-next-line no-await-in-loop -- for one write each
       await eventually(() => expect(warnings).toHaveLength(1));
     }
     rmSync(link);
     await eventually(() => {
-      audit.write({ event: 'kept' });
+      audit.write('kept', { is: 1 });
       expect(existsSync(link)).toBe(true);
     });
     await audit.close();

