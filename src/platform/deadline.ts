@@ -6,7 +6,6 @@ export function abortReason(signal: AbortSignal): Error {
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }
 
-/** The reason of a deadline that has passed. */
 export class TimeoutError extends Error {}
 
 export interface Deadline {

@@ -75,7 +75,8 @@ export function isProcessAlive(pid: number): boolean {
   }
 }
 
-function readText(path: string): string | undefined {
+/** The content of a file; undefined where it cannot be read. */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -15,12 +15,7 @@ const maxSubscriptionLength = 4_000_000;
 const lists = ['tools', 'prompts', 'resources'] as const;
 
 /** Requests whose success changes what a server knows of its client. */
-const lasting: ReadonlySet<string> = new Set([
-  'initialize',
-  'logging/setLevel',
-  'resources/subscribe',
-  'resources/unsubscribe',
-]);
+const lasting = new Set(['initialize', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
 
 /**
  * Remembers what a client has told its server that the server must know for longer than one request, so that another

@@ -49,7 +49,6 @@ export class WarmPool {
     return this.#idle.length;
   }
 
-  /** Starts the idle servers. */
   begin(): void {
     if (this.#phase !== 'new') return;
     this.#phase = 'filling';

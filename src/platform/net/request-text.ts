@@ -60,7 +60,8 @@ export async function requestText(request: TextRequest): Promise<TextResponse> {
   }
 }
 
-function readText(response: IncomingMessage, maxBytes: number, onFirstBytes?: () => void): Promise<string> {
+/** Resolves with the body as text, at the latest when it has more than `maxBytes`. */
+export function readText(response: IncomingMessage, maxBytes: number, onFirstBytes?: () => void): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     response.setEncoding('utf8');

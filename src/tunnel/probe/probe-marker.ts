@@ -17,7 +17,6 @@ export interface Mark {
   answered(): number | undefined;
   /** All values of a header with which it arrived; none before it has. */
   carried(name: string): readonly string[];
-  /** Stop waiting for it. */
   forget(): void;
 }
 

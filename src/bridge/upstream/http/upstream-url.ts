@@ -6,13 +6,9 @@ import { redactUrl } from '../../../platform/text/redact.ts';
 import { isLoopbackAddress, isLoopbackHost, withoutBrackets } from '../../../platform/net/addresses.ts';
 import { isCredentialAddress } from '../../../platform/net/credential-addresses.ts';
 
-const credentialNames: ReadonlySet<string> = new Set([
-  'metadata',
-  'metadata.google.internal',
-  'metadata.goog',
-  'instance-data',
-  'instance-data.ec2.internal',
-]);
+const credentialNames: ReadonlySet<string> = new Set(
+  'metadata metadata.google.internal metadata.goog instance-data instance-data.ec2.internal'.split(' '),
+);
 
 /** Characters of a URL that are shown. */
 const maxShown = 200;

@@ -1,8 +1,9 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { ExposeError, messageOf } from '../../../errors.ts';
+import { readText } from '../../../platform/lock-file.ts';
 import { configFolder, makeFolder } from '../../config-folder.ts';
 import { makeTemporaryFolder } from '../external/temporary-folder.ts';
 
@@ -31,7 +32,7 @@ export function openConfiguration(env: NodeJS.ProcessEnv): CloudflaredConfigurat
 
 function keptIn(folder: string): string {
   const file = path.join(folder, fileName);
-  if (contentOf(file) === text) return file;
+  if (readText(file) === text) return file;
   makeFolder(folder);
   // Atomically: another run may be reading it.
   const draft = `${file}.${process.pid}`;
@@ -42,14 +43,6 @@ function keptIn(folder: string): string {
     rmSync(draft, { force: true });
   }
   return file;
-}
-
-function contentOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 function openForThisRun(): CloudflaredConfiguration {

@@ -86,13 +86,8 @@ export function ngrokError(number: string | undefined, text: string): ExposeErro
   if (known === undefined) {
     return new ExposeError('tunnel_unavailable', `ngrok says: ${firstSentence(text)}${label}`, { hints: more });
   }
-  return new ExposeError(
-    known.isLasting ? 'tunnel_rejected' : 'tunnel_unavailable',
-    `ngrok says: ${known.says}${label}`,
-    {
-      hints: [known.hint],
-    },
-  );
+  const code = known.isLasting ? 'tunnel_rejected' : 'tunnel_unavailable';
+  return new ExposeError(code, `ngrok says: ${known.says}${label}`, { hints: [known.hint] });
 }
 
 /** The rest often contains the token (ERR_NGROK_105: `Your authtoken: …`). */

@@ -32,15 +32,10 @@ export function readSrvUsLine(line: string): OutputEvent | undefined {
 }
 
 /** Parent domains of Pinggy's tunnels (pinggy.io/docs); a token may have a domain of its own, which the user then specifies. */
-const pinggyNames = [
-  'pinggy-free.link',
-  'free.pinggy.net',
-  'free.pinggy.link',
-  'free.pinggy.online',
-  'a.pinggy.io',
-  'pinggy.link',
-  'pinggy.online',
-];
+const pinggyNames: readonly string[] =
+  'pinggy-free.link free.pinggy.net free.pinggy.link free.pinggy.online a.pinggy.io pinggy.link pinggy.online'.split(
+    ' ',
+  );
 
 /** Pinggy's text: links to its own pages, the lifetime of the tunnel, and the URLs, http first. */
 export function readPinggyLine(line: string): OutputEvent | undefined {

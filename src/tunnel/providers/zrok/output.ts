@@ -1,15 +1,10 @@
 import { ExposeError } from '../../../errors.ts';
 import { excerpt, sanitize } from '../../../platform/text/sanitize.ts';
+import { parseFields } from '../../../platform/json-fields.ts';
 import { baseUrl, type OutputEvent, type LineReader } from '../external/output-event.ts';
 
 /** Hosts of the public service itself; a share may well be called `api`. */
-const notShares: ReadonlySet<string> = new Set([
-  'api.zrok.io',
-  'api-v2.zrok.io',
-  'myzrok.io',
-  'docs.zrok.io',
-  'zrok.io',
-]);
+const notShares = new Set(['api.zrok.io', 'api-v2.zrok.io', 'myzrok.io', 'docs.zrok.io', 'zrok.io']);
 
 /**
  * Reads what `zrok share … --headless` logs (cmd/zrok2/sharePublic.go of v2, cmd/zrok/sharePublic.go and shareReserved.go of
@@ -54,13 +49,9 @@ function endpoint(word: string): string[] {
 }
 
 function messageOf(line: string): { readonly message: string; readonly isText: boolean } {
-  try {
-    const json: unknown = JSON.parse(line);
-    const message: unknown = typeof json === 'object' && json !== null && 'msg' in json ? json.msg : '';
-    return { message: typeof message === 'string' ? message : '', isText: false };
-  } catch {
-    return { message: line.replace(textPrefix, ''), isText: true };
-  }
+  if (!line.startsWith('{')) return { message: line.replace(textPrefix, ''), isText: true };
+  const { msg } = parseFields(line);
+  return { message: typeof msg === 'string' ? msg : '', isText: false };
 }
 
 /** `[   0.069]    INFO main.(*x).run: ` in v1 (pfxlog), without the colon in v2 (dl/handler.go of michaelquigley/df). */

@@ -4,6 +4,7 @@ import { abortReason } from '../../../platform/deadline.ts';
 import { maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
 import { proxyFor } from '../../../platform/net/http-proxy.ts';
+import { readText } from '../../../platform/net/request-text.ts';
 
 /** How much of a refusal's body is read, in bytes: enough for a JSON error. */
 const maxRefusalBytes = 4 * 1024;
@@ -80,18 +81,8 @@ async function connectAgent(proxy: URL, target: URL, signal: AbortSignal): Promi
   return createConnectAgent(proxy, target, signal);
 }
 
+/** A truncated body changes nothing: status and headers are enough. */
 async function readRefusal(response: IncomingMessage): Promise<Refusal> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes >= maxRefusalBytes) break;
-    }
-  } catch {
-    // A truncated body changes nothing: status and headers are enough.
-  }
-  const body = Buffer.concat(chunks).subarray(0, maxRefusalBytes).toString('utf8');
+  const body = await readText(response, maxRefusalBytes).catch(() => '');
   return { status: response.statusCode ?? 0, headers: response.headers, body };
 }
