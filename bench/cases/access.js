@@ -21,7 +21,7 @@ export const access = {
   async run() {
     const folder = mkdtempSync(join(tmpdir(), 'mcp-expose-bench-'));
     const open = withOptions('open', ['--no-auth']);
-    const rules = ['--deny-tool', 'nothing', '--deny-resource', 'nothing', '--max-calls', '1000000000'];
+    const rules = ['--deny-tool', 'nothing', '--deny-resource', 'nothing', '--max-calls', '999999999'];
     const all = withOptions('all', [...rules, '--audit', join(folder, 'audit.jsonl')]);
     try {
       const outcome = await inTurn([ours, open, all], rounds, createMeter);

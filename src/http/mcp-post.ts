@@ -2,7 +2,14 @@ import type { Caller } from '../auth/caller.ts';
 import type { Session } from '../bridge/session/session.ts';
 import { classify } from '../mcp/classify.ts';
 import { answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../mcp/headers.ts';
-import { rpcCode, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
+import {
+  rpcCode,
+  type RpcBatch,
+  type RpcMessage,
+  type RpcRequest,
+  type RpcNotification,
+  type RpcResponse,
+} from '../mcp/json-rpc.ts';
 import { batchRevision } from '../mcp/revisions.ts';
 import { eventStreamType } from '../mcp/sse.ts';
 import { isAffordable, isClaimed, stepUpOf, unauthorized, usedAlready, usedUp } from './credential-limits.ts';
@@ -134,8 +141,11 @@ function serveBatch({ parts, request, response, caller, form }: Post, { messages
     return;
   }
   const requests = messages.filter((message) => message.kind === 'request').length;
+  const forward = (message: RpcNotification | RpcResponse): void => {
+    if (message.kind === 'response' || isAffordable(caller, message)) session.forward(message);
+  };
   if (requests === 0) {
-    for (const message of messages) if (message.kind !== 'request') session.forward(message);
+    for (const message of messages) if (message.kind !== 'request') forward(message);
     answerEmpty(response, 202);
     return;
   }
@@ -144,7 +154,7 @@ function serveBatch({ parts, request, response, caller, form }: Post, { messages
   parts.active.begin(batch);
   for (const message of messages) {
     if (message.kind !== 'request') {
-      session.forward(message);
+      forward(message);
       continue;
     }
     const reported = parts.active.report(message, caller, session);

@@ -96,6 +96,8 @@ export class SseConnection {
       call.end();
       // The error has no id, since the request's id may be that of another call that is in flight.
       this.#fail(null, { code: refusal.code, message: refusal.reason });
+    } else if (message.kind === 'notification' && !isAffordable(caller, message)) {
+      refuseMessage(request, response, { code: usedUp.code, reason: usedUp.message });
     } else {
       const refusal = session.forward(message);
       if (refusal === undefined) accept(response);
