@@ -124,7 +124,10 @@ describe.each([['--verbose'], ['--verbose', '--json']])('with %s', (...flags) =>
     const echo = (id: number, words: string) =>
       session.call(id, 'tools/call', { name: 'echo', arguments: { text: words } });
     expect(textOf(await echo(2, secret))).toBe(secret);
-    expect(await session.call(3, 'tools/call', { name: secret, arguments: {} })).toHaveProperty('error');
+    // The name of a tool is reported, and nothing that goes with it.
+    expect(await session.call(3, 'tools/call', { name: 'unknown', arguments: { [secret]: secret } })).toHaveProperty(
+      'error',
+    );
     const post = (body: string, more: [string, string][] = session.headers) =>
       send(exposed.url, { method: 'POST', headers: more, body });
     const replies = await Promise.all([
