@@ -20,10 +20,10 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Files that replace modules, for everybody in the same process. */
+/** Files that replace modules or timers, for everybody in the same process. */
 const replacing = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .map((name) => `test/${name.replaceAll('\\', '/')}`)
-  .filter((file) => file.endsWith('.test.ts') && readFileSync(file, 'utf8').includes('vi.mock('));
+  .filter((file) => file.endsWith('.test.ts') && /\bvi\.(?:mock|useFakeTimers)\(/.test(readFileSync(file, 'utf8')));
 
 const config: ViteUserConfig = defineConfig({
   test: {

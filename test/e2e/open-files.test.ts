@@ -8,8 +8,8 @@ import { atEnd } from '../harness/lifetime.ts';
 import type { Program } from '../harness/program.ts';
 import { fixture } from '../harness/program.ts';
 
-/** Room for the program and some connections. */
-const maxOpenFiles = 64;
+/** Room for the program, whose modules are loaded at once, and some connections. */
+const maxOpenFiles = 128;
 
 test.each<[string, () => Promise<Program & { url: string }>]>([
   ['the listener', () => startExpose({ server: fixture('echo'), maxOpenFiles })],
@@ -38,7 +38,7 @@ test.each<[string, () => Promise<Program & { url: string }>]>([
 });
 
 test('a session whose server cannot be started is told why', async () => {
-  const exposed = await startExpose({ server: fixture('echo'), args: ['--max-sessions', '30'], maxOpenFiles });
+  const exposed = await startExpose({ server: fixture('echo'), args: ['--max-sessions', '60'], maxOpenFiles });
   const body = JSON.stringify({
     jsonrpc: '2.0',
     id: 1,
@@ -46,7 +46,7 @@ test('a session whose server cannot be started is told why', async () => {
     params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
   });
   const answers: string[] = [];
-  for (let at = 0; at < 20; at++) {
+  for (let at = 0; at < 50; at++) {
     // oxlint-disable-next-line no-await-in-loop -- each takes files until there are none
     const response = await fetch(exposed.url, {
       method: 'POST',
