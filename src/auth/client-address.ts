@@ -7,7 +7,7 @@ export interface Source {
   /** Address at the other end of the connection. */
   readonly peerAddress: string | undefined;
   /** The values of a header, in order. */
-  readonly valuesOf: (name: string) => readonly string[];
+  valuesOf(name: string): readonly string[];
 }
 
 /**
@@ -16,13 +16,10 @@ export interface Source {
  * @param hopHeader in lower case; undefined if clients connect directly, null if the hop writes no header that can be trusted.
  * With a hop, every connection comes from this machine.
  */
-export function clientAddress(
-  { peerAddress, valuesOf }: Source,
-  hopHeader: string | null | undefined,
-): string | undefined {
+export function clientAddress(source: Source, hopHeader: string | null | undefined): string | undefined {
   if (hopHeader === null) return undefined;
-  if (hopHeader === undefined) return addressIn(peerAddress ?? '');
-  const last = valuesOf(hopHeader).at(-1)?.split(',').at(-1);
+  if (hopHeader === undefined) return addressIn(source.peerAddress ?? '');
+  const last = source.valuesOf(hopHeader).at(-1)?.split(',').at(-1);
   return last === undefined ? undefined : addressIn(last.trim());
 }
 

