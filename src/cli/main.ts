@@ -13,7 +13,6 @@ import { outliveTerminal } from './closed-terminal.ts';
 import { watchParent } from './parent-watch.ts';
 import { createProgram, type OutputFlags, type RelayFlags } from './program.ts';
 import type { AuditFlags } from './audit-command.ts';
-import type { TokenFlags } from './token-command.ts';
 
 /** How long the shutdown may take after a second signal, in milliseconds: enough to send errors to waiting clients. */
 const hurriedEndMs = 1000;
@@ -108,11 +107,10 @@ export async function main(argv: readonly string[]): Promise<void> {
       rejectOptionsBefore(command, own);
       if (serverCommand.length > 0) throw new ExposeError('usage', 'token takes no command after --');
       applyEnvironmentTwins(command, process.env);
-      const flags = command.opts<TokenFlags>();
-      output = outputFor(flags);
+      output = outputFor(command.opts<OutputFlags>());
       isRun = false;
       const { runToken } = await import('./token-command.ts');
-      await runToken(action, name, flags, output);
+      await runToken(action, name, command, output);
     },
     async audit(file, command) {
       rejectOptionsBefore(command, own);

@@ -1,3 +1,4 @@
+import type { Command } from './commander.ts';
 import { ExposeError } from '../errors.ts';
 import { askRun, findRuns, type Run } from '../expose/control/runs.ts';
 import type { TokenReport } from '../expose/options.ts';
@@ -13,6 +14,8 @@ export interface TokenFlags extends OutputFlags {
   readonly readOnly?: true;
 }
 
+const limits = ['expires', 'once', 'maxCalls', 'readOnly'] as const satisfies readonly (keyof TokenFlags)[];
+
 /**
  * Lists or changes the tokens of a process of this user that is exposing servers.
  * @param name of the token; required except for `list`.
@@ -21,7 +24,7 @@ export interface TokenFlags extends OutputFlags {
 export async function runToken(
   action: TokenAction,
   name: string | undefined,
-  flags: TokenFlags,
+  command: Command,
   output: Output,
 ): Promise<void> {
   if (action !== 'list' && name === undefined) {
@@ -29,8 +32,10 @@ export async function runToken(
       hints: [`mcp-expose token ${action} anna`],
     });
   }
-  const limits = [flags.expires, flags.once, flags.maxCalls, flags.readOnly].some((limit) => limit !== undefined);
-  if (limits && action !== 'add') {
+  const flags = command.opts<TokenFlags>();
+  // Environment variables are not rejected, since a profile may set them for runs.
+  const isLimited = limits.some((attribute) => command.getOptionValueSource(attribute) === 'cli');
+  if (isLimited && action !== 'add') {
     throw new ExposeError(
       'usage',
       `--expires, --once, --max-calls and --read-only have no effect with token ${action}`,

@@ -73,9 +73,13 @@ export function askRun(socketPath: string, method: string, target: string, body?
       response.on('data', (piece: string) => (text += piece));
       response.once('error', reject);
       response.once('end', () => {
-        const answer: unknown = text === '' ? undefined : JSON.parse(text);
-        if ((response.statusCode ?? 0) < 400) resolve(answer);
-        else reject(errorIn(answer));
+        try {
+          const answer: unknown = text === '' ? undefined : JSON.parse(text);
+          if ((response.statusCode ?? 0) < 400) resolve(answer);
+          else reject(errorIn(answer));
+        } catch (cause) {
+          reject(new ExposeError('internal', 'the answer of the run cannot be read', { cause }));
+        }
       });
     });
     asked.once('timeout', () => asked.destroy(new Error('it does not answer')));
