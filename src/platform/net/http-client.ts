@@ -31,7 +31,7 @@ export interface HttpClientOptions {
   readonly ca?: string | Buffer;
   /** Replaces the system's resolver for direct connections; a proxy resolves names itself. */
   readonly lookup?: LookupFunction;
-  /** Whether connections are used for several requests. Default true. */
+  /** Whether connections are used for several requests; never those to a proxy that forwards http. Default true. */
   readonly keepAlive?: boolean;
   /** How long the proxy, TCP and TLS may take together, in milliseconds. */
   readonly connectTimeoutMs: number;
@@ -99,10 +99,13 @@ export class HttpClient {
     this.#forwardingProxy = isSecure ? undefined : proxy;
     this.#connectProxy = isSecure ? proxy : undefined;
     this.#isPeerSecure = (this.#forwardingProxy ?? origin).protocol === 'https:';
+    // Some proxies (tinyproxy) end the connection after each answer without having said so: a POST that is under way by
+    // then is lost, and cannot be repeated.
+    const isKept = keepAlive && this.#forwardingProxy === undefined;
     const agentOptions = {
-      keepAlive,
+      keepAlive: isKept,
       keepAliveMsecs: keepAliveMs,
-      ...(keepAlive ? { timeout: idleSocketMs } : {}),
+      ...(isKept ? { timeout: idleSocketMs } : {}),
       ...(ca === undefined ? {} : { ca }),
     };
     this.#agent =

@@ -1,5 +1,7 @@
 // What a proxy changes; the rest of the client is tested where it is used: test/bridge/upstream/http, test/tunnel/probe.
+import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { HttpClient, type HttpClientOptions } from '../../../src/platform/net/http-client.ts';
 import { ProxyError } from '../../../src/platform/net/http-proxy.ts';
@@ -41,6 +43,23 @@ describe('http through a proxy', () => {
     expect(proxy.asked).toEqual([target]);
     expect(proxy.credentials).toEqual([`Basic ${Buffer.from('us er:pass').toString('base64')}`]);
     expect(seen).toEqual([['/mcp?a=1', `remote.example:${port}`, undefined, 'x']]);
+  });
+
+  test('that ends each connection after one answer, and does not say so (tinyproxy)', async () => {
+    const answered = new Set<Socket>();
+    const proxyPort = await serve(({ socket }, response) => {
+      if (answered.has(socket)) socket.resetAndDestroy();
+      else response.end(() => answered.add(socket));
+    });
+    const { get } = client('http://remote.example/', `http://127.0.0.1:${proxyPort}`);
+    for (let times = 0; times < 3; times += 1) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const outcome = await get().outcome;
+      if (outcome.kind !== 'response') throw new Error(`request ${times} failed`, { cause: outcome.cause });
+      // oxlint-disable-next-line no-await-in-loop -- an answer that is read gives its connection back
+      await once(outcome.response.resume(), 'close');
+    }
+    expect(answered.size).toBe(3);
   });
 
   test('that is not there: the failure is the proxy’s', async () => {

@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
-import { InMemoryEventStore } from '@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { type EventStore, StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect, test } from 'vitest';
 import { eventually, within } from '../../../harness/eventually.ts';
 import { gate } from '../../../harness/gate.ts';
@@ -120,6 +120,23 @@ describe.each([
   });
 });
 
+/** The SDK's example of one replays the events of the same millisecond in any order. */
+function eventStoreInOrder(): EventStore {
+  const events: { streamId: string; message: JSONRPCMessage }[] = [];
+  return {
+    storeEvent: async (streamId, message) => String(events.push({ streamId, message })),
+    async replayEventsAfter(lastEventId, { send }) {
+      const last = Number(lastEventId);
+      const streamId = events[last - 1]?.streamId ?? '';
+      for (const [index, event] of events.entries()) {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is the order
+        if (index >= last && event.streamId === streamId) await send(String(index + 1), event.message);
+      }
+      return streamId;
+    },
+  };
+}
+
 describe('a server of the SDK with an event store', () => {
   test('a call whose connection is cut is gone on with, and nothing comes twice or is missing', async () => {
     const { opened: cut, open: cutNow } = gate();
@@ -134,7 +151,7 @@ describe('a server of the SDK with an event store', () => {
     });
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
-      eventStore: new InMemoryEventStore(),
+      eventStore: eventStoreInOrder(),
       retryInterval: 50,
     });
     await server.connect(transport);
