@@ -26,8 +26,13 @@ export function dial(relayUrl, origin) {
  * and the name that it gave
  */
 export async function joinAsStranger(relayUrl, { name: wish, origin } = {}) {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const { x } = publicKey.export({ format: 'jwk' });
+  // Key objects that were generated can deadlock when they are exported: src/tunnel/relay/protocol/identity.ts.
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  // RFC 8410: the raw key is the end of its SubjectPublicKeyInfo.
+  const x = publicKey.subarray(-32).toString('base64url');
   const want = wish === undefined ? {} : { name: wish };
   const hello = JSON.stringify({ type: 'hello', versions: [protocol], agent: 'stranger', publicKey: x, want });
   const socket = dial(relayUrl, origin);

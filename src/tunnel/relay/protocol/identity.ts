@@ -27,8 +27,8 @@ export interface ProofInput {
 }
 
 /** A new key, or the one in `pem` (PKCS #8). Throws when `pem` contains anything but an Ed25519 private key. */
-export function createIdentity(pem?: string): Identity {
-  const privateKey = pem === undefined ? generateKeyPairSync('ed25519').privateKey : createPrivateKey(pem);
+export function createIdentity(pem: string = generatePem()): Identity {
+  const privateKey = createPrivateKey(pem);
   if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('the key is not an Ed25519 private key');
   const { x: publicKey } = createPublicKey(privateKey).export({ format: 'jwk' });
   if (publicKey === undefined) throw new TypeError('the key has no public half');
@@ -38,6 +38,17 @@ export function createIdentity(pem?: string): Identity {
     sign: (proof) => sign(null, proofPayload(proof), privateKey).toString('base64url'),
     exportPem: () => privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   };
+}
+
+/**
+ * A new Ed25519 key as PEM. The key objects that node:crypto generates deadlock when the garbage collector runs during
+ * their export (seen in Node 20.20: the finished job of the generation waits for the lock that the export holds).
+ */
+function generatePem(): string {
+  return generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  }).privateKey;
 }
 
 /** The name that belongs to a public key: the first 10 characters of base32(sha256(raw key)), so it needs no account. */
