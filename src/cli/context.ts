@@ -11,6 +11,8 @@ export interface CommandContext {
   untilEnding(): Promise<void>;
   /** Called by the second signal, after which nothing is waited for. */
   onHurry: () => void;
+  /** What SIGHUP does instead of ending the process. */
+  onHangup: (() => void) | undefined;
   /** Called just before the process exits early, to kill its child processes. */
   onForcedExit: () => void;
 }

@@ -1,3 +1,5 @@
+import { isatty } from 'node:tty';
+
 import { ExposeError, messageOfServer } from '../errors.ts';
 import { expose } from '../expose/expose.ts';
 import { optionEntries, partsOf } from '../expose/option-table.ts';
@@ -27,6 +29,8 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   rejectIneffectiveOptions(command, options);
   requireServer(options);
   const token = takeToken(options.access ?? {});
+  const rotates = options.output?.auditFile !== undefined && !hasTerminal();
+  if (rotates) context.onHangup = () => {};
   void output.progress('starting');
   const exposed = await expose({
     ...options,
@@ -38,6 +42,7 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   });
   context.onHurry = () => void exposed.close({ drainMs: 0 });
   context.onForcedExit = exposed.kill;
+  if (rotates) context.onHangup = exposed.reopenAudit;
   output.endProgress();
   const isStored = exposed.token === null && exposed.tokens !== undefined;
   const tokenOrigin = token.origin ?? (isStored ? options.access?.stateFile : undefined);
@@ -46,6 +51,11 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   await context.untilEnding();
   if (output.interactive) output.note('stopping: running calls get up to 10 s; press Ctrl+C again to stop at once');
   await exposed.close();
+}
+
+/** Whether SIGHUP can come from a terminal that is closed. To a program without one, it says that log files were moved. */
+function hasTerminal(): boolean {
+  return process.platform === 'win32' || [0, 1, 2].some((descriptor) => isatty(descriptor));
 }
 
 /** Corrects a whole command that was quoted as one word after `--`. */

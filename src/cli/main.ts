@@ -48,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<void> {
           ending.signal.addEventListener('abort', () => resolve());
         }),
       onHurry() {},
+      onHangup: undefined,
       onForcedExit() {},
     };
     // As if the terminal had been closed.
@@ -58,7 +59,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     ending.signal.addEventListener('abort', stopWatching);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (endedBy === undefined) {
+        if (signal === 'SIGHUP' && context.onHangup !== undefined) {
+          context.onHangup();
+        } else if (endedBy === undefined) {
           endedBy = signal;
           ending.abort(new ExposeError('internal', `ended by ${signal}`));
         } else if (signal === 'SIGHUP') {

@@ -70,6 +70,12 @@ export class AuditFile {
     this.#dropped++;
   }
 
+  /** Begins a new file at once if the one at the path was moved. */
+  reopen(): void {
+    this.#checkedAt = 0;
+    if (!this.#isClosed) this.#writing ??= this.#append('').then(() => this.#writeAll());
+  }
+
   /** Waits for what has been added, unless the disk hangs. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -46,6 +46,11 @@ export class Audit {
     if (event.type === 'oauth') this.#oauth(event.event);
   }
 
+  /** Begins a new file if the old one was moved. */
+  reopen(): void {
+    this.#file.reopen();
+  }
+
   /** Writes what is left. */
   close(): Promise<void> {
     return this.#file.close();

@@ -351,6 +351,8 @@ class Exposure implements Exposed {
     await this.end();
   };
 
+  readonly reopenAudit = (): void => this.#prepared.audit?.reopen();
+
   readonly kill = (): void => this.#prepared.watchdog.killAll();
 
   /** Ends everything that has started, in the reverse order, without waiting for requests. Never rejects. */

@@ -281,6 +281,8 @@ export interface Exposed {
    * tunnel, the sessions and their processes. Resolves when nothing is left. Safe to call twice.
    */
   close(options?: { readonly drainMs?: number }): Promise<void>;
+  /** Begins a new file at `output.auditFile` at once if the old one was moved, as happens anyway within a second of the next line. */
+  reopenAudit(): void;
   /** Kills every server process at once, without waiting: for a process that must exit now. */
   kill(): void;
 }

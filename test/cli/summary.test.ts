@@ -32,6 +32,7 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     notice: undefined,
     servers: [report('secure-filesystem')],
     close: () => Promise.resolve(),
+    reopenAudit() {},
     kill() {},
     ...changes,
   };

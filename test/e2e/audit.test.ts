@@ -186,6 +186,20 @@ describe('the file', () => {
     expect(callsIn(file).length + callsIn(`${file}.1`).length).toBe(1 + id - 2);
   });
 
+  test.runIf(process.platform !== 'win32')('is begun again at once on SIGHUP, where there is no terminal', async () => {
+    const file = auditFile();
+    const exposed = await start(file);
+    const session = await openSession(exposed.url, exposed.token);
+    await eventually(() => expect(entriesIn(file).map(({ event }) => event)).toEqual(['call', 'session']));
+    renameSync(file, `${file}.1`);
+    process.kill(exposed.pid, 'SIGHUP');
+    await eventually(() => expect(statSync(file).mode & 0o777).toBe(0o600));
+    await session.call(2, 'ping');
+    await end(exposed);
+    expect(callsIn(file).map(({ method }) => method)).toEqual(['ping']);
+    expect(callsIn(`${file}.1`).map(({ method }) => method)).toEqual(['initialize']);
+  });
+
   test.runIf(process.platform === 'linux')('on a full disk costs one warning, and no call', async () => {
     const exposed = await start('/dev/full');
     const session = await openSession(exposed.url, exposed.token);

@@ -11,6 +11,8 @@ const relay = ['relay', '--host', '127.0.0.1', '--port', '0'];
 test.each<[string, string[], RegExp, NodeJS.Signals[], number]>([
   ['a server that is shared', expose, /press Ctrl\+C to stop/, ['SIGHUP'], 129],
   ['one that is told so twice, by shell and system,', expose, /press Ctrl\+C to stop/, ['SIGHUP', 'SIGHUP'], 129],
+  // Without a terminal, the signal would be for the file.
+  ['one that writes an audit file', ['--audit', '/dev/null', ...expose], /press Ctrl\+C to stop/, ['SIGHUP'], 129],
   ['one that outlives its terminal, and is ended later,', expose, /press Ctrl\+C to stop/, ['SIGTERM'], 143],
   ['a server that is starting', ['--tunnel', 'none', '--', ...fixture('silent')], /starting/, ['SIGHUP'], 129],
   ['a relay', relay, /relay ready/, ['SIGHUP'], 129],
