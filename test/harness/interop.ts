@@ -49,6 +49,8 @@ interface CommandOptions {
   /** A module that is loaded before the command. */
   preload?: string;
   lifetime?: Lifetime;
+  /** Called with its whole standard output so far, whenever there is more. */
+  onOutput?: (stdout: string) => void;
 }
 
 interface Invocation {
@@ -106,8 +108,13 @@ export async function runInterop(
     child.once('close', resolve);
     child.once('error', reject);
   });
-  const all = Promise.all([closed, text(child.stdout), text(child.stderr)]);
-  const [code, stdout, stderr] = await within(commandMs, `${command} ${args.join(' ')} to end`, all);
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    stdout += piece;
+    options.onOutput?.(stdout);
+  });
+  const all = Promise.all([closed, text(child.stderr)]);
+  const [code, stderr] = await within(commandMs, `${command} ${args.join(' ')} to end`, all);
   return { code, stdout, stderr };
 }
 
