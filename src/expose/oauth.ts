@@ -8,7 +8,7 @@ import { scopes, type Scope } from '../auth/oauth/scopes.ts';
 import type { TokenReport } from '../auth/token-store.ts';
 import { createBodyReader, type BodyReader } from '../http/body.ts';
 import type { OAuthRoutes } from '../http/oauth-route.ts';
-import { systemClock, type Clock } from '../platform/clock.ts';
+import { createForwardClock, systemClock, type Clock } from '../platform/clock.ts';
 
 /** What begins the access of another client. */
 const entrances: ReadonlySet<string> = new Set(['/authorize', '/register']);
@@ -53,7 +53,8 @@ export class SignIn implements OAuthRoutes {
 
   constructor(options: SignInOptions) {
     this.#options = options;
-    const { expiresInMs, clock = systemClock } = options;
+    const { expiresInMs } = options;
+    const clock = createForwardClock(options.clock ?? systemClock);
     if (expiresInMs !== undefined) this.#tick(clock, clock.now() + expiresInMs);
   }
 

@@ -16,6 +16,24 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * A clock that never goes back: where `clock` is set back, it goes on from the time of its last look, so that no life and no
+ * lock gets longer by more than the time between two looks.
+ */
+export function createForwardClock(clock: Clock): Clock {
+  let last = clock.now();
+  let setBackBy = 0;
+  return {
+    now() {
+      const now = clock.now();
+      setBackBy += Math.max(0, last - now);
+      last = now;
+      return now + setBackBy;
+    },
+    after: (delayMs, callback) => clock.after(delayMs, callback),
+  };
+}
+
 /** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects. */
 export async function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;

@@ -65,3 +65,14 @@ test('what is shared for a time ends then, or when a machine wakes up after it',
   clock.jump(7_200_000);
   expect(asleep.serves('/authorize')).toBe(false);
 });
+
+test('a clock that is set back does not lengthen the time for which something is shared', () => {
+  const clock = createFakeClock();
+  const clients = signIn({ expiresInMs: 3_600_000, clock });
+  clients.setIssuer('https://a.example');
+  clock.setBack(86_400_000);
+  clock.advance(3_599_999);
+  expect(clients.serves('/authorize')).toBe(true);
+  clock.advance(60_001);
+  expect(clients.serves('/authorize')).toBe(false);
+});

@@ -5,6 +5,8 @@ export interface FakeClock extends Clock {
   advance(ms: number): void;
   /** Moves time on at once, as sleep does: what became due runs late. */
   jump(ms: number): void;
+  /** Sets the time back; timers wait as long as they would have. */
+  setBack(ms: number): void;
   /** Timers that wait. */
   readonly pending: number;
 }
@@ -38,6 +40,10 @@ export function createFakeClock(): FakeClock {
     jump(ms) {
       time += ms;
       runUntil(time);
+    },
+    setBack(ms) {
+      time -= ms;
+      for (const timer of timers) timer.at -= ms;
     },
     get pending() {
       return timers.length;

@@ -1,5 +1,5 @@
 import { ExposeError } from '../../errors.ts';
-import { systemClock, type Clock } from '../../platform/clock.ts';
+import { createForwardClock, systemClock, type Clock } from '../../platform/clock.ts';
 import { isLoopbackHost } from '../../platform/net/addresses.ts';
 import { createTokenBucket } from '../../platform/token-bucket.ts';
 import { createAuthorizeEndpoint, type Confirm, type PairingMode } from './authorize-endpoint.ts';
@@ -95,7 +95,7 @@ export interface ChallengeError {
 /** @throws ExposeError `usage` if the issuer is neither https nor on loopback (OAuth 2.1 §1.5). */
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
   const { issuer, sharedName, pairing: mode, confirm, fetchDocument = createDocumentFetcher() } = options;
-  const { clock = systemClock } = options;
+  const clock = createForwardClock(options.clock ?? systemClock);
   checkIssuer(issuer);
   if (mode !== 'code' && confirm === undefined) throw new TypeError(`confirm is needed to pair with ${mode}`);
 

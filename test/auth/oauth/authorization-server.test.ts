@@ -166,6 +166,46 @@ describe('a client that stops halfway is reported', () => {
   });
 });
 
+describe('a clock that is set back by a day', () => {
+  const day = 86_400_000;
+
+  test('lengthens the life of no token', async () => {
+    const sharing = share();
+    const { access_token: token } = await sharing.connect();
+    sharing.clock.setBack(day);
+    expect(sharing.server.verify(token, '/mcp')).toBeDefined();
+    sharing.clock.jump(3_600_000);
+    expect(sharing.server.verify(token, '/mcp')).toBeUndefined();
+  });
+
+  test('lengthens the life of no code and no page', async () => {
+    const sharing = share();
+    const clientId = await sharing.register();
+    const page = await sharing.open(clientId);
+    const code = await sharing.authorize(clientId);
+    sharing.clock.setBack(day);
+    expect(sharing.server.pairingCode).not.toBe('');
+    sharing.clock.jump(10 * 60_000);
+    expect(errorOf(await sharing.exchange(clientId, code))).toEqual([400, 'invalid_grant']);
+    expect((await sharing.submit(page)).status).toBe(400);
+  });
+
+  test('locks nobody out for a day', async () => {
+    const sharing = share();
+    const clientId = await sharing.register();
+    const pages = await Promise.all([sharing.open(clientId), sharing.open(clientId)]);
+    for (let tries = 0; tries < 10; tries++) {
+      // oxlint-disable-next-line no-await-in-loop -- in order
+      await sharing.submit(pages[tries % 2] ?? pages[0], { code: 'ZZZZ-ZZZZ' });
+    }
+    expect((await sharing.submit(await sharing.open(clientId))).status).toBe(429);
+    sharing.clock.setBack(day);
+    expect((await sharing.submit(await sharing.open(clientId))).status).toBe(429);
+    sharing.clock.jump(30_000);
+    expect((await sharing.submit(await sharing.open(clientId))).status).toBe(303);
+  });
+});
+
 test('close leaves no timer', async () => {
   const sharing = share();
   await sharing.register();
