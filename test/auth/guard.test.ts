@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createAddressList } from '../../src/auth/address-list.ts';
-import { GuessLimit, RequestLimit } from '../../src/auth/caller-limits.ts';
+import { GuessLimit, maxGuessingNetworks, RequestLimit } from '../../src/auth/caller-limits.ts';
 import { createGuard, type Admission, type Guard, type GuardOptions, type RequestHead } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { callersOf } from '../harness/callers.ts';
@@ -244,6 +244,23 @@ describe('limits', () => {
     expect(statusOf(admit(guess({ source: sourceAt('127.0.0.2') })))).toBe(401);
     clock.advance(6000);
     expect([statusOf(admit(guess())), statusOf(admit(guess()))]).toEqual([401, 429]);
+  });
+
+  test('100,000 guesses, of one network and of as many, take bounded memory and refuse no right token', () => {
+    const limit = new GuessLimit(() => {}, createFakeClock());
+    const { admit } = guardWith({ guessLimit: limit });
+    const statuses = new Map<string, number>();
+    for (let at = 0; at < 100_000; at++) {
+      const own = sourceAt(at % 2 === 0 ? '198.51.100.7' : `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
+      const wrong = statusOf(admit(guess({ source: own, authorization: [`Bearer mcpx_${at}`] })));
+      statuses.set(`wrong ${wrong}`, (statuses.get(`wrong ${wrong}`) ?? 0) + 1);
+      if (at % 1000 > 1) continue;
+      // From the very network that guesses.
+      const right = statusOf(admit(head({ source: own })));
+      statuses.set(`right ${right}`, (statuses.get(`right ${right}`) ?? 0) + 1);
+    }
+    expect(Object.fromEntries(statuses)).toEqual({ 'wrong 401': 50_010, 'wrong 429': 49_990, 'right 200': 200 });
+    expect(limit.size).toBe(maxGuessingNetworks);
   });
 
   test('credentials that are missing, malformed or over are no guesses; those of another scheme are', () => {

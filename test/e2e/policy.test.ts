@@ -6,7 +6,7 @@ import { startEverything } from '../harness/everything.ts';
 import { startExpose, type Exposed } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { fixture, installedServer, temporaryDirectory } from '../harness/program.ts';
-import { openSession } from '../harness/raw-mcp.ts';
+import { exchange, openSession } from '../harness/raw-mcp.ts';
 import { connectWith, type SdkClient, type SdkVersion } from '../harness/sdk-clients.ts';
 import { exposeBy, ways } from '../harness/ways.ts';
 
@@ -132,6 +132,18 @@ describe.each(isolations)('--isolation %s', (isolation) => {
     });
     expect(answerTo(13)?.result).toMatchObject({ tools: [{ name: 'silent' }, { name: 'seen' }] });
     expect(textOf(await session.call(14, 'tools/call', { name: 'seen' }))).not.toContain('change');
+  });
+
+  test('headers that name an allowed tool do not let a denied one through', async () => {
+    const exposed = await start('--deny-tool', 'change');
+    const session = await openSession(exposed.url, exposed.token);
+    const reply = await exchange(exposed.url, {
+      method: 'POST',
+      headers: [...session.headers, ['Mcp-Method', 'tools/call'], ['Mcp-Name', 'look']],
+      body: JSON.stringify(toolCall(2, 'change')),
+    });
+    expect(await reply.next(({ id }) => id === 2)).toMatchObject({ error: { message: 'tool not allowed: change' } });
+    expect(textOf(await session.call(3, 'tools/call', { name: 'seen' }))).not.toContain('change');
   });
 
   test.each([

@@ -1,6 +1,6 @@
 // Several tokens, each with its own life, and `mcp-expose token` while it runs.
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
@@ -261,6 +261,23 @@ describe('--state', () => {
     const second = await startWith(state, { MCP_EXPOSE_TOKEN: own });
     expect((await refusal(second.url, clientHeaders(first.token))).status).toBe(401);
     expect(textOf(await echo(await openSession(second.url, own)))).toBe('hello');
+  });
+
+  test('a file that others can read is closed to them, one that they can write is refused', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const content = '{"version":1,"tokens":[]}';
+    writeFileSync(state, content);
+    chmodSync(state, 0o644);
+    await startWith(state);
+    expect(statSync(state).mode & 0o777).toBe(0o600);
+
+    const open = path.join(temporaryDirectory(), 'tokens.json');
+    writeFileSync(open, content);
+    chmodSync(open, 0o664);
+    const run = startProgram(['--tunnel', 'none', '--state', open, '--', ...server], { mark: randomUUID() });
+    expect(await run.exited).toBe(2);
+    expect(run.stderr()).toContain('can be written by other users');
+    expect(readFileSync(open, 'utf8')).toBe(content);
   });
 
   test.each([
