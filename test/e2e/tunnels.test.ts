@@ -1,18 +1,21 @@
 // A public URL from the programs that a user may have: stand-ins of them, behind a public side with certificates.
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
 import { fixture, temporaryDirectory } from '../harness/program.ts';
 import { launchExpose, startExpose, type Exposed, type ExposeOptions } from '../harness/expose.ts';
 import { startPublicFront, type PublicFront } from '../harness/public-front.ts';
 import { freePort } from '../harness/loopback-server.ts';
+import { send } from '../harness/raw-http.ts';
 import { clientHeaders, initializeRequest } from '../harness/raw-mcp.ts';
 import { connectV1 } from '../harness/sdk-clients.ts';
 import { createBinaryWorld, type BinaryWorld, type BinaryWorldOptions } from '../tunnel/providers/binary-world.ts';
 
 const quickHost = 'calm-river-1.trycloudflare.com';
 const names = ['*.trycloudflare.com', '*.ngrok-free.app', 'box.tail1234.ts.net'];
+
+const ngrok = { NGROK_AUTHTOKEN: '2abcdefghijklmnopqrstuvwxyz_0123456789ABCDEFGHIJ' };
 
 interface World {
   readonly world: BinaryWorld;
@@ -128,6 +131,54 @@ test('what a client says of its own address is believed only of the tunnel', asy
   expect(clients).toEqual(['127.0.0.1', '203.0.113.9']);
 });
 
+/** What a client at an address of this machine gets through the tunnel. */
+async function addressedTunnel(provider: 'cloudflared' | 'ngrok') {
+  const { world, options } = await machineWith({ programs: { [provider]: provider } });
+  const args = ['--tunnel', provider, '--allow-ip', '127.0.0.2'];
+  const exposed = await startExpose(options(args, { env: ngrok }));
+  const { host, pathname } = new URL(exposed.publicUrl ?? '');
+  const url = `http://127.0.0.1:${world.edgePort(host)}${pathname}`;
+  const ask = (from: string, token: string | undefined, more: [string, string][] = [], target = url, as = host) =>
+    send(target, {
+      method: 'POST',
+      headers: [...clientHeaders(token ?? '').slice(token === undefined ? 1 : 0), ['Host', as], ...more],
+      body: initializeRequest(),
+      from,
+    });
+  return { exposed, ask };
+}
+
+describe('the tests of the ngrok guide, with --allow-ip', () => {
+  test.each(['cloudflared', 'ngrok'] as const)(
+    '%s: no token 401, a foreign address 403, with the token the answer',
+    async (provider) => {
+      const { exposed, ask } = await addressedTunnel(provider);
+      expect((await ask('127.0.0.2', undefined)).status).toBe(401);
+      const foreign = await ask('127.0.0.3', exposed.token);
+      expect([foreign.status, foreign.json().error?.data]).toEqual([
+        403,
+        { reason: 'address_not_allowed', address: '127.0.0.3' },
+      ]);
+      const answer = await ask('127.0.0.2', exposed.token);
+      expect(answer.status).toBe(200);
+      expect(answer.body).toContain('fixture-echo');
+    },
+  );
+
+  test.each(['cloudflared', 'ngrok'] as const)('%s: no header makes a client come from elsewhere', async (provider) => {
+    const { exposed, ask } = await addressedTunnel(provider);
+    for (const name of ['CF-Connecting-IP', 'X-Forwarded-For', 'X-Real-IP', 'Forwarded', 'True-Client-IP']) {
+      const forged: [string, string][] = [[name, name === 'Forwarded' ? 'for=127.0.0.2' : '127.0.0.2']];
+      // oxlint-disable-next-line no-await-in-loop -- in order
+      expect((await ask('127.0.0.3', exposed.token, forged)).status).toBe(403);
+      // Nor at the local listener, where there is no tunnel in front.
+      const local = new URL(exposed.localUrl);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      expect((await ask('127.0.0.3', exposed.token, forged, local.href, local.host)).status).toBe(403);
+    }
+  });
+});
+
 test('a program that is missing is named, with where to get it', async () => {
   const { options } = await machineWith({ programs: {} });
   const exposed = launchExpose(options(['--tunnel', 'cloudflared']));
@@ -168,8 +219,6 @@ test('what the program inherits holds nothing of ours', async () => {
   ]);
   expect(JSON.stringify(call)).not.toContain(mark);
 });
-
-const ngrok = { NGROK_AUTHTOKEN: '2abcdefghijklmnopqrstuvwxyz_0123456789ABCDEFGHIJ' };
 
 test.each([
   ['cloudflared before all else', { cloudflared: 'cloudflared', ngrok: 'ngrok' }, ngrok, 'cloudflared', []],
