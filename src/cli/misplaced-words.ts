@@ -47,9 +47,8 @@ export function refuseMisplacedWords({ program, own, serverCommand }: CommandLin
   if (word === undefined || given.some(({ long }) => long === '--help' || long === '--version')) return;
   const subcommand = program.commands.find((command) => command.name() === word);
   if (subcommand !== undefined) {
-    const [stray] = readOptions(subcommand, after).rest.slice(subcommand.registeredArguments.length);
-    if (stray !== undefined && (!stray.startsWith('-') || dashes.test(stray)))
-      throw unexpected(stray, [`mcp-expose ${word} --help`]);
+    const stray = argumentsOf(subcommand, after)[subcommand.registeredArguments.length];
+    if (stray !== undefined) throw unexpected(stray, [`mcp-expose ${word} --help`]);
     return;
   }
   const stdio = given.find(({ long }) => long === '--stdio');
@@ -122,6 +121,17 @@ function readOptions(command: Command, words: readonly string[]): Reading {
     at += length;
   }
   return { given, rest: [] };
+}
+
+/** The words of a command that are no options; up to an option that is not known. */
+function argumentsOf(command: Command, words: readonly string[]): string[] {
+  const found: string[] = [];
+  let [word, ...after] = readOptions(command, words).rest;
+  while (word !== undefined && (!word.startsWith('-') || dashes.test(word))) {
+    found.push(word);
+    [word, ...after] = readOptions(command, after).rest;
+  }
+  return found;
 }
 
 /** The options of mcp-expose among the words of a command, and the other words. */
