@@ -1,3 +1,15 @@
+/** What a caller may use of what the run allows, by globs (see PolicyRules in policy.ts, which is not known here). */
+export interface CallerRules {
+  readonly allowTools?: readonly string[] | undefined;
+  readonly denyTools?: readonly string[] | undefined;
+  readonly allowResources?: readonly string[] | undefined;
+  readonly denyResources?: readonly string[] | undefined;
+  readonly allowPrompts?: readonly string[] | undefined;
+  readonly denyPrompts?: readonly string[] | undefined;
+  /** Only tools that the server marks as read-only, and those that `allowTools` names without a wildcard. Default: false. */
+  readonly readOnly?: boolean | undefined;
+}
+
 /** Who calls, as far as the credential tells. */
 export interface Caller {
   /** Equal for two requests exactly if they have the same credential. */
@@ -6,9 +18,9 @@ export interface Caller {
   readonly label: string;
   /** Address of the client, if it can be trusted (see client-address.ts). */
   readonly address?: string | undefined;
-  /** What an OAuth grant allows: `mcp:read` only what reads. Default: everything. */
-  readonly scope?: 'mcp' | 'mcp:read';
-  /** The challenge for a call that the scope does not allow (RFC 6750 §3.1, `insufficient_scope`). Default: none. */
+  /** The same object for all requests with the credential. Default: everything that the run allows. */
+  readonly rules?: CallerRules | undefined;
+  /** The challenge for a call that the scope of an OAuth grant does not allow (RFC 6750 §3.1, `insufficient_scope`). Default: none. */
   readonly stepUp?: string;
   /** Binds the credential to the first client that initializes with it; false for any other client. Default: any client. */
   readonly claim?: (client: string) => boolean;

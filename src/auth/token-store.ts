@@ -2,7 +2,8 @@ import { hash } from 'node:crypto';
 
 import { ExposeError } from '../errors.ts';
 import { systemClock, type Clock } from '../platform/clock.ts';
-import type { Caller, CallerSource, Refusal } from './caller.ts';
+import type { Caller, CallerRules, CallerSource, Refusal } from './caller.ts';
+import { checkLimits, rulesIn, type TokenLimits } from './token-limits.ts';
 import { checkToken, generateToken } from './token.ts';
 
 /** Tokens that are kept, those that ended included: they are told apart from unknown ones. */
@@ -13,19 +14,8 @@ const tickMs = 1000;
 
 const nameSyntax = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/;
 
-export interface TokenLimits {
-  /** How long the token is valid, in milliseconds. Default: as long as this process runs. */
-  readonly expiresInMs?: number | undefined;
-  /** Only the first client that initializes with the token can use it. Default: false. */
-  readonly once?: boolean | undefined;
-  /** Number of tool calls that the token allows. Default: any number. */
-  readonly maxCalls?: number | undefined;
-  /** Only tools that the server marks as read-only. Default: false. */
-  readonly readOnly?: boolean | undefined;
-}
-
 /** A token as it is shown and stored: without its secret. */
-export interface TokenReport {
+export interface TokenReport extends CallerRules {
   readonly name: string;
   /** `exhausted`: it allows no more tool calls, but what goes on can end. */
   readonly state: 'valid' | 'expired' | 'revoked' | 'exhausted';
@@ -37,7 +27,7 @@ export interface TokenReport {
   readonly client?: string | undefined;
   readonly maxCalls?: number | undefined;
   readonly calls: number;
-  /** What its holder may do, if that is not everything, or of a client that signed in with OAuth. */
+  /** What a client that signed in with OAuth may do. */
   readonly scope?: 'mcp' | 'mcp:read' | undefined;
 }
 
@@ -91,7 +81,8 @@ export class TokenStore implements CallerSource {
    * Adds a token.
    * @param own the user's token; by default a new one.
    * @returns the token.
-   * @throws ExposeError `usage` for a name that is taken or cannot be used, `token_unusable` for such a token.
+   * @throws ExposeError `usage` for a name that is taken or cannot be used and for a limit that is not valid, `token_unusable` for
+   * such a token.
    */
   add(name: string, limits: TokenLimits = {}, own?: string): string {
     if (!nameSyntax.test(name)) {
@@ -105,8 +96,8 @@ export class TokenStore implements CallerSource {
         hints: [`revoke it, or rotate it: mcp-expose token rotate ${JSON.stringify(name)}`],
       });
     }
+    const { expiresInMs, once, maxCalls, ...rules } = checkLimits(limits);
     const token = own === undefined ? generateToken() : checkToken(own, 'the token');
-    const { expiresInMs, once, maxCalls, readOnly } = limits;
     this.#expire();
     const createdAt = this.#clock.now();
     this.#insert({
@@ -118,7 +109,7 @@ export class TokenStore implements CallerSource {
       expiresAt: expiresInMs === undefined ? undefined : createdAt + expiresInMs,
       once: once === true ? once : undefined,
       maxCalls,
-      scope: readOnly === true ? 'mcp:read' : undefined,
+      ...rulesIn(rules),
     });
     this.#onChange(name, 'added');
     this.#tick();
@@ -139,8 +130,8 @@ export class TokenStore implements CallerSource {
     if (old === undefined) return undefined;
     if (isLive(old)) this.#end(old, 'revoked');
     const lifeMs = old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt;
-    const { once, maxCalls, scope } = old;
-    return this.add(name, { expiresInMs: lifeMs, once, maxCalls, readOnly: scope === 'mcp:read' });
+    const { once, maxCalls } = old;
+    return this.add(name, { expiresInMs: lifeMs, once, maxCalls, ...rulesIn(old) });
   }
 
   /** Whether a valid token of this name is this one. */
@@ -171,13 +162,13 @@ export class TokenStore implements CallerSource {
   }
 
   #insert(stored: StoredToken): void {
-    const { name, once, maxCalls, scope } = stored;
+    const { name, once, maxCalls } = stored;
     const token: Token = {
       ...stored,
       caller: {
         id: `${name}#${++this.#generation}`,
         label: name,
-        ...(scope === undefined ? {} : { scope }),
+        rules: rulesIn(stored),
         ...(once === undefined ? {} : { claim: (client: string) => this.#claim(token, client) }),
         ...(maxCalls === undefined ? {} : { spendCall: () => this.#spend(token, maxCalls) }),
       },

@@ -85,6 +85,9 @@ const tokenExamples = `Examples:
   A token for a colleague, for one day:
     $ mcp-expose token add anna --expires 24h
 
+  One that allows only some tools:
+    $ mcp-expose token add ben --allow-tool 'read_*' --allow-tool list_directory
+
   End it now, with the sessions that use it:
     $ mcp-expose token revoke anna
 `;

@@ -135,15 +135,35 @@ function validityRows({ tokens }: Exposed): Part[][] {
 }
 
 /** What limits a token, in words; empty for a token without limits. */
-export function limitsText({ state, expiresAt, once, client, maxCalls, calls, scope }: TokenReport): string {
+export function limitsText(report: TokenReport): string {
+  const { state, expiresAt, once, client, maxCalls, calls, scope, readOnly } = report;
   return [
-    ...(scope === undefined ? [] : [scope === 'mcp' ? 'full access' : 'read-only access']),
+    ...(scope === 'mcp' ? ['full access'] : []),
+    ...(scope === 'mcp:read' || readOnly === true ? ['read-only access'] : []),
+    ...globsText('tools', report.allowTools, report.denyTools),
+    ...globsText('resources', report.allowResources, report.denyResources),
+    ...globsText('prompts', report.allowPrompts, report.denyPrompts),
     ...(expiresAt === undefined || state !== 'valid' ? [] : [`until ${timeText(expiresAt)}`]),
     ...(once === undefined
       ? []
       : [client === undefined ? 'for the first client that connects' : `for ${client.replace(/ \S+$/, '')}`]),
     ...(maxCalls === undefined ? [] : [`for ${countOf(maxCalls, 'tool call')}${calls === 0 ? '' : `, ${calls} made`}`]),
   ].join(', ');
+}
+
+/** Globs of a kind that are shown of a token; the JSON has all. */
+const maxShownGlobs = 4;
+
+/** `tools read_* list_* except read_secret`. */
+function globsText(what: string, allow: readonly string[] | undefined, deny: readonly string[] = []): string[] {
+  if (allow === undefined && deny.length === 0) return [];
+  const allowed = allow === undefined ? `all ${what}` : allow.length === 0 ? `no ${what}` : `${what} ${someOf(allow)}`;
+  return [deny.length === 0 ? allowed : `${allowed} except ${someOf(deny)}`];
+}
+
+function someOf(globs: readonly string[]): string {
+  const more = globs.length - maxShownGlobs;
+  return globs.slice(0, maxShownGlobs).join(' ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** The time of day; with the date if it is not within a day. */

@@ -1,20 +1,16 @@
 import type { Command } from './commander.ts';
 import { ExposeError } from '../errors.ts';
 import { askRun, findRuns, type Run } from '../expose/control/runs.ts';
+import { tokenLimits } from '../expose/command-options.ts';
+import { longOf } from '../expose/option-spec.ts';
 import type { TokenReport } from '../expose/options.ts';
-import type { OutputFlags, TokenAction } from './program.ts';
+import { attributeOf, type OutputFlags, type TokenAction } from './program.ts';
 import type { Output } from './output.ts';
 import { limitsText } from './summary.ts';
 
 export interface TokenFlags extends OutputFlags {
   readonly run?: string;
-  readonly expires?: number;
-  readonly once?: true;
-  readonly maxCalls?: number;
-  readonly readOnly?: true;
 }
-
-const limits = ['expires', 'once', 'maxCalls', 'readOnly'] as const satisfies readonly (keyof TokenFlags)[];
 
 /**
  * Lists or changes the tokens of a process of this user that is exposing servers.
@@ -34,18 +30,15 @@ export async function runToken(
   }
   const flags = command.opts<TokenFlags>();
   // Environment variables are not rejected, since a profile may set them for runs.
-  const isLimited = limits.some((attribute) => command.getOptionValueSource(attribute) === 'cli');
-  if (isLimited && action !== 'add') {
-    throw new ExposeError(
-      'usage',
-      `--expires, --once, --max-calls and --read-only have no effect with token ${action}`,
-      {
-        hints:
-          action === 'rotate'
-            ? ['the new token has the limits of the old one: revoke it, and add another']
-            : ['omit them'],
-      },
-    );
+  const given = Object.values(tokenLimits).filter((spec) => command.getOptionValueSource(attributeOf(spec)) === 'cli');
+  if (given.length > 0 && action !== 'add') {
+    throw new ExposeError('usage', `token ${action} takes no ${given.map(longOf).join(', ')}`, {
+      hints: [
+        action === 'rotate'
+          ? 'the new token has the limits of the old one: revoke it, and add another'
+          : 'only token add takes limits',
+      ],
+    });
   }
   const { socket } = await chooseRun(flags.run);
   const path = `/tokens/${encodeURIComponent(name ?? '')}`;
@@ -64,15 +57,18 @@ export async function runToken(
       return;
     }
     default: {
-      const { expires, once, maxCalls, readOnly } = flags;
-      const target = action === 'add' ? path : `${path}/rotate`;
       // oxlint-disable-next-line no-unsafe-type-assertion -- see control-server.ts
-      const added = (await askRun(socket, 'POST', target, { expiresInMs: expires, once, maxCalls, readOnly })) as {
-        token: string;
-      };
+      const added = (await (action === 'add'
+        ? askRun(socket, 'PUT', path, limitsFrom(command))
+        : askRun(socket, 'POST', `${path}/rotate`))) as { token: string };
       output.result(output.json ? JSON.stringify(added) : added.token);
     }
   }
+}
+
+function limitsFrom(command: Command): object {
+  const flags = command.opts<Readonly<Record<string, unknown>>>();
+  return Object.fromEntries(Object.entries(tokenLimits).map(([limit, spec]) => [limit, flags[attributeOf(spec)]]));
 }
 
 /** The only run, or the one that is named by its pid or by a server. */

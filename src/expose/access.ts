@@ -1,10 +1,11 @@
-import type { CallerSource } from '../auth/caller.ts';
+import type { CallerRules, CallerSource } from '../auth/caller.ts';
 import { TokenStore, type StoredToken, type TokenStoreOptions } from '../auth/token-store.ts';
 import { accessTokenPrefix, checkToken, generateToken, readTokenFile, weakTokenLength } from '../auth/token.ts';
 import { ExposeError } from '../errors.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import type { BindAddress } from '../http/addresses.ts';
-import { createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
+import type { PolicyOf } from '../http/find-session.ts';
+import { both, createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
 import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
@@ -42,6 +43,7 @@ const probeName = 'mcp-expose';
 
 export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEnd' | 'onChange'>> {
   readonly signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
+  readonly onWarning: (message: string) => void;
   /** Keeps the tokens for the next run. */
   readonly file: StateFile<StoredToken> | undefined;
 }
@@ -55,6 +57,9 @@ function isKeptIn(file: StateFile<StoredToken> | undefined, name: string): boole
 export class RunTokens implements Tokens {
   readonly store: TokenStore;
   readonly #signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
+  readonly #onWarning: (message: string) => void;
+  /** Then a token can make no exception. */
+  readonly #isReadOnly: boolean;
   /** For requests of mcp-expose itself. */
   readonly probeToken: string;
 
@@ -64,10 +69,12 @@ export class RunTokens implements Tokens {
    */
   constructor(
     token: string | undefined,
-    { tokenName = defaultTokenName, expiresInMs, once, maxCalls }: AccessOptions,
-    { onEnd, onChange, signIn, file }: RunTokensOptions,
+    { tokenName = defaultTokenName, expiresInMs, once, maxCalls, readOnly = false }: AccessOptions,
+    { onEnd, onChange, onWarning, signIn, file }: RunTokensOptions,
   ) {
     this.#signIn = signIn;
+    this.#onWarning = onWarning;
+    this.#isReadOnly = readOnly;
     let isStarted = false;
     this.store = new TokenStore({
       stored: file?.entries ?? [],
@@ -91,8 +98,12 @@ export class RunTokens implements Tokens {
     return [...this.store.list().filter(({ name }) => name !== probeName), ...(this.#signIn?.list() ?? [])];
   }
 
-  add(name: string, limits?: TokenLimits, token?: string): string {
-    return this.store.add(name, limits, token);
+  add(name: string, limits: TokenLimits = {}, token?: string): string {
+    const added = this.store.add(name, limits, token);
+    const exceptions = this.#isReadOnly ? [] : readOnlyExceptions(limits);
+    if (exceptions.length > 0)
+      this.#onWarning(`the read-only token ${name} allows these tools, whatever they change: ${exceptions.join(', ')}`);
+    return added;
   }
 
   revoke(name: string): boolean {
@@ -110,6 +121,17 @@ export function choosePolicy(access: AccessOptions, warn: (message: string) => v
   if (exceptions.length > 0)
     warn(`--read-only allows tools that --allow-tool names, whatever they change: ${exceptions.join(', ')}`);
   return createPolicy(access);
+}
+
+/** What each caller may use: what the run allows, and the caller's own rules, of which one policy is made. */
+export function policiesOfCallers(policy: Policy): PolicyOf {
+  const policies = new WeakMap<CallerRules, Policy>();
+  return ({ rules }) => {
+    if (rules === undefined) return policy;
+    const known = policies.get(rules) ?? both(policy, createPolicy(rules));
+    policies.set(rules, known);
+    return known;
+  };
 }
 
 /** Finds the callers behind the tokens of a run, and behind access tokens, which have a prefix of their own. */

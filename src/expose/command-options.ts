@@ -1,5 +1,7 @@
+import type { CallerRules } from '../auth/caller.ts';
+import type { TokenLimits } from '../auth/token-limits.ts';
 import type { Outcome } from '../http/responses/call-report.ts';
-import { parseCount, parseDuration, parsePort, parseUrl } from './option-values.ts';
+import { parseCount, parseDuration, parseList, parsePort, parseUrl } from './option-values.ts';
 import type { OptionSpec } from './option-spec.ts';
 
 export const expires: OptionSpec = {
@@ -22,7 +24,31 @@ export const maxCalls: OptionSpec = {
   needs: { token: true },
 };
 
-const tokenLimits: readonly OptionSpec[] = [expires, once, maxCalls];
+export function listOption(flag: string, description: string): OptionSpec {
+  return { flag, description: `${description}; repeatable`, parse: parseList, isRepeatable: true };
+}
+
+/** What callers may use: of a run, or of a token. */
+export const ruleOptions: Readonly<Record<keyof CallerRules, OptionSpec>> = {
+  allowTools: listOption('--allow-tool <glob>', 'let callers use only these tools, such as read_*'),
+  denyTools: listOption('--deny-tool <glob>', 'hide and refuse these tools'),
+  allowResources: listOption('--allow-resource <glob>', 'let callers read only resources with these URIs'),
+  denyResources: listOption('--deny-resource <glob>', 'hide and refuse resources with these URIs'),
+  allowPrompts: listOption('--allow-prompt <glob>', 'let callers use only these prompts'),
+  denyPrompts: listOption('--deny-prompt <glob>', 'hide and refuse these prompts'),
+  readOnly: {
+    flag: '--read-only',
+    description: 'only tools that the server marks as read-only, and those that --allow-tool names without a wildcard',
+  },
+};
+
+/** The options of `mcp-expose token add`. */
+export const tokenLimits: Readonly<Record<keyof TokenLimits, OptionSpec>> = {
+  expiresInMs: expires,
+  once,
+  maxCalls,
+  ...ruleOptions,
+};
 
 /** The output options of every command. */
 export const outputOptions: readonly OptionSpec[] = [
@@ -68,6 +94,5 @@ export const auditOptions: readonly OptionSpec[] = [
 /** The options of `mcp-expose token`. */
 export const tokenOptions: readonly OptionSpec[] = [
   { flag: '--run <run>', description: 'which run, if there are several: its pid, or the name of a server' },
-  ...tokenLimits,
-  { flag: '--read-only', description: 'the token allows only tools that the server marks as read-only' },
+  ...Object.values(tokenLimits),
 ];

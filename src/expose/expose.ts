@@ -10,7 +10,7 @@ import type { OpenTunnel } from '../tunnel/open-tunnel.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
 import type { SignIn } from './oauth.ts';
 import type { RunDescription } from './control/runs.ts';
-import { callersOf, RunTokens } from './access.ts';
+import { callersOf, policiesOfCallers, RunTokens } from './access.ts';
 import { FrontDoor } from './front-door.ts';
 import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
@@ -130,6 +130,7 @@ class Exposure implements Exposed {
     return new RunTokens(token, options.access ?? {}, {
       signIn: this.#signIn,
       file: tokenFile,
+      onWarning: this.#warn,
       onEnd: (callerId) => this.#servers.endCaller(callerId),
       onChange: (name, change) => {
         if (change !== 'called') onEvent({ type: 'token', name, change });
@@ -179,6 +180,7 @@ class Exposure implements Exposed {
   #createServers(): ExposedServers {
     const { options, watchdog, policy, onEvent, audit } = this.#prepared;
     const reportsRequests = options.output?.reportRequests === true;
+    const policyOf = policiesOfCallers(policy);
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
     const report = (event: ExposeEvent): void => {
@@ -192,6 +194,7 @@ class Exposure implements Exposed {
         settings: { ...options.server, ...options.listen },
         watchdog,
         policy,
+        policyOf,
         eventStore,
         bodies,
         keepAliveTimer: this.#keepAliveTimer,

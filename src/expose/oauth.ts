@@ -1,4 +1,4 @@
-import type { Caller } from '../auth/caller.ts';
+import type { Caller, CallerRules } from '../auth/caller.ts';
 import { createAuthorizationServer, type AuthorizationServer } from '../auth/oauth/authorization-server.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import { errorPage } from '../auth/oauth/consent-page.ts';
@@ -32,6 +32,9 @@ export interface SignInOptions {
   readonly onEnd: (callerId: string) => void;
   readonly clock?: Clock;
 }
+
+/** What the scope `mcp:read` allows. */
+const readRules: CallerRules = { readOnly: true };
 
 /** How often the time is looked at, in milliseconds: timers are late after the machine was asleep. */
 const tickMs = 60_000;
@@ -113,7 +116,8 @@ export class SignIn implements OAuthRoutes {
     const grant = this.#server?.verify(accessToken, endpoint);
     if (grant === undefined) return undefined;
     const { id, clientName: label, scope } = grant;
-    const caller = { id: callerIdOf(id, scope), label, scope };
+    const rules = scope === 'mcp:read' ? readRules : undefined;
+    const caller = { id: callerIdOf(id, scope), label, rules };
     const stepUp = this.#server?.challenge(endpoint, { code: 'insufficient_scope', scope: 'mcp' });
     return scope === 'mcp' || stepUp === undefined || !this.#options.canStepUp ? caller : { ...caller, stepUp };
   }

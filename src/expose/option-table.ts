@@ -1,4 +1,4 @@
-import { expires, maxCalls, once, outputOptions, relayOptions } from './command-options.ts';
+import { expires, listOption, maxCalls, once, outputOptions, relayOptions, ruleOptions } from './command-options.ts';
 import { longOf, type Need, type OptionSpec } from './option-spec.ts';
 import type { GroupedOptions, OptionGroup, TunnelChoice } from './options.ts';
 import {
@@ -7,7 +7,6 @@ import {
   parseDuration,
   parseHeader,
   parseHttpUrl,
-  parseList,
   parsePort,
   parseRemote,
   parseSize,
@@ -31,10 +30,6 @@ const needsSsh: Need = {
   without: 'without --tunnel ssh or a service over it',
   hint: 'add --tunnel ssh, or omit it',
 };
-
-function listOption(flag: string, description: string): OptionSpec {
-  return { flag, description: `${description}; repeatable`, parse: parseList, isRepeatable: true };
-}
 
 /** Every option of `expose()`, in the order of the help; without a flag where only the library has it. */
 export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = {
@@ -182,16 +177,13 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     description: 'requests per second that each caller may make (default: any number)',
     parse: parseCount,
   },
-  'access.allowTools': listOption('--allow-tool <glob>', 'let callers use only these tools, such as read_*'),
-  'access.denyTools': listOption('--deny-tool <glob>', 'hide and refuse these tools'),
-  'access.allowResources': listOption('--allow-resource <glob>', 'let callers read only resources with these URIs'),
-  'access.denyResources': listOption('--deny-resource <glob>', 'hide and refuse resources with these URIs'),
-  'access.allowPrompts': listOption('--allow-prompt <glob>', 'let callers use only these prompts'),
-  'access.denyPrompts': listOption('--deny-prompt <glob>', 'hide and refuse these prompts'),
-  'access.readOnly': {
-    flag: '--read-only',
-    description: 'only tools that the server marks as read-only, and those that --allow-tool names without a wildcard',
-  },
+  'access.allowTools': ruleOptions.allowTools,
+  'access.denyTools': ruleOptions.denyTools,
+  'access.allowResources': ruleOptions.allowResources,
+  'access.denyResources': ruleOptions.denyResources,
+  'access.allowPrompts': ruleOptions.allowPrompts,
+  'access.denyPrompts': ruleOptions.denyPrompts,
+  'access.readOnly': ruleOptions.readOnly,
   'tunnel.kind': {
     flag: '--tunnel <kind>',
     description: 'how others reach the server',

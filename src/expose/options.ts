@@ -2,7 +2,8 @@ import type { RequestReport } from '../http/responses/call-report.ts';
 import type { ServerDescription } from '../bridge/describe-server.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import type { OAuthEvent } from '../auth/oauth/events.ts';
-import type { TokenChange, TokenLimits, TokenReport } from '../auth/token-store.ts';
+import type { TokenLimits } from '../auth/token-limits.ts';
+import type { TokenChange, TokenReport } from '../auth/token-store.ts';
 import type { ExposeError } from '../errors.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
@@ -246,7 +247,7 @@ export interface TunnelReport {
 /** The tokens of a run. Only digests of them are kept. */
 export interface Tokens {
   list(): readonly TokenReport[];
-  /** Adds a token and returns it. @throws ExposeError `usage` if the name is taken or cannot be used. */
+  /** Adds a token and returns it. @throws ExposeError `usage` if the name is taken or cannot be used, or a limit is not valid. */
   add(name: string, limits?: TokenLimits): string;
   /** Ends a token, with its sessions and streams. Returns false if no valid token has this name. */
   revoke(name: string): boolean;

@@ -1,4 +1,5 @@
 import type { StoredToken } from '../auth/token-store.ts';
+import { areRules } from '../auth/token-limits.ts';
 import type { Fields } from '../platform/json-fields.ts';
 import { openStateFile, type StateFile } from '../platform/state-file.ts';
 
@@ -19,6 +20,8 @@ export async function openTokenFile(
     path,
     isChosen: true,
     what: 'the tokens',
+    // Version 1 knew no rules: a program that ignores them would let these tokens do everything.
+    version: 2,
     member: 'tokens',
     readEntry: readToken,
     loss: {
@@ -31,12 +34,15 @@ export async function openTokenFile(
   });
 }
 
-function readToken(fields: Fields): StoredToken | undefined {
-  return isToken(fields) ? fields : undefined;
+function readToken({ scope, ...fields }: Fields): StoredToken | undefined {
+  if (scope !== undefined && scope !== 'mcp' && scope !== 'mcp:read') return undefined;
+  // How version 1 says that a token is read-only.
+  const entry = scope === 'mcp:read' ? { ...fields, readOnly: true } : fields;
+  return isToken(entry) ? entry : undefined;
 }
 
 function isToken(fields: Fields): fields is Fields & StoredToken {
-  const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls, scope } = fields;
+  const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls, ...rules } = fields;
   return (
     typeof name === 'string' &&
     typeof digest === 'string' &&
@@ -48,6 +54,6 @@ function isToken(fields: Fields): fields is Fields & StoredToken {
     (once === undefined || once === true) &&
     (client === undefined || typeof client === 'string') &&
     (maxCalls === undefined || typeof maxCalls === 'number') &&
-    (scope === undefined || scope === 'mcp' || scope === 'mcp:read')
+    areRules(rules)
   );
 }

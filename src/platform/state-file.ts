@@ -6,9 +6,6 @@ import { ExposeError, messageOf } from '../errors.ts';
 import { fieldsOf, type Fields } from './json-fields.ts';
 import { errorCode } from './net/network-errors.ts';
 
-/** Format of the files; one of a newer format is not touched. */
-const version = 1;
-
 /** Largest file that is read, in bytes: 20,000 names of a relay take a quarter of it. */
 const maxFileBytes: number = 16 * 1024 * 1024;
 
@@ -36,6 +33,8 @@ export interface StateFileOptions<Entry> {
   readonly makeFolder?: () => void;
   /** What is in the file, for messages: `the state of the relay`. */
   readonly what: string;
+  /** Format of the entries, from 1. Earlier formats are read; a file of a later one is not touched. */
+  readonly version: number;
   /** Name of the list in the file. */
   readonly member: string;
   /** An entry of the list; undefined for a damaged one. */
@@ -59,7 +58,7 @@ export interface StateFileOptions<Entry> {
  * @throws ExposeError `state_unusable` for a damaged file, or one that the user chose and that cannot be used.
  */
 export async function openStateFile<Entry>(options: StateFileOptions<Entry>): Promise<StateFile<Entry>> {
-  const { isChosen, makeFolder, what, member, loss, onWarning } = options;
+  const { isChosen, makeFolder, what, version, member, loss, onWarning } = options;
   const path = resolveLink(options.path);
   const entries = readEntries(path, options);
   let written: Stats | undefined;
@@ -153,11 +152,11 @@ function readEntries<Entry>(path: string, options: StateFileOptions<Entry>): rea
     throw unusable('cannot be read, or is damaged', error);
   }
   const { version: writtenVersion, [options.member]: list } = fieldsOf(content);
-  if (typeof writtenVersion === 'number' && writtenVersion > version)
-    throw unusable('was written by a newer mcp-expose');
+  const isVersion = typeof writtenVersion === 'number' && writtenVersion >= 1;
+  if (isVersion && writtenVersion > options.version) throw unusable('was written by a newer mcp-expose');
   const read = Array.isArray(list) ? list.map((entry: unknown) => options.readEntry(fieldsOf(entry))) : [undefined];
   const kept = read.filter((entry) => entry !== undefined);
-  if (writtenVersion !== version || kept.length < read.length) throw unusable('is damaged');
+  if (!isVersion || kept.length < read.length) throw unusable('is damaged');
   return kept;
 }
 

@@ -39,6 +39,26 @@ describe('a token', () => {
     ]);
   });
 
+  test('has its own rules, and the next one of its name has not', () => {
+    const { store } = storeWith();
+    const [anna, ben] = [store.add('anna', { denyTools: ['x'] }), store.add('ben')];
+    expect(store.find(anna)).toMatchObject({ rules: { denyTools: ['x'] } });
+    expect(store.find(ben)).toMatchObject({ rules: undefined });
+    store.revoke('anna');
+    expect(store.find(store.add('anna'))).toMatchObject({ rules: undefined });
+    expect(store.list()).toEqual([
+      { name: 'anna', state: 'valid', createdAt: 1_000_000, calls: 0 },
+      { name: 'ben', state: 'valid', createdAt: 1_000_000, calls: 0 },
+    ]);
+  });
+
+  test('is not added with limits that are not valid', () => {
+    const { store } = storeWith();
+    expect(() => store.add('anna', { expiresInMs: Number.NaN })).toThrow('the limit expiresInMs');
+    expect(() => store.add('anna', { denyTools: ['x'.repeat(10_000)] })).toThrow('longer than 8 KiB');
+    expect(store.list()).toEqual([]);
+  });
+
   test.each(['', ' a', 'a ', 'a\n', 'x'.repeat(65), '-a', '\u202Ea'])('cannot have the name %j', (name) => {
     expect(() => storeWith().store.add(name)).toThrow(ExposeError);
   });
@@ -66,13 +86,14 @@ describe('the end of a token', () => {
 
   test('rotated: the new one has the same limits, the old one ends', () => {
     const { store, clock, ended } = storeWith();
-    const old = store.add('anna', { expiresInMs: 60_000, maxCalls: 5 });
+    const rules = { readOnly: true, allowTools: ['a'], denyTools: ['b'], denyResources: ['c'], allowPrompts: [] };
+    const old = store.add('anna', { expiresInMs: 60_000, maxCalls: 5, ...rules });
     clock.advance(30_000);
     const next = store.rotate('anna') ?? '';
     expect(store.find(old)).toEqual(revoked);
-    expect(store.find(next)).toMatchObject({ id: 'anna#2' });
+    expect(store.find(next)).toMatchObject({ id: 'anna#2', rules });
     expect(ended).toEqual(['anna#1']);
-    expect(store.list()).toMatchObject([{ expiresAt: clock.now() + 60_000, maxCalls: 5, calls: 0 }]);
+    expect(store.list()).toMatchObject([{ expiresAt: clock.now() + 60_000, maxCalls: 5, calls: 0, ...rules }]);
     expect(store.rotate('nobody')).toBeUndefined();
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { countOf, summaryLines, whatIsExposed } from '../../src/cli/summary.ts';
+import { countOf, limitsText, summaryLines, whatIsExposed } from '../../src/cli/summary.ts';
 import { ExposeError } from '../../src/errors.ts';
 import type { Exposed, ServerReport } from '../../src/expose/options.ts';
 import { parseJson } from '../harness/parse-json.ts';
@@ -225,4 +225,18 @@ test.each([
   [2, '2 tools'],
 ])('%i is counted as %s', (count, text) => {
   expect(countOf(count, 'tool')).toBe(text);
+});
+
+test.each([
+  [{}, ''],
+  [{ readOnly: true }, 'read-only access'],
+  [{ scope: 'mcp:read' }, 'read-only access'],
+  [{ allowTools: ['read_*', 'list'] }, 'tools read_* list'],
+  [{ denyTools: ['*delete*'], readOnly: true }, 'read-only access, all tools except *delete*'],
+  [{ allowTools: [], denyTools: ['x'] }, 'no tools except x'],
+  [{ allowTools: ['a', 'b', 'c', 'd', 'e', 'f'] }, 'tools a b c d and 2 more'],
+  [{ allowResources: ['file:///*'], denyResources: ['*.env'] }, 'resources file:///* except *.env'],
+  [{ allowPrompts: ['p'], maxCalls: 2, calls: 1 }, 'prompts p, for 2 tool calls, 1 made'],
+] as const)('limits in words: %j', (limits, words) => {
+  expect(limitsText({ name: 'anna', state: 'valid', createdAt: 0, calls: 0, ...limits })).toBe(words);
 });

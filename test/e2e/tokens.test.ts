@@ -112,7 +112,7 @@ describe('mcp-expose token', () => {
     expect(await token(exposed, 'add')).toMatchObject({ code: 2, stderr: expect.stringContaining('needs the name') });
     expect(await token(exposed, 'rotate', 'default', '--once')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('have no effect with token rotate'),
+      stderr: expect.stringContaining('token rotate takes no --once'),
     });
     // A profile may set limits for runs.
     expect(await tokenWith({ MCP_EXPOSE_EXPIRES: '1h' }, exposed, 'list')).toMatchObject({ code: 0 });
@@ -223,6 +223,8 @@ describe.each(['local', 'relay'] as const)('limits of the token, %s', (way) => {
   });
 });
 
+const entry = `{"name":"a","digest":"${'A'.repeat(43)}=","state":"valid","createdAt":1,"calls":0}`;
+
 const startWith = (state: string, env = {}) => startExpose({ server, args: ['--state', state], env });
 
 describe('--state', () => {
@@ -282,8 +284,9 @@ describe('--state', () => {
 
   test.each([
     ['damaged', '{"version":1,"tokens":[{"name":"a"'],
-    ['of a newer version', '{"version":2,"tokens":[]}'],
+    ['of a newer version', '{"version":3,"tokens":[]}'],
     ['with a broken entry', '{"version":1,"tokens":[{"name":"a"}]}'],
+    ['with a rule that is misspelled', `{"version":2,"tokens":[${entry.replace('}', ',"denyTool":["x"]}')}]}`],
   ])('a file that is %s is an error, and stays as it is', async (_what, content) => {
     const state = path.join(temporaryDirectory(), 'tokens.json');
     writeFileSync(state, content, { mode: 0o600 });

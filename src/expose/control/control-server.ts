@@ -10,6 +10,9 @@ import { socketFolder, socketOf, type RunDescription } from './runs.ts';
 /** Longest path of a Unix socket, in bytes: 104 with a zero byte on macOS, 108 on Linux. */
 const maxSocketPathBytes = 103;
 
+/** Longest body that is kept, in characters: several times the longest rules of a token. */
+const maxBodyLength = 64 * 1024;
+
 export interface ControlServerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly describe: () => RunDescription;
@@ -80,15 +83,13 @@ async function resultOf(
   const called = `${request.method} ${resource}${name === '' ? '' : '/name'}${action === undefined ? '' : `/${action}`}`;
   if (called === 'GET run') return [200, describe()];
   if (tokens === undefined) throw new ExposeError('usage', 'this run requires no token');
-  const token = decodeURIComponent(name);
+  const token = nameIn(name);
   switch (called) {
     case 'GET tokens':
       return [200, tokens.list()];
-    case 'POST tokens/name': {
-      // oxlint-disable-next-line no-unsafe-type-assertion -- from our own command line, see token-command.ts
-      const limits = JSON.parse(await readText(request)) as TokenLimits;
-      return [201, { name: token, token: tokens.add(token, limits) }];
-    }
+    // Not POST, which the first versions take too, without rules: the token would allow everything.
+    case 'PUT tokens/name':
+      return [201, { name: token, token: tokens.add(token, limitsIn(await readText(request))) }];
     case 'DELETE tokens/name':
       if (!tokens.revoke(token)) throw unknownToken(token, tokens);
       return [200, { name: token }];
@@ -102,6 +103,27 @@ async function resultOf(
         hints: ['use the same version for both'],
       });
   }
+}
+
+function nameIn(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new ExposeError('usage', 'the name of the token cannot be read', { cause });
+  }
+}
+
+function limitsIn(text: string): TokenLimits {
+  let limits: unknown;
+  try {
+    limits = JSON.parse(text);
+  } catch {
+    // Like any other value that is no object.
+  }
+  if (typeof limits !== 'object' || limits === null || Array.isArray(limits))
+    throw new ExposeError('usage', 'the limits of the token cannot be read');
+  // `add` checks them.
+  return limits;
 }
 
 function unknownToken(name: string, tokens: Tokens): ExposeError {
@@ -122,6 +144,12 @@ function asJson(error: unknown): object {
 /** Not by node:stream/consumers, which loads what the hot path would pay for in heap. */
 async function readText(request: IncomingMessage): Promise<string> {
   let text = '';
-  for await (const piece of request.setEncoding('utf8')) text += String(piece);
+  for await (const piece of request.setEncoding('utf8')) {
+    // The rest is read as well, or the answer could not be.
+    if (text.length <= maxBodyLength) text += String(piece);
+  }
+  if (text.length > maxBodyLength) {
+    throw new ExposeError('usage', `the limits of the token are longer than ${maxBodyLength / 1024} KiB`);
+  }
   return text;
 }

@@ -5,7 +5,7 @@ import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/s
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { PolicyOf } from '../../http/find-session.ts';
-import { both, createPolicy, type Policy } from '../../policy/policy.ts';
+import type { Policy } from '../../policy/policy.ts';
 import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import {
@@ -37,8 +37,10 @@ export interface ExposedServerOptions
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
   readonly settings: ServerSettings;
-  /** What callers may use. */
+  /** What all callers may use. */
   readonly policy: Policy;
+  /** What each of them may use. */
+  readonly policyOf: PolicyOf;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
   /** Called with the number of open sessions whenever it changes. */
@@ -65,7 +67,7 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, policy, onSessions, onWarning } = options;
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, onSessions, onWarning } = options;
     const { onRequest, onSession } = options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
@@ -89,8 +91,6 @@ export class ExposedServer implements ServedServer {
       onSilent: (reason) => this.#server.health.failed(reason),
       onWarning,
     });
-    const readingPolicy = both(policy, createPolicy({ readOnly: true }));
-    const policyOf: PolicyOf = ({ scope }) => (scope === 'mcp:read' ? readingPolicy : policy);
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest, onSession };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });

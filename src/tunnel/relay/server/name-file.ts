@@ -38,6 +38,7 @@ export async function openNameFile({ path, relay, env, onWarning }: NameFileOpti
     isChosen: path !== undefined,
     ...(path === undefined ? { makeFolder: () => makeFolder(folder) } : {}),
     what: "the relay's state",
+    version: 1,
     member: 'names',
     readEntry: readName,
     loss: {

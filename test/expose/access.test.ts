@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import type { Caller, CallerRules } from '../../src/auth/caller.ts';
+import { policiesOfCallers, RunTokens } from '../../src/expose/access.ts';
+import type { AccessOptions } from '../../src/expose/options.ts';
+import { createPolicy, openPolicy, type PolicyRules } from '../../src/policy/policy.ts';
+
+const callerWith = (rules?: CallerRules): Caller => ({ id: 'anna#1', label: 'anna', rules });
+const tools = new Map([
+  ['look', { isReadOnly: true }],
+  ['change', { isReadOnly: false }],
+  ['other', { isReadOnly: false }],
+]);
+
+/** Which tools can be called, and are listed. */
+function allowed(run: PolicyRules, own?: CallerRules): string[] {
+  const policy = policiesOfCallers(createPolicy(run))(callerWith(own));
+  const listed = [...tools].map(([name, { isReadOnly }]) => ({ name, annotations: { readOnlyHint: isReadOnly } }));
+  const called = [...tools.keys()].filter(
+    (name) => policy.decide({ method: 'tools/call', params: { name } }, tools) === undefined,
+  );
+  const left = policy.trim('tools/list', { tools: listed });
+  expect(left).toMatchObject({ tools: called.map((name) => ({ name })) });
+  return called;
+}
+
+describe('the rules of a caller', () => {
+  test.each<[PolicyRules, CallerRules | undefined, string[]]>([
+    [{}, undefined, ['look', 'change', 'other']],
+    [{}, { allowTools: ['l*'] }, ['look']],
+    [{}, { allowTools: [] }, []],
+    [{}, { denyTools: ['l*'] }, ['change', 'other']],
+    [{}, { readOnly: true }, ['look']],
+    [{}, { readOnly: true, allowTools: ['change', 'o*'] }, ['change']],
+    // They never widen those of the run.
+    [{ denyTools: ['look'] }, { allowTools: ['look', 'change'] }, ['change']],
+    [{ allowTools: ['look'] }, { allowTools: ['*'] }, ['look']],
+    [{ readOnly: true }, { allowTools: ['change'] }, []],
+    [{ readOnly: true }, { readOnly: true, allowTools: ['change', 'look'] }, ['look']],
+    [{ readOnly: true, allowTools: ['change', '*'] }, { readOnly: true }, ['look']],
+    [{ readOnly: true, allowTools: ['change', '*'] }, undefined, ['look', 'change']],
+  ])('%j and %j allow %j', (run, own, names) => {
+    expect(allowed(run, own)).toEqual(names);
+  });
+
+  test('narrow resources and prompts as well', () => {
+    const policyOf = policiesOfCallers(createPolicy({ allowResources: ['file:///a/*'], denyPrompts: ['x'] }));
+    const policy = policyOf(callerWith({ denyResources: ['*.env'], allowPrompts: ['x', 'y'] }));
+    const isAllowed = (method: string, params: object) => policy.decide({ method, params }, tools) === undefined;
+    const resources = ['file:///a/b', 'file:///a/.env', 'file:///c'];
+    expect(resources.map((uri) => isAllowed('resources/read', { uri }))).toEqual([true, false, false]);
+    expect(['x', 'y', 'z'].map((name) => isAllowed('prompts/get', { name }))).toEqual([false, true, false]);
+  });
+
+  test('one policy is made of them, and none for callers without any', () => {
+    const policyOf = policiesOfCallers(openPolicy);
+    const rules = { allowTools: ['a'] };
+    // The guard copies callers to add their address.
+    expect(policyOf(callerWith(rules))).toBe(policyOf({ ...callerWith(rules), address: '203.0.113.1' }));
+    expect(policyOf(callerWith(rules))).not.toBe(policyOf(callerWith({ ...rules })));
+    expect(policyOf(callerWith())).toBe(openPolicy);
+  });
+});
+
+function tokensOf(access: AccessOptions = {}) {
+  const warnings: string[] = [];
+  const tokens = new RunTokens('mcpx_the-first-token-of-a-run', access, {
+    signIn: undefined,
+    file: undefined,
+    onEnd() {},
+    onChange() {},
+    onWarning: (message) => warnings.push(message),
+  });
+  return { tokens, warnings };
+}
+
+describe('the tokens of a run', () => {
+  test('a token that makes exceptions from its --read-only is reported', () => {
+    const { tokens, warnings } = tokensOf();
+    tokens.add('anna', { readOnly: true, allowTools: ['change', 'l*', 'rm'], denyTools: ['rm'] });
+    tokens.add('ben', { readOnly: true, allowTools: ['*'] });
+    tokens.add('cleo', { allowTools: ['change'] });
+    expect(warnings).toEqual(['the read-only token anna allows these tools, whatever they change: change']);
+  });
+
+  test('it makes none from that of the run', () => {
+    const { tokens, warnings } = tokensOf({ readOnly: true });
+    tokens.add('anna', { readOnly: true, allowTools: ['change'] });
+    expect(warnings).toEqual([]);
+  });
+
+  test('rules are the same for all requests with a token', () => {
+    const { tokens } = tokensOf();
+    const token = tokens.add('anna', { denyTools: ['x'] });
+    const [one, other] = [tokens.store.find(token), tokens.store.find(token)];
+    expect(one).toMatchObject({ rules: { denyTools: ['x'] } });
+    expect(one).toBe(other);
+  });
+});
