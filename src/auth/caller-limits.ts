@@ -20,19 +20,27 @@ interface Guesses {
   previous: number;
 }
 
+/** Wrong tokens from a network; undefined for clients whose address is not known. */
+export interface Guessing {
+  readonly network: string | undefined;
+  /** Within a minute. */
+  readonly count: number;
+}
+
 /**
  * Limits how often a network (an IPv4 address or an IPv6 /64) may guess. It counts wrong tokens only, so that nobody can lock
  * out the holder of a right one. Clients whose address is not known count as one network.
  */
 export class GuessLimit {
   readonly #clock: Clock;
-  readonly #onWarning: (message: string) => void;
+  readonly #onGuessing: (guessing: Guessing) => void;
   readonly #networks: RecentlyUsed<Guesses>;
-  #warnedAt = -Infinity;
+  #reportedAt = -Infinity;
 
-  constructor(onWarning: (message: string) => void, clock: Clock = systemClock) {
+  /** @param onGuessing called at most once a minute, if there are more wrong tokens than are answered as such. */
+  constructor(onGuessing: (guessing: Guessing) => void, clock: Clock = systemClock) {
     this.#clock = clock;
-    this.#onWarning = onWarning;
+    this.#onGuessing = onGuessing;
     this.#networks = new RecentlyUsed(maxGuessingNetworks, () => ({
       budget: createTokenBucket({ burst: guessesPerMinute, perSecond: guessesPerMinute / 60, clock }),
       since: clock.now(),
@@ -48,8 +56,8 @@ export class GuessLimit {
 
   /** Counts a wrong token. @returns 0, or after how many seconds to try again. */
   count(address: string | undefined): number {
-    const network = address === undefined ? 'unknown addresses' : networkOf(address);
-    const guesses = this.#networks.at(network);
+    const network = address === undefined ? undefined : networkOf(address);
+    const guesses = this.#networks.at(network ?? '');
     const now = this.#clock.now();
     const elapsedMs = now - guesses.since;
     if (elapsedMs >= minuteMs) {
@@ -60,9 +68,9 @@ export class GuessLimit {
     guesses.count++;
     if (guesses.budget.take(1)) return 0;
     // The clock may be set back.
-    if (Math.abs(now - this.#warnedAt) >= minuteMs) {
-      this.#warnedAt = now;
-      this.#onWarning(`wrong tokens from ${network}: ${Math.max(guesses.count, guesses.previous)} in a minute`);
+    if (Math.abs(now - this.#reportedAt) >= minuteMs) {
+      this.#reportedAt = now;
+      this.#onGuessing({ network, count: Math.max(guesses.count, guesses.previous) });
     }
     return 60 / guessesPerMinute;
   }

@@ -14,6 +14,8 @@ export interface RequestHead extends CredentialHeaders {
   readonly source: Source;
   /** One of mcp-expose itself, which comes from the address of this machine and exhausts no limit. It needs a token too. */
   readonly isProbe?: boolean;
+  /** It may open a session, so the address of its caller is determined in any case. */
+  readonly opensSession?: boolean;
 }
 
 export interface Denial {
@@ -26,6 +28,8 @@ export interface Denial {
   readonly retryAfterSeconds?: number;
   /** The reason for programs, with the rejected value. */
   readonly data?: Readonly<Record<string, string>>;
+  /** As `Caller.label`, if the credential is right. */
+  readonly caller?: string;
 }
 
 /** The caller, and the host name that it used. */
@@ -66,7 +70,7 @@ export interface GuardOptions {
   readonly guessLimit?: Pick<GuessLimit, 'count'> | undefined;
   /** Limits the requests of each caller. Default: no limit. */
   readonly requestLimit?: Pick<RequestLimit, 'count'> | undefined;
-  /** Whether the addresses of callers are determined, which costs time on every call. Default: they are not. */
+  /** Whether the addresses of callers are determined, which costs time on every call. Default: only when they open sessions. */
   readonly reportsClients?: boolean | undefined;
 }
 
@@ -81,8 +85,8 @@ export function createGuard(options: GuardOptions): Guard {
   const { hosts, callers, challengeFor = plainChallenge, hopHeader } = options;
   const { admitsAddress, guessLimit, requestLimit, reportsClients = false } = options;
   const addressOf = (source: Source): string | undefined => clientAddress(source, hopHeader);
-  const callerFrom = (caller: Caller, source: Source): Caller =>
-    reportsClients ? { ...caller, address: addressOf(source) } : caller;
+  const callerFrom = (caller: Caller, { source, opensSession = false }: RequestHead): Caller =>
+    reportsClients || opensSession ? { ...caller, address: addressOf(source) } : caller;
 
   function wrongAddress(source: Source): Refused | undefined {
     if (admitsAddress === undefined) return undefined;
@@ -146,10 +150,14 @@ export function createGuard(options: GuardOptions): Guard {
         const key = caller === anonymous ? networkOf(addressOf(source) ?? '') : caller.id;
         const retryAfterSeconds = requestLimit.count(key);
         if (retryAfterSeconds > 0) {
-          return deny(429, 'too many requests', { retryAfterSeconds, data: { reason: 'too_many_requests' } });
+          return deny(429, 'too many requests', {
+            retryAfterSeconds,
+            data: { reason: 'too_many_requests' },
+            ...(caller === anonymous ? {} : { caller: caller.label }),
+          });
         }
       }
-      return { caller: callerFrom(caller, source), host: match };
+      return { caller: callerFrom(caller, head), host: match };
     },
   };
 }

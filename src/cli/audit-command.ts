@@ -1,4 +1,11 @@
-import { auditFilter, AuditSums, readAudit, type AuditEntry, type AuditFilter } from '../expose/audit-entries.ts';
+import {
+  alertDetails,
+  auditFilter,
+  AuditSums,
+  readAudit,
+  type AuditEntry,
+  type AuditFilter,
+} from '../expose/audit-entries.ts';
 import { excerpt } from '../platform/text/sanitize.ts';
 import type { Output } from './output.ts';
 import type { OutputFlags } from './program.ts';
@@ -52,8 +59,8 @@ function lineOf(entry: AuditEntry): string {
     parts.push(`${shown(outcome)} ${shown(code ?? reason)}`.trim());
     parts.push(`${shown(durationMs)} ms`, `${sizeOf(requestBytes)}, ${sizeOf(responseBytes)}`);
   } else {
-    const { change, reason, session, scope, count } = entry;
-    const words = [server, event, change ?? outcome, reason, session, scope, count];
+    const { change, kind, reason, session, scope, count } = entry;
+    const words = [server, event, kind ?? change ?? outcome, reason, session, scope, count, ...alertDetails(entry)];
     parts.push(
       words
         .map(shown)

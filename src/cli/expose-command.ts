@@ -16,6 +16,7 @@ import type { Command } from './commander.ts';
 import type { CommandContext } from './context.ts';
 import { unquotedCommandHints } from './misplaced-words.ts';
 import { oauthWords } from './oauth-events.ts';
+import { alertWords } from './alert-words.ts';
 import type { Output } from './output.ts';
 import { rejectIneffectiveOptions } from './ineffective-options.ts';
 import { attributeOf } from './program.ts';
@@ -252,6 +253,10 @@ export function showEvent(output: Output, event: ExposeEvent): void {
     case 'token':
       output.event({ event: 'token', name: event.name, change: event.change });
       if (event.change !== 'added') output.note(`the token ${event.name} ${tokenWords[event.change]}`);
+      return;
+    case 'alert':
+      output.event({ event: 'alert', ...event.alert });
+      output.alert(alertWords(event.alert));
       return;
     case 'servers':
       output.event({

@@ -51,6 +51,8 @@ export interface Output {
   /** A message that --quiet suppresses. */
   note(message: string): void;
   warning(message: string): void;
+  /** The words of an alert, whose event is separate. */
+  alert(message: string): void;
   /** A line that a server printed. @param server its name, if there are several. */
   serverLine(line: string, server?: string): void;
   /** A message that only --verbose shows. */
@@ -143,6 +145,9 @@ export function createOutput(options: OutputOptions): Output {
     warning(message) {
       output.event({ event: 'warning', message });
       if (!quiet) say(() => `mcp-expose: ${mark('yellow', 'warning:')} ${oneLine(message)}`);
+    },
+    alert(message) {
+      if (!quiet) say(() => `mcp-expose: ${mark('yellow', 'alert:')} ${oneLine(message)}`);
     },
     serverLine(line, server = 'server') {
       if (!quiet) say(() => `${mark('dim', `[${oneLine(server)}]`)} ${oneLine(line)}`);

@@ -39,7 +39,7 @@ export async function chooseToken(
 }
 
 /** Name of the token with which mcp-expose probes its own public URL: the probe uses up no limit of the user's token. */
-const probeName = 'mcp-expose';
+export const ownCaller = 'mcp-expose';
 
 export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEnd' | 'onChange'>> {
   readonly signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
@@ -80,12 +80,12 @@ export class RunTokens implements Tokens {
       stored: file?.entries ?? [],
       onEnd,
       onChange: (name, change) => {
-        if (name === probeName) return;
-        void file?.save(() => this.store.stored().filter((stored) => stored.name !== probeName));
+        if (name === ownCaller) return;
+        void file?.save(() => this.store.stored().filter((stored) => stored.name !== ownCaller));
         if (isStarted) onChange(name, change);
       },
     });
-    this.probeToken = this.store.add(probeName);
+    this.probeToken = this.store.add(ownCaller);
     // The user's own token replaces a stored one, unless it is the same.
     if (token !== undefined && !this.store.has(tokenName, token)) {
       this.store.revoke(tokenName);
@@ -95,7 +95,7 @@ export class RunTokens implements Tokens {
   }
 
   list(): readonly TokenReport[] {
-    return [...this.store.list().filter(({ name }) => name !== probeName), ...(this.#signIn?.list() ?? [])];
+    return [...this.store.list().filter(({ name }) => name !== ownCaller), ...(this.#signIn?.list() ?? [])];
   }
 
   add(name: string, limits: TokenLimits = {}, token?: string): string {
@@ -107,11 +107,11 @@ export class RunTokens implements Tokens {
   }
 
   revoke(name: string): boolean {
-    return (name !== probeName && this.store.revoke(name)) || this.#signIn?.revoke(name) === true;
+    return (name !== ownCaller && this.store.revoke(name)) || this.#signIn?.revoke(name) === true;
   }
 
   rotate(name: string): string | undefined {
-    return name === probeName ? undefined : this.store.rotate(name);
+    return name === ownCaller ? undefined : this.store.rotate(name);
   }
 }
 

@@ -37,13 +37,20 @@ export class Audit {
   /** A request was not let in. */
   denied(denial: Denial, client: string | undefined): void {
     if (!this.#refusals.take(1)) this.#file.drop();
-    else this.#file.write('admission', { outcome: 'denied', reason: reasonOf(denial), client });
+    else
+      this.#file.write('admission', {
+        outcome: 'denied',
+        reason: reasonOf(denial),
+        caller: denial.caller,
+        client,
+      });
   }
 
-  /** A change of a token, or of a client that signs in. */
+  /** A change of a token, or of a client that signs in, or an alert. */
   event(event: ExposeEvent): void {
     if (event.type === 'token') this.#file.write('token', { change: event.change, caller: event.name });
     if (event.type === 'oauth') this.#oauth(event.event);
+    if (event.type === 'alert') this.#file.write('alert', event.alert);
   }
 
   /** Begins a new file if the old one was moved. */

@@ -12,11 +12,12 @@ import type { SignIn } from './oauth.ts';
 import type { RunDescription } from './control/runs.ts';
 import { callersOf, policiesOfCallers, RunTokens } from './access.ts';
 import { FrontDoor } from './front-door.ts';
-import type { Exposed, ExposeEvent, ExposeOptions, ServerReport, TunnelReport } from './options.ts';
+import type { Exposed, ExposeOptions, ServerReport, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
 import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
 import { ExposedServers, nothingWorks } from './servers/exposed-servers.ts';
 import { prepare, type Prepared } from './prepare.ts';
+import { Reports } from './reports.ts';
 import type { ServerSources } from './servers/server-sources.ts';
 
 /** How long the answer to a probe's `initialize` may take after the server has started, in milliseconds. */
@@ -56,13 +57,12 @@ class Exposure implements Exposed {
   readonly #reported: (error: ExposeError) => ExposeError;
   readonly #maxBodyBytes: number;
   readonly #keepAliveTimer = createKeepAliveTimer();
+  readonly #reports: Reports;
   readonly #servers: ExposedServers;
   readonly #tokens: RunTokens | undefined;
   readonly #signIn: SignIn | undefined;
   readonly #door: FrontDoor;
   #tunnel: OpenTunnel | undefined;
-  /** While the public URL is probed, the probe's session and requests are not reported. */
-  #isProbing = false;
   /** How to end each part that has started. */
   readonly #endings: (() => unknown)[] = [];
   #ended: Promise<void> | undefined;
@@ -76,6 +76,12 @@ class Exposure implements Exposed {
     this.#prepared = prepared;
     this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
+    this.#reports = new Reports({
+      audit,
+      reportsRequests: options.output?.reportRequests === true,
+      hasCredentials: requiresToken,
+      onEvent: prepared.onEvent,
+    });
     this.#servers = this.#createServers();
     this.#signIn = this.#createSignIn();
     this.#tokens = requiresToken ? this.#createTokens() : undefined;
@@ -91,8 +97,9 @@ class Exposure implements Exposed {
       tunnelPort: options.tunnel?.port ?? 0,
       domain: options.listen?.domain,
       hasFront,
-      reportsClients: options.output?.reportRequests === true || audit !== undefined,
-      onDenied: audit && ((denial, address) => audit.denied(denial, address)),
+      reportsClients: this.#reports.hasAll,
+      onDenied: this.#reports.denied,
+      onGuessing: this.#reports.guessing,
       onWarning: this.#warn,
     });
     this.#endings.push(
@@ -178,14 +185,10 @@ class Exposure implements Exposed {
   }
 
   #createServers(): ExposedServers {
-    const { options, watchdog, policy, onEvent, audit } = this.#prepared;
-    const reportsRequests = options.output?.reportRequests === true;
+    const { options, watchdog, policy, onEvent } = this.#prepared;
     const policyOf = policiesOfCallers(policy);
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
-    const report = (event: ExposeEvent): void => {
-      if (!this.#isProbing) onEvent(event);
-    };
     return new ExposedServers((name, source) => {
       const named = name === undefined ? {} : { server: name };
       return createExposedServer({
@@ -200,15 +203,7 @@ class Exposure implements Exposed {
         keepAliveTimer: this.#keepAliveTimer,
         onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
         onWarning: (message) => this.#warn(name === undefined ? message : `${name}: ${message}`),
-        onSessions: (open) => report({ type: 'sessions', open, ...named }),
-        onRequest:
-          reportsRequests || audit !== undefined
-            ? (request) => {
-                if (reportsRequests) report({ type: 'request', ...request, ...named });
-                audit?.call(request, name);
-              }
-            : undefined,
-        onSession: audit && ((session) => audit.session(session, name)),
+        ...this.#reports.readersFor(name),
       });
     });
   }
@@ -279,9 +274,9 @@ class Exposure implements Exposed {
     const tunnel = this.#tunnel;
     if (tunnel === undefined) return;
     for (const limit of limitsOf(tunnel.provider.capabilities, this.#maxBodyBytes)) this.#warn(limit);
-    this.#isProbing = true;
+    this.#reports.isProbing = true;
     await tunnel.begin(signal);
-    this.#isProbing = false;
+    this.#reports.isProbing = false;
     signal.throwIfAborted();
   }
 

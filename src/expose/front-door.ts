@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import type { CallerSource } from '../auth/caller.ts';
 import { clientAddress } from '../auth/client-address.ts';
 import { createGuard, type Denial } from '../auth/guard.ts';
-import { GuessLimit, RequestLimit } from '../auth/caller-limits.ts';
+import { GuessLimit, RequestLimit, type Guessing } from '../auth/caller-limits.ts';
 import { createHostList, type HostList } from '../auth/hosts.ts';
 import { ExposeError } from '../errors.ts';
 import { listenerUrls, type BindAddress, type ListenerUrls } from '../http/addresses.ts';
@@ -36,7 +36,9 @@ export interface FrontDoorOptions {
   readonly hasFront: boolean;
   readonly reportsClients: boolean;
   /** Called when a request is refused. */
-  readonly onDenied: ((denial: Denial, address: string | undefined) => void) | undefined;
+  readonly onDenied: (denial: Denial, address: string | undefined) => void;
+  /** There are many wrong tokens. */
+  readonly onGuessing: (guessing: Guessing) => void;
   readonly onWarning: (message: string) => void;
 }
 
@@ -55,13 +57,13 @@ export class FrontDoor {
   #urls: ListenerUrls | undefined;
 
   constructor(options: FrontDoorOptions) {
-    const { allowsOrigin, directory, requestsPerSecond, onWarning } = options;
+    const { allowsOrigin, directory, requestsPerSecond, onGuessing } = options;
     const hostOptions = { allowsOrigin, hasLabel: (label: string) => directory.find(label) !== undefined };
     this.#options = options;
     this.#cors = createCors(allowsOrigin);
     this.#localHosts = createHostList(hostOptions);
     this.#tunnelHosts = createHostList(hostOptions);
-    this.#guessLimit = new GuessLimit(onWarning);
+    this.#guessLimit = new GuessLimit(onGuessing);
     this.#requestLimit = requestsPerSecond === undefined ? undefined : new RequestLimit(requestsPerSecond);
     this.#localHandler = this.#handlerFor(this.#localHosts);
   }
@@ -148,7 +150,7 @@ export class FrontDoor {
       directory,
       hasGetStreams: way?.hasGetStreams,
       isProbe: way?.isProbe,
-      onDenied: onDenied && ((denial, source) => onDenied(denial, clientAddress(source, hopHeader))),
+      onDenied: (denial, source) => onDenied(denial, clientAddress(source, hopHeader)),
     });
   }
 }

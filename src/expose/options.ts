@@ -5,6 +5,7 @@ import type { OAuthEvent } from '../auth/oauth/events.ts';
 import type { TokenLimits } from '../auth/token-limits.ts';
 import type { TokenChange, TokenReport } from '../auth/token-store.ts';
 import type { ExposeError } from '../errors.ts';
+import type { Alert } from './alerts.ts';
 import type { Attempt } from '../tunnel/open-first.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
 
@@ -54,10 +55,12 @@ export type ExposeEvent =
   | { readonly type: 'oauth'; readonly event: OAuthEvent; readonly pairingCode: string | undefined }
   /** A token was added, ended, or was used by its first client. */
   | { readonly type: 'token'; readonly name: string; readonly change: Exclude<TokenChange, 'called'> }
+  /** Something is unusual: see docs/access.md. */
+  | { readonly type: 'alert'; readonly alert: Alert }
   /** A request was answered; only with `output.reportRequests`. */
   | ({ readonly type: 'request'; readonly server?: string } & RequestReport);
 
-export type { Confirm, OAuthEvent, PairingMode, TokenLimits, TokenReport };
+export type { Alert, Confirm, OAuthEvent, PairingMode, TokenLimits, TokenReport };
 
 export type TunnelChoice = 'auto' | 'none' | TunnelKind;
 

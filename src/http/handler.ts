@@ -84,6 +84,7 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
       ...(request.headers['x-api-key'] === undefined ? {} : { apiKey: valuesOf(request, 'x-api-key') }),
       source: new RequestSource(request),
       isProbe: isProbe(request),
+      opensSession: request.headers[sessionHeader] === undefined,
     });
     const isReadiness = isRead && route.kind === 'endpoint' && route.endpoint === 'readiness';
     if ('denial' in admission) {

@@ -1,11 +1,11 @@
 /** A table of bounded size. When it is full, the entry that was used least recently is forgotten. */
 export class RecentlyUsed<Value> {
   readonly #maxEntries: number;
-  readonly #create: () => Value;
+  readonly #create: (key: string) => Value;
   readonly #values = new Map<string, Value>();
 
   /** @param create makes the value of a key that is not in the table. */
-  constructor(maxEntries: number, create: () => Value) {
+  constructor(maxEntries: number, create: (key: string) => Value) {
     this.#maxEntries = maxEntries;
     this.#create = create;
   }
@@ -15,7 +15,7 @@ export class RecentlyUsed<Value> {
   }
 
   at(key: string): Value {
-    const value = this.#values.get(key) ?? this.#create();
+    const value = this.#values.get(key) ?? this.#create(key);
     // A Map iterates in the order of insertion, so this moves the key to the end.
     this.#values.delete(key);
     this.#values.set(key, value);

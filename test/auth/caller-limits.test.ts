@@ -1,22 +1,22 @@
 import { describe, expect, test } from 'vitest';
-import { GuessLimit, maxGuessingNetworks, RequestLimit } from '../../src/auth/caller-limits.ts';
+import { GuessLimit, maxGuessingNetworks, RequestLimit, type Guessing } from '../../src/auth/caller-limits.ts';
 import { createFakeClock, type FakeClock } from '../harness/fake-clock.ts';
 
 interface World {
   readonly clock: FakeClock;
   readonly limit: GuessLimit;
-  readonly warnings: string[];
+  readonly reports: Guessing[];
   /** Counts so many wrong tokens. */
   readonly guess: (address: string | undefined, times: number) => number[];
 }
 
 function start(): World {
   const clock = createFakeClock();
-  const warnings: string[] = [];
-  const limit = new GuessLimit((message) => warnings.push(message), clock);
+  const reports: Guessing[] = [];
+  const limit = new GuessLimit((guessing) => reports.push(guessing), clock);
   const guess = (address: string | undefined, times: number): number[] =>
     Array.from({ length: times }, () => limit.count(address));
-  return { clock, limit, warnings, guess };
+  return { clock, limit, reports, guess };
 }
 
 describe('wrong tokens', () => {
@@ -39,32 +39,32 @@ describe('wrong tokens', () => {
   });
 
   test('are reported at most once a minute, with their number', () => {
-    const { clock, warnings, guess } = start();
+    const { clock, reports, guess } = start();
     guess('203.0.113.9', 10);
-    expect(warnings).toEqual([]);
+    expect(reports).toEqual([]);
     guess('203.0.113.9', 1);
-    expect(warnings).toEqual(['wrong tokens from 203.0.113.9: 11 in a minute']);
+    expect(reports).toEqual([{ network: '203.0.113.9', count: 11 }]);
     guess('203.0.113.9', 500);
     guess('203.0.113.10', 20);
     clock.advance(59_999);
     guess('203.0.113.9', 10);
-    expect(warnings).toHaveLength(1);
+    expect(reports).toHaveLength(1);
     clock.advance(1);
     guess('203.0.113.9', 10);
-    expect(warnings.slice(1)).toEqual(['wrong tokens from 203.0.113.9: 521 in a minute']);
+    expect(reports.slice(1)).toEqual([{ network: '203.0.113.9', count: 521 }]);
     clock.advance(3_600_000);
     guess('203.0.113.9', 11);
-    expect(warnings.slice(2)).toEqual(['wrong tokens from 203.0.113.9: 11 in a minute']);
+    expect(reports.slice(2)).toEqual([{ network: '203.0.113.9', count: 11 }]);
   });
 
   test('are reported also after the clock was set back, and of networks and unknown addresses by their name', () => {
-    const { clock, warnings, guess } = start();
+    const { clock, reports, guess } = start();
     guess('2001:db8::1', 11);
     clock.jump(-3_600_000);
     guess(undefined, 11);
-    expect(warnings).toEqual([
-      'wrong tokens from 2001:db8:0:0::/64: 11 in a minute',
-      'wrong tokens from unknown addresses: 11 in a minute',
+    expect(reports).toEqual([
+      { network: '2001:db8:0:0::/64', count: 11 },
+      { network: undefined, count: 11 },
     ]);
   });
 

@@ -122,6 +122,12 @@ describe('where a caller comes from', () => {
   });
 });
 
+test('the address of a caller that may open a session is determined in any case', () => {
+  const { admit } = createGuard({ hosts: createHostList(), callers: callersOf(token) });
+  expect(admit(head())).not.toHaveProperty('caller.address');
+  expect(admit(head({ opensSession: true }))).toHaveProperty('caller.address', '127.0.0.1');
+});
+
 describe('the order of the checks', () => {
   test('a wrong host is told before a wrong origin and a wrong token', () => {
     const all = head({ host: 'evil.example', origin: 'https://evil.example', authorization: ['Bearer wrong'] });
@@ -291,7 +297,13 @@ describe('limits', () => {
       admit(head({ authorization: [`Bearer ${name}`], ...changes }));
     expect([by('anna'), by('anna'), by('anna'), by('ben')].map(statusOf)).toEqual([200, 200, 429, 200]);
     expect(by('anna')).toEqual({
-      denial: { status: 429, reason: 'too many requests', retryAfterSeconds: 1, data: { reason: 'too_many_requests' } },
+      denial: {
+        status: 429,
+        reason: 'too many requests',
+        retryAfterSeconds: 1,
+        data: { reason: 'too_many_requests' },
+        caller: 'anna',
+      },
     });
     expect(statusOf(by('anna', { isProbe: true }))).toBe(200);
     clock.advance(500);

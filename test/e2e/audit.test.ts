@@ -102,11 +102,12 @@ test('calls, outcomes, sessions and tokens have a line each, with names and size
   ]);
   expect(sse[1]).toMatchObject({ caller: 'anna', session: sse[0]?.['session'], clientInfo: sse[0]?.['clientInfo'] });
   const others = entriesIn(file).filter(({ event }) => event !== 'call');
-  expect(others.map(({ event, change, reason }) => [event, change ?? reason])).toEqual([
+  expect(others.map(({ event, change, reason, kind }) => [event, change ?? reason ?? kind])).toEqual([
     ['session', 'opened'],
     ['admission', 'token_unknown'],
     ['admission', 'token_missing'],
     ['session', 'closed'],
+    ['alert', 'new_client'],
     ['session', 'opened'],
     ['session', 'closed'],
   ]);

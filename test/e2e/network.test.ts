@@ -132,7 +132,7 @@ test('--tunnel auto skips tunnels that do not state the address of the client', 
 });
 
 describe.each(ways)('%s, wrong tokens', (way) => {
-  test('are answered with 429 after ten in a minute, a warning says so, and the right token passes', async () => {
+  test('are answered with 429 after ten in a minute, an alert says so, and the right token passes', async () => {
     const exposed = await exposeBy(way, { server });
     const statuses: number[] = [];
     // oxlint-disable-next-line no-await-in-loop -- one guess after the other
@@ -149,8 +149,10 @@ describe.each(ways)('%s, wrong tokens', (way) => {
     await exposed.waitForStderr(/wrong tokens from 127\.0\.0\.1: 11 in a minute/);
     expect(exposed.stderr().match(/wrong tokens/g)).toHaveLength(1);
     expect(exposed.events()).toContainEqual({
-      event: 'warning',
-      message: 'wrong tokens from 127.0.0.1: 11 in a minute',
+      event: 'alert',
+      kind: 'guessing',
+      network: '127.0.0.1',
+      count: 11,
     });
   });
 });

@@ -58,12 +58,16 @@ test('OAuth events have no code, and only decisions have a line', async () => {
   ]);
 });
 
-test('changes of tokens have a line, and other events none', async () => {
+test('changes of tokens and alerts have a line, and other events none', async () => {
   const lines = await linesOf((audit) => {
     audit.event({ type: 'warning', message: 'none' });
     audit.event({ type: 'token', name: 'anna', change: 'expired' });
+    audit.event({ type: 'alert', alert: { kind: 'new_address', caller: 'anna', client: '198.51.100.7' } });
   });
-  expect(lines).toEqual([{ event: 'token', change: 'expired', caller: 'anna' }]);
+  expect(lines).toEqual([
+    { event: 'token', change: 'expired', caller: 'anna' },
+    { event: 'alert', kind: 'new_address', caller: 'anna', client: '198.51.100.7' },
+  ]);
 });
 
 test('a refusal has its reason for programs, and not the header that caused it', async () => {

@@ -14,6 +14,8 @@ export interface Session extends Pick<
   readonly id: string;
   /** The caller who opened it; nobody else may use it. */
   readonly callerId: string;
+  /** Whether a policy may refuse its calls. */
+  readonly isRestricted: boolean;
   /** The revision that client and server agreed on, once they have. */
   readonly revision: string | undefined;
   /** Whether the client listens for messages that belong to no request. */
@@ -32,6 +34,7 @@ export interface SessionOptions {
   readonly id: string;
   readonly callerId: string;
   readonly upstream: Upstream;
+  readonly isRestricted: boolean;
   /** How long the server may take to answer `initialize`. */
   readonly startTimeoutMs: number;
   /** Both sides have agreed: the session can be used from now on, unless the answer is false: there is no room for it. */
@@ -44,7 +47,7 @@ export interface SessionOptions {
 }
 
 export function createSession(options: SessionOptions): Session {
-  const { id, callerId, upstream, startTimeoutMs, onOpen, onEnd, onWarning } = options;
+  const { id, callerId, upstream, isRestricted, startTimeoutMs, onOpen, onEnd, onWarning } = options;
   let revision: string | undefined;
   let isClosing = false;
   let ended = false;
@@ -132,6 +135,7 @@ export function createSession(options: SessionOptions): Session {
   return {
     id,
     callerId,
+    isRestricted,
     get revision() {
       return revision;
     },

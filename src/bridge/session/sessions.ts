@@ -8,6 +8,7 @@ import type { Policy } from '../../policy/policy.ts';
 import { restrict } from './restricted-upstream.ts';
 import { createSession, type Session } from './session.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { watchTools, type ToolsChange } from './watched-tools.ts';
 
 /** Each session has a server process of its own, which may well need 100 MB. */
 export const defaultMaxSessions = 32;
@@ -37,6 +38,8 @@ export interface SessionsOptions {
   readonly onChange?: (open: number) => void;
   /** A server has not answered `initialize` in time. */
   readonly onSilent?: (reason: string) => void;
+  /** The tools of the server have changed during a session in which rules apply to them. */
+  readonly onToolsChange?: ((change: ToolsChange) => void) | undefined;
   readonly onWarning: (message: string) => void;
 }
 
@@ -123,11 +126,12 @@ export function createSessions(options: SessionsOptions): Sessions {
         return undefined;
       }
       const id = randomBytes(sessionIdBytes).toString('base64url');
-      const upstream = restrict(nextUpstream(), policy, clock);
+      const upstream = restrict(watchTools(nextUpstream(), policy, options.onToolsChange), policy, clock);
       const session = createSession({
         id,
         callerId,
         upstream,
+        isRestricted: policy?.isOpen === false,
         startTimeoutMs,
         onOpen() {
           // Only now: a client that fails to open a session costs nobody theirs. By now nobody may be idle any more.

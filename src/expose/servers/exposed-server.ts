@@ -1,6 +1,6 @@
 import { describeServer, type ServerDescription } from '../../bridge/describe-server.ts';
 import { restrict } from '../../bridge/session/restricted-upstream.ts';
-import { createSessions, type Sessions } from '../../bridge/session/sessions.ts';
+import { createSessions, type Sessions, type SessionsOptions } from '../../bridge/session/sessions.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
@@ -33,7 +33,10 @@ export type ServerSettings = ConnectionSettings &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
 export interface ExposedServerOptions
-  extends UpstreamFactoryOptions, Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | keyof ReportReaders> {
+  extends
+    UpstreamFactoryOptions,
+    Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | keyof ReportReaders>,
+    Pick<SessionsOptions, 'onToolsChange'> {
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
   readonly settings: ServerSettings;
@@ -68,7 +71,7 @@ export class ExposedServer implements ServedServer {
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
     const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, onSessions, onWarning } = options;
-    const { onRequest, onSession } = options;
+    const { onBegin, onRequest, onSession, isSelective, onToolsChange } = options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
@@ -89,9 +92,11 @@ export class ExposedServer implements ServedServer {
         onSessions(open);
       },
       onSilent: (reason) => this.#server.health.failed(reason),
+      onToolsChange,
       onWarning,
     });
-    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, onRequest, onSession };
+    const readers = { onBegin, onRequest, onSession, isSelective };
+    const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });
     this.#isReady = createReadinessCheck({

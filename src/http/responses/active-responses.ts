@@ -34,8 +34,8 @@ export class ActiveResponses {
   isDraining = false;
   #onDrained: (() => void) | undefined;
 
-  constructor({ keepAliveTimer, onRequest, onSession }: ActiveResponsesOptions) {
-    this.#readers = onRequest === undefined ? undefined : { onRequest, onSession };
+  constructor({ keepAliveTimer, onBegin, onRequest, onSession, isSelective = false }: ActiveResponsesOptions) {
+    this.#readers = onRequest === undefined ? undefined : { onBegin, onRequest, onSession, isSelective };
     this.#stopKeepAlive = keepAliveTimer.onBeat((checksStalls) => {
       for (const response of this.#responses) response.keepAlive(checksStalls);
       for (const stream of this.#listening) stream.keepAlive(checksStalls);
@@ -49,9 +49,13 @@ export class ActiveResponses {
     response.reported = this.report(request, caller, session);
   }
 
-  /** Begins the report of a request; undefined when nobody reads it. @param session that the request names. */
+  /** Begins the report of a request; undefined if it is not reported. @param session that the request names. */
   report(request: RpcRequest, caller: Caller, session?: Session): CallReport | undefined {
-    return this.#readers && new CallReport(this.#readers, request, caller, session);
+    if (this.#readers === undefined) return undefined;
+    this.#readers.onBegin?.(caller.label);
+    const isLeftOut =
+      this.#readers.isSelective === true && session?.isRestricted !== true && request.method !== 'initialize';
+    return isLeftOut ? undefined : new CallReport(this.#readers, request, caller, session);
   }
 
   /** Removes a response, unless it has ended already. An arrow function, since it is passed as a callback. */

@@ -65,10 +65,14 @@ export interface SessionReport extends Origin {
 }
 
 export interface ReportReaders {
+  /** Called when a request begins, with `Caller.label`. */
+  readonly onBegin?: ((caller: string) => void) | undefined;
   /** Called after each request. Omit it when nobody reads the reports: it costs on every call. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
   /** Called when a session opens or ends, if there is `onRequest`. */
   readonly onSession?: ((report: SessionReport) => void) | undefined;
+  /** Only requests that open a session, and those that its policy may refuse, are reported. Default: all. */
+  readonly isSelective?: boolean | undefined;
 }
 
 /** What ended a call: the code and the data of a JSON-RPC error. */
@@ -113,7 +117,7 @@ export class CallReport {
 
   answered(response: RpcResponse): void {
     const responseBytes = response.bytes.length;
-    if (!response.failed && lacks(response, 'isError')) {
+    if (!response.failed && (this.#readers.isSelective === true || lacks(response, 'isError'))) {
       this.#end = { outcome: 'ok', responseBytes };
       return;
     }

@@ -23,6 +23,7 @@ function world({ hasRoom = true, accepting = true } = {}): World {
     id: 'the-id',
     callerId: 'the-caller',
     upstream,
+    isRestricted: false,
     startTimeoutMs: 5000,
     onOpen() {
       happened.push('open');

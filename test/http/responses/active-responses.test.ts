@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Session } from '../../../src/bridge/session/session.ts';
 import type { HttpResponse } from '../../../src/http/message.ts';
 import { ActiveResponses, type ActiveResponse } from '../../../src/http/responses/active-responses.ts';
 import type { RequestReport } from '../../../src/http/responses/call-report.ts';
@@ -104,6 +105,25 @@ describe('a report', () => {
     expect(call.reported).toBeUndefined();
     active.end(call);
   });
+});
+
+const sessionThat = (isRestricted: boolean): Session =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as much of a session as is read
+  ({ isRestricted }) as Session;
+
+test('selective reports are those of initialize and of restricted sessions, and every beginning counts', () => {
+  const [begun, ended]: [string[], unknown[]] = [[], []];
+  const active = new ActiveResponses({
+    keepAliveTimer: still,
+    onBegin: (label) => begun.push(label),
+    onRequest: ({ method }) => ended.push(method),
+    isSelective: true,
+  });
+  active.report(request(1, 'initialize'), caller)?.make();
+  active.report(request(2, 'tools/call'), caller, sessionThat(false))?.make();
+  active.report(request(3, 'prompts/get'), caller, sessionThat(true))?.make();
+  expect(ended).toEqual(['initialize', 'prompts/get']);
+  expect(begun).toEqual(Array.from({ length: 3 }, () => caller.label));
 });
 
 test('draining refuses new requests, and waits for those that are active', async () => {
