@@ -145,7 +145,7 @@ test('a client that asks for more, upon a call that needs it, gets it when its u
 
 describe('what limits it', () => {
   test('--expires: neither token is accepted after it, and streams end', async () => {
-    const exposed = await startShared({ args: ['--expires', '8s'], lifetime: 'test' });
+    const exposed = await startShared({ args: ['--expires', '15s'], lifetime: 'test' });
     const { client } = await signIn(chromium, exposed);
     const tokens = [exposed.token, client.saved.tokens?.access_token ?? ''];
     const streams = await Promise.all(tokens.map(async (token) => (await openSession(exposed.url, token)).listen()));
