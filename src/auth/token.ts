@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { constants, open, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 
 import { ExposeError, messageOf } from '../errors.ts';
+import { readPrivateFile } from '../platform/private-file.ts';
 import { looksLikeToken, shellQuote } from '../platform/text/redact.ts';
 
 /** Identifies tokens of mcp-expose for secret scanners and people. */
@@ -68,36 +68,13 @@ export async function readTokenFile(
       'write the token into a file, or set MCP_EXPOSE_TOKEN; to use a file of this name, write ./ before it',
     ]);
   }
-  let file: FileHandle;
-  try {
-    // Non-blocking: opening a pipe that nobody writes to would block.
-    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
-      throw unusable(`there is no token file ${path}`, [
-        `make one: (umask 077; echo "mcpx_$(openssl rand -hex 32)" > ${shellQuote(path)})`,
-      ]);
-    }
-    throw unusable(`cannot read the token file ${path}: ${messageOf(cause)}`, [], cause);
-  }
-  try {
-    // The open file is checked, so that it cannot be replaced between the check and the read.
-    const { mode, size } = await file
-      .stat()
-      .then((stat) => ({ mode: stat.isFile() ? stat.mode : undefined, size: stat.size }));
-    if (mode === undefined) throw unusable(`the token file ${path} is not a file`);
-    // Windows has no mode bits; its files inherit the access list of their folder.
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-      throw unusable(
-        `the token file ${path} can be read by other users (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
-        [`make it private: chmod 600 ${shellQuote(path)}`],
-      );
-    }
-    if (size > maxTokenFileBytes) throw unusable(`the token file ${path} is larger than ${maxTokenFileBytes} bytes`);
-    return checkToken(await file.readFile('utf8'), `the token file ${path}`);
-  } finally {
-    await file.close();
-  }
+  const text = await readPrivateFile(path, {
+    what: 'token file',
+    code: 'token_unusable',
+    maxBytes: maxTokenFileBytes,
+    missingHint: `make one: (umask 077; echo "mcpx_$(openssl rand -hex 32)" > ${shellQuote(path)})`,
+  });
+  return checkToken(text, `the token file ${path}`);
 }
 
 async function readInput(stdin: Readable, signal: AbortSignal): Promise<string> {
@@ -120,6 +97,6 @@ async function readInput(stdin: Readable, signal: AbortSignal): Promise<string> 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function unusable(message: string, hints: readonly string[] = [], cause?: unknown): ExposeError {
-  return new ExposeError('token_unusable', message, { hints, cause });
+function unusable(message: string, hints: readonly string[] = []): ExposeError {
+  return new ExposeError('token_unusable', message, { hints });
 }
