@@ -25,6 +25,9 @@ ${members(source, 'Exposed', '')}
 \`tunnel\`:
 
 ${members(source, 'TunnelReport', '')}
+\`identityProvider\`:
+
+${members(source, 'IdentityProviderReport', '')}
 Each of \`servers\`:
 
 ${members(source, 'ServerReport', '')}

@@ -12,6 +12,8 @@ export const exitCodes = {
   token_unusable: 2,
   /** The file in which a relay keeps its names cannot be used. */
   state_unusable: 2,
+  /** The OpenID provider could not be reached, or its metadata cannot be used. */
+  identity_provider_unusable: 1,
   /** Without a token, others could use the server, which nobody has allowed. */
   unauthenticated_public: 2,
   /** Another program listens on the port. */

@@ -4,6 +4,7 @@ export type {
   Exposed,
   ExposeEvent,
   ExposeOptions,
+  IdentityProviderReport,
   ListenOptions,
   OutputOptions,
   ServerOptions,

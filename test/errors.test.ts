@@ -115,8 +115,8 @@ describe('docs/errors.md lists what clients receive:', () => {
         path.join('src', folder, file),
       ),
     )
-    // The errors of OAuth are those of its RFCs.
-    .filter((file) => file.endsWith('.ts') && !file.includes('oauth'))
+    // The errors of OAuth and OpenID Connect are those of their specifications.
+    .filter((file) => file.endsWith('.ts') && !/oauth|oidc/.test(file))
     .map((file) => read(file))
     .join('\n');
   const found = (pattern: RegExp): string[] => [

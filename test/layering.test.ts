@@ -24,6 +24,8 @@ const rules: Readonly<Record<string, Rule>> = {
   policy: { values: ['mcp', 'platform', 'errors'] },
   inspect: { values: ['mcp', 'platform', 'errors'] },
   auth: { values: ['platform', 'errors'] },
+  // Loaded with an identity provider only.
+  'auth/oidc/identity-provider': { values: ['auth', 'platform', 'errors'], packages: ['openid-client'] },
   bridge: { values: ['mcp', 'platform', 'errors'], types: ['policy'], packageTypes: ['execa'] },
   tunnel: { values: ['platform', 'errors'], packages: ['ws', '@ngrok/ngrok'] },
   http: { values: ['mcp', 'platform', 'errors'], types: ['auth', 'policy', 'bridge', 'inspect'] },

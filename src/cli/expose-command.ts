@@ -29,7 +29,7 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   const options = optionsOf(command, context.commandLine.serverCommand);
   rejectIneffectiveOptions(command, options);
   requireServer(options);
-  const token = takeToken(options.access ?? {});
+  const token = takeToken(takeClientSecret(options.access ?? {}));
   const rotates = options.output?.auditFile !== undefined && !hasTerminal();
   if (rotates) context.onHangup = () => {};
   void output.progress('starting');
@@ -127,6 +127,15 @@ function takeToken(access: AccessOptions): TokenChoice {
   });
 }
 
+/** Removes the client secret from the environment, too. */
+function takeClientSecret(access: AccessOptions): AccessOptions {
+  const fromEnvironment = process.env['MCP_EXPOSE_OIDC_CLIENT_SECRET'];
+  delete process.env['MCP_EXPOSE_OIDC_CLIENT_SECRET'];
+  return fromEnvironment === undefined || fromEnvironment === ''
+    ? access
+    : { ...access, oidcClientSecret: fromEnvironment };
+}
+
 interface Start {
   readonly tokenOrigin: string | undefined;
   readonly startedInMs: number;
@@ -142,6 +151,7 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
       localUrl,
       token: newToken,
       ...(exposed.pairingCode === undefined ? {} : { pairingCode: exposed.pairingCode }),
+      ...(exposed.identityProvider === undefined ? {} : { identityProvider: exposed.identityProvider }),
       tunnel: tunnelEvent(exposed),
       servers: servers.map(serverEvent),
     });
@@ -154,6 +164,10 @@ function showReady(output: Output, exposed: Exposed, start: Start): void {
   }
   if (newToken !== null) output.essential(`token: ${newToken}`);
   if (exposed.pairingCode !== undefined) output.essential(`pairing code for OAuth: ${exposed.pairingCode}`);
+  if (exposed.identityProvider !== undefined) {
+    const { host, redirectUri } = exposed.identityProvider;
+    output.essential(`redirect URI to register at ${host}: ${redirectUri}`);
+  }
   if (notice !== undefined) output.warning(notice);
   if (publicUrl === null) output.note(`public url: ${withoutPublicUrl(exposed)}`);
   output.result(`mcp-expose: ready at ${publicUrl ?? localUrl} (${whatIsExposed(servers)})`);
@@ -189,8 +203,8 @@ function withoutSubject(reason: string, subject: string): string {
 }
 
 /** @throws ExposeError `usage` if the terminal has to be asked, and there is none. */
-async function confirmFor({ pairing, oauth }: AccessOptions, output: Output): Promise<Confirm | undefined> {
-  if (oauth !== true || pairing === undefined || pairing === 'code') return undefined;
+async function confirmFor({ pairing, oauth, oidcIssuer }: AccessOptions, output: Output): Promise<Confirm | undefined> {
+  if (oauth !== true || oidcIssuer !== undefined || pairing === undefined || pairing === 'code') return undefined;
   if (!output.interactive || !process.stdin.isTTY) {
     throw new ExposeError('usage', `--pairing ${pairing} asks on a terminal, and there is none`, {
       hints: ['use --pairing code'],

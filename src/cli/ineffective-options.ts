@@ -28,7 +28,22 @@ export function rejectIneffectiveOptions(command: Command, options: ExposeOption
 function problemOf(long: string, needs: Need, options: ExposeOptions, command: Command): Problem | undefined {
   if ('server' in needs) return serverProblem(long, needs.server, options);
   if ('tunnels' in needs) return tunnelProblem(long, needs, options, command);
-  return options.access?.token === false ? { why: 'with --no-auth', hint: 'omit one of the two' } : undefined;
+  return signInProblem(long, needs, options);
+}
+
+function signInProblem(
+  long: string,
+  { signIn }: Extract<Need, { readonly token: true }>,
+  { access: { token, oauth, oidcIssuer } = {} }: ExposeOptions,
+): Problem | undefined {
+  if (token === false) return { why: 'with --no-auth', hint: 'omit one of the two' };
+  if (signIn === 'oauth' && oauth !== true) return { why: 'without --oauth', hint: `add --oauth, or omit ${long}` };
+  if (signIn === 'pairing' && oidcIssuer !== undefined)
+    return { why: 'with --oidc-issuer', hint: 'omit one of the two' };
+  if (signIn === 'oidc' && oidcIssuer === undefined) {
+    return { why: 'without --oidc-issuer', hint: `add --oidc-issuer <url>, or omit ${long}` };
+  }
+  return undefined;
 }
 
 interface Problem {

@@ -21,7 +21,7 @@ export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): 
     case 'access_approved':
       return `${clientOf(event.request)} now has ${accessOf(event.request)}`;
     case 'access_refused':
-      return `${clientOf(event.request)} was refused: ${refusals[event.reason]}`;
+      return `${clientOf(event.request)} was refused: ${refusals[event.reason]}${event.detail === undefined ? '' : `: ${event.detail}`}`;
     case 'token_issued':
       return event.isRenewed ? undefined : `${shown(event.clientName)} has signed in`;
     case 'grant_revoked':
@@ -42,6 +42,9 @@ const refusals = {
   denied_on_terminal: 'you said no',
   no_answer_on_terminal: 'there was no answer on the terminal',
   wrong_codes: 'too many wrong codes',
+  user_not_allowed: 'no --allow-user names this user',
+  email_not_verified: 'the identity provider gave no verified e-mail address',
+  sign_in_failed: 'the identity provider did not confirm the user',
 } as const;
 
 const revocations = {
@@ -60,8 +63,8 @@ const silences = {
 } as const;
 
 /** `"Claude" (claude.ai, returns to claude.ai)`: the name alone proves nothing, since anybody can have it. */
-export function clientOf({ clientName, publisher, redirectHost, address }: Requested): string {
-  const from = address === undefined ? '' : `, from ${address}`;
+export function clientOf({ clientName, publisher, redirectHost, address, user }: Requested): string {
+  const from = `${address === undefined ? '' : `, from ${address}`}${user === undefined ? '' : `, user ${shown(user)}`}`;
   return `${shown(clientName)} (${publisher ?? 'name not verified'}, returns to ${shown(redirectHost)}${from})`;
 }
 

@@ -61,6 +61,7 @@ Tunnels:
 
 Environment:
   MCP_EXPOSE_TOKEN sets the bearer token; without it and --token-file, a new one is generated.
+  MCP_EXPOSE_OIDC_CLIENT_SECRET sets the client secret for --oidc-issuer.
   Every option can also be set by a variable: --max-body by MCP_EXPOSE_MAX_BODY, --no-auth by
   MCP_EXPOSE_NO_AUTH.
 

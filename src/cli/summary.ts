@@ -121,7 +121,14 @@ function tokenText({ token, tokens }: Exposed, tokenOrigin: string | undefined):
 }
 
 /** How clients that use OAuth get in. */
-function signInRows({ pairingCode }: Exposed): Part[][] {
+function signInRows({ pairingCode, identityProvider }: Exposed): Part[][] {
+  if (identityProvider !== undefined) {
+    const { host, redirectUri } = identityProvider;
+    return [
+      row('Sign in:', `at ${host}, for clients that use OAuth: claude.ai, ChatGPT and others`),
+      row('', `register this redirect URI there: ${redirectUri}`),
+    ];
+  }
   return pairingCode === undefined
     ? []
     : [row('Pairing:', `code ${pairingCode}, for clients that use OAuth: claude.ai, ChatGPT and others`)];

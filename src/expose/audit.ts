@@ -68,10 +68,10 @@ export class Audit {
       case 'access_requested':
       case 'access_approved':
       case 'access_refused': {
-        const { clientName, publisher, redirectHost, scope, address } = event.request;
+        const { clientName, user, publisher, redirectHost, scope, address } = event.request;
         const change = event.kind.slice('access_'.length);
         const reason = 'reason' in event ? event.reason : undefined;
-        const about = { caller: clientName, publisher, redirectHost, scope, client: address };
+        const about = { caller: clientName, user, publisher, redirectHost, scope, client: address };
         this.#file.write('oauth', { change, reason, ...about });
         return;
       }

@@ -109,6 +109,7 @@ class Exposure implements Exposed {
       () => tokenFile?.close(),
       () => this.#tokens?.store.close(),
       () => this.#signIn?.close(),
+      () => prepared.identity?.provider.close(),
     );
   }
 
@@ -146,7 +147,7 @@ class Exposure implements Exposed {
   }
 
   #createSignIn(): SignIn | undefined {
-    const { options, CreateSignIn, onEvent } = this.#prepared;
+    const { options, CreateSignIn, identity, onEvent } = this.#prepared;
     const { pairing = 'code', confirm, once = false, expiresInMs, readOnly } = options.access ?? {};
     const names = (): string[] => this.#servers.reports().map(({ name }) => name);
     return (
@@ -154,6 +155,7 @@ class Exposure implements Exposed {
       new CreateSignIn({
         pairing,
         confirm,
+        identity,
         once,
         expiresInMs,
         canStepUp: readOnly !== true,
@@ -173,6 +175,8 @@ class Exposure implements Exposed {
     this.#warn(
       `the public URL changed to ${url}: clients that signed in with OAuth have to sign in again, at the new URL`,
     );
+    const { identityProvider: at } = this;
+    if (at !== undefined) this.#warn(`register the new redirect URI at ${at.host}: ${at.redirectUri}`);
   }
 
   /** At a URL that is not https, the run goes on without OAuth: its tokens work as before. */
@@ -312,6 +316,10 @@ class Exposure implements Exposed {
 
   get pairingCode(): string | undefined {
     return this.#signIn?.pairingCode;
+  }
+
+  get identityProvider(): Exposed['identityProvider'] {
+    return this.#signIn?.identityProvider;
   }
 
   get provider(): string {

@@ -51,11 +51,13 @@ const keyOfFlag: ReadonlyMap<string, OptionKey> = new Map([
   // Both show what a server prints.
   ['--verbose', 'output.onEvent'],
   ['MCP_EXPOSE_TOKEN', 'access.token'],
+  ['MCP_EXPOSE_OIDC_CLIENT_SECRET', 'access.oidcClientSecret'],
 ]);
 
 /** Quotations in messages, which may contain flags: values, server output, URLs, and hints for the operator of a relay. */
 const quotation = /(?<!\w)'[^']*'(?!\w)|"[^"]*"|\bit printed: [^]*|https?:\/\/\S+|if this is your relay.*/;
-const flagWithDuration = /(?<flag>(?<![\w-])--[a-z][a-z-]*|MCP_EXPOSE_TOKEN)(?<duration> \d+(?:ms|s|m|h)\b)?/;
+const flagWithDuration =
+  /(?<flag>(?<![\w-])--[a-z][a-z-]*|MCP_EXPOSE_(?:TOKEN|OIDC_CLIENT_SECRET))(?<duration> \d+(?:ms|s|m|h)\b)?/;
 const flagOrQuotation = new RegExp(`${quotation.source}|${flagWithDuration.source}`, 'g');
 
 /**

@@ -2,20 +2,24 @@ import type { Caller, CallerRules } from '../auth/caller.ts';
 import { createAuthorizationServer, type AuthorizationServer } from '../auth/oauth/authorization-server.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import { errorPage } from '../auth/oauth/consent-page.ts';
-import type { OAuthEvent, PairingRequest } from '../auth/oauth/events.ts';
+import { signInPath, type Identity } from '../auth/oauth/identity-sign-in.ts';
+import { callerName, type OAuthEvent, type PairingRequest } from '../auth/oauth/events.ts';
 import { errorResponse, maxOAuthBodyBytes, type OAuthRequest, type OAuthResponse } from '../auth/oauth/message.ts';
 import { scopes, type Scope } from '../auth/oauth/scopes.ts';
 import type { TokenReport } from '../auth/token-store.ts';
 import { createBodyReader, type BodyReader } from '../http/body.ts';
 import type { OAuthRoutes } from '../http/oauth-route.ts';
+import type { IdentityProviderReport } from './options.ts';
 import { createForwardClock, systemClock, type Clock } from '../platform/clock.ts';
 
 /** What begins the access of another client. */
-const entrances: ReadonlySet<string> = new Set(['/authorize', '/register']);
+const entrances: ReadonlySet<string> = new Set(['/authorize', '/register', signInPath]);
 
 export interface SignInOptions {
   readonly pairing: PairingMode;
   readonly confirm: Confirm | undefined;
+  /** Users sign in there, instead of pairing. */
+  readonly identity: Identity | undefined;
   /** Only the first client that is approved gets in. */
   readonly once: boolean;
   /** How long clients can sign in and stay, in milliseconds. Default: no limit. */
@@ -63,13 +67,21 @@ export class SignIn implements OAuthRoutes {
 
   /** As it is shown; undefined before there is a URL, and if no code is typed into the page. */
   get pairingCode(): string | undefined {
-    return this.#options.pairing === 'tty' ? undefined : this.#server?.pairingCode;
+    const { pairing, identity } = this.#options;
+    return pairing === 'tty' || identity !== undefined ? undefined : this.#server?.pairingCode;
+  }
+
+  /** Where users sign in; undefined before there is a URL, and without an identity provider. */
+  get identityProvider(): IdentityProviderReport | undefined {
+    const { identity } = this.#options;
+    if (identity === undefined || this.#server === undefined) return undefined;
+    return { host: identity.provider.host, redirectUri: this.#issuer + signInPath };
   }
 
   /**
    * The public URL, without a slash at its end.
    * @returns whether it replaced another one, so that all clients have to sign in again.
-   * @throws ExposeError `usage` for one that is neither https nor on loopback.
+   * @throws ExposeError `usage` for one that is neither https nor on loopback, or at which users cannot sign in.
    */
   setIssuer(issuer: string): boolean {
     if (this.#isClosed || issuer === this.#issuer) return false;
@@ -77,13 +89,14 @@ export class SignIn implements OAuthRoutes {
     // Also for a URL that cannot be used: what was issued is not for it.
     this.#endGrants();
     this.#issuer = issuer;
-    const { pairing, confirm, endpoints, sharedName } = this.#options;
+    const { pairing, confirm, identity, endpoints, sharedName } = this.#options;
     this.#server = createAuthorizationServer({
       issuer,
       resources: () => endpoints().map((endpoint) => issuer + endpoint),
       sharedName,
       pairing,
       ...(confirm === undefined ? {} : { confirm }),
+      ...(identity === undefined ? {} : { identity }),
       onEvent: (event) => this.#observe(event),
     });
     return isReplaced;
@@ -94,7 +107,7 @@ export class SignIn implements OAuthRoutes {
   }
 
   isForOwner(path: string): boolean {
-    return path === '/authorize';
+    return path === '/authorize' || path === signInPath;
   }
 
   async handle(request: OAuthRequest): Promise<OAuthResponse> {
@@ -154,11 +167,12 @@ export class SignIn implements OAuthRoutes {
     return grantId !== undefined && this.#server?.revoke(grantId) === true;
   }
 
-  #reportOf({ clientName, scope }: PairingRequest): TokenReport {
+  #reportOf(request: PairingRequest): TokenReport {
     const { isTaken } = this.#options;
-    let name = clientName;
-    for (let count = 2; isTaken(name); count++) name = `${clientName} ${count}`;
-    return { name, state: 'valid', createdAt: Date.now(), calls: 0, scope };
+    const ownName = callerName(request);
+    let name = ownName;
+    for (let count = 2; isTaken(name); count++) name = `${ownName} ${count}`;
+    return { name, state: 'valid', createdAt: Date.now(), calls: 0, scope: request.scope };
   }
 
   #endCallers(grantId: string): void {

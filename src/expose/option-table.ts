@@ -156,7 +156,33 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     description: 'with --oauth, approve by a code for the page, by y/n on the terminal (tty), or both',
     choices: ['code', 'tty', 'both'],
     defaultValue: 'code',
-    needs: { token: true },
+    needs: { token: true, signIn: 'pairing' },
+  },
+  'access.oidcIssuer': {
+    flag: '--oidc-issuer <url>',
+    description:
+      'with --oauth, let users sign in at this OpenID provider, such as https://accounts.google.com, instead of pairing',
+    parse: parseHttpUrl,
+    secrecy: 'url',
+    needs: { token: true, signIn: 'oauth' },
+  },
+  'access.oidcClientId': {
+    flag: '--oidc-client-id <id>',
+    description: 'client id of mcp-expose at that provider',
+    needs: { token: true, signIn: 'oidc' },
+  },
+  'access.oidcClientSecret': undefined,
+  'access.oidcClientSecretFile': {
+    flag: '--oidc-client-secret-file <file>',
+    description: 'read its client secret from a file that only you can read',
+    needs: { token: true, signIn: 'oidc' },
+  },
+  'access.allowUsers': {
+    ...listOption(
+      '--allow-user <email>',
+      'who may sign in there, by verified e-mail address; *@example.com is a domain',
+    ),
+    needs: { token: true, signIn: 'oidc' },
   },
   'access.confirm': undefined,
   'access.control': undefined,

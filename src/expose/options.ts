@@ -127,6 +127,19 @@ export interface AccessOptions {
   readonly pairing?: PairingMode | undefined;
   /** With `pairing` `tty` or `both`: asks whether a client may have access. */
   readonly confirm?: Confirm | undefined;
+  /**
+   * With `oauth`, and instead of `pairing`: issuer of an OpenID provider at which users sign in (see docs/access.md); https, or
+   * http on loopback. Needs `oidcClientId` and `allowUsers`. Default: none.
+   */
+  readonly oidcIssuer?: string | undefined;
+  /** With `oidcIssuer`, the client id of mcp-expose at that provider. */
+  readonly oidcClientId?: string | undefined;
+  /** With `oidcIssuer`, the secret of that client. Default: none, as public clients have. */
+  readonly oidcClientSecret?: string | undefined;
+  /** Instead of `oidcClientSecret`: a file with the secret that only its owner can read. */
+  readonly oidcClientSecretFile?: string | undefined;
+  /** With `oidcIssuer`, who may sign in: verified e-mail addresses, or all of a domain, `*@example.com`. */
+  readonly allowUsers?: readonly string[] | undefined;
   /** Let `mcp-expose token` of the same user change the tokens while this runs. Default: false. */
   readonly control?: boolean | undefined;
   /** With `token: false`, accept requests from other machines too. Default: false. */
@@ -247,6 +260,14 @@ export interface TunnelReport {
   readonly isTrusted: boolean;
 }
 
+/** An OpenID provider, as its users see it. */
+export interface IdentityProviderReport {
+  /** Its host, as the consent page shows it. */
+  readonly host: string;
+  /** The redirect URI that has to be registered there. It belongs to the public URL, and changes with it. */
+  readonly redirectUri: string;
+}
+
 /** The tokens of a run. Only digests of them are kept. */
 export interface Tokens {
   list(): readonly TokenReport[];
@@ -270,6 +291,8 @@ export interface Exposed {
   readonly tokens: Tokens | undefined;
   /** With `access.oauth`, the code that a client's user has to type now. */
   readonly pairingCode: string | undefined;
+  /** With `access.oidcIssuer`, where users sign in, and what has to be registered there. */
+  readonly identityProvider: IdentityProviderReport | undefined;
   /** Name of the tunnel provider, `none` without one. */
   readonly provider: string;
   /** Whether `auto` tried tunnels and none worked. */

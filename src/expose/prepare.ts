@@ -7,6 +7,7 @@ import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import { checkAddresses, checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
 import type { Audit } from './audit.ts';
+import type { RunIdentity } from './identity.ts';
 import type { SignIn } from './oauth.ts';
 import type { ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
@@ -44,6 +45,10 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
   const token = await chooseToken(access, tokenFile, signal, warn);
   const policy = choosePolicy(access, warn);
   const CreateSignIn = access.oauth === true ? (await import('./oauth.ts')).SignIn : undefined;
+  const identity =
+    access.oauth === true && access.oidcIssuer !== undefined
+      ? await (await import('./identity.ts')).openIdentity(access.oidcIssuer, access, signal)
+      : undefined;
   const { auditFile } = options.output ?? {};
   const audit = auditFile === undefined ? undefined : await (await import('./audit.ts')).openAudit(auditFile, warn);
   return {
@@ -67,6 +72,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     token,
     policy,
     CreateSignIn,
+    identity,
     audit,
   };
 }
@@ -90,6 +96,8 @@ export interface Prepared {
   readonly token: string | undefined;
   /** Loaded with OAuth only. */
   readonly CreateSignIn: typeof SignIn | undefined;
+  /** Where users sign in, instead of pairing. */
+  readonly identity: RunIdentity | undefined;
   readonly policy: Policy;
   readonly audit: Audit | undefined;
 }

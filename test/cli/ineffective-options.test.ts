@@ -47,12 +47,30 @@ describe('an option that the others leave without effect is refused', () => {
     ['--warm has no effect with --http or --sse, which start no process', ['--sse', 'http://a', '--warm', '2']],
     ['--server has no effect without --config', ['--server', 'files']],
     ['--watch has no effect without --config', ['--stdio', 'x', '--watch']],
+    ['--oidc-issuer has no effect without --oauth', ['--oidc-issuer', 'https://a']],
+    [
+      '--oidc-issuer has no effect with --no-auth',
+      ['--oidc-issuer', 'https://a', '--no-auth'],
+      { MCP_EXPOSE_OAUTH: '1' },
+    ],
+    ['--oidc-client-id has no effect without --oidc-issuer', ['--oauth', '--oidc-client-id', 'x']],
+    ['--oidc-client-secret-file has no effect without --oidc-issuer', ['--oauth', '--oidc-client-secret-file', 'x']],
+    ['--allow-user has no effect without --oidc-issuer', ['--oauth', '--allow-user', 'ada@example.com']],
+    ['--pairing has no effect with --oidc-issuer', ['--oauth', '--oidc-issuer', 'https://a', '--pairing', 'code']],
+    [
+      '--pairing has no effect with --oidc-issuer',
+      ['--oauth', '--pairing', 'tty'],
+      { MCP_EXPOSE_OIDC_ISSUER: 'https://a' },
+    ],
   ])('%s: %j %j', async (message, argv, env) => {
     await expect(check(argv, env)).rejects.toMatchObject({ code: 'usage', exitCode: 2, message });
   });
 
   test.each<[string[], NodeJS.ProcessEnv?]>([
     [[]],
+    [['--oauth', '--oidc-issuer', 'https://a', '--oidc-client-id', 'x', '--allow-user', 'ada@example.com']],
+    [['--oauth', '--oidc-issuer', 'https://a'], { MCP_EXPOSE_PAIRING: 'code' }],
+    [[], { MCP_EXPOSE_OIDC_ISSUER: 'https://a', MCP_EXPOSE_ALLOW_USER: 'ada@example.com' }],
     [relay],
     [[...relay, '--name', 'files']],
     [['--http', 'http://a', '--upstream-header', 'A: b', '--upstream-ca', 'x', '--allow-plain-http']],

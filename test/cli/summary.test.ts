@@ -26,6 +26,7 @@ function exposed(changes: Partial<Exposed> = {}): Exposed {
     token,
     tokens: { list: () => [], add: () => '', revoke: () => false, rotate: () => undefined },
     pairingCode: undefined,
+    identityProvider: undefined,
     provider: 'relay',
     foundNoTunnel: false,
     tunnel: undefined,

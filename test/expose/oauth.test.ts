@@ -7,6 +7,7 @@ function signIn(options: Partial<SignInOptions> = {}): SignIn {
   const created = new SignIn({
     pairing: 'code',
     confirm: undefined,
+    identity: undefined,
     once: false,
     expiresInMs: undefined,
     canStepUp: true,

@@ -12,6 +12,8 @@ export interface ReadyEvent {
   token: string | null;
   /** With `--oauth`. */
   pairingCode?: string;
+  /** With `--oidc-issuer`. */
+  identityProvider?: { host: string; redirectUri: string };
   tunnel: { provider: string };
   servers: { name: string; path: string; era: string; protocolVersion: string; tools: number; error?: string }[];
 }

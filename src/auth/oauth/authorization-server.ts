@@ -8,6 +8,7 @@ import type { Client } from './client-metadata.ts';
 import { createConsentForms } from './consent-form.ts';
 import type { ClientStep, OAuthEvent } from './events.ts';
 import { createGrants, type Grant } from './grants.ts';
+import { signInPath, type Identity } from './identity-sign-in.ts';
 import {
   errorResponse,
   jsonResponse,
@@ -62,13 +63,18 @@ export interface AuthorizationServerOptions {
   readonly pairing: PairingMode;
   /** Asks the owner on the terminal; needed for `tty` and `both`. */
   readonly confirm?: Confirm;
+  /** Users sign in there, instead of `pairing`; only for an issuer without a path. */
+  readonly identity?: Identity;
   readonly onEvent: (event: OAuthEvent) => void;
   /** Fetches a client metadata document. Default: over the network, from public addresses only. */
   readonly fetchDocument?: FetchDocument;
   readonly clock?: Clock;
 }
 
-/** An OAuth 2.1 authorization server whose one user is the owner of the terminal. Everything is in memory. */
+/**
+ * An OAuth 2.1 authorization server whose one user is the owner of the terminal, or whose users have an account at an identity
+ * provider. Everything is in memory.
+ */
 export interface AuthorizationServer {
   /** Whether the path below the issuer is one of its own, `.well-known` documents included. */
   serves(path: string): boolean;
@@ -92,11 +98,15 @@ export interface ChallengeError {
   readonly scope?: string;
 }
 
-/** @throws ExposeError `usage` if the issuer is neither https nor on loopback (OAuth 2.1 §1.5). */
+/**
+ * @throws ExposeError `usage` if the issuer is neither https nor on loopback (OAuth 2.1 §1.5), or has a path although users sign
+ * in at an identity provider.
+ */
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
-  const { issuer, sharedName, pairing: mode, confirm, fetchDocument = createDocumentFetcher() } = options;
+  const { issuer, sharedName, pairing: mode, confirm, identity, fetchDocument = createDocumentFetcher() } = options;
   const clock = createForwardClock(options.clock ?? systemClock);
   checkIssuer(issuer);
+  if (identity !== undefined) checkOwnOrigin(issuer);
   if (mode !== 'code' && confirm === undefined) throw new TypeError(`confirm is needed to pair with ${mode}`);
 
   const budget = createTokenBucket({ ...strangerEvents, clock });
@@ -109,7 +119,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
 
   const resources = createResources(issuer, options.resources);
   const grants = createGrants({ clock, onEvent });
-  const pairing = createPairing({ clock, onEvent: mode === 'tty' ? () => {} : onEvent });
+  const pairing = createPairing({ clock, onEvent: identity === undefined && mode !== 'tty' ? onEvent : () => {} });
   const published = createPublishedClients({
     clock,
     fetchDocument,
@@ -138,6 +148,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     sharedName,
     mode,
     confirm,
+    identity,
     forms: createConsentForms(issuer, clock),
     pairing,
     grants,
@@ -179,12 +190,13 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   }
 
   return {
-    serves: (path) => isWellKnownPath(path) || ownPaths.has(path),
+    serves: (path) => isWellKnownPath(path) || ownPaths.has(path) || (path === signInPath && identity !== undefined),
     async handle(request) {
       if (Buffer.byteLength(request.body) > maxOAuthBodyBytes) {
         return errorResponse(413, 'invalid_request', `the body is larger than ${maxOAuthBodyBytes} bytes`);
       }
       if (request.path === '/authorize') return authorize.handle(request);
+      if (request.path === signInPath) return authorize.handleSignIn(request);
       if (request.method === 'OPTIONS') return { status: 204, headers: preflight, body: '' };
       const response = answer(request);
       return { ...response, headers: { ...response.headers, ...cors } };
@@ -231,6 +243,23 @@ function checkIssuer(issuer: string): void {
     `clients cannot sign in with OAuth at ${issuer}: the URL must be https, without a slash at its end`,
     {
       hints: ['use a tunnel with https, or listen on 127.0.0.1 without a tunnel'],
+    },
+  );
+}
+
+/**
+ * Pages in other paths of an origin can send the consent page's forms, and a provider at which the user is signed in asks
+ * nobody. A pairing code is typed by a person, and protects from that.
+ */
+function checkOwnOrigin(issuer: string): void {
+  if (new URL(issuer).pathname === '/') return;
+  throw new ExposeError(
+    'usage',
+    `users cannot sign in at an identity provider for ${issuer}: others who share its host could sign in in their name`,
+    {
+      hints: [
+        'use a relay with --domain or another tunnel, which give the run a host of its own, or omit --oidc-issuer',
+      ],
     },
   );
 }

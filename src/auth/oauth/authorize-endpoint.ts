@@ -1,4 +1,5 @@
 import type { Clock } from '../../platform/clock.ts';
+import { toSingleLine } from '../../platform/text/sanitize.ts';
 import {
   readAuthorizationRequest,
   type AuthorizationRequest,
@@ -6,8 +7,9 @@ import {
 } from './authorization-request.ts';
 import type { ConsentForms } from './consent-form.ts';
 import { consentPage, errorPage, type ConsentView } from './consent-page.ts';
-import type { OAuthEvent, PairingRequest, RefusalReason } from './events.ts';
+import { callerName, type OAuthEvent, type PairingRequest, type RefusalReason, type SignInRefusal } from './events.ts';
 import type { Grants } from './grants.ts';
+import { createIdentitySignIn, type Identity } from './identity-sign-in.ts';
 import {
   methodNotAllowed,
   parameter,
@@ -36,6 +38,8 @@ export interface AuthorizeEndpointOptions extends ReadRequestOptions {
   readonly sharedName: () => string;
   readonly mode: PairingMode;
   readonly confirm: Confirm | undefined;
+  /** Users sign in there, instead of `mode`. */
+  readonly identity: Identity | undefined;
   readonly forms: ConsentForms;
   readonly pairing: Pairing;
   readonly grants: Grants;
@@ -45,17 +49,20 @@ export interface AuthorizeEndpointOptions extends ReadRequestOptions {
   readonly onEvent: (event: OAuthEvent) => void;
 }
 
-/** `/authorize` (RFC 6749 §3.1): asks the owner each time, whatever was approved before. */
+/** `/authorize` (RFC 6749 §3.1): asks each time, whatever was approved before. */
 export interface AuthorizeEndpoint {
   handle(request: OAuthRequest): Promise<OAuthResponse>;
+  /** The browser comes back from the identity provider. */
+  handleSignIn(request: OAuthRequest): Promise<OAuthResponse>;
   /** Takes back the question on the terminal. */
   close(): void;
 }
 
 export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): AuthorizeEndpoint {
-  const { issuer, sharedName, mode, confirm, forms, pairing, grants, clock, onOpened, onEvent } = options;
-  const asksForCode = mode !== 'tty';
-  const asksOnTerminal = mode !== 'code';
+  const { issuer, sharedName, mode, confirm, identity, forms, pairing, grants, clock, onOpened, onEvent } = options;
+  const asksForCode = identity === undefined && mode !== 'tty';
+  const asksOnTerminal = identity === undefined && mode !== 'code';
+  const signIn = identity && createIdentitySignIn({ issuer, identity, forms, clock });
   const wrongCodes = new Map<string, number>();
   let asking: AbortController | undefined;
 
@@ -81,8 +88,8 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
 
     const scope = narrower(opened.request.scope, readScope(parameter(read.form, 'scope')));
     const asked: AuthorizationRequest = { ...opened.request, scope };
-    const about = pairingRequest(asked, request.address);
-    const refuse = (reason: RefusalReason): OAuthResponse => {
+    const about = pairingRequest(asked, request.address, opened.user);
+    const refuse = (reason: Exclude<RefusalReason, SignInRefusal>): OAuthResponse => {
       onEvent({ kind: 'access_refused', request: about, reason });
       return toClient(asked, { error: 'access_denied', error_description: refusals[reason] });
     };
@@ -92,6 +99,9 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
     };
 
     if (read.form.get('decision') !== 'approve') return refuse('denied_in_browser');
+    if (signIn !== undefined && opened.user === undefined) {
+      return (await signIn.begin(opened.request, forms.browserOf(request.header('cookie')))) ?? tooLongPage;
+    }
     if (asksOnTerminal && asking !== undefined) {
       return again(429, 'Another request waits for an answer on the terminal. Try again when it has been answered.');
     }
@@ -117,9 +127,30 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
   }
 
   function approve(asked: AuthorizationRequest, about: PairingRequest): OAuthResponse {
-    const { grantId, code } = grants.approve(asked);
+    const { grantId, code } = grants.approve({ ...asked, clientName: callerName(about) });
     onEvent({ kind: 'access_approved', request: about, grantId });
     return toClient(asked, { code });
+  }
+
+  /** Consent is a click of its own, upon a page that shows who signed in. */
+  async function comeBack(request: OAuthRequest): Promise<OAuthResponse> {
+    if (signIn === undefined || identity === undefined) return expiredPage();
+    const verdict = await signIn.finish(request);
+    if (verdict.kind === 'unknown') return expiredPage();
+    if (verdict.kind === 'too_many') return tooManySignInsPage;
+    const { form, user } = verdict;
+    const sealed = forms.seal(
+      form.request,
+      forms.browserOf(request.header('cookie')),
+      verdict.kind === 'allowed' ? verdict.user : undefined,
+    );
+    const view = viewOf(form.request, sealed);
+    if (verdict.kind === 'allowed') return consentPage(200, { ...view, user: verdict.user }, signIn.forget);
+    const { reason, detail } = verdict;
+    const about = pairingRequest(form.request, request.address, user);
+    onEvent({ kind: 'access_refused', request: about, reason, ...(detail === undefined ? {} : { detail }) });
+    const error = signInProblems[reason](identity.provider.host, user);
+    return consentPage(403, { ...view, error }, signIn.forget);
   }
 
   /** Back to the client; with `iss`, so that it can tell which server it talks to (RFC 9207). */
@@ -159,6 +190,7 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
     sharedName: sharedName(),
     asksForCode,
     asksOnTerminal,
+    ...(identity === undefined ? {} : { signsInAt: identity.provider.host }),
   });
 
   return {
@@ -167,21 +199,41 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
       if (request.method === 'POST') return decide(request);
       return methodNotAllowed('GET, POST');
     },
+    handleSignIn: async (request) => (request.method === 'GET' ? comeBack(request) : methodNotAllowed('GET')),
     close: () => asking?.abort(),
   };
 }
 
-const refusals: Readonly<Record<RefusalReason, string>> = {
+const refusals: Readonly<Record<Exclude<RefusalReason, SignInRefusal>, string>> = {
   denied_in_browser: 'access was denied',
   denied_on_terminal: 'the owner denied access',
   no_answer_on_terminal: 'the owner did not answer in time',
   wrong_codes: 'too many wrong pairing codes',
 };
 
-function pairingRequest(request: AuthorizationRequest, address: string | undefined): PairingRequest {
+/** What the page says; only the owner is told what the provider answered. */
+const signInProblems: Readonly<Record<SignInRefusal, (host: string, user: string | undefined) => string>> = {
+  user_not_allowed: (host, user) =>
+    `${user} may not use this server. To sign in as somebody else, sign out at ${host} first.`,
+  email_not_verified: (host) => `${host} did not say which e-mail address you have, or has not verified it.`,
+  sign_in_failed: (host) => `${host} did not confirm who you are. Try again, or ask the owner of this server.`,
+};
+
+function pairingRequest(request: AuthorizationRequest, address: string | undefined, user?: string): PairingRequest {
   const { clientName, publisher, redirectUri, scope, resource } = request;
-  return { clientName, publisher, redirectHost: redirectHost(redirectUri), scope, resource, address };
+  const about = { clientName, publisher, redirectHost: redirectHost(redirectUri), scope, resource, address };
+  return user === undefined ? about : { ...about, user: toSingleLine(user) };
 }
+
+const tooLongPage: OAuthResponse = errorPage(400, {
+  title: 'This request cannot be used',
+  message: 'The app sent more than fits into a cookie (state).',
+});
+
+const tooManySignInsPage: OAuthResponse = errorPage(429, {
+  title: 'Too many sign-ins',
+  message: 'Too many sign-ins came from your network. Start again in the app, in an hour.',
+});
 
 /** Also for a form that another browser or another site sent. */
 function expiredPage(): OAuthResponse {

@@ -13,6 +13,10 @@ export interface ConsentView {
   readonly sharedName: string;
   readonly asksForCode: boolean;
   readonly asksOnTerminal: boolean;
+  /** Host of the identity provider at which users sign in. */
+  readonly signsInAt?: string;
+  /** Who signed in there; without it, the page leads there. */
+  readonly user?: string;
   /** What was wrong with the last try. */
   readonly error?: string;
   readonly isReadOnlyChosen?: boolean;
@@ -40,25 +44,27 @@ button.allow{color:var(--on-accent);background:var(--accent)}
 `;
 
 export function consentPage(status: number, view: ConsentView, setCookie?: string): OAuthResponse {
-  const { request, sealed, sharedName, asksForCode, asksOnTerminal } = view;
+  const { request, sealed, sharedName, asksForCode, asksOnTerminal, signsInAt, user } = view;
   const { clientName, publisher, redirectUri, resource } = request;
   const title = `Allow ${clientName} to use ${sharedName}?`;
   const published = publisher === undefined ? 'self-declared: any app can use this name' : escaped(publisher);
   const endpoint = resource === undefined ? '' : `<dt>MCP endpoint</dt><dd>${escaped(resource)}</dd>`;
+  const signedIn = user === undefined ? '' : `<dt>You have signed in as</dt><dd>${escaped(user)}</dd>\n`;
+  const signsIn = signsInAt !== undefined && user === undefined;
   const body = `<h1>${escaped(title)}</h1>
 <dl>
 <dt>App</dt><dd>${escaped(clientName)}</dd>
 <dt>Published by</dt><dd>${published}</dd>
-${endpoint}<dt>Your browser returns to</dt><dd class="host">${escaped(redirectHost(redirectUri))}</dd>
+${endpoint}${signedIn}<dt>Your browser returns to</dt><dd class="host">${escaped(redirectHost(redirectUri))}</dd>
 </dl>
 ${warnings[redirectKind(redirectUri)]}
 <p>Allow this only if you have just started it in that app yourself.</p>
 <form method="post" action="authorize">
 <input type="hidden" name="request" value="${sealed}">
-${scopeChoice(view)}
+${signsIn ? '<p>To allow it, sign in first.</p>' : scopeChoice(view)}
 ${asksForCode ? codeField(view.error) : errorLine(view.error)}
 ${asksOnTerminal ? '<p>Then confirm it on the terminal where <b>mcp-expose</b> runs.</p>' : ''}
-<button class="allow" name="decision" value="approve">Allow</button><button name="decision" value="deny" formnovalidate>Deny</button>
+<button class="allow" name="decision" value="approve">${signsIn ? `Sign in with ${escaped(signsInAt)}` : 'Allow'}</button><button name="decision" value="deny" formnovalidate>Deny</button>
 </form>`;
   return page(status, title, body, setCookie);
 }

@@ -11,6 +11,13 @@ export interface PairingRequest {
   /** The one MCP endpoint that it asked for; undefined for all. */
   readonly resource: string | undefined;
   readonly address: string | undefined;
+  /** E-mail address of who signed in at the identity provider; missing before that, and if there is none. */
+  readonly user?: string;
+}
+
+/** The name of a client for its calls, with its user: `Claude (ada@example.com)`. */
+export function callerName({ clientName, user }: Pick<PairingRequest, 'clientName' | 'user'>): string {
+  return user === undefined ? clientName : `${clientName} (${user})`;
 }
 
 /** What happened, for the terminal. `clientName` comes from outside, and is without control characters. */
@@ -21,7 +28,13 @@ export type OAuthEvent =
   /** A browser opened the consent page for a client. */
   | { readonly kind: 'access_requested'; readonly request: PairingRequest }
   | { readonly kind: 'access_approved'; readonly request: PairingRequest; readonly grantId: string }
-  | { readonly kind: 'access_refused'; readonly request: PairingRequest; readonly reason: RefusalReason }
+  | {
+      readonly kind: 'access_refused';
+      readonly request: PairingRequest;
+      readonly reason: RefusalReason;
+      /** Of `sign_in_failed`: what the identity provider answered, in words. */
+      readonly detail?: string;
+    }
   | {
       readonly kind: 'token_issued';
       readonly clientName: string;
@@ -49,7 +62,15 @@ export type OAuthEvent =
   /** A client metadata document could not be used. */
   | { readonly kind: 'client_refused'; readonly clientId: string; readonly reason: string };
 
-export type RefusalReason = 'denied_in_browser' | 'denied_on_terminal' | 'no_answer_on_terminal' | 'wrong_codes';
+export type RefusalReason =
+  | 'denied_in_browser'
+  | 'denied_on_terminal'
+  | 'no_answer_on_terminal'
+  | 'wrong_codes'
+  | SignInRefusal;
+
+/** Why a sign-in at the identity provider gives no access. */
+export type SignInRefusal = 'email_not_verified' | 'sign_in_failed' | 'user_not_allowed';
 
 /**
  * `reused`: a code or a refresh token came a second time, so somebody else may have it (RFC 9700 §4.14.2); `not_exchanged`: the

@@ -21,6 +21,7 @@ const reserved: ReadonlySet<string> = new Set([
   'token',
   'register',
   'revoke',
+  'oauth-callback',
 ]);
 
 /** Whether a name can be used in a URL path unchanged: 1 to 63 of `A-Z a-z 0-9 . _ -`, not starting with a dot. */

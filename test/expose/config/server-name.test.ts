@@ -50,6 +50,7 @@ test.each([
   'token',
   'register',
   'revoke',
+  'oauth-callback',
 ])('%s is reserved', (name) => {
   expect(isReservedName(name)).toBe(true);
 });
