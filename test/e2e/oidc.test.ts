@@ -1,4 +1,5 @@
 // Somebody shares a server with people who have an account at an OpenID provider: they sign in there instead of typing a code.
+import { randomUUID } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -12,7 +13,7 @@ import { oauthVersions } from '../harness/oauth-clients.ts';
 import { knock, sharedServer } from '../harness/oauth-sign-in.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { allProcesses, descendants, environmentOf, processesWithMark } from '../harness/processes.ts';
-import { fixture, temporaryDirectory } from '../harness/program.ts';
+import { fixture, startProgram, temporaryDirectory } from '../harness/program.ts';
 import { openSession } from '../harness/raw-mcp.ts';
 import { startOnTerminal } from '../harness/terminal.ts';
 import { createWebBrowser, type Visit, type WebBrowser } from '../harness/web-browser.ts';
@@ -192,6 +193,36 @@ test('the terminal says what to register', async () => {
   await terminal.waitFor(new RegExp(`Sign in: +at ${new URL(fake.issuer).host}, for clients that use OAuth`));
   await terminal.waitFor(new RegExp(`register this redirect URI there: ${local}/oauth-callback`));
   expect(terminal.screen()).not.toContain('Pairing:');
+});
+
+test('without a terminal, a line says so', async () => {
+  const fake = await startFakeIdentityProvider();
+  const args = ['--tunnel', 'none', ...argsFor(fake), '--', ...sharedServer];
+  const run = startProgram(args, { mark: randomUUID() });
+  const [, local = ''] = await run.waitForStdout(/ready at (\S+)\/mcp/, 20_000);
+  const { host } = new URL(fake.issuer);
+  await run.waitForStderr(new RegExp(`mcp-expose: redirect URI to register at ${host}: ${local}/oauth-callback\n`));
+  expect(run.stderr()).not.toContain('pairing code');
+});
+
+test('a public URL that changes: the owner is told what to register now', async () => {
+  const relay = await startRelay({ args: ['--domain', 'relay.localhost'] });
+  const fake = await startFakeIdentityProvider();
+  const resolve = ['relay', 'other'].flatMap((domain) => [
+    '--resolve',
+    `files.${domain}.localhost:${relay.port}:127.0.0.1`,
+  ]);
+  const exposed = await startBehindRelay(relay, {
+    server: sharedServer,
+    args: argsFor(fake, '--name', 'files', ...resolve),
+  });
+  const { host } = new URL(fake.issuer);
+  const before = `http://files.relay.localhost:${relay.port}/oauth-callback`;
+  expect(exposed.ready.identityProvider).toEqual({ host, redirectUri: before });
+  await relay.stop();
+  await startRelay({ port: relay.port, args: ['--domain', 'other.localhost'] });
+  const now = `http://files.other.localhost:${relay.port}/oauth-callback`;
+  await exposed.waitForStderr(new RegExp(`warning: register the new redirect URI at ${host}: ${now}\n`), 20_000);
 });
 
 test('the secret of the client is in no argv and in no environment of a child, be it inherited', async () => {

@@ -52,6 +52,44 @@ describe('the public URL', () => {
   });
 });
 
+describe('with an identity provider', () => {
+  const provider = {
+    host: 'accounts.example',
+    signInUrl: async () => new URL('https://accounts.example'),
+    signedIn: async () => ({ kind: 'unverified' }) as const,
+  };
+  const identity = { provider, allows: () => true };
+
+  test('the redirect URI belongs to the public URL, and there is no pairing code', () => {
+    const clients = signIn({ identity });
+    expect(clients.identityProvider).toBeUndefined();
+    clients.setIssuer('https://a.example');
+    const redirectUri = 'https://a.example/oauth-callback';
+    expect(clients.identityProvider).toEqual({ host: 'accounts.example', redirectUri });
+    expect(clients.pairingCode).toBeUndefined();
+    clients.setIssuer('https://b.example');
+    expect(clients.identityProvider?.redirectUri).toBe('https://b.example/oauth-callback');
+    expect(signIn().identityProvider).toBeUndefined();
+  });
+
+  test('a public URL with a path is refused, and nothing is served', () => {
+    const clients = signIn({ identity });
+    clients.setIssuer('https://a.example');
+    expect(() => clients.setIssuer('https://relay.example/files')).toThrow('users cannot sign in');
+    expect(clients.serves('/authorize')).toBe(false);
+    expect(clients.identityProvider).toBeUndefined();
+  });
+
+  test('the browser of the user may come from any address', () => {
+    const clients = signIn({ identity });
+    expect(['/authorize', '/oauth-callback', '/token'].map((path) => clients.isForOwner(path))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+});
+
 test('what is shared for a time ends then, or when a machine wakes up after it', () => {
   const clock = createFakeClock();
   const clients = signIn({ expiresInMs: 3_600_000, clock });
