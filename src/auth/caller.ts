@@ -20,6 +20,8 @@ export interface Caller {
   readonly address?: string | undefined;
   /** The same object for all requests with the credential. Default: everything that the run allows. */
   readonly rules?: CallerRules | undefined;
+  /** Whether the credential is accepted from this address. Default: from all that the run accepts. */
+  readonly admitsAddress?: ((address: string | undefined) => boolean) | undefined;
   /** The challenge for a call that the scope of an OAuth grant does not allow (RFC 6750 §3.1, `insufficient_scope`). Default: none. */
   readonly stepUp?: string;
   /** Binds the credential to the first client that initializes with it; false for any other client. Default: any client. */

@@ -78,8 +78,8 @@ const anonymous: Caller = { id: 'anonymous', label: 'anonymous' };
 
 /**
  * Decides whether a request is accepted: first whether it is for this server (Host and Origin), then whether its client's
- * address is allowed, then whether it has a credential, and last whether the limit of its caller is exhausted. Challenges
- * follow RFC 6750 §3: no `error` if there is no credential.
+ * address is allowed, then whether it has a credential, which may be for some addresses only, and last whether the limit of its
+ * caller is exhausted. Challenges follow RFC 6750 §3: no `error` if there is no credential.
  */
 export function createGuard(options: GuardOptions): Guard {
   const { hosts, callers, challengeFor = plainChallenge, hopHeader } = options;
@@ -88,10 +88,10 @@ export function createGuard(options: GuardOptions): Guard {
   const callerFrom = (caller: Caller, { source, opensSession = false }: RequestHead): Caller =>
     reportsClients || opensSession ? { ...caller, address: addressOf(source) } : caller;
 
-  function wrongAddress(source: Source): Refused | undefined {
-    if (admitsAddress === undefined) return undefined;
+  function wrongAddress(source: Source, admits: GuardOptions['admitsAddress']): Refused | undefined {
+    if (admits === undefined) return undefined;
     const address = addressOf(source);
-    if (admitsAddress(address)) return undefined;
+    if (admits(address)) return undefined;
     const reason = address === undefined ? 'the address of the client is not known' : `${address} is not allowed`;
     return deny(403, reason, {
       data: { reason: 'address_not_allowed', ...(address === undefined ? {} : { address }) },
@@ -130,7 +130,7 @@ export function createGuard(options: GuardOptions): Guard {
     admitAnyone({ host, source, fromAnywhere }) {
       const match = hosts.matchHost(host);
       if (match === undefined) return wrongHost(host);
-      const refused = fromAnywhere ? undefined : wrongAddress(source);
+      const refused = fromAnywhere ? undefined : wrongAddress(source, admitsAddress);
       // Their limits are for each network.
       return refused ?? { caller: { ...anonymous, address: addressOf(source) }, host: match };
     },
@@ -141,10 +141,12 @@ export function createGuard(options: GuardOptions): Guard {
       if (!hosts.admitsOrigin(origin, host)) {
         return deny(403, `origin ${quoted(origin)} is not allowed`, named('origin', origin));
       }
-      const refused = isProbe ? undefined : wrongAddress(source);
+      const refused = isProbe ? undefined : wrongAddress(source, admitsAddress);
       if (refused !== undefined) return refused;
       const caller = callers === undefined ? anonymous : findCaller(head, callers);
       if ('denial' in caller) return caller;
+      const isElsewhere = wrongAddress(source, caller.admitsAddress);
+      if (isElsewhere !== undefined) return isElsewhere;
       if (requestLimit !== undefined && !isProbe) {
         // Without tokens, each network is a caller.
         const key = caller === anonymous ? networkOf(addressOf(source) ?? '') : caller.id;

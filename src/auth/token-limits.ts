@@ -1,12 +1,19 @@
 import { ExposeError } from '../errors.ts';
 import type { Fields } from '../platform/json-fields.ts';
+import { createAddressList } from './address-list.ts';
 import type { CallerRules } from './caller.ts';
 
-/** Largest size of a token's rules, in bytes of JSON: with it, a thousand tokens fit into a state file. */
-const maxRulesBytes = 8 * 1024;
+/** Largest size of a token's limits, in bytes of JSON: with it, a thousand tokens fit into a state file. */
+const maxBytes = 8 * 1024;
 
-/** What a token allows. Its rules narrow those of the run: what either of them does not allow is not allowed. */
-export interface TokenLimits extends CallerRules {
+/** They narrow the rules of the run: what either of them does not allow is not allowed. */
+export interface TokenRules extends CallerRules {
+  /** Addresses of clients: addresses, ranges in CIDR notation, or `anthropic`. Default: all. */
+  readonly allowIps?: readonly string[] | undefined;
+}
+
+/** What a token allows. */
+export interface TokenLimits extends TokenRules {
   /** How long the token is valid, in milliseconds. Default: as long as this process runs. */
   readonly expiresInMs?: number | undefined;
   /** Only the first client that initializes with the token can use it. Default: false. */
@@ -21,9 +28,11 @@ interface Kind {
   readonly what: string;
 }
 
-const globs: Kind = {
-  accepts: (value) => Array.isArray(value) && value.every((glob) => typeof glob === 'string'),
-  what: 'a list of globs',
+const globs: Kind = { accepts: isList, what: 'a list of globs' };
+const ranges: Kind = {
+  // It throws what is wrong with one of them.
+  accepts: (value) => isList(value) && createAddressList(value) !== undefined,
+  what: 'a list of addresses and ranges',
 };
 const flag: Kind = { accepts: (value) => typeof value === 'boolean', what: 'true or false' };
 const duration: Kind = {
@@ -35,7 +44,7 @@ const count: Kind = {
   what: 'a whole number from 1',
 };
 
-const ruleKinds: Readonly<Record<keyof CallerRules, Kind>> = {
+const ruleKinds: Readonly<Record<keyof TokenRules, Kind>> = {
   allowTools: globs,
   denyTools: globs,
   allowResources: globs,
@@ -43,6 +52,7 @@ const ruleKinds: Readonly<Record<keyof CallerRules, Kind>> = {
   allowPrompts: globs,
   denyPrompts: globs,
   readOnly: flag,
+  allowIps: ranges,
 };
 const limitKinds: Readonly<Record<keyof TokenLimits, Kind>> = {
   ...ruleKinds,
@@ -74,8 +84,8 @@ export function checkLimits(given: TokenLimits): TokenLimits {
     }
     if (!kind.accepts(value)) throw new ExposeError('usage', `the limit ${name} of a token takes ${kind.what}`);
   }
-  if (!isShort(rulesIn(given))) {
-    throw new ExposeError('usage', `the rules of a token are longer than ${maxRulesBytes / 1024} KiB`, {
+  if (!isShort(given)) {
+    throw new ExposeError('usage', `the limits of a token are longer than ${maxBytes / 1024} KiB`, {
       hints: ['write fewer and shorter globs: * stands for any characters'],
     });
   }
@@ -83,11 +93,15 @@ export function checkLimits(given: TokenLimits): TokenLimits {
 }
 
 /** Whether all fields of a stored token that are nothing else are rules. */
-export function areRules(fields: Fields): fields is Fields & CallerRules {
-  return Object.entries(fields).every(([name, value]) => rules.get(name)?.accepts(value) === true) && isShort(fields);
+export function areRules(fields: Fields): fields is Fields & TokenRules {
+  try {
+    return Object.entries(fields).every(([name, value]) => rules.get(name)?.accepts(value) === true) && isShort(fields);
+  } catch {
+    return false;
+  }
 }
 
-/** The rules among the limits of a token; undefined if there are none. */
+/** The rules for tools, resources and prompts among the limits of a token; undefined if there are none. */
 export function rulesIn(given: CallerRules): CallerRules | undefined {
   const { allowTools, denyTools, allowResources, denyResources, allowPrompts, denyPrompts } = given;
   const readOnly = given.readOnly === true ? true : undefined;
@@ -95,6 +109,10 @@ export function rulesIn(given: CallerRules): CallerRules | undefined {
   return Object.values(found).some((rule) => rule !== undefined) ? found : undefined;
 }
 
-function isShort(given: CallerRules | Fields | undefined): boolean {
-  return given === undefined || Buffer.byteLength(JSON.stringify(given)) <= maxRulesBytes;
+function isShort(given: object): boolean {
+  return Buffer.byteLength(JSON.stringify(given)) <= maxBytes;
+}
+
+function isList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((entry) => typeof entry === 'string');
 }

@@ -2,8 +2,9 @@ import { hash } from 'node:crypto';
 
 import { ExposeError } from '../errors.ts';
 import { systemClock, type Clock } from '../platform/clock.ts';
-import type { Caller, CallerRules, CallerSource, Refusal } from './caller.ts';
-import { checkLimits, rulesIn, type TokenLimits } from './token-limits.ts';
+import { createAddressList } from './address-list.ts';
+import type { Caller, CallerSource, Refusal } from './caller.ts';
+import { checkLimits, rulesIn, type TokenLimits, type TokenRules } from './token-limits.ts';
 import { checkToken, generateToken } from './token.ts';
 
 /** Tokens that are kept, those that ended included: they are told apart from unknown ones. */
@@ -15,7 +16,7 @@ const tickMs = 1000;
 const nameSyntax = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/;
 
 /** A token as it is shown and stored: without its secret. */
-export interface TokenReport extends CallerRules {
+export interface TokenReport extends TokenRules {
   readonly name: string;
   /** `exhausted`: it allows no more tool calls, but what goes on can end. */
   readonly state: 'valid' | 'expired' | 'revoked' | 'exhausted';
@@ -96,7 +97,7 @@ export class TokenStore implements CallerSource {
         hints: [`revoke it, or rotate it: mcp-expose token rotate ${JSON.stringify(name)}`],
       });
     }
-    const { expiresInMs, once, maxCalls, ...rules } = checkLimits(limits);
+    const { expiresInMs, once, maxCalls, allowIps, ...rules } = checkLimits(limits);
     const token = own === undefined ? generateToken() : checkToken(own, 'the token');
     this.#expire();
     const createdAt = this.#clock.now();
@@ -109,6 +110,7 @@ export class TokenStore implements CallerSource {
       expiresAt: expiresInMs === undefined ? undefined : createdAt + expiresInMs,
       once: once === true ? once : undefined,
       maxCalls,
+      allowIps,
       ...rulesIn(rules),
     });
     this.#onChange(name, 'added');
@@ -130,8 +132,8 @@ export class TokenStore implements CallerSource {
     if (old === undefined) return undefined;
     if (isLive(old)) this.#end(old, 'revoked');
     const lifeMs = old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt;
-    const { once, maxCalls } = old;
-    return this.add(name, { expiresInMs: lifeMs, once, maxCalls, ...rulesIn(old) });
+    const { once, maxCalls, allowIps } = old;
+    return this.add(name, { expiresInMs: lifeMs, once, maxCalls, allowIps, ...rulesIn(old) });
   }
 
   /** Whether a valid token of this name is this one. */
@@ -162,13 +164,14 @@ export class TokenStore implements CallerSource {
   }
 
   #insert(stored: StoredToken): void {
-    const { name, once, maxCalls } = stored;
+    const { name, once, maxCalls, allowIps } = stored;
     const token: Token = {
       ...stored,
       caller: {
         id: `${name}#${++this.#generation}`,
         label: name,
         rules: rulesIn(stored),
+        admitsAddress: allowIps && createAddressList(allowIps),
         ...(once === undefined ? {} : { claim: (client: string) => this.#claim(token, client) }),
         ...(maxCalls === undefined ? {} : { spendCall: () => this.#spend(token, maxCalls) }),
       },

@@ -143,13 +143,14 @@ function validityRows({ tokens }: Exposed): Part[][] {
 
 /** What limits a token, in words; empty for a token without limits. */
 export function limitsText(report: TokenReport): string {
-  const { state, expiresAt, once, client, maxCalls, calls, scope, readOnly } = report;
+  const { state, expiresAt, once, client, maxCalls, calls, scope, readOnly, allowIps } = report;
   return [
     ...(scope === 'mcp' ? ['full access'] : []),
     ...(scope === 'mcp:read' || readOnly === true ? ['read-only access'] : []),
     ...globsText('tools', report.allowTools, report.denyTools),
     ...globsText('resources', report.allowResources, report.denyResources),
     ...globsText('prompts', report.allowPrompts, report.denyPrompts),
+    ...(allowIps === undefined ? [] : [`from ${allowIps.length === 0 ? 'no address' : someOf(allowIps)}`]),
     ...(expiresAt === undefined || state !== 'valid' ? [] : [`until ${timeText(expiresAt)}`]),
     ...(once === undefined
       ? []
@@ -158,8 +159,8 @@ export function limitsText(report: TokenReport): string {
   ].join(', ');
 }
 
-/** Globs of a kind that are shown of a token; the JSON has all. */
-const maxShownGlobs = 4;
+/** Globs of a kind, and addresses, that are shown of a token; the JSON has all. */
+const maxShown = 4;
 
 /** `tools read_* list_* except read_secret`. */
 function globsText(what: string, allow: readonly string[] | undefined, deny: readonly string[] = []): string[] {
@@ -168,9 +169,9 @@ function globsText(what: string, allow: readonly string[] | undefined, deny: rea
   return [deny.length === 0 ? allowed : `${allowed} except ${someOf(deny)}`];
 }
 
-function someOf(globs: readonly string[]): string {
-  const more = globs.length - maxShownGlobs;
-  return globs.slice(0, maxShownGlobs).join(' ') + (more > 0 ? ` and ${more} more` : '');
+function someOf(values: readonly string[]): string {
+  const more = values.length - maxShown;
+  return values.slice(0, maxShown).join(' ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** The time of day; with the date if it is not within a day. */

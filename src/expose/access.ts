@@ -8,6 +8,7 @@ import type { PolicyOf } from '../http/find-session.ts';
 import { both, createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
 import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
+import type { TunnelProvider } from '../tunnel/provider.ts';
 import type { TunnelPlan } from './tunnel-plan.ts';
 
 const defaultTokenName = 'default';
@@ -43,6 +44,8 @@ export const ownCaller = 'mcp-expose';
 
 export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEnd' | 'onChange'>> {
   readonly signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
+  /** Whether the addresses of clients are known now, whichever way they come in. */
+  readonly areAddressesKnown: () => boolean;
   readonly onWarning: (message: string) => void;
   /** Keeps the tokens for the next run. */
   readonly file: StateFile<StoredToken> | undefined;
@@ -57,6 +60,7 @@ function isKeptIn(file: StateFile<StoredToken> | undefined, name: string): boole
 export class RunTokens implements Tokens {
   readonly store: TokenStore;
   readonly #signIn: Pick<SignIn, 'list' | 'revoke'> | undefined;
+  readonly #areAddressesKnown: () => boolean;
   readonly #onWarning: (message: string) => void;
   /** Then a token can make no exception. */
   readonly #isReadOnly: boolean;
@@ -70,9 +74,10 @@ export class RunTokens implements Tokens {
   constructor(
     token: string | undefined,
     { tokenName = defaultTokenName, expiresInMs, once, maxCalls, readOnly = false }: AccessOptions,
-    { onEnd, onChange, onWarning, signIn, file }: RunTokensOptions,
+    { onEnd, onChange, onWarning, areAddressesKnown, signIn, file }: RunTokensOptions,
   ) {
     this.#signIn = signIn;
+    this.#areAddressesKnown = areAddressesKnown;
     this.#onWarning = onWarning;
     this.#isReadOnly = readOnly;
     let isStarted = false;
@@ -99,6 +104,11 @@ export class RunTokens implements Tokens {
   }
 
   add(name: string, limits: TokenLimits = {}, token?: string): string {
+    if (limits.allowIps !== undefined && !this.#areAddressesKnown()) {
+      throw new ExposeError('usage', 'a token cannot be for some addresses, since those of the clients are not known', {
+        hints: ['use a tunnel that states them, see docs/access.md', 'behind a reverse proxy, let it restrict them'],
+      });
+    }
     const added = this.store.add(name, limits, token);
     const exceptions = this.#isReadOnly ? [] : readOnlyExceptions(limits);
     if (exceptions.length > 0)
@@ -167,6 +177,14 @@ export function checkAddresses({ access = {}, listen = {} }: ExposeOptions, hasF
   throw new ExposeError('usage', `--allow-ip cannot be used behind the reverse proxy of ${option}`, {
     hints: ['let the proxy restrict the addresses, and omit --allow-ip'],
   });
+}
+
+/**
+ * Whether the addresses of clients are known, whichever way they come in.
+ * @param tunnel that of a reverse proxy states none.
+ */
+export function knowsAddresses({ listen = {} }: ExposeOptions, tunnel: TunnelProvider | undefined): boolean {
+  return listen.domain === undefined && (tunnel === undefined || tunnel.capabilities.clientAddressHeader !== undefined);
 }
 
 /**

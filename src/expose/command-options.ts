@@ -28,6 +28,11 @@ export function listOption(flag: string, description: string): OptionSpec {
   return { flag, description: `${description}; repeatable`, parse: parseList, isRepeatable: true };
 }
 
+export const allowIps: OptionSpec = listOption(
+  '--allow-ip <range>',
+  'accept only clients with this address, range (CIDR) or preset (anthropic)',
+);
+
 /** What callers may use: of a run, or of a token. */
 export const ruleOptions: Readonly<Record<keyof CallerRules, OptionSpec>> = {
   allowTools: listOption('--allow-tool <glob>', 'let callers use only these tools, such as read_*'),
@@ -47,6 +52,7 @@ export const tokenLimits: Readonly<Record<keyof TokenLimits, OptionSpec>> = {
   expiresInMs: expires,
   once,
   maxCalls,
+  allowIps,
   ...ruleOptions,
 };
 

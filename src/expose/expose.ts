@@ -10,7 +10,7 @@ import type { OpenTunnel } from '../tunnel/open-tunnel.ts';
 import type { TunnelStatus } from '../tunnel/provider.ts';
 import type { SignIn } from './oauth.ts';
 import type { RunDescription } from './control/runs.ts';
-import { callersOf, policiesOfCallers, RunTokens } from './access.ts';
+import { callersOf, knowsAddresses, policiesOfCallers, RunTokens } from './access.ts';
 import { FrontDoor } from './front-door.ts';
 import type { Exposed, ExposeOptions, ServerReport, TunnelReport } from './options.ts';
 import { clientOpening } from './servers/client-opening.ts';
@@ -138,6 +138,7 @@ class Exposure implements Exposed {
     return new RunTokens(token, options.access ?? {}, {
       signIn: this.#signIn,
       file: tokenFile,
+      areAddressesKnown: () => knowsAddresses(options, this.#tunnel?.provider),
       onWarning: this.#warn,
       onEnd: (callerId) => this.#servers.endCaller(callerId),
       onChange: (name, change) => {

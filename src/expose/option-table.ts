@@ -1,4 +1,13 @@
-import { expires, listOption, maxCalls, once, outputOptions, relayOptions, ruleOptions } from './command-options.ts';
+import {
+  allowIps,
+  expires,
+  listOption,
+  maxCalls,
+  once,
+  outputOptions,
+  relayOptions,
+  ruleOptions,
+} from './command-options.ts';
 import { longOf, type Need, type OptionSpec } from './option-spec.ts';
 import type { GroupedOptions, OptionGroup, TunnelChoice } from './options.ts';
 import {
@@ -194,10 +203,7 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     ...listOption('--allow-origin <origin>', 'let web pages of this origin use the server'),
     secrecy: 'url',
   },
-  'access.allowIps': listOption(
-    '--allow-ip <range>',
-    'accept only clients with this address, range (CIDR) or preset (anthropic)',
-  ),
+  'access.allowIps': allowIps,
   'access.requestsPerSecond': {
     flag: '--rate-limit <n>',
     description: 'requests per second that each caller may make (default: any number)',

@@ -3,6 +3,7 @@ import { createAddressList } from '../../src/auth/address-list.ts';
 import { GuessLimit, maxGuessingNetworks, RequestLimit } from '../../src/auth/caller-limits.ts';
 import { createGuard, type Admission, type Guard, type GuardOptions, type RequestHead } from '../../src/auth/guard.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
+import { TokenStore } from '../../src/auth/token-store.ts';
 import { callersOf } from '../harness/callers.ts';
 import { createFakeClock } from '../harness/fake-clock.ts';
 
@@ -188,6 +189,25 @@ describe('with a list of addresses', () => {
     expect(withList('192.0.2.7', { authorization: [] }, token)).toHaveProperty('denial.status', 401);
     expect(withList('192.0.2.7', {}, token)).toHaveProperty('caller.id', 'test#1');
     expect(withList('192.0.2.7')).toHaveProperty('caller.id', 'anonymous');
+  });
+
+  test('a token may be for some addresses: the others get 403, and exhaust no limit', () => {
+    const store = new TokenStore();
+    const anna = store.add('anna', { allowIps: ['192.0.2.0/24'] });
+    const ben = store.add('ben');
+    const clock = createFakeClock();
+    const { admit } = createGuard({
+      hosts: createHostList(),
+      callers: store,
+      requestLimit: new RequestLimit(1, clock),
+    });
+    const from = (address: string | undefined, presented: string): Admission =>
+      admit(head({ source: sourceAt(address), authorization: [`Bearer ${presented}`] }));
+    expect(from('203.0.113.9', anna)).toEqual({ denial: foreign });
+    expect(from(undefined, anna)).toHaveProperty('denial.data.reason', 'address_not_allowed');
+    expect(from('192.0.2.7', anna)).toHaveProperty('caller.label', 'anna');
+    expect(from('192.0.2.7', anna)).toHaveProperty('denial.status', 429);
+    expect(from('203.0.113.9', ben)).toHaveProperty('caller.label', 'ben');
   });
 
   test('loopback, and an address that is not known, are addresses like others', () => {

@@ -13,6 +13,7 @@ describe('the limits of a token', () => {
       once: true,
       maxCalls: 3,
       readOnly: false,
+      allowIps: ['203.0.113.7', '2001:db8::/32', 'anthropic'],
       allowTools: ['read_*'],
       denyTools: [],
       allowResources: ['file:///*'],
@@ -39,6 +40,10 @@ describe('the limits of a token', () => {
     ['{"expiresInMs":1e999}', /the limit expiresInMs of a token takes a number of milliseconds above 0/],
     ['{"expiresInMs":-1}', /the limit expiresInMs of a token takes a number of milliseconds above 0/],
     ['{"expiresInMs":"1h"}', /the limit expiresInMs of a token takes a number of milliseconds above 0/],
+    ['{"allowIps":"203.0.113.7"}', /the limit allowIps of a token takes a list of addresses and ranges/],
+    ['{"allowIps":["203.0.113.7","files"]}', /--allow-ip "files": it is neither an address nor a range/],
+    ['{"allowIps":["203.0.113.7/33"]}', /it is neither an address nor a range/],
+    ['{"allowIps":["openai"]}', /there is no such preset/],
   ])('%s is not valid', (json, message) => {
     expect(() => fromJson(json)).toThrow(ExposeError);
     expect(() => fromJson(json)).toThrow(message);
@@ -53,7 +58,7 @@ describe('the limits of a token', () => {
       { allowTools: ['x'.repeat(3000)], denyTools: ['x'.repeat(3000)], denyPrompts: ['x'.repeat(3000)] },
     ],
   ])('rules have 8 KiB: %s', (_what, limits) => {
-    expect(() => checkLimits(limits)).toThrow('the rules of a token are longer than 8 KiB');
+    expect(() => checkLimits(limits)).toThrow('the limits of a token are longer than 8 KiB');
     expect(areRules(limits)).toBe(false);
   });
 
@@ -63,6 +68,12 @@ describe('the limits of a token', () => {
     allowTools.push('*');
     expect(limits).toEqual({ allowTools: ['read_*'] });
   });
+});
+
+test('limits have 8 KiB, addresses too', () => {
+  const allowIps = Array.from({ length: 800 }, () => '203.0.113.7');
+  expect(() => checkLimits({ allowIps })).toThrow('the limits of a token are longer than 8 KiB');
+  expect(areRules({ allowIps })).toBe(false);
 });
 
 test('rules are told from other limits, and are none if they restrict nothing', () => {
@@ -79,6 +90,9 @@ test.each([
   ['{"allowTools":"a"}', false],
   ['{"readOnly":1}', false],
   ['{"readonly":true}', false],
+  ['{"allowIps":["203.0.113.0/24"]}', true],
+  ['{"allowIps":["somewhere"]}', false],
+  ['{"allowIps":"anthropic"}', false],
   ['{"maxCalls":1}', false],
 ])('stored rules: %s', (json, are) => {
   expect(areRules(parseJson(json))).toBe(are);

@@ -52,6 +52,17 @@ describe('a token', () => {
     ]);
   });
 
+  test('is for some addresses, also in a later run', () => {
+    const { store } = storeWith();
+    const token = store.add('anna', { allowIps: ['192.0.2.0/24'] });
+    for (const run of [store, storeWith({ stored: store.stored() }).store]) {
+      const caller = run.find(token);
+      if (caller === undefined || !('id' in caller)) throw new Error('no caller');
+      const addresses = ['192.0.2.9', '203.0.113.9', undefined];
+      expect(addresses.map((address) => caller.admitsAddress?.(address))).toEqual([true, false, false]);
+    }
+  });
+
   test('is not added with limits that are not valid', () => {
     const { store } = storeWith();
     expect(() => store.add('anna', { expiresInMs: Number.NaN })).toThrow('the limit expiresInMs');
@@ -87,13 +98,15 @@ describe('the end of a token', () => {
   test('rotated: the new one has the same limits, the old one ends', () => {
     const { store, clock, ended } = storeWith();
     const rules = { readOnly: true, allowTools: ['a'], denyTools: ['b'], denyResources: ['c'], allowPrompts: [] };
-    const old = store.add('anna', { expiresInMs: 60_000, maxCalls: 5, ...rules });
+    const old = store.add('anna', { expiresInMs: 60_000, maxCalls: 5, allowIps: ['192.0.2.0/24'], ...rules });
     clock.advance(30_000);
     const next = store.rotate('anna') ?? '';
     expect(store.find(old)).toEqual(revoked);
     expect(store.find(next)).toMatchObject({ id: 'anna#2', rules });
     expect(ended).toEqual(['anna#1']);
-    expect(store.list()).toMatchObject([{ expiresAt: clock.now() + 60_000, maxCalls: 5, calls: 0, ...rules }]);
+    expect(store.list()).toMatchObject([
+      { expiresAt: clock.now() + 60_000, maxCalls: 5, calls: 0, allowIps: ['192.0.2.0/24'], ...rules },
+    ]);
     expect(store.rotate('nobody')).toBeUndefined();
   });
 

@@ -237,6 +237,8 @@ test.each([
   [{ allowTools: [], denyTools: ['x'] }, 'no tools except x'],
   [{ allowTools: ['a', 'b', 'c', 'd', 'e', 'f'] }, 'tools a b c d and 2 more'],
   [{ allowResources: ['file:///*'], denyResources: ['*.env'] }, 'resources file:///* except *.env'],
+  [{ allowIps: ['203.0.113.7', '2001:db8::/32'], expiresAt: undefined }, 'from 203.0.113.7 2001:db8::/32'],
+  [{ allowIps: [] }, 'from no address'],
   [{ allowPrompts: ['p'], maxCalls: 2, calls: 1 }, 'prompts p, for 2 tool calls, 1 made'],
 ] as const)('limits in words: %j', (limits, words) => {
   expect(limitsText({ name: 'anna', state: 'valid', createdAt: 0, calls: 0, ...limits })).toBe(words);

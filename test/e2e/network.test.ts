@@ -1,7 +1,8 @@
 // Only the addresses that I allow reach my server, nobody can forge one, and guessing of tokens locks out nobody.
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { launchExpose, startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
-import { fixture } from '../harness/program.ts';
+import { fixture, startProgram } from '../harness/program.ts';
 import { send, type RawReply } from '../harness/raw-http.ts';
 import { clientHeaders, initializeRequest } from '../harness/raw-mcp.ts';
 import { exposeBy, ways } from '../harness/ways.ts';
@@ -60,6 +61,40 @@ describe.each(ways)('%s, with --allow-ip', (way) => {
       200,
     );
   });
+});
+
+test.each(ways)('a token for some addresses, %s: from elsewhere it gets 403, and other tokens work', async (way) => {
+  const exposed = await exposeBy(way, { server });
+  const add = (...args: string[]) =>
+    startProgram(['token', 'add', ...args], { mark: randomUUID(), home: exposed.home });
+  const [anna, wrong] = [add('anna', '--allow-ip', '127.0.0.2'), add('ben', '--allow-ip', 'somewhere')];
+  expect(await Promise.all([anna.exited, wrong.exited])).toEqual([0, 2]);
+  expect(wrong.stderr()).toContain('it is neither an address nor a range of addresses');
+  const as = anna.stdout().trim();
+  const session = await initialize(exposed, { as, from: '127.0.0.2' });
+  expect(session.status).toBe(200);
+  const id: [string, string] = ['Mcp-Session-Id', String(session.headers['mcp-session-id'])];
+  for (const more of [[], forged, [id]]) {
+    // oxlint-disable-next-line no-await-in-loop -- one client after the other
+    const foreign = await initialize(exposed, { as, from: '127.0.0.3', more });
+    expect([foreign.status, foreign.json().error?.data]).toEqual([
+      403,
+      { reason: 'address_not_allowed', address: '127.0.0.3' },
+    ]);
+  }
+  expect((await initialize(exposed, { from: '127.0.0.3' })).status).toBe(200);
+});
+
+test('behind a reverse proxy, no token is for some addresses', async () => {
+  const exposed = await startExpose({ server, args: ['--domain', 'mcp.example'] });
+  const run = startProgram(['token', 'add', 'anna', '--allow-ip', '127.0.0.2'], {
+    mark: randomUUID(),
+    home: exposed.home,
+  });
+  expect(await run.exited).toBe(2);
+  expect(run.stderr()).toMatch(
+    /error: a token cannot be for some addresses, .*\n.*hint: use a tunnel that states them/,
+  );
 });
 
 test.each([[], ['--no-auth', '--allow-unauthenticated-public']])(

@@ -133,7 +133,7 @@ test('they are kept by rotate and over a restart, listed, and gone with the toke
 test('rules that are not valid add no token, and say why', async () => {
   const exposed = await startExpose({ server: flipsHint });
   const add = token(exposed, 'add', 'anna', '--deny-tool', 'x'.repeat(10_000));
-  await expect(add).rejects.toThrow('error: the rules of a token are longer than 8 KiB');
+  await expect(add).rejects.toThrow('error: the limits of a token are longer than 8 KiB');
   await expect(token(exposed, 'revoke', 'default', '--deny-tool', 'x', '--once')).rejects.toThrow(
     'token revoke takes no --once, --deny-tool',
   );

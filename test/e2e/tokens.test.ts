@@ -166,6 +166,7 @@ describe.each(['local', 'relay'] as const)('limits of the token, %s', (way) => {
     way === 'local' ? startExpose({ server, args }) : startBehindRelay(await startRelay(), { server, args });
 
   test('--expires: refused from then on, and its streams end', async () => {
+    // It counts from the start, which can take seconds.
     const exposed = await start(['--expires', '8s']);
     const session = await openSession(exposed.url, exposed.token);
     const stream = await session.listen();

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Caller, CallerRules } from '../../src/auth/caller.ts';
-import { policiesOfCallers, RunTokens } from '../../src/expose/access.ts';
-import type { AccessOptions } from '../../src/expose/options.ts';
+import { knowsAddresses, policiesOfCallers, RunTokens } from '../../src/expose/access.ts';
+import type { AccessOptions, ListenOptions } from '../../src/expose/options.ts';
 import { createPolicy, openPolicy, type PolicyRules } from '../../src/policy/policy.ts';
+import type { TunnelProvider } from '../../src/tunnel/provider.ts';
+import { createFrontProvider } from '../../src/tunnel/providers/front.ts';
 
 const callerWith = (rules?: CallerRules): Caller => ({ id: 'anna#1', label: 'anna', rules });
 const tools = new Map([
@@ -61,17 +63,29 @@ describe('the rules of a caller', () => {
   });
 });
 
-function tokensOf(access: AccessOptions = {}) {
+function tokensOf(access: AccessOptions = {}, areKnown = true) {
   const warnings: string[] = [];
   const tokens = new RunTokens('mcpx_the-first-token-of-a-run', access, {
     signIn: undefined,
     file: undefined,
     onEnd() {},
     onChange() {},
+    areAddressesKnown: () => areKnown,
     onWarning: (message) => warnings.push(message),
   });
   return { tokens, warnings };
 }
+
+const front = createFrontProvider('https://mcp.example');
+
+test.each<[boolean, ListenOptions, TunnelProvider | undefined]>([
+  [true, {}, undefined],
+  [true, {}, { ...front, capabilities: { ...front.capabilities, clientAddressHeader: 'x-forwarded-for' } }],
+  [false, {}, front],
+  [false, { domain: 'mcp.example' }, undefined],
+])('whether addresses are known: %s with %j, %j', (areKnown, listen, tunnel) => {
+  expect(knowsAddresses({ server: { stdio: 'x' }, listen }, tunnel)).toBe(areKnown);
+});
 
 describe('the tokens of a run', () => {
   test('a token that makes exceptions from its --read-only is reported', () => {
@@ -86,6 +100,13 @@ describe('the tokens of a run', () => {
     const { tokens, warnings } = tokensOf({ readOnly: true });
     tokens.add('anna', { readOnly: true, allowTools: ['change'] });
     expect(warnings).toEqual([]);
+  });
+
+  test('none is for some addresses if those of the clients are not known', () => {
+    const limits = { allowIps: ['203.0.113.7'] };
+    expect(() => tokensOf({}, false).tokens.add('anna', limits)).toThrow('a token cannot be for some addresses');
+    expect(tokensOf({}, false).tokens.add('anna', {})).toMatch(/^mcpx_/);
+    expect(tokensOf().tokens.add('anna', limits)).toMatch(/^mcpx_/);
   });
 
   test('rules are the same for all requests with a token', () => {

@@ -55,6 +55,7 @@ test.each<[string, object]>([
   ['a switch that is none', { readOnly: 'true' }],
   ['a member that is not known', { denyTool: ['a'] }],
   ['a scope that is not known', { scope: 'mcp:write' }],
+  ['an address that is none', { allowIps: ['somewhere'] }],
   ['rules that are too long', { denyTools: ['x'.repeat(9000)] }],
 ])('an entry with %s is damaged, and the file stays as it is', async (_what, change) => {
   const content = { version: 2, tokens: [entry, { ...entry, name: 'ben', ...change }] };

@@ -102,6 +102,7 @@ test('the options of mcp-expose token', () => {
     '--expires <duration>',
     '--once',
     '--max-calls <n>',
+    '--allow-ip <range>',
     '--allow-tool <glob>',
     '--deny-tool <glob>',
     '--allow-resource <glob>',

@@ -64,7 +64,7 @@ describe('what another version or a stranger sends', () => {
       'this version of mcp-expose has no limit "__proto__" for tokens',
     ],
     ['a rule of another form', '{"allowTools":"a"}', 'the limit allowTools of a token takes a list of globs'],
-    ['long rules', JSON.stringify({ denyTools: ['x'.repeat(10_000)] }), 'the rules of a token are longer than 8 KiB'],
+    ['long rules', JSON.stringify({ denyTools: ['x'.repeat(10_000)] }), 'the limits of a token are longer than 8 KiB'],
     [
       'a long body',
       JSON.stringify({ denyTools: ['x'.repeat(5_000_000)] }),
