@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { checkToken, generateToken, readTokenFile } from '../../src/auth/token.ts';
 import { ExposeError } from '../../src/errors.ts';
+import { redactCommand, redactWord } from '../../src/platform/text/redact.ts';
 import { temporaryDirectory } from '../harness/program.ts';
 
 const secret = 'mcpx_a-very-secret-token-that-nobody-may-see';
@@ -39,6 +40,13 @@ describe('a new token', () => {
     for (let at = 'mcpx_'.length; at < 48; at++) {
       // The last of 43 characters carries 4 of the 256 bits, the others 6 each.
       expect(new Set(tokens.map((token) => token[at])).size).toBe(at === 47 ? 16 : 64);
+    }
+  });
+
+  test('is hidden where text of users is printed', () => {
+    for (let count = 0; count < 100; count++) {
+      const token = generateToken();
+      expect([redactWord(token), redactCommand(`server --x ${token}`)]).toEqual(['…', 'server --x …']);
     }
   });
 
