@@ -82,8 +82,8 @@ export class TokenStore implements CallerSource {
    * Adds a token.
    * @param own the user's token; by default a new one.
    * @returns the token.
-   * @throws ExposeError `usage` for a name that is taken or cannot be used and for a limit that is not valid, `token_unusable` for
-   * such a token.
+   * @throws ExposeError `usage` for a name that is taken or cannot be used, for a limit that is not valid and for too many tokens,
+   * `token_unusable` for such a token.
    */
   add(name: string, limits: TokenLimits = {}, own?: string): string {
     if (!nameSyntax.test(name)) {
@@ -96,6 +96,9 @@ export class TokenStore implements CallerSource {
       throw new ExposeError('usage', `there is a token with the name ${name} already`, {
         hints: [`revoke it, or rotate it: mcp-expose token rotate ${JSON.stringify(name)}`],
       });
+    }
+    if ([...this.#byDigest.values()].filter(isLive).length >= maxTokens) {
+      throw new ExposeError('usage', `there are ${maxTokens} valid tokens already`, { hints: ['revoke some of them'] });
     }
     const { expiresInMs, once, maxCalls, allowIps, ...rules } = checkLimits(limits);
     const token = own === undefined ? generateToken() : checkToken(own, 'the token');

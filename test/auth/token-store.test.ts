@@ -204,6 +204,16 @@ describe('a later run', () => {
   });
 });
 
+test('a thousand tokens can be valid at the same time, and rotated', () => {
+  const { store } = storeWith();
+  for (let count = 0; count < 1000; count++) store.add(`t${count}`);
+  expect(() => store.add('another')).toThrow('there are 1000 valid tokens already');
+  expect(store.find(store.rotate('t0') ?? '')).toMatchObject({ label: 't0' });
+  store.revoke('t1');
+  expect(store.find(store.add('another'))).toMatchObject({ label: 'another' });
+  expect(store.stored()).toHaveLength(1000);
+});
+
 test('10,000 tokens that come and go are not kept', () => {
   const { store } = storeWith();
   const first = store.add('first');
