@@ -97,6 +97,20 @@ describe('a code', () => {
     expect((await sharing.exchange(clientId, code, { resource: tolerated })).status).toBe(200);
   });
 
+  test('A8 another endpoint of ours than was approved is refused before the code or the refresh token is used up', async () => {
+    const [own, other] = ['https://share.example/a/mcp', 'https://share.example/b/mcp'];
+    const sharing = share({ resources: () => [own, other] });
+    const clientId = await sharing.register();
+    const code = await sharing.authorize(clientId, { resource: own });
+    const refused = await sharing.exchange(clientId, code, { resource: other });
+    expect(errorOf(refused)).toEqual([400, 'invalid_target']);
+    const accepted = await sharing.exchange(clientId, code, { resource: own });
+    expect(accepted.status).toBe(200);
+    const { refresh_token: token } = parseJson<Tokens>(accepted.body);
+    expect(errorOf(await sharing.refresh(clientId, token, { resource: other }))).toEqual([400, 'invalid_target']);
+    expect((await sharing.refresh(clientId, token, { resource: own })).status).toBe(200);
+  });
+
   test('A8 codex#20729: without resource, in both requests, the token is for every endpoint', async () => {
     const sharing = share({ resources: () => [resource, 'https://share.example/b/mcp'] });
     const tokens = await sharing.connect({ resource: undefined });
