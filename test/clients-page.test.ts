@@ -8,7 +8,7 @@ import { startExpose } from './harness/expose.ts';
 import { fixture, projectRoot } from './harness/program.ts';
 
 const page = readFileSync(path.join(projectRoot, 'docs', 'clients.md'), 'utf8');
-const snippets = [...page.matchAll(/^## (.+)$|^```(json|sh|yaml)\n([\s\S]*?)^```$/gm)].reduce<
+const snippets = [...page.matchAll(/^## (.+)$|^```(json|sh|toml|yaml)\n([\s\S]*?)^```$/gm)].reduce<
   { client: string; kind: string; text: string }[]
 >((found, [, heading, kind = '', text = '']) => {
   const client = heading ?? found.at(-1)?.client ?? '';
@@ -17,9 +17,22 @@ const snippets = [...page.matchAll(/^## (.+)$|^```(json|sh|yaml)\n([\s\S]*?)^```
 const url = 'https://share.example/mcp';
 const credential = /TOKEN|\$\{AUTH\}|mcp-token/;
 
+/** The part of TOML that the page uses: a table, and strings in it. */
+function readToml(text: string): unknown {
+  const [heading = '', ...lines] = text.trim().split('\n');
+  const [, name = ''] = /^\[([\w.]+)\]$/.exec(heading) ?? [];
+  if (name === '') throw new Error(`it begins with no table: ${heading}`);
+  const pairs = lines.map((line) => {
+    const [, key = '', value = ''] = /^(\w+) = (".*")$/.exec(line) ?? [];
+    return [key, JSON.parse(value)] as const;
+  });
+  return { [name]: Object.fromEntries(pairs) };
+}
+
 const read: Readonly<Record<string, (text: string) => unknown>> = {
   json: (text) => JSON.parse(text),
   yaml: (text) => parseYaml(text),
+  toml: readToml,
   sh: (text) => execFileSync('sh', ['-c', `printf '%s\\n' ${text}`], { encoding: 'utf8' }).split('\n'),
 };
 
@@ -31,6 +44,33 @@ test.each(snippets.filter(({ kind }) => kind !== ''))(
     expect(whole).toMatch(credential);
   },
 );
+
+test.each([
+  'Claude Code',
+  'Claude Desktop',
+  'claude.ai',
+  'ChatGPT',
+  'Cursor',
+  'VS Code',
+  'Codex',
+  'Gemini CLI',
+  'Windsurf',
+  'Zed',
+  'Goose',
+  'Continue',
+  'LibreChat',
+  'OpenAI API',
+  'Anthropic API',
+  'MCP Inspector',
+])('%s has a section, and a row of the table says what it can do', (client) => {
+  expect(page).toContain(`\n## ${client}\n`);
+  const [table = ''] = /^\| client[\s\S]*?\n\n/m.exec(page) ?? [];
+  expect(table).toContain(`[${client.replace('MCP Inspector', 'Inspector')}](#`);
+});
+
+test('it says what was not seen', () => {
+  expect(page).toContain('The hosted services were not available for tests.');
+});
 
 test('each client of the table has a section', () => {
   const [table = ''] = /^\| client[\s\S]*?\n\n/m.exec(page) ?? [];

@@ -29,11 +29,15 @@ function addRange(list: BlockList, range: string): void {
 
 function refusal(value: string): ExposeError {
   if (value.toLowerCase() === 'openai') {
-    return new ExposeError('usage', '--allow-ip openai: there is no such preset, since the list changes every week', {
-      hints: [
-        'take the prefixes from https://openai.com/chatgpt-connectors.json and pass each with its own --allow-ip',
-      ],
-    });
+    return new ExposeError(
+      'usage',
+      '--allow-ip openai: there is no such preset, since the list changes several times a week',
+      {
+        hints: [
+          'take the prefixes from https://openai.com/chatgpt-connectors.json at each start: docs/access.md, Network, has a command',
+        ],
+      },
+    );
   }
   const presets = [...addressPresets.keys()].join(', ');
   return new ExposeError(

@@ -1,8 +1,11 @@
 // Only the addresses that I allow reach my server, nobody can forge one, and guessing of tokens locks out nobody.
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { launchExpose, startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
-import { fixture, startProgram } from '../harness/program.ts';
+import { fixture, projectRoot, startProgram, temporaryDirectory } from '../harness/program.ts';
 import { send, type RawReply } from '../harness/raw-http.ts';
 import { clientHeaders, initializeRequest } from '../harness/raw-mcp.ts';
 import { exposeBy, ways } from '../harness/ways.ts';
@@ -115,8 +118,8 @@ test.each([[], ['--no-auth', '--allow-unauthenticated-public']])(
 test('with --oauth, it holds for what clients call, and not for the page that I open', async () => {
   const exposed = await startExpose({ server, args: ['--oauth', '--allow-ip', '127.0.0.2'] });
   const { origin } = new URL(exposed.url);
-  const ask = async (path: string, from: string, method = 'GET'): Promise<number> =>
-    (await send(origin + path, { method, from })).status;
+  const ask = async (at: string, from: string, method = 'GET'): Promise<number> =>
+    (await send(origin + at, { method, from })).status;
   const endpoints: [string, string][] = [
     ['/.well-known/oauth-authorization-server', 'GET'],
     ['/.well-known/oauth-protected-resource/mcp', 'GET'],
@@ -125,13 +128,54 @@ test('with --oauth, it holds for what clients call, and not for the page that I 
     ['/revoke', 'POST'],
   ];
   const [strangers, allowed] = await Promise.all(
-    ['127.0.0.1', '127.0.0.2'].map((from) => Promise.all(endpoints.map(([path, method]) => ask(path, from, method)))),
+    ['127.0.0.1', '127.0.0.2'].map((from) => Promise.all(endpoints.map(([at, method]) => ask(at, from, method)))),
   );
   expect(strangers).toEqual(endpoints.map(() => 403));
   expect(allowed).not.toContain(403);
   // It misses its parameters, and nothing else.
   expect([await ask('/authorize', '127.0.0.1'), await ask('/authorize', '127.0.0.1', 'POST')]).not.toContain(403);
   expect(await ask('/authorize', '127.0.0.1')).toBe(await ask('/authorize', '127.0.0.2'));
+});
+
+describe('the command for the addresses of OpenAI in docs/access.md', () => {
+  const page = readFileSync(path.join(projectRoot, 'docs', 'access.md'), 'utf8');
+  const [, command = ''] = /^```sh\n(ips=[\s\S]*?)```$/m.exec(page) ?? [];
+
+  /** Runs it with a curl that prints this, and prints what mcp-expose gets. */
+  function run(printed: string, exitCode = 0) {
+    const folder = temporaryDirectory();
+    const program = (name: string, script: string) =>
+      writeFileSync(path.join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    writeFileSync(path.join(folder, 'answer'), printed);
+    program('curl', `cat '${folder}/answer'; exit ${exitCode}`);
+    program('mcp-expose', `printf '%s' "started: $MCP_EXPOSE_ALLOW_IP"`);
+    const PATH = `${folder}:${path.dirname(process.execPath)}:/usr/bin:/bin`;
+    return spawnSync('sh', ['-c', command], { env: { PATH }, encoding: 'utf8' });
+  }
+
+  test('sets the prefixes, which hold', async () => {
+    const prefixes = [
+      { ipv4Prefix: '127.0.0.2/32' },
+      ...Array.from({ length: 300 }, (_, at) => ({ ipv4Prefix: `198.51.${at >> 4}.${(at & 15) * 16}/28` })),
+      { ipv6Prefix: '2001:db8:10::/48' },
+    ];
+    const { stdout } = run(JSON.stringify({ creationTime: '2026-09-22T18:18:05.915327', prefixes }));
+    expect(stdout.split('\n')).toHaveLength(302);
+    const ranges = stdout.replace('started: ', '');
+    const exposed = await startExpose({ server, env: { MCP_EXPOSE_ALLOW_IP: ranges } });
+    expect((await initialize(exposed, { from: '127.0.0.2' })).status).toBe(200);
+    expect((await initialize(exposed, { from: '127.0.0.3' })).status).toBe(403);
+  });
+
+  test.each([
+    ['no answer', '', 22],
+    ['a page instead of the list', '<html></html>', 0],
+    ['another form', '{"ranges":[]}', 0],
+    ['an empty list', '{"prefixes":[]}', 0],
+  ])('starts nothing after %s, rather than something open to all', (_what, printed, exitCode) => {
+    const { status, stdout } = run(printed, exitCode);
+    expect([status === 0, stdout]).toEqual([false, '']);
+  });
 });
 
 describe('a start is refused', () => {
