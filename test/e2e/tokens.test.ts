@@ -284,16 +284,20 @@ describe('--state', () => {
   });
 
   test.each([
-    ['damaged', '{"version":1,"tokens":[{"name":"a"'],
-    ['of a newer version', '{"version":3,"tokens":[]}'],
-    ['with a broken entry', '{"version":1,"tokens":[{"name":"a"}]}'],
-    ['with a rule that is misspelled', `{"version":2,"tokens":[${entry.replace('}', ',"denyTool":["x"]}')}]}`],
-  ])('a file that is %s is an error, and stays as it is', async (_what, content) => {
+    ['damaged', 'cannot be read, or is damaged', '{"version":1,"tokens":[{"name":"a"'],
+    ['of a newer version', 'was written by a newer mcp-expose', '{"version":3,"tokens":[]}'],
+    ['with a broken entry', 'is damaged', '{"version":1,"tokens":[{"name":"a"}]}'],
+    [
+      'with a rule that is misspelled',
+      'is damaged',
+      `{"version":2,"tokens":[${entry.replace('}', ',"denyTool":["x"]}')}]}`,
+    ],
+  ])('a file that is %s is an error, and stays as it is', async (_what, words, content) => {
     const state = path.join(temporaryDirectory(), 'tokens.json');
     writeFileSync(state, content, { mode: 0o600 });
     const run = startProgram(['--tunnel', 'none', '--state', state, '--', ...server], { mark: randomUUID() });
     expect(await run.exited).toBe(2);
-    expect(run.stderr()).toMatch(new RegExp(`error: the tokens ${state} .*\n.*hint: restore it, or delete it`));
+    expect(run.stderr()).toMatch(new RegExp(`error: the tokens ${state} ${words}\n.*hint: restore it, or delete it`));
     expect(readFileSync(state, 'utf8')).toBe(content);
   });
 });
