@@ -23,15 +23,15 @@ export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): 
     case 'access_refused':
       return `${clientOf(event.request)} was refused: ${refusals[event.reason]}${event.detail === undefined ? '' : `: ${event.detail}`}`;
     case 'token_issued':
-      return event.isRenewed ? undefined : `${shown(event.clientName)} has signed in`;
+      return event.isRenewed ? undefined : `${named(event.clientName)} has signed in`;
     case 'grant_revoked':
-      return `the access of ${shown(event.clientName)} has ended: ${revocations[event.reason]}`;
+      return `the access of ${named(event.clientName)} has ended: ${revocations[event.reason]}`;
     case 'client_silent':
-      return `${shown(event.clientName)} ${silences[event.after]}`;
+      return `${named(event.clientName)} ${silences[event.after]}`;
     case 'header_mode':
       return `a client uses the name of a header, ${shown(event.clientId)}, as its client id: remove the connector there, and add it again with OAuth`;
     case 'redirect_uri_refused':
-      return `${shown(event.clientName)} was refused, its redirect URI ${shown(event.uri)} cannot be used: ${event.reason}`;
+      return `${named(event.clientName)} was refused, its redirect URI ${shown(event.uri)} cannot be used: ${event.reason}`;
     default:
       return `the client ${shown(event.clientId)} was refused: ${event.reason}`;
   }
@@ -65,7 +65,7 @@ const silences = {
 /** `"Claude" (claude.ai, returns to claude.ai)`: the name alone proves nothing, since anybody can have it. */
 export function clientOf({ clientName, publisher, redirectHost, address, user }: Requested): string {
   const from = `${address === undefined ? '' : `, from ${address}`}${user === undefined ? '' : `, user ${shown(user)}`}`;
-  return `${shown(clientName)} (${publisher ?? 'name not verified'}, returns to ${shown(redirectHost)}${from})`;
+  return `${named(clientName)} (${publisher ?? 'name not verified'}, returns to ${shown(redirectHost)}${from})`;
 }
 
 /** What a client asks for. */
@@ -76,6 +76,11 @@ export function accessOf({ scope, resource }: Requested): string {
 
 function shown(text: string): string {
   return text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text;
+}
+
+/** A name in quotes, which it cannot leave: it may look like the words that follow it. */
+function named(clientName: string): string {
+  return `"${shown(clientName).replaceAll(/["\u201C-\u201F]/g, "'")}"`;
 }
 
 function timeOf(at: number): string {

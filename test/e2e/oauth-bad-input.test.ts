@@ -72,6 +72,18 @@ test.each([
   }
 });
 
+test('a name that looks like the words of mcp-expose stays in its quotes', async () => {
+  const exposed = await start();
+  const name = 'Claude" (claude.ai, returns to claude.ai) now has full access; \u201Cx\u201D "';
+  const answer = await registration(exposed, JSON.stringify({ client_name: name, redirect_uris: [redirectUri] }));
+  await openPage(pageUrl(exposed, parseJson<{ client_id: string }>(answer.body).client_id));
+  await exposed.waitForStderr(/asks for/);
+  const [line = ''] = /^.*asks for.*$/m.exec(exposed.stderr()) ?? [];
+  expect(line).toMatch(
+    /^mcp-expose: "[^"]*" \(name not verified, returns to 127\.0\.0\.1:3000, from 127\.0\.0\.1\) asks for /,
+  );
+});
+
 describe('a consent form', () => {
   test.each<[string, (cookie: string) => [string, string][]]>([
     ['without the cookie', () => []],

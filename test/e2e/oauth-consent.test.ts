@@ -106,7 +106,7 @@ describe('the consent page', () => {
 });
 
 const question =
-  /Give Some App \(name not verified, returns to [\d.:]+, from 127\.0\.0\.1\) full access at \S+\? \[y\/N\] $/;
+  /Give "Some App" \(name not verified, returns to [\d.:]+, from 127\.0\.0\.1\) full access at \S+\? \[y\/N\] $/;
 
 /** A client that wants in, as the question for it stands on the terminal; and what brings the answer. */
 async function askOnTerminal(...args: string[]) {
@@ -128,7 +128,7 @@ describe('the terminal', () => {
     const { client, callback, url } = await knock(exposed, { name: 'Some App' });
     const page = await chromium.open(url);
     const host = new URL(callback.url).host;
-    const who = `mcp-expose: Some App (name not verified, returns to ${host}, from 127.0.0.1)`;
+    const who = `mcp-expose: "Some App" (name not verified, returns to ${host}, from 127.0.0.1)`;
     const what = `full access at ${exposed.url}`;
     await exposed.waitForStderr(/if you know who asks/);
     expect(exposed.stderr()).toContain(
@@ -138,7 +138,7 @@ describe('the terminal', () => {
     await client.finish(await callback.next());
     await exposed.waitForStderr(/has signed in/);
     expect(exposed.stderr()).toContain(`${who} now has ${what}\n`);
-    expect(exposed.stderr()).toContain('mcp-expose: Some App has signed in\n');
+    expect(exposed.stderr()).toContain('mcp-expose: "Some App" has signed in\n');
     expect(exposed.stderr()).toContain(`mcp-expose: the pairing code is now ${codeOf(exposed)}\n`);
 
     const other = await knock(exposed, { callback, name: 'Some App' });
@@ -176,7 +176,7 @@ describe('the terminal', () => {
     expect(terminal.screen()).not.toContain('Pairing:');
     await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer('y')]);
     expect(await (await client.finish(await callback.next())).tools()).toContain('seen');
-    await terminal.waitFor(/Some App has signed in/);
+    await terminal.waitFor(/"Some App" has signed in/);
     terminal.type('\u0003');
     expect(await terminal.exited).toBe(130);
   });
