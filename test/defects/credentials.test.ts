@@ -6,9 +6,10 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { startExpose } from '../harness/expose.ts';
+import { type Exposed, startExpose } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { listenOnLoopback } from '../harness/loopback-server.ts';
+import { signInByForm } from '../harness/oauth-form.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { fixture } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
@@ -56,20 +57,25 @@ async function startListener(): Promise<Heard> {
 }
 
 describe('in front of a server over HTTP', () => {
-  test('the credential of a caller never reaches the server, nor does that of the server reach a caller', async () => {
+  test.each<[string, string[], (exposed: Exposed) => Promise<string>]>([
+    ['the token', [], async ({ token }) => token],
+    ['the access token', ['--oauth'], async (exposed) => (await signInByForm(exposed)).access_token],
+  ])('R11 %s of a caller never reaches the server, nor does that of the server reach a caller', async (...way) => {
+    const [, args, credentialOf] = way;
     const heard = await startListener();
     const exposed = await startExpose({
       running: { kind: 'http', url: `http://127.0.0.1:${heard.port}/mcp` },
-      args: ['--tunnel', 'none', '--upstream-header', 'Authorization: Bearer ${env:UPSTREAM_SECRET}'],
+      args: ['--tunnel', 'none', '--upstream-header', 'Authorization: Bearer ${env:UPSTREAM_SECRET}', ...args],
       env: { UPSTREAM_SECRET: upstreamSecret },
     });
+    const token = await credentialOf(exposed);
     const more: [string, string][] = [
       ['Cookie', 'caller=1'],
       ['X-Forwarded-For', '203.0.113.9'],
     ];
     const opened = await send(exposed.url, {
       method: 'POST',
-      headers: clientHeaders(exposed.token, more),
+      headers: clientHeaders(token, more),
       body: initializeRequest(),
     });
     const sessionId = opened.headers['mcp-session-id'];
@@ -77,7 +83,7 @@ describe('in front of a server over HTTP', () => {
     const call = (method: string) =>
       send(exposed.url, {
         method: 'POST',
-        headers: clientHeaders(exposed.token, [...more, ['Mcp-Session-Id', sessionId]]),
+        headers: clientHeaders(token, [...more, ['Mcp-Session-Id', sessionId]]),
         body: JSON.stringify({ jsonrpc: '2.0', id: method, method }),
       });
     const listed = await call('tools/list');
@@ -88,7 +94,7 @@ describe('in front of a server over HTTP', () => {
     const toServer = JSON.stringify(heard.headers);
     expect(heard.headers.length).toBeGreaterThanOrEqual(3);
     for (const { authorization } of heard.headers) expect(authorization).toBe(`Bearer ${upstreamSecret}`);
-    expect(toServer).not.toContain(exposed.token);
+    expect(toServer).not.toContain(token);
     expect(toServer).not.toContain(sessionId);
     expect(toServer).not.toMatch(/caller|203\.0\.113\.9/);
 
@@ -100,7 +106,7 @@ describe('in front of a server over HTTP', () => {
       expect(seen).not.toContain(upstreamSecret);
       expect(seen).not.toContain('session-of-the-upstream');
       expect(seen).not.toMatch(/set-cookie|x-upstream|access-control/i);
-      expect(seen).not.toContain(exposed.token);
+      expect(seen).not.toContain(token);
     }
     await exposed.stop();
     expect(exposed.stdout() + exposed.stderr()).not.toContain(upstreamSecret);

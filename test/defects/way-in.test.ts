@@ -31,7 +31,7 @@ async function tryToConnect(host: string, port: number): Promise<string> {
   }
 }
 
-test('it listens on one address of this machine alone, unless told otherwise', async () => {
+test('R15 it listens on one address of this machine alone, unless told otherwise', async () => {
   const exposed = await start();
   const port = Number(new URL(exposed.localUrl).port);
   expect(await tryToConnect('127.0.0.1', port)).toBe('connected');

@@ -209,6 +209,32 @@ describe.each(Object.entries(ways))('%s', (_way, start) => {
     }
   });
 
+  test('A12 A13 the consent page says who asks and where it returns to, cannot be framed, and has a cookie of its own', async () => {
+    const redirectUri = 'http://127.0.0.1:3000/callback';
+    const query = new URLSearchParams({
+      response_type: 'code',
+      client_id: await register(exposed, redirectUri),
+      redirect_uri: redirectUri,
+      code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+      code_challenge_method: 'S256',
+    });
+    const { status, headers, body } = await send(`${endpointOf(exposed, 'authorize')}?${query.toString()}`);
+    expect(status).toBe(200);
+    for (const words of ['Some App', '127.0.0.1:3000', 'self-declared', 'on the computer of this browser']) {
+      expect(body).toContain(words);
+    }
+    expect(headers['content-security-policy']).toMatch(/^default-src 'none';.* frame-ancestors 'none'$/);
+    expect(headers).toMatchObject({
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    const base = new URL(exposed.url).pathname.replace(/\/mcp$/, '') || '/';
+    expect(headers['set-cookie']).toEqual([
+      expect.stringMatching(new RegExp(`^mcp-expose-consent=[\\w-]{43}; Path=${base}; HttpOnly; SameSite=Lax$`)),
+    ]);
+  });
+
   test('A9 A14 A15 A16 the code comes with iss; codes and refresh tokens work once; what is issued is not stored', async () => {
     const redirectUri = 'http://127.0.0.1:3000/callback';
     const clientId = await register(exposed, redirectUri);
