@@ -1,6 +1,6 @@
 import type { Denial } from '../auth/guard.ts';
 import type { OAuthEvent } from '../auth/oauth/events.ts';
-import type { RequestReport, SessionReport } from '../http/responses/call-report.ts';
+import type { RequestBodies, RequestReport, SessionReport } from '../http/responses/call-report.ts';
 import { createTokenBucket } from '../platform/token-bucket.ts';
 import { AuditFile } from './audit-file.ts';
 import type { ExposeEvent } from './options.ts';
@@ -15,7 +15,7 @@ export async function openAudit(path: string, warn: (message: string) => void): 
 
 /**
  * What happens during a run, for its owner to read later: who called what, with which outcome, and who was let in. It has
- * names and sizes, and never arguments, results, credentials, codes, session ids or values of headers.
+ * names and sizes, on request arguments and results without secrets, and never credentials, codes, session ids or values of headers.
  */
 export class Audit {
   readonly #file: AuditFile;
@@ -25,9 +25,9 @@ export class Audit {
     this.#file = file;
   }
 
-  /** A request has been answered. @param server its name, if there are several. */
-  call(report: RequestReport, server: string | undefined): void {
-    this.#file.write('call', server === undefined ? report : { server, ...report });
+  /** A request has been answered. @param server its name, if there are several. @param bodies without secrets. */
+  call(report: RequestReport, server: string | undefined, bodies?: RequestBodies): void {
+    this.#file.write('call', server === undefined && bodies === undefined ? report : { server, ...report, ...bodies });
   }
 
   session(report: SessionReport, server: string | undefined): void {

@@ -78,6 +78,7 @@ class Exposure implements Exposed {
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
     this.#reports = new Reports({
       audit,
+      readBody: prepared.readBody,
       reportsRequests: options.output?.reportRequests === true,
       hasCredentials: requiresToken,
       onEvent: prepared.onEvent,

@@ -322,6 +322,11 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     flag: '--audit <file>',
     description: 'append a line of JSON to this file for each request and each decision about access',
   },
+  'output.auditBodies': {
+    flag: '--audit-bodies',
+    description: 'with --audit, record arguments and results too, without what looks secret',
+    needs: { audit: true },
+  },
 };
 
 const bySpecFlag: ReadonlyMap<string, OptionSpec> = new Map(

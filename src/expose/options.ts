@@ -224,6 +224,8 @@ export interface OutputOptions {
   readonly reportRequests?: boolean | undefined;
   /** File to which a line of JSON is appended for each request and each decision about access (see docs/access.md). Default: none. */
   readonly auditFile?: string | undefined;
+  /** With `auditFile`, record the arguments and results of calls too, without what looks secret. Default: false. */
+  readonly auditBodies?: boolean | undefined;
 }
 
 /** The groups of options. */

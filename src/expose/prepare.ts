@@ -49,8 +49,9 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     access.oauth === true && access.oidcIssuer !== undefined
       ? await (await import('./identity.ts')).openIdentity(access.oidcIssuer, access, signal)
       : undefined;
-  const { auditFile } = options.output ?? {};
+  const { auditFile, auditBodies = false } = options.output ?? {};
   const audit = auditFile === undefined ? undefined : await (await import('./audit.ts')).openAudit(auditFile, warn);
+  const hasBodies = audit !== undefined && auditBodies;
   return {
     options,
     onEvent:
@@ -74,6 +75,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     CreateSignIn,
     identity,
     audit,
+    readBody: hasBodies ? (await import('../inspect/redact-body.ts')).redactBody : undefined,
   };
 }
 
@@ -100,6 +102,8 @@ export interface Prepared {
   readonly identity: RunIdentity | undefined;
   readonly policy: Policy;
   readonly audit: Audit | undefined;
+  /** Makes what the audit file has of arguments and results; undefined if that is nothing. */
+  readonly readBody: ((body: unknown) => unknown) | undefined;
 }
 
 /** Imports only what the choice needs. */

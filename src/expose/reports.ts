@@ -11,6 +11,8 @@ export interface ReportsOptions {
   readonly audit: Audit | undefined;
   /** Whether each request is an event. */
   readonly reportsRequests: boolean;
+  /** Reads arguments and results for the audit file; undefined if it has none. */
+  readonly readBody: ((body: unknown) => unknown) | undefined;
   readonly hasCredentials: boolean;
   readonly onEvent: (event: ExposeEvent) => void;
 }
@@ -42,14 +44,15 @@ export class Reports {
     readonly onSessions: (open: number) => void;
     readonly onToolsChange: (change: ToolsChange) => void;
   } {
-    const { audit, reportsRequests, onEvent } = this.#options;
+    const { audit, readBody, reportsRequests, onEvent } = this.#options;
     const named = server === undefined ? {} : { server };
     return {
       isSelective: !this.hasAll,
+      readBody,
       onBegin: (caller) => this.#alerts.began(caller),
-      onRequest: (request) => {
+      onRequest: (request, bodies) => {
         if (reportsRequests && !this.isProbing) onEvent({ type: 'request', ...request, ...named });
-        audit?.call(request, server);
+        audit?.call(request, server, bodies);
         this.#alerts.ended(request);
       },
       onSession: audit && ((session) => audit.session(session, server)),

@@ -62,6 +62,7 @@ describe('an option that the others leave without effect is refused', () => {
       ['--oauth', '--pairing', 'tty'],
       { MCP_EXPOSE_OIDC_ISSUER: 'https://a' },
     ],
+    ['--audit-bodies has no effect without --audit', ['--audit-bodies']],
   ])('%s: %j %j', async (message, argv, env) => {
     await expect(check(argv, env)).rejects.toMatchObject({ code: 'usage', exitCode: 2, message });
   });
@@ -73,6 +74,7 @@ describe('an option that the others leave without effect is refused', () => {
     [[], { MCP_EXPOSE_OIDC_ISSUER: 'https://a', MCP_EXPOSE_ALLOW_USER: 'ada@example.com' }],
     [relay],
     [[...relay, '--name', 'files']],
+    [['--audit', 'x', '--audit-bodies']],
     [['--http', 'http://a', '--upstream-header', 'A: b', '--upstream-ca', 'x', '--allow-plain-http']],
     [['--config', 'x', '--server', 'a', '--watch', '--cwd', '.', '--warm', '0', '--upstream-timeout', '1s']],
     [[...relay, '--tunnel', 'relay', '--name', 'files']],

@@ -68,6 +68,7 @@ test('the options of mcp-expose', () => {
     '--max-sessions <n>',
     '--idle-timeout <duration>',
     '--audit <file>',
+    '--audit-bodies',
     '--json',
     '--quiet',
     '--verbose',

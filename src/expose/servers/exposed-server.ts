@@ -71,7 +71,7 @@ export class ExposedServer implements ServedServer {
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
     const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, onSessions, onWarning } = options;
-    const { onBegin, onRequest, onSession, isSelective, onToolsChange } = options;
+    const { onBegin, onRequest, onSession, readBody, isSelective, onToolsChange } = options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
@@ -95,7 +95,7 @@ export class ExposedServer implements ServedServer {
       onToolsChange,
       onWarning,
     });
-    const readers = { onBegin, onRequest, onSession, isSelective };
+    const readers = { onBegin, onRequest, onSession, readBody, isSelective };
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
     this.mcp = new McpEndpoint({ ...served, eventStore });
     this.sse = new SseEndpoint({ ...served, startTimeoutMs });

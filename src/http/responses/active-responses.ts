@@ -34,8 +34,8 @@ export class ActiveResponses {
   isDraining = false;
   #onDrained: (() => void) | undefined;
 
-  constructor({ keepAliveTimer, onBegin, onRequest, onSession, isSelective = false }: ActiveResponsesOptions) {
-    this.#readers = onRequest === undefined ? undefined : { onBegin, onRequest, onSession, isSelective };
+  constructor({ keepAliveTimer, onBegin, onRequest, onSession, readBody, isSelective }: ActiveResponsesOptions) {
+    this.#readers = onRequest === undefined ? undefined : { onBegin, onRequest, onSession, readBody, isSelective };
     this.#stopKeepAlive = keepAliveTimer.onBeat((checksStalls) => {
       for (const response of this.#responses) response.keepAlive(checksStalls);
       for (const stream of this.#listening) stream.keepAlive(checksStalls);

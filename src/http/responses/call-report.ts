@@ -12,6 +12,12 @@ import { redactUrl } from '../../platform/text/redact.ts';
 const maxNameLength = 200;
 const maxNameBytes = 8192;
 
+/** Largest message of which a body is reported, in bytes: parsing more would hold up other calls. */
+const maxBodyBytes = 1024 * 1024;
+
+/** Largest message that is surely parsed with all its texts, in bytes (see `RpcMessage.json`). */
+const maxWholeBytes = 4096;
+
 /** Largest message that is parsed for a report, in bytes: it takes less time than to look for members. */
 const maxParsedBytes = 4096;
 
@@ -64,13 +70,25 @@ export interface SessionReport extends Origin {
   readonly change: 'opened' | 'closed';
 }
 
+/** What was sent and answered, as far as `readBody` passes it on. */
+export interface RequestBodies {
+  readonly arguments?: unknown;
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
 export interface ReportReaders {
   /** Called when a request begins, with `Caller.label`. */
   readonly onBegin?: ((caller: string) => void) | undefined;
   /** Called after each request. Omit it when nobody reads the reports: it costs on every call. */
-  readonly onRequest?: ((report: RequestReport) => void) | undefined;
+  readonly onRequest?: ((report: RequestReport, bodies?: RequestBodies) => void) | undefined;
   /** Called when a session opens or ends, if there is `onRequest`. */
   readonly onSession?: ((report: SessionReport) => void) | undefined;
+  /**
+   * Makes what is reported of the arguments, and of the result or error, of calls of tools, resources and prompts. It must not keep
+   * or change what it gets. Default: they are not read.
+   */
+  readonly readBody?: ((body: unknown) => unknown) | undefined;
   /** Only requests that open a session, and those that its policy may refuse, are reported. Default: all. */
   readonly isSelective?: boolean | undefined;
 }
@@ -78,6 +96,7 @@ export interface ReportReaders {
 /** What ended a call: the code and the data of a JSON-RPC error. */
 interface Failure {
   readonly code?: number | undefined;
+  readonly message?: string | undefined;
   readonly data?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -98,6 +117,8 @@ export class CallReport {
     outcome: 'cancelled',
     responseBytes: 0,
   };
+  /** With `readBody` only. */
+  #bodies: RequestBodies | undefined;
   #isMade = false;
 
   constructor(readers: ReportReaders, request: RpcRequest, caller: Caller, session?: Session) {
@@ -105,6 +126,9 @@ export class CallReport {
     this.#origin = { caller: cut(caller.label), client: caller.address };
     this.#about = { method: cut(request.method), ...nameIn(request), requestBytes: request.bytes.length };
     this.#facts = (session && sessionFacts.get(session)) ?? (request.method === 'initialize' ? clientIn(request) : {});
+    const { tool, resource, prompt } = this.#about;
+    if (readers.readBody !== undefined && (tool ?? resource ?? prompt) !== undefined)
+      this.#bodies = { arguments: this.#bodyIn(request, ['params', 'arguments']) };
   }
 
   /** The session that this `initialize` opens, if it succeeds. */
@@ -117,6 +141,10 @@ export class CallReport {
 
   answered(response: RpcResponse): void {
     const responseBytes = response.bytes.length;
+    if (this.#bodies !== undefined) {
+      const name = response.failed ? 'error' : 'result';
+      this.#bodies = { ...this.#bodies, [name]: this.#bodyIn(response, [name]) };
+    }
     if (!response.failed && (this.#readers.isSelective === true || lacks(response, 'isError'))) {
       this.#end = { outcome: 'ok', responseBytes };
       return;
@@ -131,7 +159,9 @@ export class CallReport {
     } else this.#end = { outcome: read('isError') === true ? 'tool_error' : 'ok', responseBytes };
   }
 
-  failed({ code, data }: Failure, responseBytes: number): void {
+  failed({ code, message, data }: Failure, responseBytes: number): void {
+    if (message !== undefined && this.#bodies !== undefined)
+      this.#bodies = { ...this.#bodies, error: this.#readers.readBody?.({ code, message, data }) };
     const reason = data?.['reason'];
     this.#end =
       typeof reason === 'string' && denials.has(reason)
@@ -156,26 +186,38 @@ export class CallReport {
     const { outcome, code, reason, responseBytes } = this.#end;
     const durationMs = Math.round((performance.now() - this.#startedAt) * 1000) / 1000;
     // Written out, since spreading four objects takes three microseconds.
-    onRequest?.({
-      method,
-      tool,
-      resource,
-      prompt,
-      caller,
-      client,
-      clientInfo,
-      session,
-      outcome,
-      code,
-      reason,
-      durationMs,
-      requestBytes,
-      responseBytes,
-    });
+    onRequest?.(
+      {
+        method,
+        tool,
+        resource,
+        prompt,
+        caller,
+        client,
+        clientInfo,
+        session,
+        outcome,
+        code,
+        reason,
+        durationMs,
+        requestBytes,
+        responseBytes,
+      },
+      this.#bodies,
+    );
     if (this.#opening?.revision === undefined || onSession === undefined) return;
     const origin = { caller, client, clientInfo, session };
     onSession({ ...origin, change: 'opened' });
     this.#opening.whenOver(() => onSession({ ...origin, change: 'closed' }));
+  }
+
+  #bodyIn(message: RpcMessage, path: readonly string[]): unknown {
+    const { length } = message.bytes;
+    if (length > maxBodyBytes) return `[message of ${length} bytes]`;
+    // What has been parsed of a larger message lacks its long texts.
+    const isWhole = message.envelope !== undefined || length <= maxWholeBytes;
+    const json: unknown = isWhole ? message.json : JSON.parse(inOnePiece(message.bytes).toString());
+    return this.#readers.readBody?.(path.reduce<unknown>(memberOf, json));
   }
 }
 

@@ -6,9 +6,10 @@
 const secretName =
   /key|token|secret|passw|passphrase|pwd|credential|auth(?!or)|bearer|cookie|dsn|connection-?string|header/i;
 
-/** Prefixes of the tokens of services, and of JSON Web Tokens (RFC 7519), which begin with `{"` in base64url. */
-const markedToken =
-  /^(?:mcp[arx]_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ)[\w.-]{6}/;
+/** Prefixes of the tokens of services, and of JSON Web Tokens (RFC 7519), which begin with `{"` in base64url: part of a pattern. */
+export const tokenPrefixes: string = String.raw`mcp[arx]_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ`;
+
+const markedToken = new RegExp(String.raw`^(?:${tokenPrefixes})[\w.-]{6}`);
 
 /** Long and random: words, file names and versions do not look like this. */
 const mixedToken = /^(?=.*[A-Z])(?=.*[a-z])(?=(?:.*\d){2})[\w+=~-]{20,}$/;

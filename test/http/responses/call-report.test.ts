@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CallReport, type RequestReport } from '../../../src/http/responses/call-report.ts';
+import { CallReport, type RequestBodies, type RequestReport } from '../../../src/http/responses/call-report.ts';
 import { newError } from '../../../src/mcp/new-message.ts';
 import { parseMessage, type RpcRequest, type RpcResponse } from '../../../src/mcp/json-rpc.ts';
 import { failedResponse, request, response } from '../../bridge/messages.ts';
@@ -133,4 +133,51 @@ test('a larger message that nobody has parsed is not parsed for the report', () 
     },
   });
   expect(reportOf(unread).tool).toBe('read');
+});
+
+const bodiesOf = (asked: RpcRequest, end: (call: CallReport) => void): RequestBodies | undefined => {
+  let found: RequestBodies | undefined;
+  const onRequest = (_report: RequestReport, bodies?: RequestBodies): unknown => (found = bodies);
+  const call = new CallReport({ onRequest, readBody: (body) => ({ read: body }) }, asked, caller);
+  end(call);
+  call.make();
+  return found;
+};
+
+describe('bodies', () => {
+  const asked = request(1, 'tools/call', { name: 'x', arguments: { a: 1 }, _meta: {} });
+  const sent = { arguments: { read: { a: 1 } } };
+
+  test('are the arguments, and the result or error', () => {
+    expect(bodiesOf(asked, (call) => call.answered(response(1, { content: [] })))).toEqual({
+      ...sent,
+      result: { read: { content: [] } },
+    });
+    const error = { code: -32_000, message: 'no', data: { a: 1 } };
+    expect(bodiesOf(asked, (call) => call.answered(failedResponse(1, error)))).toEqual({
+      ...sent,
+      error: { read: error },
+    });
+    expect(bodiesOf(asked, (call) => call.failed(error, 1))).toEqual({ ...sent, error: { read: error } });
+    expect(bodiesOf(asked, () => {})).toEqual(sent);
+  });
+
+  test('of other requests are not read', () => {
+    for (const method of ['initialize', 'tools/list', 'ping'])
+      expect(bodiesOf(request(1, method, { arguments: {} }), (call) => call.answered(response(1)))).toBeUndefined();
+  });
+
+  test('have the long texts of large messages', () => {
+    const text = 'x'.repeat(100_000);
+    const large = response(1, { text });
+    expect(bodiesOf(asked, (call) => call.answered(large))).toEqual({ ...sent, result: { read: { text } } });
+  });
+
+  test('of messages of more than 1 MiB are not read', () => {
+    const large = response(1, { text: 'x'.repeat(1024 * 1024) });
+    expect(bodiesOf(asked, (call) => call.answered(large))).toEqual({
+      ...sent,
+      result: `[message of ${large.bytes.length} bytes]`,
+    });
+  });
 });
