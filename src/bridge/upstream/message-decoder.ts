@@ -209,8 +209,12 @@ export class MessageDecoder {
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Up to what a message carries. An error is shown, since it is about the server. */
+const payload = /^(\s*\[?\s*\{.*?"(?:params|result)"\s*:).*/s;
+
+/** To be shown: what is meant as a message may have something private in it. */
 function beginningOf(text: Buffer): string {
-  return excerpt(text.toString('utf8', 0, shownLength), shownLength);
+  return excerpt(text.toString('utf8', 0, shownLength), shownLength).replace(payload, '$1 …');
 }
 
 const notJson: RpcFault = { kind: 'fault', code: rpcCode.parseError, reason: 'the message is not valid JSON' };

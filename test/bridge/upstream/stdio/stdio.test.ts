@@ -248,13 +248,15 @@ describe('a line that is no message', () => {
   });
 
   test('since the server has not come to its end fails nothing: the end itself is told', async () => {
-    const line = '{"jsonrpc":"2.0","id":7,"result":{';
-    const server = startStdio(nodeCommand(`process.stdout.write(${JSON.stringify(line)}, () => process.exit(3));`));
+    const line = '{"jsonrpc":"2.0","id":7,"result":';
+    const server = startStdio(
+      nodeCommand(`process.stdout.write(${JSON.stringify(`${line}{`)}, () => process.exit(3));`),
+    );
     expect(await server.ended).toMatchObject({ exitCode: 3 });
     expect([server.messages, server.warnings]).toEqual([
       [],
       [
-        `the server wrote a line to stdout that is not a JSON-RPC message (it is not complete), it was skipped: ${line}`,
+        `the server wrote a line to stdout that is not a JSON-RPC message (it is not complete), it was skipped: ${line} …`,
       ],
     ]);
   });
