@@ -81,9 +81,15 @@ function sentence(comment) {
     .replaceAll('|', String.raw`\|`);
 }
 
-/** Of `RequestReport`. */
-const reportMembers =
-  'caller client? clientInfo? session? method tool? resource? prompt? outcome code? reason? durationMs requestBytes responseBytes';
+/** Members of the types that events include. */
+const includedMembers = new Map([
+  ['Attempt', 'provider outcome reason?'],
+  [
+    'RequestReport',
+    'caller client? clientInfo? session? method tool? resource? prompt? outcome code? reason? durationMs requestBytes responseBytes',
+  ],
+  ['ApprovalReport', 'outcome reason? server? tool caller client? clientInfo waitedMs'],
+]);
 
 function events(source) {
   const start = source.indexOf('export type ExposeEvent =');
@@ -92,13 +98,8 @@ function events(source) {
     .map(([, when, body, more]) => {
       const names = [...body.matchAll(/readonly (\w+)(\??):/g)].map(([, name, mark]) => `\`${name}${mark}\``);
       const type = /type: '(\w+)'/.exec(body)?.[1] ?? '';
-      const others =
-        more === 'Attempt'
-          ? ['`provider`', '`outcome`', '`reason?`']
-          : more === 'RequestReport'
-            ? reportMembers.split(' ').map((name) => `\`${name}\``)
-            : [];
-      return `| \`${type}\` | ${when} | ${[...names.slice(1), ...others].join(', ')} |`;
+      const others = includedMembers.get(more)?.split(' ') ?? [];
+      return `| \`${type}\` | ${when} | ${[...names.slice(1), ...others.map((name) => `\`${name}\``)].join(', ')} |`;
     })
     .join('\n');
 }

@@ -1,11 +1,13 @@
 export { expose } from './expose/library.ts';
 export type {
   AccessOptions,
+  ApprovalCall,
   Exposed,
   ExposeEvent,
   ExposeOptions,
   IdentityProviderReport,
   ListenOptions,
+  OnApproval,
   OutputOptions,
   ServerOptions,
   ServerReport,

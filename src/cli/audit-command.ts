@@ -59,8 +59,9 @@ function lineOf(entry: AuditEntry): string {
     parts.push(`${shown(outcome)} ${shown(code ?? reason)}`.trim());
     parts.push(`${shown(durationMs)} ms`, `${sizeOf(requestBytes)}, ${sizeOf(responseBytes)}`);
   } else {
-    const { change, kind, reason, session, scope, count } = entry;
-    const words = [server, event, kind ?? change ?? outcome, reason, session, scope, count, ...alertDetails(entry)];
+    const { tool, change, kind, reason, session, scope, count } = entry;
+    const what = kind === undefined ? [tool, change ?? outcome] : [kind];
+    const words = [server, event, ...what, reason, session, scope, count, ...alertDetails(entry)];
     parts.push(
       words
         .map(shown)

@@ -15,6 +15,7 @@ import type {
 import type { Command } from './commander.ts';
 import type { CommandContext } from './context.ts';
 import { unquotedCommandHints } from './misplaced-words.ts';
+import { approvalWords } from './approval-words.ts';
 import { oauthWords } from './oauth-events.ts';
 import { alertWords } from './alert-words.ts';
 import type { Output } from './output.ts';
@@ -35,7 +36,12 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   void output.progress('starting');
   const exposed = await expose({
     ...options,
-    access: { ...token.access, control: true, confirm: await confirmFor(token.access, output) },
+    access: {
+      ...token.access,
+      control: true,
+      confirm: await confirmFor(token.access, output),
+      onApproval: await onApprovalFor(token.access, output),
+    },
     output: { ...options.output, onEvent: (event) => showEvent(output, event) },
     signal: ending,
   }).catch((error: unknown) => {
@@ -205,12 +211,26 @@ function withoutSubject(reason: string, subject: string): string {
 /** @throws ExposeError `usage` if the terminal has to be asked, and there is none. */
 async function confirmFor({ pairing, oauth, oidcIssuer }: AccessOptions, output: Output): Promise<Confirm | undefined> {
   if (oauth !== true || oidcIssuer !== undefined || pairing === undefined || pairing === 'code') return undefined;
-  if (!output.interactive || !process.stdin.isTTY) {
+  if (!canAsk(output)) {
     throw new ExposeError('usage', `--pairing ${pairing} asks on a terminal, and there is none`, {
       hints: ['use --pairing code'],
     });
   }
   return (await import('./confirm.ts')).confirmOnTerminal;
+}
+
+/** Undefined if a program decides, or there is no terminal to ask on. */
+async function onApprovalFor(
+  { approve, approveCommand }: AccessOptions,
+  output: Output,
+): Promise<AccessOptions['onApproval']> {
+  if (approve === undefined || approveCommand !== undefined || !canAsk(output)) return undefined;
+  return (await import('./confirm.ts')).approveOnTerminal;
+}
+
+/** With --json and --quiet, nobody is asked: a script reads the output. */
+function canAsk({ interactive }: Output): boolean {
+  return interactive && process.stdin.isTTY;
 }
 
 const tokenWords = {
@@ -272,6 +292,12 @@ export function showEvent(output: Output, event: ExposeEvent): void {
       output.event({ event: 'alert', ...event.alert });
       output.alert(alertWords(event.alert));
       return;
+    case 'approval': {
+      const { type: _type, ...report } = event;
+      output.event({ event: 'approval', ...report });
+      output.note(approvalWords(event));
+      return;
+    }
     case 'servers':
       output.event({
         event: 'servers',

@@ -28,6 +28,10 @@ export function rejectIneffectiveOptions(command: Command, options: ExposeOption
 function problemOf(long: string, needs: Need, options: ExposeOptions, command: Command): Problem | undefined {
   if ('server' in needs) return serverProblem(long, needs.server, options);
   if ('tunnels' in needs) return tunnelProblem(long, needs, options, command);
+  if ('approve' in needs) {
+    if (options.access?.approve !== undefined) return undefined;
+    return { why: 'without --approve', hint: 'add --approve destructive, --approve all or --approve <glob>' };
+  }
   if ('audit' in needs) {
     return options.output?.auditFile === undefined
       ? { why: 'without --audit', hint: 'name the file with --audit <file>' }

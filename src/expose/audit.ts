@@ -46,11 +46,15 @@ export class Audit {
       });
   }
 
-  /** A change of a token, or of a client that signs in, or an alert. */
+  /** A change of a token, or of a client that signs in, a decision about a call, or an alert. */
   event(event: ExposeEvent): void {
     if (event.type === 'token') this.#file.write('token', { change: event.change, caller: event.name });
     if (event.type === 'oauth') this.#oauth(event.event);
     if (event.type === 'alert') this.#file.write('alert', event.alert);
+    if (event.type === 'approval') {
+      const { type: _type, ...report } = event;
+      this.#file.write('approval', report);
+    }
   }
 
   /** Begins a new file if the old one was moved. */

@@ -71,8 +71,7 @@ class Exposure implements Exposed {
   readonly #hurry = createDeferred<void>();
 
   constructor(prepared: Prepared, reported: (error: ExposeError) => ExposeError) {
-    const { options, allowsOrigin, admitsAddress, bind, watchdog, hasFront, requiresToken, tokenFile, audit } =
-      prepared;
+    const { options, allowsOrigin, admitsAddress, bind, hasFront, requiresToken, audit } = prepared;
     this.#prepared = prepared;
     this.#reported = reported;
     this.#maxBodyBytes = options.listen?.maxBodyBytes ?? defaultMaxBodyBytes;
@@ -104,13 +103,10 @@ class Exposure implements Exposed {
       onWarning: this.#warn,
     });
     this.#endings.push(
-      () => audit?.close(),
-      () => watchdog.close(),
+      ...prepared.endings,
       () => this.#keepAliveTimer.close(),
-      () => tokenFile?.close(),
       () => this.#tokens?.store.close(),
       () => this.#signIn?.close(),
-      () => prepared.identity?.provider.close(),
     );
   }
 
@@ -191,7 +187,7 @@ class Exposure implements Exposed {
   }
 
   #createServers(): ExposedServers {
-    const { options, watchdog, policy, onEvent } = this.#prepared;
+    const { options, watchdog, policy, approvals, onEvent } = this.#prepared;
     const policyOf = policiesOfCallers(policy);
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
@@ -204,6 +200,7 @@ class Exposure implements Exposed {
         watchdog,
         policy,
         policyOf,
+        approvals: approvals?.forServer(name),
         eventStore,
         bodies,
         keepAliveTimer: this.#keepAliveTimer,
@@ -350,6 +347,8 @@ class Exposure implements Exposed {
   // Fields instead of methods, so that callers can pass them on without the object.
   readonly close = async ({ drainMs = defaultDrainMs }: { readonly drainMs?: number } = {}): Promise<void> => {
     this.#door.stop();
+    // Nobody answers any more, so nobody should wait for it.
+    void this.#prepared.approvals?.close();
     this.#drained ??= this.#servers.drain();
     if (drainMs <= 0) this.#hurry.resolve();
     await settledWithin(Promise.race([this.#drained, this.#hurry.promise]), drainMs);

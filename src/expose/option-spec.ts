@@ -22,13 +22,14 @@ export interface OptionSpec {
 
 /**
  * What an option applies to: a server that is started (`process`), called (`url`; `url-or-config` also if it is in a
- * configuration) or read from a configuration (`config`), a token that is required, an audit file, or these tunnels.
+ * configuration) or read from a configuration (`config`), a token that is required, an audit file, approvals, or these tunnels.
  * With a token, `signIn` is what else it needs: OAuth, its identity provider (`oidc`), or OAuth without that (`pairing`).
  */
 export type Need =
   | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' }
   | { readonly token: true; readonly signIn?: 'oauth' | 'oidc' | 'pairing' }
   | { readonly audit: true }
+  | { readonly approve: true }
   | {
       readonly tunnels: readonly TunnelChoice[];
       /** Completes "has no effect …". Default: with the tunnel that is used. */

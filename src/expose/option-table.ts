@@ -216,6 +216,23 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   'access.allowPrompts': ruleOptions.allowPrompts,
   'access.denyPrompts': ruleOptions.denyPrompts,
   'access.readOnly': ruleOptions.readOnly,
+  'access.approve': listOption(
+    '--approve <what>',
+    'ask you before these tools are called: destructive, all, or a glob such as write_*',
+  ),
+  'access.onApproval': undefined,
+  'access.approveCommand': {
+    flag: '--approve-command <command>',
+    description: 'with --approve, ask this program instead: JSON on its standard input, exit code 0 approves',
+    secrecy: 'command',
+    needs: { approve: true },
+  },
+  'access.approveTimeoutMs': {
+    flag: '--approve-timeout <duration>',
+    description: 'with --approve, how long a call waits for an answer (default: 2m)',
+    parse: parseDuration,
+    needs: { approve: true },
+  },
   'tunnel.kind': {
     flag: '--tunnel <kind>',
     description: 'how others reach the server',

@@ -57,8 +57,38 @@ export type ExposeEvent =
   | { readonly type: 'token'; readonly name: string; readonly change: Exclude<TokenChange, 'called'> }
   /** Something is unusual: see docs/access.md. */
   | { readonly type: 'alert'; readonly alert: Alert }
+  /** A call that needed approval was decided, or cancelled before. */
+  | ({ readonly type: 'approval' } & ApprovalReport)
   /** A request was answered; only with `output.reportRequests`. */
   | ({ readonly type: 'request'; readonly server?: string } & RequestReport);
+
+/** A call that needs approval. Names come from callers; they are cut to 200 characters. */
+export interface ApprovalCall {
+  /** Name of the token, or of the client that signed in. */
+  readonly caller: string;
+  /** Address of the client, if it is known. */
+  readonly client: string | undefined;
+  /** What the client says it is. */
+  readonly clientInfo: { readonly name: string; readonly version: string };
+  /** Name of the server, if there are several. */
+  readonly server?: string;
+  readonly tool: string;
+  /** The arguments of the tool; undefined without any. */
+  readonly arguments: unknown;
+  /** The same as JSON, with numbers as they were sent: `arguments` has them rounded. */
+  readonly argumentsJson: string | undefined;
+}
+
+/** Decides about a call. The signal is aborted if the call is cancelled, or has waited too long. */
+export type OnApproval = (call: ApprovalCall, signal: AbortSignal) => boolean | Promise<boolean>;
+
+/** What became of a call that needed approval. Has no arguments. */
+export interface ApprovalReport extends Omit<ApprovalCall, 'arguments' | 'argumentsJson'> {
+  readonly outcome: 'approved' | 'denied' | 'cancelled';
+  /** Of a call that was denied, as in `data.reason` of the error that its client gets. */
+  readonly reason?: string;
+  readonly waitedMs: number;
+}
 
 export type { Alert, Confirm, OAuthEvent, PairingMode, TokenLimits, TokenReport };
 
@@ -167,6 +197,14 @@ export interface AccessOptions {
   readonly denyPrompts?: readonly string[] | undefined;
   /** Only tools that the server marks as read-only, and those that `allowTools` names without a wildcard. Default: false. */
   readonly readOnly?: boolean | undefined;
+  /** Calls that wait for approval: `all`, `destructive` (tools that the server does not mark as harmless), or globs of tools. Default: none. */
+  readonly approve?: readonly string[] | undefined;
+  /** Decides about these calls. Without it and `approveCommand`, they are refused. */
+  readonly onApproval?: OnApproval | undefined;
+  /** Instead of `onApproval`: program that gets the call as JSON on its standard input, and approves it by exit code 0. */
+  readonly approveCommand?: string | undefined;
+  /** How long a call waits for approval, in milliseconds. Default: 120 000. */
+  readonly approveTimeoutMs?: number | undefined;
 }
 
 /** How others reach the server. */

@@ -5,11 +5,12 @@ import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
+import type { RunApprovals } from './approvals.ts';
 import { checkAddresses, checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
 import type { Audit } from './audit.ts';
 import type { RunIdentity } from './identity.ts';
 import type { SignIn } from './oauth.ts';
-import type { ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
+import type { AccessOptions, ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
 import { shareIdentity } from './servers/share-identity.ts';
 import type { PlanContext, TunnelPlan } from './tunnel-plan.ts';
@@ -52,15 +53,17 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
   const { auditFile, auditBodies = false } = options.output ?? {};
   const audit = auditFile === undefined ? undefined : await (await import('./audit.ts')).openAudit(auditFile, warn);
   const hasBodies = audit !== undefined && auditBodies;
+  const onAuditedEvent =
+    audit === undefined
+      ? onEvent
+      : (event: ExposeEvent): void => {
+          audit.event(event);
+          onEvent(event);
+        };
+  const approvals = await chooseApprovals(access, watchdog, onAuditedEvent);
   return {
     options,
-    onEvent:
-      audit === undefined
-        ? onEvent
-        : (event) => {
-            audit.event(event);
-            onEvent(event);
-          },
+    onEvent: onAuditedEvent,
     allowsOrigin,
     admitsAddress,
     sources,
@@ -72,10 +75,18 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     tokenFile,
     token,
     policy,
+    approvals,
     CreateSignIn,
     identity,
     audit,
     readBody: hasBodies ? (await import('../inspect/redact-body.ts')).redactBody : undefined,
+    endings: [
+      () => audit?.close(),
+      () => watchdog.close(),
+      () => tokenFile?.close(),
+      () => identity?.provider.close(),
+      () => approvals?.close(),
+    ],
   };
 }
 
@@ -101,9 +112,39 @@ export interface Prepared {
   /** Where users sign in, instead of pairing. */
   readonly identity: RunIdentity | undefined;
   readonly policy: Policy;
+  /** Undefined if no call needs approval. */
+  readonly approvals: RunApprovals | undefined;
   readonly audit: Audit | undefined;
   /** Makes what the audit file has of arguments and results; undefined if that is nothing. */
   readonly readBody: ((body: unknown) => unknown) | undefined;
+  /** How to end its parts, to be called in reverse. */
+  readonly endings: readonly (() => unknown)[];
+}
+
+/** @throws ExposeError `usage` for a command that cannot be used. */
+async function chooseApprovals(
+  { approve = [], onApproval, approveCommand, approveTimeoutMs }: AccessOptions,
+  watchdog: Watchdog,
+  onEvent: (event: ExposeEvent) => void,
+): Promise<RunApprovals | undefined> {
+  if (approve.length === 0) return undefined;
+  const onWarning = (message: string): void => onEvent({ type: 'warning', message });
+  const onStderr = (line: string): void => onEvent({ type: 'stderr', line, server: 'approve-command' });
+  const command =
+    approveCommand === undefined
+      ? undefined
+      : new (await import('./approval-command.ts')).ApprovalCommand({ command: approveCommand, watchdog, onStderr });
+  const decide = command?.decide ?? onApproval;
+  if (decide === undefined)
+    onWarning('calls that need approval are refused: there is no terminal to ask on, and no --approve-command');
+  return new (await import('./approvals.ts')).RunApprovals({
+    approve,
+    decide,
+    endDeciding: command && (() => command.close()),
+    timeoutMs: approveTimeoutMs,
+    onDecided: (report) => onEvent({ type: 'approval', ...report }),
+    onWarning,
+  });
 }
 
 /** Imports only what the choice needs. */

@@ -99,7 +99,7 @@ function openSession(post: Post, initialize: RpcRequest): void {
       return session !== undefined && isOpen ? { [sessionHeader]: session.id } : {};
     },
   });
-  opened.session = parts.sessions.open(caller.id, initialize, call, parts.policyOf?.(caller));
+  opened.session = parts.sessions.open(caller, initialize, call, parts.policyOf?.(caller));
   if (opened.session !== undefined) {
     call.reported?.opens(opened.session);
     return;

@@ -117,7 +117,7 @@ export class SseConnection {
       active.end(call);
       this.#onAnswered();
     });
-    const session = sessions.open(caller.id, initialize, call, policyOf?.(caller));
+    const session = sessions.open(caller, initialize, call, policyOf?.(caller));
     if (session === undefined) {
       call.reported?.refused({ code: rpcCode.badRequest });
       call.end();

@@ -24,3 +24,11 @@ export function itemsIn(method: string, result: unknown): readonly unknown[] | u
 export function isReadOnlyTool(tool: unknown): boolean {
   return memberOf(memberOf(tool, 'annotations'), 'readOnlyHint') === true;
 }
+
+/**
+ * Whether a tool may destroy something, as far as the server says (MCP 2025-11-25, `ToolAnnotations`): `destructiveHint` is
+ * true by default, and has a meaning only for a tool that is not read-only.
+ */
+export function isDestructiveTool(tool: unknown): boolean {
+  return !isReadOnlyTool(tool) && memberOf(memberOf(tool, 'annotations'), 'destructiveHint') !== false;
+}

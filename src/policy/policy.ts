@@ -33,6 +33,8 @@ export interface Denied {
 /** What a server says of a tool. */
 export interface ToolFacts {
   readonly isReadOnly: boolean;
+  /** It may destroy something, or the server does not say that it does not. */
+  readonly isDestructive: boolean;
 }
 
 /** A request, or a notification that names a method of one. */
@@ -155,6 +157,11 @@ class RulePolicy implements Policy {
       return undefined;
     return { what, name, reason: 'not_read_only' };
   }
+}
+
+/** Whether requests with this method name one tool. */
+export function namesTool(method: string): boolean {
+  return kindOf(method) === 'tool' && listMemberOf(method) === undefined;
 }
 
 /** What the requests of a group of methods name, also those of later revisions. */

@@ -63,6 +63,8 @@ describe('an option that the others leave without effect is refused', () => {
       { MCP_EXPOSE_OIDC_ISSUER: 'https://a' },
     ],
     ['--audit-bodies has no effect without --audit', ['--audit-bodies']],
+    ['--approve-command has no effect without --approve', ['--approve-command', 'x']],
+    ['--approve-timeout has no effect without --approve', ['--approve-timeout', '1m']],
   ])('%s: %j %j', async (message, argv, env) => {
     await expect(check(argv, env)).rejects.toMatchObject({ code: 'usage', exitCode: 2, message });
   });
@@ -75,6 +77,9 @@ describe('an option that the others leave without effect is refused', () => {
     [relay],
     [[...relay, '--name', 'files']],
     [['--audit', 'x', '--audit-bodies']],
+    [['--approve', 'all', '--approve-command', 'x', '--approve-timeout', '1m']],
+    [['--approve-command', 'x'], { MCP_EXPOSE_APPROVE: 'destructive' }],
+    [[], { MCP_EXPOSE_APPROVE_COMMAND: 'x' }],
     [['--http', 'http://a', '--upstream-header', 'A: b', '--upstream-ca', 'x', '--allow-plain-http']],
     [['--config', 'x', '--server', 'a', '--watch', '--cwd', '.', '--warm', '0', '--upstream-timeout', '1s']],
     [[...relay, '--tunnel', 'relay', '--name', 'files']],

@@ -12,6 +12,7 @@ import {
   typeCode,
 } from '../harness/oauth-browser.ts';
 import { codeOf, knock, sharedServer, startShared, withCode } from '../harness/oauth-sign-in.ts';
+import { connectWith } from '../harness/sdk-clients.ts';
 import { startOnTerminal } from '../harness/terminal.ts';
 
 let chromium: Chromium;
@@ -119,7 +120,7 @@ async function askOnTerminal(...args: string[]) {
     await terminal.waitFor(question);
     terminal.type(`${word}\n`);
   };
-  return { ...knocking, terminal, page, answer };
+  return { ...knocking, localUrl: url, terminal, page, answer };
 }
 
 describe('the terminal', () => {
@@ -201,6 +202,24 @@ describe('the terminal', () => {
     await terminal.waitFor(question);
     terminal.type('\u0003');
     expect(await terminal.exited).toBe(130);
+  });
+
+  test('questions about calls and about clients are asked one after the other', async () => {
+    const { terminal, localUrl, client, callback, page, answer } = await askOnTerminal(
+      '--pairing',
+      'tty',
+      '--approve',
+      'look',
+    );
+    const [token] = await terminal.waitFor(/mcpx_[\w-]{43}/);
+    const call = (await connectWith.v1(localUrl, token)).call('look');
+    await terminal.waitFor(/Allow it\? \[y\/N\] /);
+    await press(page, 'Tab', 'Tab', 'Enter');
+    terminal.type('y\n');
+    expect(await call).toBe('did look');
+    await answer('y');
+    expect(await (await client.finish(await callback.next())).tools()).toContain('seen');
+    expect(terminal.screen()).toMatch(/Allow it\? \[y\/N\] y\n[^]*Give [^]*\? \[y\/N\] y\n/);
   });
 
   test('--pairing tty without a terminal: usage', async () => {

@@ -8,9 +8,9 @@ import { createFrontProvider } from '../../src/tunnel/providers/front.ts';
 
 const callerWith = (rules?: CallerRules): Caller => ({ id: 'anna#1', label: 'anna', rules });
 const tools = new Map([
-  ['look', { isReadOnly: true }],
-  ['change', { isReadOnly: false }],
-  ['other', { isReadOnly: false }],
+  ['look', { isReadOnly: true, isDestructive: false }],
+  ['change', { isReadOnly: false, isDestructive: false }],
+  ['other', { isReadOnly: false, isDestructive: false }],
 ]);
 
 /** Which tools can be called, and are listed. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isReadOnlyTool, itemsIn, listMemberOf } from '../../src/mcp/lists.ts';
+import { isDestructiveTool, isReadOnlyTool, itemsIn, listMemberOf } from '../../src/mcp/lists.ts';
 
 test('the lists of a server, and where their results have them', () => {
   const methods = [
@@ -38,4 +38,20 @@ test('a tool is read-only only if the server says so', () => {
     null,
   ];
   for (const tool of others) expect(isReadOnlyTool(tool)).toBe(false);
+});
+
+test.each([
+  [{ readOnlyHint: true }, false],
+  [{ readOnlyHint: true, destructiveHint: true }, false],
+  [{ destructiveHint: false }, false],
+  [{ readOnlyHint: false, destructiveHint: false }, false],
+  [{ readOnlyHint: false }, true],
+  [{ destructiveHint: true }, true],
+  [{ readOnlyHint: 'true', destructiveHint: 'false' }, true],
+  [{ destructiveHint: 0 }, true],
+  [{}, true],
+  [null, true],
+  [undefined, true],
+])('a tool with the annotations %j may destroy something: %s', (annotations, isDestructive) => {
+  expect(isDestructiveTool({ name: 'x', annotations })).toBe(isDestructive);
 });

@@ -10,8 +10,8 @@ import {
 } from '../../src/policy/policy.ts';
 
 const facts = new Map<string, ToolFacts>([
-  ['read', { isReadOnly: true }],
-  ['write', { isReadOnly: false }],
+  ['read', { isReadOnly: true, isDestructive: false }],
+  ['write', { isReadOnly: false, isDestructive: true }],
 ]);
 
 function verdict(rules: PolicyRules | Policy, method: string, params: unknown, tools = facts): string {

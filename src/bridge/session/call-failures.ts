@@ -20,6 +20,9 @@ export const tooManyCalls: CallFailure = callFailure(
   `${maxCalls} requests are in flight, the most that a session may have`,
 );
 
+/** Nobody gets it. */
+export const clientGone: CallFailure = callFailure('client_gone', 'the client has gone');
+
 export const sessionEnded: CallFailure = callFailure('session_ended', 'the session was ended');
 
 /** What a client is told when the server has gone: why, and the last that the server said. */

@@ -123,7 +123,14 @@ export class Channel {
     this.#latest = entry;
     this.#pending.set(id, entry);
     if (progressToken !== undefined) this.#progressTokens.set(progressToken, entry);
-    if (!this.#send(request)) this.#settle(id)?.fail(notTaken);
+    const sent = this.#aliases.toServer(request);
+    if (!this.#upstream.send(sent)) this.#settle(id)?.fail(notTaken);
+    const withdraw = sent.kind === 'request' ? this.#upstream.withdrawalOf?.(sent.id) : undefined;
+    if (withdraw !== undefined) {
+      call.whenGone(() => {
+        if (call.absence?.() === undefined) withdraw();
+      });
+    }
     return undefined;
   }
 

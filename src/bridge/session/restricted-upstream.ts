@@ -2,13 +2,16 @@ import { inOnePiece } from '../../platform/bytes.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { rpcCode, type RequestId, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { locateMembers, pathTree, replaceSpans, spanOf } from '../../mcp/json/locate-members.ts';
+import { repeatedName } from '../../mcp/json/repeated-name.ts';
 import { elementsOf } from '../../mcp/json/scan.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { itemsIn, listMemberOf } from '../../mcp/lists.ts';
 import { newError } from '../../mcp/new-message.ts';
+import type { ApprovalNeed } from '../../policy/approval-rule.ts';
 import type { Denied, Policy, ToolFacts } from '../../policy/policy.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
-import { notTaken } from './call-failures.ts';
+import { clientGone, notTaken } from './call-failures.ts';
+import { argumentsOf, PendingApprovals, type Approvals } from './pending-approvals.ts';
 import type { CallFailure } from './pending-request.ts';
 import { ServerTools } from './server-tools.ts';
 
@@ -18,25 +21,39 @@ const maxHeldBytes = 16 * 1024 * 1024;
 /** Longest name in an error, in characters. */
 const maxNameLength = 200;
 
-const judged = pathTree({
+const judgedPaths = {
   id: ['id'],
   method: ['method'],
   name: ['params', 'name'],
   uri: ['params', 'uri'],
   promptRef: ['params', 'ref', 'name'],
   resourceRef: ['params', 'ref', 'uri'],
-});
+} as const;
+
+const judged = pathTree(judgedPaths);
+
+/** Whoever approves a call reads its arguments too. */
+const judgedWithArguments = pathTree({ ...judgedPaths, arguments: ['params', 'arguments'] });
 
 const noTools: ReadonlyMap<string, ToolFacts> = new Map();
 
-/** The upstream of a session in which not everything is allowed; the same upstream if everything is. */
-export function restrict(upstream: Upstream, policy: Policy | undefined, clock: Clock = systemClock): Upstream {
-  return policy === undefined || policy.isOpen ? upstream : new RestrictedUpstream(upstream, policy, clock);
+export interface Restrictions {
+  readonly policy: Policy | undefined;
+  /** Undefined if no call needs approval. */
+  readonly approvals?: Approvals | undefined;
+  readonly clock?: Clock;
+}
+
+/** The upstream of a session in which not everything is allowed at once; the same upstream if everything is. */
+export function restrict(upstream: Upstream, restrictions: Restrictions): Upstream {
+  const { policy, approvals } = restrictions;
+  const isOpen = policy === undefined || policy.isOpen;
+  return isOpen && approvals === undefined ? upstream : new RestrictedUpstream(upstream, restrictions);
 }
 
 /**
- * Passes on what a policy allows: a request that it does not gets an error here, and lists are trimmed on their way back. All
- * messages of the session pass, whatever transport and batch they came in.
+ * Passes on what a policy allows and, where that is needed, has been approved: another request gets an error here, and lists
+ * are trimmed on their way back. All messages of the session pass, whatever transport and batch they came in.
  */
 class RestrictedUpstream implements Upstream {
   readonly isWritable = (): boolean => this.#upstream.isWritable();
@@ -44,7 +61,9 @@ class RestrictedUpstream implements Upstream {
   readonly pause = (): void => this.#upstream.pause();
   readonly resume = (): void => this.#upstream.resume();
   readonly #upstream: Upstream;
-  readonly #policy: Policy;
+  readonly #policy: Policy | undefined;
+  readonly #approvals: Approvals | undefined;
+  readonly #pendingApprovals: PendingApprovals | undefined;
   readonly #tools: ServerTools;
   /** Methods of the list requests in flight. */
   readonly #lists = new Map<RequestId, string>();
@@ -53,9 +72,21 @@ class RestrictedUpstream implements Upstream {
   #heldBytes = 0;
   #events: UpstreamEvents | undefined;
 
-  constructor(upstream: Upstream, policy: Policy, clock: Clock) {
+  constructor(upstream: Upstream, { policy, approvals, clock = systemClock }: Restrictions) {
     this.#upstream = upstream;
     this.#policy = policy;
+    this.#approvals = approvals;
+    this.#pendingApprovals =
+      approvals &&
+      new PendingApprovals({
+        ask: approvals.ask,
+        clock,
+        onProgress: (progress) => this.#events?.onMessage(progress),
+        onDecided: (call, failure) => {
+          if (failure !== undefined) this.#refuse(call, failure);
+          else if (!this.#forward(call)) this.#refuse(call, notTaken);
+        },
+      });
     this.#tools = new ServerTools({
       send: (message) => upstream.send(message),
       clock,
@@ -76,18 +107,27 @@ class RestrictedUpstream implements Upstream {
   }
 
   send(message: RpcMessage): boolean {
-    const { duplicateKey } = locateMembers(message.bytes, judged);
+    const { duplicateKey } = locateMembers(message.bytes, this.#approvals === undefined ? judged : judgedWithArguments);
     if (duplicateKey !== undefined) return this.#refuse(message, ambiguous(duplicateKey));
     if (message.kind === 'response') return this.#upstream.send(message);
     const cancelled = cancelledBy(message);
     if (cancelled !== undefined) {
       this.#lists.delete(cancelled);
-      if (this.#unhold(cancelled)) return true;
+      if (this.#withdraw(cancelled)) return true;
     }
     const denied = this.#judge(message);
-    if (denied === undefined) return this.#forward(message);
-    const isUnknown = denied.reason === 'not_read_only' && this.#tools.known === undefined;
-    return isUnknown && message.kind === 'request' ? this.#hold(message) : this.#refuse(message, failureOf(denied));
+    const takesTools =
+      denied === undefined ? this.#approvalOf(message) === 'unknown' : denied.reason === 'not_read_only';
+    return takesTools && this.#tools.known === undefined && message.kind === 'request'
+      ? this.#hold(message)
+      : this.#admit(message, denied);
+  }
+
+  withdrawalOf(id: RequestId): (() => void) | undefined {
+    if (!this.#held.has(id) && this.#pendingApprovals?.has(id) !== true) return undefined;
+    return () => {
+      if (this.#withdraw(id)) this.#answer(id, clientGone);
+    };
   }
 
   close(): Promise<void> {
@@ -96,7 +136,27 @@ class RestrictedUpstream implements Upstream {
   }
 
   #judge({ method, json }: Exclude<RpcMessage, RpcResponse>): Denied | undefined {
-    return this.#policy.decide({ method, params: json['params'] }, this.#tools.known ?? noTools);
+    return this.#policy?.decide({ method, params: json['params'] }, this.#tools.known ?? noTools);
+  }
+
+  #approvalOf({ method, json }: Exclude<RpcMessage, RpcResponse>): ApprovalNeed {
+    return this.#approvals?.rule.decide({ method, params: json['params'] }, this.#tools.known) ?? 'unneeded';
+  }
+
+  /** Passes on a message, asks for its approval, or refuses it. @returns false if it was not taken. */
+  #admit(message: Exclude<RpcMessage, RpcResponse>, denied: Denied | undefined): boolean {
+    if (denied !== undefined) return this.#refuse(message, failureOf(denied, this.#tools.known === undefined));
+    if (this.#approvalOf(message) === 'unneeded') return this.#forward(message);
+    // A notification is dropped, since nobody could be told of the decision.
+    if (message.kind === 'request') this.#ask(message);
+    return true;
+  }
+
+  #ask(call: RpcRequest): void {
+    const argumentsText = argumentsOf(call);
+    const name = argumentsText && repeatedName(argumentsText);
+    if (name === undefined) this.#pendingApprovals?.ask(call, argumentsText);
+    else this.#refuse(call, ambiguous(name));
   }
 
   #forward(message: RpcMessage): boolean {
@@ -118,24 +178,28 @@ class RestrictedUpstream implements Upstream {
     return this.#held.delete(id);
   }
 
+  /** @returns whether the server has not seen the request, which it never will now. */
+  #withdraw(id: RequestId): boolean {
+    return this.#unhold(id) || this.#pendingApprovals?.withdraw(id) === true;
+  }
+
   /** The server has listed its tools, or has not. */
   #release(): void {
     for (const call of this.#held.values()) {
       this.#unhold(call.id);
-      const denied = this.#judge(call);
-      if (denied !== undefined) this.#refuse(call, failureOf(denied, this.#tools.known === undefined));
-      else if (!this.#forward(call)) this.#refuse(call, notTaken);
+      if (!this.#admit(call, this.#judge(call))) this.#refuse(call, notTaken);
     }
   }
 
   /** Nobody waits for the answer to anything but a request. */
   #refuse(message: RpcMessage, failure: CallFailure): true {
-    if (message.kind === 'request') {
-      const { id } = message;
-      // Later, as a server's answer would come: whoever has sent it may not be ready for it before `send` returns.
-      queueMicrotask(() => this.#events?.onMessage(newError({ id, ...failure })));
-    }
+    if (message.kind === 'request') this.#answer(message.id, failure);
     return true;
+  }
+
+  #answer(id: RequestId, failure: CallFailure): void {
+    // Later, as a server's answer would come: whoever has sent it may not be ready for it before `send` returns.
+    queueMicrotask(() => this.#events?.onMessage(newError({ id, ...failure })));
   }
 
   #receive(message: RpcMessage, origin: RequestId | undefined): void {
@@ -148,7 +212,7 @@ class RestrictedUpstream implements Upstream {
     // Its URI may be one that is hidden.
     const isHidden =
       message.method === 'notifications/resources/updated' &&
-      this.#policy.decide({ method: 'resources/subscribe', params: message.json['params'] }, noTools) !== undefined;
+      this.#policy?.decide({ method: 'resources/subscribe', params: message.json['params'] }, noTools) !== undefined;
     if (!isHidden) this.#events?.onMessage(message, origin);
   }
 
@@ -158,7 +222,7 @@ class RestrictedUpstream implements Upstream {
     if (method === undefined) return response;
     this.#lists.delete(response.id);
     const { result } = response.json;
-    const trimmed = this.#policy.trim(method, result);
+    const trimmed = this.#policy === undefined ? result : this.#policy.trim(method, result);
     return trimmed === result ? response : withResult(response, method, trimmed);
   }
 
@@ -167,12 +231,15 @@ class RestrictedUpstream implements Upstream {
     const untaken = new Set(end.untaken?.flatMap((message) => (message.kind === 'request' ? [message.id] : [])));
     for (const id of this.#lists.keys()) if (!untaken.has(id)) this.#lists.delete(id);
     this.#tools.forget();
-    this.#events?.onLost?.(end);
+    // The server has not seen what waits here, and gets it later.
+    const waiting = [...this.#held.values(), ...(this.#pendingApprovals?.calls() ?? [])];
+    this.#events?.onLost?.({ ...end, untaken: [...(end.untaken ?? []), ...waiting] });
   }
 
   #end(): void {
     this.#tools.close();
     this.#held.clear();
+    this.#pendingApprovals?.close();
     this.#events = undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { memberOf, type RpcMessage, type RpcResponse } from '../../mcp/json-rpc.ts';
-import { isReadOnlyTool, itemsIn } from '../../mcp/lists.ts';
+import { isDestructiveTool, isReadOnlyTool, itemsIn } from '../../mcp/lists.ts';
 import { newNotification, newRequest } from '../../mcp/new-message.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { ToolFacts } from '../../policy/policy.ts';
@@ -91,9 +91,13 @@ export class ServerTools {
     }
     for (const tool of tools) {
       const name = memberOf(tool, 'name');
+      if (typeof name !== 'string') continue;
       // Of two tools with one name, the client may get either.
-      const isReadOnly = isReadOnlyTool(tool) && (typeof name !== 'string' || found.get(name)?.isReadOnly !== false);
-      if (typeof name === 'string') found.set(name, { isReadOnly });
+      const other = found.get(name);
+      found.set(name, {
+        isReadOnly: isReadOnlyTool(tool) && other?.isReadOnly !== false,
+        isDestructive: isDestructiveTool(tool) || other?.isDestructive === true,
+      });
     }
     const cursor = memberOf(result, 'nextCursor');
     if (typeof cursor === 'string') this.#askForPage(cursor);

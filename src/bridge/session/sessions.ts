@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
 import { systemClock, type Clock } from '../../platform/clock.ts';
-import type { RpcRequest } from '../../mcp/json-rpc.ts';
+import { memberOf, type RpcRequest } from '../../mcp/json-rpc.ts';
 import { callFailure } from './call-failures.ts';
 import type { PendingRequest, CallFailure } from './pending-request.ts';
 import type { Policy } from '../../policy/policy.ts';
+import type { Approvals, CallToApprove } from './pending-approvals.ts';
 import { restrict } from './restricted-upstream.ts';
 import { createSession, type Session } from './session.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -22,6 +23,35 @@ const minLookMs = 10;
 
 /** 128 bits from the system's generator, in base64url (MCP 2025-11-25, Streamable HTTP, session management). */
 const sessionIdBytes = 16;
+
+/** Longest name or version of a client in a question, in characters. */
+const maxInfoLength = 200;
+
+/** Who opens a session. */
+export interface SessionCaller {
+  /** Nobody else may use the session. */
+  readonly id: string;
+  /** For people. */
+  readonly label: string;
+  /** Address of the client, if it is known. */
+  readonly address?: string | undefined;
+}
+
+/** Who is behind a call that needs approval. */
+export interface CallOrigin {
+  /** As `SessionCaller.label`. */
+  readonly caller: string;
+  /** As `SessionCaller.address`. */
+  readonly client: string | undefined;
+  /** What the client says it is; cut. */
+  readonly clientInfo: { readonly name: string; readonly version: string };
+}
+
+/** How calls of all sessions are approved: as `Approvals`, and told who calls. */
+export interface SessionApprovals extends Pick<Approvals, 'rule'> {
+  ask(call: CallToApprove & CallOrigin, signal: AbortSignal): ReturnType<Approvals['ask']>;
+}
+
 export interface SessionsOptions {
   /** Gives the upstream of a new session, not yet started. */
   readonly nextUpstream: () => Upstream;
@@ -35,6 +65,8 @@ export interface SessionsOptions {
    */
   readonly idleTimeoutMs?: number | undefined;
   readonly clock?: Clock;
+  /** Undefined if no call needs approval. */
+  readonly approvals?: SessionApprovals | undefined;
   readonly onChange?: (open: number) => void;
   /** A server has not answered `initialize` in time. */
   readonly onSilent?: (reason: string) => void;
@@ -49,7 +81,7 @@ export interface Sessions {
    * and none of them is idle, or after `close`.
    * @param policy what the caller may use, as long as the session lasts. Default: everything.
    */
-  open(callerId: string, initialize: RpcRequest, call: PendingRequest, policy?: Policy): Session | undefined;
+  open(caller: SessionCaller, initialize: RpcRequest, call: PendingRequest, policy?: Policy): Session | undefined;
   count(): number;
   /** The open session of this id, if it belongs to this caller. */
   find(id: string, callerId: string): Session | undefined;
@@ -91,6 +123,15 @@ export function createSessions(options: SessionsOptions): Sessions {
     return first?.session;
   }
 
+  function approvalsOf({ label, address }: SessionCaller, { json }: RpcRequest): Approvals | undefined {
+    const { approvals } = options;
+    if (approvals === undefined) return undefined;
+    const info = memberOf(json['params'], 'clientInfo');
+    const [name = '', version = ''] = ['name', 'version'].map((member) => textOf(memberOf(info, member)));
+    const origin = { caller: label, client: address, clientInfo: { name, version } };
+    return { rule: approvals.rule, ask: (call, signal) => approvals.ask({ ...call, ...origin }, signal) };
+  }
+
   const lookMs = Math.max(minLookMs, idleTimeoutMs / looksPerTimeout);
   let stopLooking = clock.after(lookMs, endIdle);
 
@@ -118,7 +159,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   return {
-    open(callerId, initialize, call, policy) {
+    open(caller, initialize, call, policy) {
       if (!hasRoom()) {
         if (!warned && !closed)
           onWarning(`refused a session: ${maxSessions} are in use, the most that --max-sessions allows`);
@@ -126,10 +167,11 @@ export function createSessions(options: SessionsOptions): Sessions {
         return undefined;
       }
       const id = randomBytes(sessionIdBytes).toString('base64url');
-      const upstream = restrict(watchTools(nextUpstream(), policy, options.onToolsChange), policy, clock);
+      const server = watchTools(nextUpstream(), policy, options.onToolsChange);
+      const upstream = restrict(server, { policy, approvals: approvalsOf(caller, initialize), clock });
       const session = createSession({
         id,
-        callerId,
+        callerId: caller.id,
         upstream,
         isRestricted: policy?.isOpen === false,
         startTimeoutMs,
@@ -176,6 +218,10 @@ export function createSessions(options: SessionsOptions): Sessions {
 const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this session has ended');
 
 const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, maxInfoLength) : '';
+}
 
 /** A response that was under way when the connection broke is the hardest to get again. */
 function useOf(session: Session): number {

@@ -50,6 +50,11 @@ export interface Upstream {
   start(events: UpstreamEvents): void;
   /** Sends one message. Returns false when the upstream is gone or has left so much unread that it was not taken. */
   send(message: RpcMessage): boolean;
+  /**
+   * How to withdraw a request that waits, so that the server never sees it; undefined if it does not wait. Only from an
+   * upstream in which requests wait for something else than the server.
+   */
+  withdrawalOf?(id: RequestId): (() => void) | undefined;
   /** False while so much is unread that whoever can should wait for `whenWritable` before it reads more from a client. */
   isWritable(): boolean;
   /** Calls back once, when what was sent has been read or the upstream is gone. */

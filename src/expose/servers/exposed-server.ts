@@ -1,6 +1,11 @@
 import { describeServer, type ServerDescription } from '../../bridge/describe-server.ts';
 import { restrict } from '../../bridge/session/restricted-upstream.ts';
-import { createSessions, type Sessions, type SessionsOptions } from '../../bridge/session/sessions.ts';
+import {
+  createSessions,
+  type SessionApprovals,
+  type Sessions,
+  type SessionsOptions,
+} from '../../bridge/session/sessions.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
@@ -44,6 +49,8 @@ export interface ExposedServerOptions
   readonly policy: Policy;
   /** What each of them may use. */
   readonly policyOf: PolicyOf;
+  /** Undefined if no call needs approval. */
+  readonly approvals: SessionApprovals | undefined;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
   /** Called with the number of open sessions whenever it changes. */
@@ -70,8 +77,8 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, onSessions, onWarning } = options;
-    const { onBegin, onRequest, onSession, readBody, isSelective, onToolsChange } = options;
+    const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, approvals } = options;
+    const { onBegin, onRequest, onSession, onSessions, readBody, isSelective, onToolsChange, onWarning } = options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
@@ -86,6 +93,7 @@ export class ExposedServer implements ServedServer {
       startTimeoutMs,
       maxSessions: settings.maxSessions,
       idleTimeoutMs: settings.idleTimeoutMs,
+      approvals,
       onChange: (open) => {
         // Also where the server could not be described at first: it has recovered.
         if (open > 0) this.#server.begin();
@@ -171,7 +179,7 @@ export class ExposedServer implements ServedServer {
     const isProcess = this.#options.source.kind === 'stdio';
     return this.#server.look((upstream) =>
       describeServer({
-        upstream: restrict(upstream, this.#options.policy),
+        upstream: restrict(upstream, { policy: this.#options.policy }),
         url,
         timeoutMs: this.#startTimeoutMs,
         onWarning: this.#options.onWarning,

@@ -33,6 +33,11 @@ const denials: ReadonlySet<unknown> = new Set([
   'not_read_only',
   'tools_not_listed',
   'ambiguous_request',
+  'not_approved',
+  'approval_timed_out',
+  'approval_unavailable',
+  'approval_failed',
+  'too_many_approvals',
   'token_exhausted',
   'token_already_used',
 ]);

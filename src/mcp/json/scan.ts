@@ -12,12 +12,12 @@ const minus = 0x2d;
 const point = 0x2e;
 const zero = 0x30;
 const nine = 0x39;
-const colon = 0x3a;
+export const colon = 0x3a;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const smallF = 0x66;
 const smallT = 0x74;
-const closeBrace = 0x7d;
+export const closeBrace = 0x7d;
 
 /** What can follow a number, `true`, `false` or `null`. */
 const scalarEnds: ReadonlySet<number | undefined> = new Set(Buffer.from(' \n\r\t,:]}'));

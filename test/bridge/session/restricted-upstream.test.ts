@@ -9,8 +9,8 @@ import { inShort, settled, world } from './restricted-world.ts';
 
 test('an open policy changes nothing: it is the same upstream', () => {
   const server = createFakeUpstream();
-  expect(restrict(server, createPolicy({}))).toBe(server);
-  expect(restrict(server, undefined)).toBe(server);
+  expect(restrict(server, { policy: createPolicy({}) })).toBe(server);
+  expect(restrict(server, { policy: undefined })).toBe(server);
 });
 
 describe('a request that is not allowed', () => {

@@ -1,4 +1,5 @@
 // A restricted upstream between a server in memory and a client in memory.
+import type { Approvals } from '../../../src/bridge/session/pending-approvals.ts';
 import { restrict } from '../../../src/bridge/session/restricted-upstream.ts';
 import type { Upstream, UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import type { RequestId, RpcMessage } from '../../../src/mcp/json-rpc.ts';
@@ -29,10 +30,10 @@ export interface World {
   readonly list: (tools: readonly object[], nextCursor?: string) => void;
 }
 
-export function world(rules: PolicyRules): World {
+export function world(rules: PolicyRules, approvals?: Approvals): World {
   const server = createFakeUpstream();
   const clock = createFakeClock();
-  const upstream = restrict(server, createPolicy(rules), clock);
+  const upstream = restrict(server, { policy: createPolicy(rules), approvals, clock });
   const got: RpcMessage[] = [];
   const losses: UpstreamEnd[] = [];
   const ends: UpstreamEnd[] = [];

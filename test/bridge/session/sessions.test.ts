@@ -16,6 +16,8 @@ interface World {
   readonly begin: () => { session: Session | undefined; call: FakeCall };
 }
 
+const me = { id: 'me', label: 'me' };
+
 function world(maxSessions?: number, clock = createFakeClock()): World {
   const upstreams: FakeUpstream[] = [];
   const counts: number[] = [];
@@ -34,10 +36,10 @@ function world(maxSessions?: number, clock = createFakeClock()): World {
   });
   const begin: World['begin'] = () => {
     const call = createFakeCall();
-    return { session: sessions.open('me', initialize, call), call };
+    return { session: sessions.open(me, initialize, call), call };
   };
   const opened: World['opened'] = (callerId = 'me') => {
-    const session = sessions.open(callerId, initialize, createFakeCall());
+    const session = sessions.open({ ...me, id: callerId }, initialize, createFakeCall());
     const upstream = upstreams.at(-1);
     if (session === undefined || upstream === undefined) throw new Error('no session was opened');
     upstream.say(agreement());
@@ -60,7 +62,12 @@ describe('session ids', () => {
 
 test('what a session may do is decided by the policy that it is opened with, and by no other', async () => {
   const { sessions, upstreams, opened } = world();
-  const restricted = sessions.open('you', initialize, createFakeCall(), createPolicy({ denyTools: ['rm'] }));
+  const restricted = sessions.open(
+    { ...me, id: 'you' },
+    initialize,
+    createFakeCall(),
+    createPolicy({ denyTools: ['rm'] }),
+  );
   upstreams[0]?.say(agreement());
   const { session: open } = opened('me');
   const [denied, allowed] = [createFakeCall(), createFakeCall()];

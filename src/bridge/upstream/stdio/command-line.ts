@@ -19,8 +19,9 @@ const assignment = /^[A-Za-z_][A-Za-z0-9_]*=/;
  * one: an argument reaches the server as it was typed. A line that uses the shell's own syntax is left to the shell.
  * @throws ExposeError `usage` when it is empty or a quote is not closed. It shows nothing of the line, which may hold
  * secrets.
+ * @param option of the command line that it is the value of.
  */
-export function parseCommandLine(line: string): ServerCommand {
+export function parseCommandLine(line: string, option = '--stdio'): ServerCommand {
   const words: string[] = [];
   let word: string | undefined;
   let quote: string | undefined;
@@ -60,12 +61,12 @@ export function parseCommandLine(line: string): ServerCommand {
     }
   }
   if (quote !== undefined) {
-    throw new ExposeError('usage', `the command of --stdio has an opening ${quote} that is never closed`, {
+    throw new ExposeError('usage', `the command of ${option} has an opening ${quote} that is never closed`, {
       hints: [`it is character ${quotedAt} of ${line.length}: close it, or write a backslash before it`],
     });
   }
   if (word !== undefined) words.push(word);
   const [file, ...args] = words;
-  if (file === undefined || file === '') throw new ExposeError('usage', 'the command to start the server is empty');
+  if (file === undefined || file === '') throw new ExposeError('usage', `the command of ${option} is empty`);
   return { kind: 'argv', file, args };
 }

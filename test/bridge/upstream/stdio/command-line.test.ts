@@ -91,7 +91,7 @@ function failureOf(line: string): ExposeError {
 describe('a line that cannot be read is a usage error', () => {
   test.each(['', '   ', '\t\n', "''", '""', '"" x'])('%j names no command', (line) => {
     expect(() => parseCommandLine(line)).toThrow(ExposeError);
-    expect(() => parseCommandLine(line)).toThrow('the command to start the server is empty');
+    expect(() => parseCommandLine(line)).toThrow('the command of --stdio is empty');
   });
 
   test.each([

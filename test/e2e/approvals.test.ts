@@ -1,0 +1,379 @@
+// The owner has a say in each call that may do harm: on the terminal, or by a program. What is not approved never runs.
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { createDeferred } from '../../src/platform/deferred.ts';
+import { expose } from '../../src/expose/library.ts';
+import type { ApprovalCall, ExposeEvent } from '../../src/expose/options.ts';
+import { eventually } from '../harness/eventually.ts';
+import { startExpose, type Exposed } from '../harness/expose.ts';
+import { textOf } from '../harness/json-rpc-message.ts';
+import { atEnd } from '../harness/lifetime.ts';
+import { parseJson } from '../harness/parse-json.ts';
+import { allProcesses } from '../harness/processes.ts';
+import { fixture, startProgram, temporaryDirectory } from '../harness/program.ts';
+import { openSession } from '../harness/raw-mcp.ts';
+import { connectWith, type SdkClient, type SdkVersion } from '../harness/sdk-clients.ts';
+import { startOnTerminal, type Terminal } from '../harness/terminal.ts';
+import { exposeBy, ways } from '../harness/ways.ts';
+
+const sdkVersions: SdkVersion[] = ['v1', 'v2', 'v1 over HTTP+SSE'];
+const isolations = ['session', 'shared'] as const;
+
+/** Lists `look`, `flip` and `seen` as read-only, and says of `seen` what was called. */
+const server = fixture('flips-hint');
+
+const toolCall = (id: number, name: string, given: object = {}): object => ({
+  jsonrpc: '2.0',
+  id,
+  method: 'tools/call',
+  params: { name, arguments: given },
+});
+
+/** Listens at once: the call may fail before the test is interested. */
+const failureOf = (call: Promise<string>): Promise<string> =>
+  call.then(
+    (text) => `no error, but ${text}`,
+    (error: unknown) => String(error),
+  );
+
+interface OnTerminal {
+  terminal: Terminal;
+  url: string;
+  connect: (version: SdkVersion) => Promise<SdkClient>;
+  /** Waits for the question of this number, and types a line. */
+  answer: (number: number, word: string) => Promise<void>;
+}
+
+async function onTerminal(...args: string[]): Promise<OnTerminal> {
+  const token = randomUUID() + randomUUID();
+  const terminal = startOnTerminal(['--tunnel', 'none', ...args, '--', ...server], { MCP_EXPOSE_TOKEN: token });
+  const [url = ''] = await terminal.waitFor(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  return {
+    terminal,
+    url,
+    connect: (version) => connectWith[version](url, token),
+    async answer(number, word) {
+      await terminal.waitFor(new RegExp(String.raw`(?:Allow it\? \[y/N\] [^]*){${number}}`));
+      terminal.type(`${word}\n`);
+    },
+  };
+}
+
+describe('on the terminal', () => {
+  test.each(isolations)('y lets a call pass, n and anything else does not (--isolation %s)', async (isolation) => {
+    const { terminal, connect, answer } = await onTerminal('--approve', 'destructive', '--isolation', isolation);
+    let questions = 0;
+    for (const version of sdkVersions) {
+      // oxlint-disable no-await-in-loop -- one question follows another
+      const client = await connect(version);
+      expect(await client.call('look')).toBe('did look');
+      const approved = client.call('change', { path: '/tmp/a\u202E' });
+      await answer(++questions, 'y');
+      expect(await approved).toBe('did change');
+      await terminal.waitFor(/approved: change, called by default/);
+      for (const word of ['n', '', 'yess']) {
+        const refused = failureOf(client.call('silent'));
+        await answer(++questions, word);
+        expect(await refused).toContain('tool not approved: silent');
+      }
+      expect(await client.call('seen')).not.toContain('silent');
+      await client.close();
+      // oxlint-enable no-await-in-loop
+    }
+    expect(terminal.screen()).toContain(
+      String.raw`default (mcp-expose-tests 0.0.0, from 127.0.0.1) wants to call change:` +
+        '\n' +
+        String.raw`  {"path":"/tmp/a\u202e"}` +
+        '\nAllow it? [y/N] y\n',
+    );
+    expect(terminal.screen().match(/Allow it/g)).toHaveLength(questions);
+  });
+
+  test('what was typed before the question does not answer it', async () => {
+    const { terminal, connect, answer } = await onTerminal('--approve', 'all');
+    const client = await connect('v1');
+    terminal.type('y\nmarker\n');
+    await terminal.waitFor(/marker/);
+    const call = failureOf(client.call('change'));
+    await answer(1, 'n');
+    expect(await call).toContain('tool not approved: change');
+    const other = client.call('look');
+    // The second line is too early for the next question.
+    await answer(2, 'y\ny');
+    expect(await other).toBe('did look');
+    const last = failureOf(client.call('change'));
+    await answer(3, 'n');
+    expect(await last).toContain('tool not approved: change');
+  });
+
+  test('without an answer in time, the call is refused', async () => {
+    const { terminal, connect } = await onTerminal('--approve', 'change', '--approve-timeout', '3s');
+    const client = await connect('v1');
+    await expect(client.call('change')).rejects.toThrow('tool not approved: change, since nobody answered within 3 s');
+    await terminal.waitFor(/Allow it\? \[y\/N\] \nmcp-expose: refused: change, .* \(nobody answered in time\)/);
+    expect(await client.call('seen')).not.toContain('change');
+  });
+
+  test.each(sdkVersions)('a call that its client cancels is not asked about any more (%s)', async (version) => {
+    const { terminal, connect, answer } = await onTerminal('--approve', 'change');
+    const client = await connect(version);
+    const patience = new AbortController();
+    const cancelled = failureOf(client.call('change', {}, { signal: patience.signal }));
+    const next = client.call('change', { second: true });
+    await terminal.waitFor(/Allow it/);
+    patience.abort();
+    expect(await cancelled).toMatch(/abort/i);
+    await terminal.waitFor(/no longer waiting: change/);
+    await answer(2, 'y');
+    expect(await next).toBe('did change');
+    expect((await client.call('seen')).match(/change/g)).toHaveLength(1);
+  });
+
+  test('the client is told that its call waits', async () => {
+    const { connect, answer } = await onTerminal('--approve', 'change');
+    const client = await connect('v1');
+    const told = createDeferred<string | undefined>();
+    const call = client.call('change', {}, { onprogress: ({ message }) => told.resolve(message) });
+    expect(await told.promise).toBe('waiting for approval');
+    await answer(1, 'y');
+    expect(await call).toBe('did change');
+  });
+
+  test('Ctrl+C ends the run also while it asks, and tells the client', async () => {
+    const { terminal, connect } = await onTerminal('--approve', 'change');
+    const client = await connect('v1');
+    const refused = failureOf(client.call('change'));
+    await terminal.waitFor(/Allow it/);
+    terminal.type('\u0003');
+    expect(await refused).toContain('since the server is shutting down');
+    expect(await terminal.exited).toBe(130);
+  });
+
+  test.each(['--json', '--quiet'])('with %s nobody is asked', async (option) => {
+    const { connect } = await onTerminal('--approve', 'change', option);
+    await expect((await connect('v1')).call('change')).rejects.toThrow(
+      'tool not approved: change, since there is no terminal to ask on',
+    );
+  });
+});
+
+test('without a terminal and a program, calls are refused at once, and the owner is warned', async () => {
+  const exposed = await startExpose({ server, args: ['--approve', 'change'] });
+  const client = await connectWith.v1(exposed.url, exposed.token);
+  await expect(client.call('change')).rejects.toThrow('since there is no terminal to ask on');
+  expect(await client.call('seen')).not.toContain('change');
+  expect(exposed.events().filter(({ event }) => event === 'warning')).toMatchObject([
+    {
+      message: 'calls that need approval are refused: there is no terminal to ask on, and no --approve-command',
+    },
+  ]);
+});
+
+test('in the library, a function decides', async () => {
+  const calls: ApprovalCall[] = [];
+  const events: ExposeEvent[] = [];
+  const [file = '', ...args] = server;
+  const exposed = await expose({
+    server: { stdio: [file, ...args] },
+    tunnel: { kind: 'none' },
+    access: {
+      approve: ['change', 'silent'],
+      onApproval: (call) => calls.push(call) > 0 && call.tool === 'change',
+    },
+    output: { onEvent: (event) => events.push(event) },
+  });
+  atEnd('test', () => exposed.close());
+  const client = await connectWith.v1(exposed.localUrl, exposed.token ?? '');
+  expect(await client.call('change', { a: [1] })).toBe('did change');
+  expect(await failureOf(client.call('silent'))).toContain('tool not approved: silent');
+  const about = {
+    caller: 'default',
+    client: '127.0.0.1',
+    clientInfo: { name: 'mcp-expose-tests', version: '0.0.0' },
+  };
+  expect(calls).toEqual([
+    { ...about, tool: 'change', arguments: { a: [1] }, argumentsJson: '{"a":[1]}' },
+    { ...about, tool: 'silent', arguments: {}, argumentsJson: '{}' },
+  ]);
+  expect(events.filter(({ type }) => type === 'approval')).toMatchObject([
+    { ...about, tool: 'change', outcome: 'approved' },
+    { ...about, tool: 'silent', outcome: 'denied', reason: 'not_approved' },
+  ]);
+});
+
+/** A program that decides with this code about `call`. */
+function program(code: string): string {
+  const file = path.join(temporaryDirectory('test'), 'decide.mjs');
+  const read = `import fs from 'node:fs';\nconst call = JSON.parse(fs.readFileSync(0, 'utf8'));\n`;
+  writeFileSync(file, read + code);
+  return `"${process.execPath}" "${file}"`;
+}
+
+const byArgument = 'process.exit(call.arguments.please === true ? 0 : 1)';
+
+/** The processes of such a program. */
+const running = (decide: string) =>
+  allProcesses().filter(({ command: [, file = ''] }) => file.endsWith('decide.mjs') && decide.includes(file));
+
+const approvals = (exposed: Exposed): unknown[] => exposed.events().filter(({ event }) => event === 'approval');
+
+describe('--approve-command', () => {
+  test.each(ways)('decides by its exit code, and every decision is in the audit (%s)', async (way) => {
+    const audit = path.join(temporaryDirectory('test'), 'audit.jsonl');
+    const args = ['--approve', 'change', '--approve-command', program(byArgument), '--audit', audit];
+    const exposed = await exposeBy(way, { server, args });
+    for (const version of sdkVersions) {
+      // oxlint-disable no-await-in-loop -- less processes at a time
+      const client = await connectWith[version](exposed.url, exposed.token);
+      expect(await client.call('change', { please: true })).toBe('did change');
+      await expect(client.call('change', { secret: 'canary' })).rejects.toThrow('tool not approved: change');
+      expect((await client.call('seen')).match(/change/g)).toHaveLength(1);
+      await client.close();
+      // oxlint-enable no-await-in-loop
+    }
+    const about = { event: 'approval', tool: 'change', caller: 'default', clientInfo: { name: 'mcp-expose-tests' } };
+    const decisions = sdkVersions.flatMap(() => [
+      { ...about, outcome: 'approved' },
+      { ...about, outcome: 'denied', reason: 'not_approved' },
+    ]);
+    expect(approvals(exposed)).toMatchObject(decisions);
+    await exposed.stop('SIGTERM');
+    const text = readFileSync(audit, 'utf8');
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => parseJson<Record<string, unknown>>(line));
+    expect(lines.filter(({ event }) => event === 'approval')).toMatchObject(decisions);
+    expect(lines.filter(({ event, tool }) => event === 'call' && tool === 'change')).toMatchObject(
+      sdkVersions.flatMap(() => [{ outcome: 'ok' }, { outcome: 'denied', reason: 'not_approved' }]),
+    );
+    const printed = startProgram(['audit', audit, '--outcome', 'denied'], { mark: randomUUID() });
+    expect(await printed.exited).toBe(0);
+    expect(printed.stdout()).toMatch(/ {2}default {2}approval change denied not_approved\n/);
+    expect(text + exposed.stdout() + exposed.stderr()).not.toContain('canary');
+  });
+
+  test.each(isolations)('of a batch, what is approved is done (--isolation %s)', async (isolation) => {
+    const args = ['--approve', 'destructive', '--approve-command', program(byArgument), '--isolation', isolation];
+    const exposed = await startExpose({ server, args });
+    const session = await openSession(exposed.url, exposed.token, { protocolVersion: '2025-03-26' });
+    const reply = await session.post(
+      JSON.stringify([toolCall(11, 'look'), toolCall(12, 'change', { please: true }), toolCall(13, 'silent')]),
+    );
+    const answers = await reply.ended;
+    const answerTo = (id: number) => answers.find((message) => message.id === id);
+    expect(answerTo(11)?.result).toMatchObject({ content: [{ text: 'did look' }] });
+    expect(answerTo(12)?.result).toMatchObject({ content: [{ text: 'did change' }] });
+    expect(answerTo(13)?.error).toEqual({
+      code: -32602,
+      message: 'tool not approved: silent',
+      data: { reason: 'not_approved', tool: 'silent' },
+    });
+    expect(textOf(await session.call(14, 'tools/call', { name: 'seen' }))).not.toContain('silent');
+  });
+
+  test('is told which server, and prints to the log', async () => {
+    const file = path.join(temporaryDirectory('test'), 'mcp.json');
+    const [command, ...args] = server;
+    writeFileSync(file, JSON.stringify({ mcpServers: { one: { command, args }, two: { command, args } } }));
+    const decide = program(`console.error('asked about ' + call.server); process.exit(call.server === 'two' ? 0 : 1)`);
+    const exposed = await startExpose({
+      config: file,
+      args: ['--approve', 'change', '--approve-command', decide],
+    });
+    const call = async (name: string): Promise<string> => {
+      const client = await connectWith.v1(`${exposed.url}/${name}/mcp`, exposed.token);
+      return await client.call('change');
+    };
+    await expect(call('one')).rejects.toThrow('tool not approved: change');
+    expect(await call('two')).toBe('did change');
+    await exposed.waitForStderr(/\[approve-command\] asked about one\n[^]*\[approve-command\] asked about two\n/);
+    expect(approvals(exposed)).toMatchObject([{ server: 'one' }, { server: 'two', outcome: 'approved' }]);
+  });
+
+  /** Says that it runs, and never decides. */
+  const hanging = `console.error('runs'); setInterval(() => {}, 1000);`;
+  test('that hangs is ended at the timeout', async () => {
+    const decide = program(hanging);
+    const args = ['--approve', 'change', '--approve-command', decide, '--approve-timeout', '8s'];
+    const exposed = await startExpose({ server, args });
+    const client = await connectWith.v1(exposed.url, exposed.token);
+    const refused = failureOf(client.call('change'));
+    await exposed.waitForStderr(/\[approve-command\] runs/);
+    expect(running(decide)).toHaveLength(1);
+    expect(await refused).toContain('since nobody answered within 8 s');
+    await eventually(() => expect(running(decide)).toEqual([]));
+    expect(await client.call('seen')).not.toContain('change');
+  });
+
+  test.each(['disconnects', 'ends its session'])('is ended when the client %s', async (how) => {
+    const decide = program(hanging);
+    const exposed = await startExpose({ server, args: ['--approve', 'change', '--approve-command', decide] });
+    const session = await openSession(exposed.url, exposed.token);
+    const connection = new AbortController();
+    // Without an event stream, which the client could resume.
+    const headers = session.headers.map<[string, string]>(([name, value]) => [
+      name,
+      name === 'Accept' ? 'application/json' : value,
+    ]);
+    const body = JSON.stringify(toolCall(5, 'change'));
+    const call = fetch(exposed.url, {
+      method: 'POST',
+      headers,
+      body,
+      signal: connection.signal,
+    }).catch(() => {});
+    await exposed.waitForStderr(/\[approve-command\] runs/);
+    if (how === 'disconnects') connection.abort();
+    else await session.end();
+    await call;
+    await eventually(() => expect(approvals(exposed)).toMatchObject([{ outcome: 'cancelled' }]));
+    await eventually(() => expect(running(decide)).toEqual([]));
+  });
+
+  test('is ended with the run', async () => {
+    const decide = program(hanging);
+    const exposed = await startExpose({ server, args: ['--approve', 'change', '--approve-command', decide] });
+    const client = await connectWith.v1(exposed.url, exposed.token);
+    const refused = failureOf(client.call('change'));
+    await exposed.waitForStderr(/\[approve-command\] runs/);
+    expect(running(decide)).toHaveLength(1);
+    await exposed.stop('SIGTERM');
+    expect(await refused).toContain('since the server is shutting down');
+    expect(running(decide)).toEqual([]);
+  });
+
+  test('that cannot be run refuses, and the owner is told why', async () => {
+    const args = ['--approve', 'change', '--approve-command', '/does/not/exist'];
+    const exposed = await startExpose({ server, args });
+    const client = await connectWith.v1(exposed.url, exposed.token);
+    await expect(client.call('change')).rejects.toThrow('tool not approved: change, since it could not be decided');
+    expect(exposed.events().filter(({ event }) => event === 'warning')).toMatchObject([
+      { message: 'a call was refused, since it could not be decided: spawn /does/not/exist ENOENT' },
+    ]);
+  });
+
+  test('1,000 calls that wait are bounded, and the calls of others go on', async () => {
+    const decide = program(hanging);
+    const args = ['--approve', 'change', '--approve-command', decide, '--isolation', 'shared'];
+    const exposed = await startExpose({ server, args });
+    const flood = await openSession(exposed.url, exposed.token, { protocolVersion: '2025-03-26' });
+    const other = await connectWith.v1(exposed.url, exposed.token);
+    const batches = Array.from({ length: 10 }, (_, batch) =>
+      flood.post(JSON.stringify(Array.from({ length: 100 }, (_call, at) => toolCall(1 + batch * 100 + at, 'change')))),
+    );
+    const replies = await Promise.all(batches);
+    const refused = () => replies.flatMap(({ messages }) => messages.filter(({ error }) => error !== undefined));
+    await eventually(() => expect(refused()).toHaveLength(900), 20_000);
+    expect(new Set(refused().map(({ error }) => JSON.stringify(error?.data)))).toEqual(
+      new Set(['{"reason":"too_many_approvals","tool":"change"}']),
+    );
+    await exposed.waitForStderr(/\[approve-command\] runs/);
+    expect(running(decide)).toHaveLength(1);
+    expect(await other.call('look')).toBe('did look');
+    expect(await other.call('seen')).not.toContain('change');
+    await expect(other.call('change')).rejects.toThrow('since too many calls wait for approval');
+  });
+});
