@@ -1,5 +1,5 @@
 import { memberOf } from '../mcp/json-rpc.ts';
-import { Globs } from './glob.ts';
+import { Globs, maxMatchedLength } from './glob.ts';
 import { namesTool, type RestrictedRequest, type ToolFacts } from './policy.ts';
 
 const everything = 'all';
@@ -25,7 +25,8 @@ export class ApprovalRule {
   decide({ method, params }: RestrictedRequest, tools: ReadonlyMap<string, ToolFacts> | undefined): ApprovalNeed {
     if (!namesTool(method)) return 'unneeded';
     const name = memberOf(params, 'name');
-    if (this.#isForAll || typeof name !== 'string' || this.#globs.match(name)) return 'needed';
+    if (this.#isForAll || typeof name !== 'string' || name.length > maxMatchedLength) return 'needed';
+    if (this.#globs.match(name)) return 'needed';
     if (!this.#isForDestructive) return 'unneeded';
     if (tools === undefined) return 'unknown';
     return tools.get(name)?.isDestructive === false ? 'unneeded' : 'needed';

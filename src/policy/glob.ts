@@ -1,6 +1,9 @@
 const any = '*';
 const one = '?';
 
+/** Longest name that should be matched, in characters: it may be as long as a message, and each glob takes its time for it. */
+export const maxMatchedLength = 8192;
+
 /** Names given by globs: `*` stands for any characters, also none, and `?` for one. */
 export class Globs {
   /** The globs without a wildcard. */

@@ -1,6 +1,6 @@
 import { memberOf } from '../mcp/json-rpc.ts';
 import { isReadOnlyTool, itemsIn, listMemberOf } from '../mcp/lists.ts';
-import { Globs } from './glob.ts';
+import { Globs, maxMatchedLength } from './glob.ts';
 
 /**
  * What callers may use, by globs (`*` any characters, `?` one). Without a list of what is allowed, all is; what is denied
@@ -24,7 +24,7 @@ export type RestrictedKind = 'tool' | 'resource' | 'prompt';
 
 export interface Denied {
   readonly what: RestrictedKind;
-  /** The name or URI; empty if the request has none that can be read. */
+  /** The name or URI; empty if the request has none that can be read, or one that is too long. */
   readonly name: string;
   /** `not_read_only`: only because the tool's annotations, as far as they are known, do not say that it is. */
   readonly reason: 'not_allowed' | 'not_read_only';
@@ -149,7 +149,7 @@ class RulePolicy implements Policy {
   #judge(what: RestrictedKind, name: unknown, isReadOnly: boolean): Denied | undefined {
     const rule = this.#rules.get(what);
     if (rule === undefined) return undefined;
-    if (typeof name !== 'string') return { what, name: '', reason: 'not_allowed' };
+    if (typeof name !== 'string' || name.length > maxMatchedLength) return { what, name: '', reason: 'not_allowed' };
     const isAllowed =
       rule.allow?.match(name) !== false && !rule.deny.match(name) && !(what === 'resource' && parentSegment.test(name));
     if (!isAllowed) return { what, name, reason: 'not_allowed' };

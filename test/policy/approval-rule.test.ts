@@ -41,7 +41,7 @@ test('destructive: unknown as long as the tools are, unless a glob decides', () 
 
 test.each(['tools/call', 'tools/someday'])('a request without a readable name needs it: %s', (method) => {
   const rule = new ApprovalRule(['rm']);
-  for (const params of [undefined, null, {}, { name: null }, { name: ['rm'] }])
+  for (const params of [undefined, null, {}, { name: null }, { name: ['rm'] }, { name: 'a'.repeat(8193) }])
     expect(rule.decide({ method, params }, facts)).toBe('needed');
 });
 

@@ -82,6 +82,11 @@ describe('tools', () => {
     expect(verdict(rules, 'tools/list', {})).toBe('passes');
   });
 
+  test('a name that takes long to compare is not allowed', () => {
+    expect(call({ denyTools: ['x'] }, 'a'.repeat(8192))).toBe('passes');
+    expect(call({ denyTools: ['x'] }, 'a'.repeat(8193))).toBe('tool : not_allowed');
+  });
+
   test('a name that Object.prototype has is not taken for known', () => {
     expect(call({ readOnly: true }, 'constructor')).toBe('tool constructor: not_read_only');
   });
