@@ -83,13 +83,13 @@ describe.each(oauthVersions)('the official client %s', (version) => {
     expect(await (await client.connect()).tools()).toContain('seen');
 
     const returns = new URL(callback.url).host;
-    const who = `Some App (name not verified, returns to ${returns}, from 127.0.0.1`;
+    const who = `"Some App" (name not verified, returns to ${returns}, from 127.0.0.1`;
     await exposed.waitForStderr(/has signed in/);
     expect(exposed.stderr()).toContain(`mcp-expose: ${who}) asks for full access at ${exposed.url}\n`);
     expect(exposed.stderr()).toContain(
       `mcp-expose: ${who}, user ada@example.com) now has full access at ${exposed.url}\n`,
     );
-    expect(exposed.stderr()).toContain('mcp-expose: Some App (ada@example.com) has signed in\n');
+    expect(exposed.stderr()).toContain('mcp-expose: "Some App (ada@example.com)" has signed in\n');
     await exposed.stop();
     const lines = readFileSync(file, 'utf8')
       .trim()
