@@ -1,4 +1,4 @@
-import { isatty } from 'node:tty';
+import { closeSync, openSync } from 'node:fs';
 
 import { ExposeError, messageOfServer } from '../errors.ts';
 import { expose } from '../expose/expose.ts';
@@ -60,9 +60,18 @@ export async function runExpose(command: Command, context: CommandContext): Prom
   await exposed.close();
 }
 
-/** Whether SIGHUP can come from a terminal that is closed. To a program without one, it says that log files were moved. */
+/**
+ * Whether SIGHUP can come from a terminal that is closed, also with input and output that are redirected. To a program without
+ * a terminal, it says that log files were moved.
+ */
 function hasTerminal(): boolean {
-  return process.platform === 'win32' || [0, 1, 2].some((descriptor) => isatty(descriptor));
+  if (process.platform === 'win32') return true;
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Corrects a whole command that was quoted as one word after `--`. */

@@ -189,7 +189,7 @@ describe('the file', () => {
 
   test.runIf(process.platform !== 'win32')('is begun again at once on SIGHUP, where there is no terminal', async () => {
     const file = auditFile();
-    const exposed = await start(file);
+    const exposed = await startExpose({ server, args: ['--audit', file], hasNoTerminal: true });
     const session = await openSession(exposed.url, exposed.token);
     await eventually(() => expect(entriesIn(file).map(({ event }) => event)).toEqual(['call', 'session']));
     renameSync(file, `${file}.1`);

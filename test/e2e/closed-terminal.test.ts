@@ -1,8 +1,10 @@
 // The terminal is closed under mcp-expose: it ends as it does by SIGTERM, and takes everything along.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
 import { processesWithMark } from '../harness/processes.ts';
-import { fixture } from '../harness/program.ts';
+import { fixture, temporaryDirectory } from '../harness/program.ts';
 import { startOnTerminal } from '../harness/terminal.ts';
 
 const expose = ['--tunnel', 'none', '--', ...fixture('echo')];
@@ -21,4 +23,11 @@ test.each<[string, string[], RegExp, NodeJS.Signals[], number]>([
   await terminal.waitFor(shown);
   expect(await terminal.hangUp(...signals)).toBe(code);
   await eventually(() => expect(processesWithMark(terminal.mark).map(({ command }) => command)).toEqual([]));
+});
+
+test('a server whose input and output are redirected ends with the terminal, too, although it writes an audit file', async () => {
+  const log = path.join(temporaryDirectory(), 'log');
+  const terminal = startOnTerminal(['--audit', '/dev/null', ...expose], {}, log);
+  await eventually(() => expect(readFileSync(log, 'utf8')).toContain('ready at'));
+  expect(await terminal.hangUp('SIGHUP')).toBe(129);
 });

@@ -30,6 +30,8 @@ export interface ProgramOptions {
   mark: string;
   /** How many files it may have open, of which Node itself takes about twenty. */
   maxOpenFiles?: number;
+  /** Without a controlling terminal. */
+  hasNoTerminal?: boolean;
   lifetime?: Lifetime;
 }
 
@@ -111,6 +113,8 @@ export function startProgram(args: string[], options: ProgramOptions): Program {
     cwd: options.cwd ?? projectRoot,
     env: { ...cleanEnvironment(home), TEST_RUN_MARK: mark, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A session of its own has no terminal, even if the tests run on one.
+    detached: options.hasNoTerminal === true,
   });
   const exited = new Promise<number>((resolve) => {
     child.on('error', () => resolve(127));

@@ -28,13 +28,14 @@ export interface Terminal {
 
 const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** Runs mcp-expose with these arguments on a pseudo-terminal. */
-export function startOnTerminal(args: string[], env: Record<string, string> = {}): Terminal {
+/** Runs mcp-expose with these arguments on a pseudo-terminal. @param log file that gets its output, instead of the terminal. */
+export function startOnTerminal(args: string[], env: Record<string, string> = {}, log?: string): Terminal {
   const mark = randomUUID();
   const home = temporaryDirectory();
   const status = path.join(home, 'status');
   // stty: the summary may be wide, and a real terminal has a size. The shell stays, to tell how mcp-expose ended.
-  const run = [process.execPath, bin, ...args].map(quote).join(' ');
+  const redirections = log === undefined ? '' : ` </dev/null >${quote(log)} 2>&1`;
+  const run = [process.execPath, bin, ...args].map(quote).join(' ') + redirections;
   const command = `stty cols 200 rows 50; trap : INT HUP; ${run}; code=$?; echo $code >${quote(status)}; exit $code`;
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: projectRoot,
