@@ -29,7 +29,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     setupFiles: ['test/harness/end-all.ts'],
     // Many tests start processes, on machines that do other things as well.
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
     // Most tests wait, for other processes or for time to pass. With more, a machine of two cores is always busy, and slow.

@@ -169,6 +169,8 @@ export function parseRemote(value: string): string {
   return value;
 }
 
+/** Values of an option that is given several times. An empty one would restrict nothing, or everything, without a word. */
 export function parseList(value: string, previous: readonly string[] = []): readonly string[] {
+  if (value.trim() === '') throw new InvalidValue('it must not be empty');
   return [...previous, value];
 }

@@ -208,6 +208,7 @@ test('a list grows, and nothing earlier is changed', () => {
   const first = parseList('a');
   expect(parseList('b', first)).toEqual(['a', 'b']);
   expect(first).toEqual(['a']);
+  for (const empty of ['', ' ']) expect(refusal(parseList, empty)).toBe('it must not be empty');
 });
 
 describe('a whole number', () => {
