@@ -10,7 +10,8 @@ describe('the value of a secret name is left out', () => {
       ['token', 'accessToken', 'refresh-token', 'X-Auth-Token', 'secret', 'client_secret', 'CLIENT.SECRET'],
       ['apiKey', 'api_key', 'API-KEY', 'x-api-key', 'privateKey', 'AWS_SECRET_ACCESS_KEY', 'access key', 'sshKey'],
       ['authorization', 'Proxy-Authorization', 'auth', 'bearer', 'cookie', 'Set-Cookie', 'sessionId', 'credentials'],
-      ['DATABASE_DSN', 'connectionString', 'signature', 'pin', 'otp'],
+      ['DATABASE_DSN', 'connectionString', 'signature', 'pin', 'otp', 'pass', 'DB_PASS', 'userPass', 'pw', 'X-Auth'],
+      ['tokens', 'token_s', 'sessionTokens', 'session'],
     ].flat(),
   )('%s', (name) => {
     expect(redactBody({ a: [{ [name]: 'open sesame' }], [name]: { deep: ['open sesame'] } })).toEqual({
@@ -36,8 +37,42 @@ describe('the value of a secret name is left out', () => {
       assessment: 'x',
       spinner: 'y',
       list: [1, null, true],
+      usage: { input_tokens: 5, maxTokens: 1000 },
+      nextPageToken: 'Mg==',
+      _meta: { progressToken: 'p1' },
+      passes: 3,
+      compassion: 'z',
     };
     expect(redactBody(body)).toEqual(body);
+    const text = JSON.stringify(body, null, 1);
+    expect(redactBody(text)).toBe(text);
+  });
+
+  test('what another member or the element before names as secret is left out', () => {
+    expect(
+      redactBody({
+        env: [
+          { name: 'DB_PASSWORD', value: 'sesame' },
+          { value: 1234, key: 'api_key' },
+        ],
+        fields: [{ element: 'Password field', ref: 'e5', text: 'sesame' }],
+        argv: ['--password', 'sesame', '-v', 'kept'],
+        headers: [['x-api-key', 'sesame'], 'Cookie', { a: 'sesame' }],
+        limits: ['max_tokens', 5],
+      }),
+    ).toEqual({
+      env: [
+        { name: 'DB_PASSWORD', value: '…' },
+        { value: '…', key: 'api_key' },
+      ],
+      fields: [{ element: 'Password field', ref: 'e5', text: '…' }],
+      argv: ['--password', '…', '-v', 'kept'],
+      headers: [['x-api-key', '…'], 'Cookie', '…'],
+      limits: ['max_tokens', '…'],
+    });
+    const kept = { type: 'text', text: 'a token', value: 'a token', name: 'a' };
+    expect(redactBody(kept)).toEqual(kept);
+    expect(redactBody(['word '.repeat(50) + 'token', 'kept'])).toHaveProperty('1', 'kept');
   });
 });
 
@@ -52,17 +87,43 @@ describe('a text keeps what is not secret', () => {
     ['sk-proj-sesame_12 ghp_sesame123456 github_pat_sesame xoxb-sesame-1 AKIAIOSFODNN7EXAMPLE', '… … … … …'],
     ['Authorization: Bearer sesame12', 'Authorization: …'],
     ['Authorization: Basic c2VzYW1l and more\nnext: line', 'Authorization: …\nnext: line'],
-    ['{"Cookie": "a=sesame; b=sesame"}', '{"Cookie": "…"}'],
+    ['{"Cookie": "a=sesame; b=sesame"}', '{"Cookie": …}'],
+    ['Cookie: a=b"; sid=sesame\nnext: line', 'Cookie: …\nnext: line'],
+    ['Authorization: Digest username="a", response="sesame"', 'Authorization: …'],
+    ['{"a":1,"Authorization":["sesame"],"b":2}', '{"a":1,"Authorization":…'],
     ['use bearer sesame1234 here', 'use bearer … here'],
     [`before ${pem} after`, 'before [private key] after'],
     [`-----BEGIN PRIVATE KEY-----\nsesame`, '[private key]'],
     ['postgres://me:sesame@db.example/x', 'postgres://…@db.example/x'],
     ['https://a.example/?q=1&key=sesame&token=sesame#x', 'https://a.example/?q=1&key=…&token=…'],
+    [
+      'https://a.example/?X-Amz-Expires=9&X-Amz-Signature=sesame',
+      'https://a.example/?X-Amz-Expires=9&X-Amz-Signature=…',
+    ],
+    ['https://a.example/?access_code=sesame&a=1', 'https://a.example/?access_code=…&a=1'],
     ['API_KEY=sesame\nexport DB_PASSWORD="open sesame" x', 'API_KEY=…\nexport DB_PASSWORD=… x'],
     [`{"password":"open \\"sesame\\"","a":1}`, '{"password":…,"a":1}'],
-    ['{\\"secret\\": \\"open sesame\\", \\"a\\": 1}', '{\\"secret\\": …, \\"a\\": 1}'],
+    [JSON.stringify(JSON.stringify({ a: 1, secret: 'open" sesame' })), '"{\\"a\\":1,\\"secret\\":…'],
     ["{'api-key': 'open sesame'}", "{'api-key': …}"],
-    ['password: sesame, then', 'password: …, then'],
+    ['password: open sesame, then\nnext: line', 'password: …\nnext: line'],
+    ['DB_PASSWORD=aB)9x!sesame\r\nX=1', 'DB_PASSWORD=…\r\nX=1'],
+    ['AccountKey=open;sesame,rest&sesame', 'AccountKey=…'],
+    [`password=""sesame"" token='it''s sesame'`, 'password=… token=…'],
+    ['{"a": 1, "password": ["sesame", "sesame"]}', '{"a": 1, "password": …'],
+    ['{"credentials": {"user": "sesame"}}', '{"credentials": …'],
+    ['a: 1\npassword: |\n  sesame', 'a: 1\npassword: …'],
+    ['a: 1\npasswords:\n  - sesame\n  - sesame', 'a: 1\npasswords:…'],
+    ['password := "sesame" + x', 'password := … + x'],
+    [`['password' => 'sesame', 'a' => 1]`, `['password' => …, 'a' => 1]`],
+    ['if (password === "sesame") {', 'if (password === …) {'],
+    [`ALTER USER a WITH PASSWORD 'sesame';`, 'ALTER USER a WITH PASSWORD …;'],
+    ['<password>sesame</password>', '<password>…'],
+    ['<add key="ApiKey" value="sesame"/>', '<add key="ApiKey" value=…'],
+    ['[{"name": "DB_PASSWORD", "value": "sesame"}]', '[{"name": "DB_PASSWORD", "value": …}]'],
+    ['["--password","sesame","-v"]', '["--password",…,"-v"]'],
+    ['mysql --password sesame -u root', 'mysql --password …'],
+    ['curl -u anna:sesame https://a.example', 'curl -u …'],
+    ['{"hasPassword": true, "token": null, "a": 1}', undefined],
     [`data:image/png;base64,${'iVBORw0KGgo'.repeat(50)}==`, 'data:image/png;base64,[base64 data]'],
     ['a risk-averse task-list; the token of Anna; no-password-needed, see basic facts', undefined],
     ['https://a.example/me@b?x=1 mailto:me@example.com', undefined],
@@ -99,6 +160,39 @@ describe('the copy is bounded', () => {
     expect(copy.length).toBeLessThanOrEqual(maxBodyLength);
     expect(parseJson(copy)).toBeDefined();
     expect(copy).toContain(_what === 'keys without an end' ? '[private key]' : '…');
+  });
+
+  // A mebibyte each; in quadratic time, it would take minutes.
+  test.each(
+    [
+      ['token', '-token-', '"token"', 'token.', 'token\\', 'token="', "token='", 'token=', 'token: null', 'tokens=1'],
+      [
+        'token\\\\\\\\         ',
+        'authorization         ',
+        'a":"value',
+        'token",',
+        'pass ',
+        'api---key',
+        '-a'.repeat(20),
+      ],
+      [
+        'bearer         ',
+        '-----BEGIN ',
+        'a://',
+        `a://${'x'.repeat(1900)}`,
+        '?a',
+        ' -u ',
+        ' -u x',
+        '.',
+        ' ',
+        '\\',
+        '"',
+        "'",
+      ],
+    ].flat(),
+  )('takes linear time: %j', (piece) => {
+    const bodies = Array.from({ length: 50 }, () => redactBody(piece.repeat(20_480 / piece.length)));
+    expect(new Set(bodies).size).toBe(1);
   });
 
   test('says how much is left out', () => {

@@ -7,7 +7,7 @@ const secretName =
   /key|token|secret|passw|passphrase|pwd|credential|auth(?!or)|bearer|cookie|dsn|connection-?string|header/i;
 
 /** Prefixes of the tokens of services, and of JSON Web Tokens (RFC 7519), which begin with `{"` in base64url: part of a pattern. */
-export const tokenPrefixes: string = String.raw`mcp[arx]_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|AKIA|AIza|ya29\.|eyJ`;
+export const tokenPrefixes: string = String.raw`mcp[arx]_|sk-|[prs]k_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|npm_|hf_|pypi-|whsec_|A[KS]IA|AIza|ya29\.|eyJ`;
 
 const markedToken = new RegExp(String.raw`^(?:${tokenPrefixes})[\w.-]{6}`);
 
