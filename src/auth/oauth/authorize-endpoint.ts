@@ -100,7 +100,9 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
 
     if (read.form.get('decision') !== 'approve') return refuse('denied_in_browser');
     if (signIn !== undefined && opened.user === undefined) {
-      return (await signIn.begin(opened.request, forms.browserOf(request.header('cookie')))) ?? tooLongPage;
+      const begun = await signIn.begin(opened.request, forms.browserOf(request.header('cookie')), request.address);
+      if (begun === 'too_long') return tooLongPage;
+      return begun === 'too_many' ? tooManySignInsPage : begun;
     }
     if (asksOnTerminal && asking !== undefined) {
       return again(429, 'Another request waits for an answer on the terminal. Try again when it has been answered.');
@@ -137,7 +139,6 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
     if (signIn === undefined || identity === undefined) return expiredPage();
     const verdict = await signIn.finish(request);
     if (verdict.kind === 'unknown') return expiredPage();
-    if (verdict.kind === 'too_many') return tooManySignInsPage;
     const { form, user } = verdict;
     const sealed = forms.seal(
       form.request,
@@ -232,7 +233,7 @@ const tooLongPage: OAuthResponse = errorPage(400, {
 
 const tooManySignInsPage: OAuthResponse = errorPage(429, {
   title: 'Too many sign-ins',
-  message: 'Too many sign-ins came from your network. Start again in the app, in an hour.',
+  message: 'Too many sign-ins were begun from your network. Start again in the app, in a few minutes.',
 });
 
 /** Also for a form that another browser or another site sent. */

@@ -10,7 +10,7 @@ import { createRateLimit } from './rate-limit.ts';
 /** Path of the redirect URI below the issuer. */
 export const signInPath = '/oauth-callback';
 
-/** Answers of the provider that are looked at for one network: each takes requests to the provider. */
+/** Sign-ins that one network can begin and not complete: the end of each takes requests to the provider. */
 const maxSignInsPerHour = 60;
 
 /** Sign-ins that are remembered so that they work once; a provider accepts its code once, too. */
@@ -33,8 +33,7 @@ export type SignInVerdict =
       readonly detail?: string;
     }
   /** Nothing that this browser began, or not any more. */
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'too_many' };
+  | { readonly kind: 'unknown' };
 
 /**
  * The way of a browser to the identity provider and back. What belongs to it is in a cookie of that browser, so that strangers
@@ -43,9 +42,16 @@ export type SignInVerdict =
 export interface IdentitySignIn {
   /**
    * @param browser as `ConsentForms.browserOf` gives it.
-   * @returns the redirect to the provider; undefined if the request is too long for a cookie.
+   * @param address of the browser, if it is known.
+   * @returns the redirect to the provider, or why there is none: the request does not fit into a cookie, or the network began
+   * too many.
    */
-  begin(request: AuthorizationRequest, browser: string): Promise<OAuthResponse | undefined>;
+  begin(
+    request: AuthorizationRequest,
+    browser: string,
+    address: string | undefined,
+  ): Promise<OAuthResponse | 'too_long' | 'too_many'>;
+  /** Has no limit of its own: each sign-in that was begun works once, and others must not keep its user out. */
   finish(request: OAuthRequest): Promise<SignInVerdict>;
   /** Value of Set-Cookie that removes what `begin` left in the browser. */
   readonly forget: string;
@@ -73,10 +79,11 @@ export function createIdentitySignIn({
   });
 
   return {
-    async begin(request, browser) {
+    async begin(request, browser, address) {
       const sealed = forms.seal(request, browser);
       const cookie = forms.setSignInCookie(sealed);
-      if (cookie === undefined) return undefined;
+      if (cookie === undefined) return 'too_long';
+      if (rateLimit.take(address) > 0) return 'too_many';
       const response = redirectResponse((await provider.signInUrl(redirectUri, secretsOf(sealed))).href);
       return { ...response, headers: { ...response.headers, 'set-cookie': cookie } };
     },
@@ -86,7 +93,6 @@ export function createIdentitySignIn({
       const secrets = secretsOf(sealed);
       const isOwn = matchesDigest(parameter(query, 'state') ?? '', digestOf(secrets.state));
       if (form === undefined || !isOwn || used.has(form.id)) return { kind: 'unknown' };
-      if (rateLimit.take(address) > 0) return { kind: 'too_many' };
       // Before the provider is asked: two answers at the same time are one too many.
       const [oldest] = used;
       if (used.size >= maxUsed && oldest !== undefined) used.delete(oldest);
@@ -96,9 +102,9 @@ export function createIdentitySignIn({
       if (result.kind === 'failed') return { kind: 'refused', form, reason: 'sign_in_failed', detail: result.reason };
       if (result.kind === 'unverified') return { kind: 'refused', form, reason: 'email_not_verified' };
       const { email: user } = result;
-      return allows(user)
-        ? { kind: 'allowed', form, user }
-        : { kind: 'refused', form, reason: 'user_not_allowed', user };
+      if (!allows(user)) return { kind: 'refused', form, reason: 'user_not_allowed', user };
+      rateLimit.giveBack(address);
+      return { kind: 'allowed', form, user };
     },
     forget: forms.setSignInCookie('') ?? '',
   };

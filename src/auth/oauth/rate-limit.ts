@@ -13,6 +13,8 @@ const unknownAddressFactor = 5;
 export interface RateLimit {
   /** Takes one action. @returns 0, or after how many seconds to try again. */
   take(address: string | undefined): number;
+  /** Undoes a `take` for an action that turned out to be welcome. */
+  giveBack(address: string | undefined): void;
 }
 
 export function createRateLimit(perHour: number, clock: Clock): RateLimit {
@@ -20,10 +22,11 @@ export function createRateLimit(perHour: number, clock: Clock): RateLimit {
   const budgets = new RecentlyUsed(maxNetworks, () => budgetOf(perHour));
   const sharedLimit = perHour * unknownAddressFactor;
   const shared = budgetOf(sharedLimit);
+  const budgetFor = (address: string | undefined): TokenBucket =>
+    address === undefined ? shared : budgets.at(networkOf(address));
   return {
-    take(address) {
-      const [budget, limit] = address === undefined ? [shared, sharedLimit] : [budgets.at(networkOf(address)), perHour];
-      return budget.take(1) ? 0 : Math.ceil(3600 / limit);
-    },
+    take: (address) =>
+      budgetFor(address).take(1) ? 0 : Math.ceil(3600 / (address === undefined ? sharedLimit : perHour)),
+    giveBack: (address) => budgetFor(address).add(1),
   };
 }

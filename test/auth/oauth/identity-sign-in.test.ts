@@ -291,22 +291,67 @@ describe('a browser that comes back', () => {
     expect(sharing.eventsOf('access_approved')).toEqual([]);
   });
 
-  test('more than sixty times in an hour asks the provider no more', async () => {
-    const identity = willing({ kind: 'failed', reason: 'it answered invalid_grant at its token endpoint' });
-    const world = worldOf(identity);
-    const clientId = await world.sharing.register();
-    const statuses: number[] = [];
-    for (let count = 0; count < 61; count += 1) {
-      const left = await world.leave({ clientId }); // oxlint-disable-line no-await-in-loop -- in order
-      statuses.push((await world.comeBack(answerTo(left), left.cookie)).status); // oxlint-disable-line no-await-in-loop -- in order
-    }
-    expect(statuses).toEqual([...Array.from({ length: 60 }, () => 403), 429]);
-    expect(identity.asked).toHaveLength(60);
-  });
-
   test('by POST is not served', async () => {
     expect(errorOf(await worldOf(willing()).sharing.post(path, {}))).toEqual([405, 'invalid_request']);
   });
+});
+
+/** Begins so many. @returns the statuses of the answers. */
+async function begin({ sharing }: SignInWorld, count: number): Promise<number[]> {
+  const statuses: number[] = [];
+  const page = await sharing.open(await sharing.register());
+  for (let at = 0; at < count; at++) {
+    statuses.push((await sharing.submit(page)).status); // oxlint-disable-line no-await-in-loop -- in order
+  }
+  return statuses;
+}
+
+describe('sign-ins that are begun', () => {
+  test.each([
+    ['203.0.113.66', 60],
+    [undefined, 300],
+  ])('from %s: %i an hour, and who began before comes in', async (address, most) => {
+    const identity = willing();
+    const world = worldOf(identity);
+    world.sharing.address = address;
+    const left = await world.leave();
+    expect(await begin(world, most)).toEqual([...Array.from({ length: most - 1 }, () => 303), 429]);
+    expect(identity.asked).toEqual([]);
+    expect((await world.comeBack(answerTo(left), left.cookie)).status).toBe(200);
+    expect(await begin(world, 2)).toEqual([303, 429]);
+    world.sharing.clock.advance(60_000);
+    expect(await begin(world, 1)).toEqual([303]);
+    // Another network is not affected.
+    await begin(world, most);
+    world.sharing.address = '198.51.100.7';
+    expect(await begin(world, 1)).toEqual([303]);
+  });
+
+  test('those of users who are let in do not count', async () => {
+    const world = worldOf(willing());
+    const clientId = await world.sharing.register();
+    for (let count = 0; count < 100; count++) {
+      const left = await world.leave({ clientId }); // oxlint-disable-line no-await-in-loop -- in order
+      expect((await world.comeBack(answerTo(left), left.cookie)).status).toBe(200); // oxlint-disable-line no-await-in-loop -- in order
+    }
+  });
+
+  test.each<SignInResult>([{ kind: 'failed', reason: 'it answered invalid_grant' }, { kind: 'unverified' }])(
+    'those that end otherwise do: %j',
+    async (result) => {
+      const identity = willing(result);
+      const world = worldOf(identity);
+      const clientId = await world.sharing.register();
+      for (let count = 0; count < 60; count++) {
+        const left = await world.leave({ clientId }); // oxlint-disable-line no-await-in-loop -- in order
+        await world.comeBack(answerTo(left), left.cookie); // oxlint-disable-line no-await-in-loop -- in order
+      }
+      const { response } = await world.leave({ clientId });
+      expect(response.status).toBe(429);
+      expect(textOf(response.body)).toContain('Too many sign-ins were begun from your network.');
+      expect(identity.asked).toHaveLength(60);
+    },
+  );
 });
 
 test('a request that is too long for a cookie is refused in words', async () => {

@@ -11,6 +11,18 @@ test('a number for each network and hour', () => {
   expect([1, 2].map(() => limit.take('192.0.2.1'))).toEqual([0, 1800]);
 });
 
+test('what is given back can be taken again, and no more', () => {
+  const limit = createRateLimit(1, createFakeClock());
+  for (const address of ['192.0.2.1', undefined]) {
+    const most = address === undefined ? 5 : 1;
+    limit.giveBack(address);
+    expect(Array.from({ length: most + 1 }, () => limit.take(address) > 0).indexOf(true)).toBe(most);
+    limit.giveBack(address);
+    expect(limit.take(address)).toBe(0);
+    expect(limit.take(address)).toBeGreaterThan(0);
+  }
+});
+
 test('the addresses of an IPv6 /64 share theirs, an IPv4-mapped one is IPv4', () => {
   const limit = createRateLimit(1, createFakeClock());
   expect(limit.take('2001:db8::1')).toBe(0);

@@ -37,6 +37,8 @@ export interface Sharing {
   readonly server: AuthorizationServer;
   readonly clock: FakeClock;
   readonly events: OAuthEvent[];
+  /** Where requests come from. */
+  address: string | undefined;
   eventsOf<Kind extends OAuthEvent['kind']>(kind: Kind): Extract<OAuthEvent, { kind: Kind }>[];
   send(request: Partial<Omit<OAuthRequest, 'header'>> & { headers?: Record<string, string> }): Promise<OAuthResponse>;
   get(path: string, query?: Params, headers?: Record<string, string>): Promise<OAuthResponse>;
@@ -76,6 +78,7 @@ export function share(options: Partial<AuthorizationServerOptions> = {}): Sharin
     server,
     clock,
     events,
+    address: '198.51.100.7',
     eventsOf: <Kind extends OAuthEvent['kind']>(kind: Kind) =>
       events.filter((event): event is Extract<OAuthEvent, { kind: Kind }> => event.kind === kind),
     send: async ({ headers = {}, ...request }) =>
@@ -84,7 +87,7 @@ export function share(options: Partial<AuthorizationServerOptions> = {}): Sharin
         path: '/',
         query: new URLSearchParams(),
         body: '',
-        address: '198.51.100.7',
+        address: sharing.address,
         header: (name) => headers[name],
         ...request,
       }),
