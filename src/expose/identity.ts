@@ -40,6 +40,11 @@ async function readSecret({
   oidcClientSecretFile: file,
 }: AccessOptions): Promise<string | undefined> {
   if (file === undefined) return oidcClientSecret;
+  if (oidcClientSecret !== undefined) {
+    throw new ExposeError('usage', 'MCP_EXPOSE_OIDC_CLIENT_SECRET cannot be combined with --oidc-client-secret-file', {
+      hints: ['omit one of the two'],
+    });
+  }
   const text = await readPrivateFile(file, {
     what: 'client secret file',
     code: 'usage',

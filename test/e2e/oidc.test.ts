@@ -286,6 +286,17 @@ describe('it does not start', () => {
     expect(run.stderr()).toContain('error: --pairing tty cannot be combined with --oidc-issuer');
   });
 
+  test('with a secret in the environment and in a file', async () => {
+    const fake = await startFakeIdentityProvider();
+    const file = path.join(temporaryDirectory(), 'secret');
+    writeFileSync(file, 'one secret', { mode: 0o600 });
+    const env = { [secretVariable]: 'another secret' };
+    const run = launchExpose({ server: sharedServer, args: argsFor(fake, '--oidc-client-secret-file', file), env });
+    expect(await run.exited).toBe(2);
+    expect(run.stderr()).toContain(`error: ${secretVariable} cannot be combined with --oidc-client-secret-file`);
+    expect(run.stderr()).not.toMatch(/(?:one|another) secret/);
+  });
+
   test('with a secret that others can read', async () => {
     const fake = await startFakeIdentityProvider();
     const file = path.join(temporaryDirectory(), 'secret');

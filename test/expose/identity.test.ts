@@ -13,6 +13,11 @@ test.each([
   ['no client id', { ...access, oidcClientId: '' }, '--oidc-issuer needs --oidc-client-id'],
   ['no users', { ...access, allowUsers: [] }, '--oidc-issuer needs --allow-user'],
   ['pairing', { ...access, pairing: 'both' as const }, '--pairing both cannot be combined with --oidc-issuer'],
+  [
+    'a secret and a file',
+    { ...access, oidcClientSecret: 'a secret', oidcClientSecretFile: '/nowhere/secret' },
+    'MCP_EXPOSE_OIDC_CLIENT_SECRET cannot be combined with --oidc-client-secret-file',
+  ],
   ['a missing file', { ...access, oidcClientSecretFile: '/nowhere/secret' }, 'there is no client secret file /nowhere'],
 ])('%s is an error before the provider is asked', async (_what, options, message) => {
   const fake = await startFakeIdentityProvider();
