@@ -19,7 +19,7 @@ export async function openTokenFile(
   return await openStateFile({
     path,
     isChosen: true,
-    what: 'the tokens',
+    what: 'the state of the tokens',
     // Version 1 knew no rules: a program that ignores them would let these tokens do everything.
     version: 2,
     member: 'tokens',

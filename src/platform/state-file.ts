@@ -31,7 +31,7 @@ export interface StateFileOptions<Entry> {
   readonly isChosen: boolean;
   /** Makes its folder, if it is not the user's. */
   readonly makeFolder?: () => void;
-  /** What is in the file, for messages: `the state of the relay`. */
+  /** What is in the file, for messages, in the singular: `the state of the relay`. */
   readonly what: string;
   /** Format of the entries, from 1. Earlier formats are read; a file of a later one is not touched. */
   readonly version: number;

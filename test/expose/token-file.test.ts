@@ -62,9 +62,17 @@ test.each<[string, object]>([
   const file = written(content);
   await expect(openTokenFile(file, () => {})).rejects.toMatchObject({
     code: 'state_unusable',
-    message: `the tokens ${file} is damaged`,
+    message: `the state of the tokens ${file} is damaged`,
   });
   expect(parseJson(readFileSync(file, 'utf8'))).toEqual(content);
+});
+
+test('a file of a later version is left alone', async () => {
+  const file = written({ version: 3, tokens: [entry] });
+  await expect(openTokenFile(file, () => {})).rejects.toThrow(
+    `the state of the tokens ${file} was written by a newer mcp-expose`,
+  );
+  expect(parseJson(readFileSync(file, 'utf8'))).toEqual({ version: 3, tokens: [entry] });
 });
 
 test.each([0, '2', null, undefined])('version %j is damaged', async (version) => {

@@ -17,9 +17,9 @@ const assignment = /^[A-Za-z_][A-Za-z0-9_]*=/;
 /**
  * Reads a command line as a POSIX shell would split it (POSIX.1-2017, Shell §2.2 quoting, §2.3 tokens), without starting
  * one: an argument reaches the server as it was typed. A line that uses the shell's own syntax is left to the shell.
+ * @param option of the command line that it is the value of.
  * @throws ExposeError `usage` when it is empty or a quote is not closed. It shows nothing of the line, which may hold
  * secrets.
- * @param option of the command line that it is the value of.
  */
 export function parseCommandLine(line: string, option = '--stdio'): ServerCommand {
   const words: string[] = [];
