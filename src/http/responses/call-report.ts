@@ -15,10 +15,10 @@ const maxNameBytes = 8192;
 /** Largest message of which a body is reported, in bytes: parsing more would hold up other calls. */
 const maxBodyBytes = 1024 * 1024;
 
-/** Largest message that is surely parsed with all its texts, in bytes (see `RpcMessage.json`). */
-const maxWholeBytes = 4096;
-
-/** Largest message that is parsed for a report, in bytes: it takes less time than to look for members. */
+/**
+ * Largest message whose `json` is read, in bytes, if nobody has parsed it yet: it surely has all texts (see `RpcMessage.json`), and
+ * to parse it takes less time than to look for members.
+ */
 const maxParsedBytes = 4096;
 
 /** Characters of the digest that stands for a session: the id itself would be half of what it takes to use it. */
@@ -220,7 +220,7 @@ export class CallReport {
     const { length } = message.bytes;
     if (length > maxBodyBytes) return `[message of ${length} bytes]`;
     // What has been parsed of a larger message lacks its long texts.
-    const isWhole = message.envelope !== undefined || length <= maxWholeBytes;
+    const isWhole = message.envelope !== undefined || length <= maxParsedBytes;
     const json: unknown = isWhole ? message.json : JSON.parse(inOnePiece(message.bytes).toString());
     return this.#readers.readBody?.(path.reduce<unknown>(memberOf, json));
   }
