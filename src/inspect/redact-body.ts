@@ -23,7 +23,7 @@ const secretWord = [
   String.raw`(?<!(?:page|progress|continuation)[-_. ]?)token(?!s[\\"':=\s]{1,20}\d{1,9}(?![^\s,;}\]]))`,
 ].join('|');
 
-const secretName = new RegExp(`${secretWord}|^session(?![a-z])`, 'i');
+const secretName = new RegExp(`${secretWord}|^session(?![a-z])|^(?:-u|--user)$`, 'i');
 
 /** Longest text that names what comes after it, in characters. */
 const maxLabelLength = 200;
@@ -37,7 +37,7 @@ const separator = [
   // `"name": "DB_PASSWORD", "value": `
   String.raw`${quote}[,\s]{1,9}(?:${quote})?value(?:${quote})?\s{0,9}[:=]`,
   // `["--password",`
-  `${quote},`,
+  String.raw`${quote},\s{0,9}`,
   // `PASSWORD '…'`
   String.raw`(?=\s{1,9}["'])`,
 ].join('|');
@@ -57,7 +57,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
     /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g,
     '[private key]',
   ],
-  [/[\w+/-]{256,}={0,2}/g, '[base64 data]'],
+  [/(?<![\w+/-])[\w+/-]{256,}={0,2}/g, '[base64 data]'],
   [/\b(bearer|basic)\s{1,9}[\w.~+/=-]{6,}/gi, `$1 ${omission}`],
   [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/?#"'@]{1,2000}@/gi, `$1${omission}@`],
   [/([?&][\w.-]{0,40}(?:key|sig|code|auth)=)[^&\s"'#]+/gi, `$1${omission}`],

@@ -297,7 +297,9 @@ describe('--state', () => {
     writeFileSync(state, content, { mode: 0o600 });
     const run = startProgram(['--tunnel', 'none', '--state', state, '--', ...server], { mark: randomUUID() });
     expect(await run.exited).toBe(2);
-    expect(run.stderr()).toMatch(new RegExp(`error: the state of the tokens ${state} ${words}\n.*hint: restore it, or delete it`));
+    expect(run.stderr()).toMatch(
+      new RegExp(`error: the state of the tokens ${state} ${words}\n.*hint: restore it, or delete it`),
+    );
     expect(readFileSync(state, 'utf8')).toBe(content);
   });
 });
