@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { ReadStream } from 'node:tty';
 
 import type { Confirm, OnApproval } from '../expose/options.ts';
 import { Turns } from '../expose/turns.ts';
@@ -7,49 +8,88 @@ import { sanitize } from '../platform/text/sanitize.ts';
 import { approvalQuestion } from './approval-words.ts';
 import { accessOf, clientOf } from './oauth-events.ts';
 
-/** Asks on the terminal whether a client may have access. */
+/**
+ * How long nothing is asked after a question that ended without an answer, in milliseconds: whoever was about to answer it
+ * sees that it is over, and what is typed meanwhile answers nothing.
+ */
+const restMs = 1000;
+
+const standardInput = 0;
+const ctrlC = 3;
+
+/** Asks on the terminal whether a client may have access: by a word that answers no question about a call. */
 export const confirmOnTerminal: Confirm = (request, signal) =>
-  ask(() => [`Give ${clientOf(request)} ${accessOf(request)}? [y/N] `], signal);
+  ask(() => [`Give ${clientOf(request)} ${accessOf(request)}? [yes/N] `], /^yes$/i, signal);
 
 /** Asks on the terminal whether a call may go to the server. */
-export const approveOnTerminal: OnApproval = (call, signal) => ask(() => approvalQuestion(call), signal);
+export const approveOnTerminal: OnApproval = (call, signal) => ask(() => approvalQuestion(call), /^y(?:es)?$/i, signal);
 
 /** All questions share a terminal. */
 const turns = new Turns();
 
-/** Every answer but `y` or `yes` is no. @param lines of the question; read when it is its turn. */
-async function ask(lines: () => readonly string[], signal: AbortSignal): Promise<boolean> {
-  return (await turns.take(() => answerTo(lines(), signal), signal)) === true;
+/** No question is asked before, by `performance.now()`. */
+let restEndsAt = 0;
+
+/**
+ * @param lines of the question; read when it is its turn.
+ * @param yes every other answer is no.
+ */
+async function ask(lines: () => readonly string[], yes: RegExp, signal: AbortSignal): Promise<boolean> {
+  const answer = await turns.take(() => answerTo(lines, signal), signal);
+  return answer !== undefined && yes.test(answer);
 }
 
-async function answerTo(lines: readonly string[], signal: AbortSignal): Promise<boolean> {
-  await dropTyped(signal);
-  // Not `terminal`, which would take Ctrl+C for itself.
-  const terminal = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+/** @returns undefined if the question ended without an answer. */
+async function answerTo(lines: () => readonly string[], signal: AbortSignal): Promise<string | undefined> {
+  // Of its own, since Ctrl+D ends a stream for good.
+  const input = new ReadStream(standardInput);
   try {
-    const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
-    const answer = terminal.question(lines.map(sanitize).join('\n'), { signal });
-    return /^y(?:es)?$/i.test((await Promise.race([answer, closed])).trim());
+    await delay(Math.max(0, restEndsAt - performance.now()), undefined, { signal });
+    await dropTyped(input, signal);
+    return await lineAfter(lines().map(sanitize).join('\n'), input, signal);
   } catch {
-    // The question has no answer on its line.
-    process.stderr.write('\n');
-    return false;
+    return undefined;
   } finally {
-    terminal.close();
-    process.stdin.pause();
+    input.destroy();
   }
 }
 
-/** What was typed before a question is not an answer to it. */
-async function dropTyped(signal: AbortSignal): Promise<void> {
+async function lineAfter(question: string, input: ReadStream, signal: AbortSignal): Promise<string> {
+  // Not `terminal`, which would take Ctrl+C for itself.
+  const terminal = createInterface({ input, output: process.stderr, terminal: false });
+  const closed = new Promise<never>((_, reject) => {
+    terminal.once('close', () => reject(new Error('the input has ended')));
+    input.once('error', reject);
+  });
+  try {
+    return (await Promise.race([terminal.question(question, { signal }), closed])).trim();
+  } catch (error) {
+    restEndsAt = performance.now() + restMs;
+    // The question has no answer on its line.
+    process.stderr.write('\n');
+    throw error;
+  } finally {
+    closed.catch(() => {});
+    terminal.close();
+  }
+}
+
+/** What was typed before a question is not an answer to it, also if Enter was not pressed yet: so not by line. */
+async function dropTyped(input: ReadStream, signal: AbortSignal): Promise<void> {
   let wasTyped: boolean;
-  const drop = (): void => void (wasTyped = true);
-  process.stdin.on('data', drop).resume();
-  do {
-    wasTyped = false;
-    // Between two turns of the event loop, one line is read if there is any: a terminal gives no more at once.
-    await nextTurn(); // oxlint-disable-line no-await-in-loop
-    await nextTurn(); // oxlint-disable-line no-await-in-loop
-  } while (wasTyped && !signal.aborted);
-  process.stdin.off('data', drop);
+  const drop = (typed: Buffer): void => {
+    wasTyped = true;
+    if (typed.includes(ctrlC)) process.emit('SIGINT', 'SIGINT');
+  };
+  input.setRawMode(true).on('data', drop).resume();
+  try {
+    do {
+      wasTyped = false;
+      // Between two turns of the event loop, what there is is read.
+      await nextTurn(); // oxlint-disable-line no-await-in-loop
+      await nextTurn(); // oxlint-disable-line no-await-in-loop
+    } while (wasTyped && !signal.aborted);
+  } finally {
+    input.off('data', drop).setRawMode(false);
+  }
 }

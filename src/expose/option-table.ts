@@ -162,7 +162,7 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
   },
   'access.pairing': {
     flag: '--pairing <how>',
-    description: 'with --oauth, approve by a code for the page, by y/n on the terminal (tty), or both',
+    description: 'with --oauth, approve by a code for the page, by yes on the terminal (tty), or both',
     choices: ['code', 'tty', 'both'],
     defaultValue: 'code',
     needs: { token: true, signIn: 'pairing' },

@@ -107,7 +107,7 @@ describe('the consent page', () => {
 });
 
 const question =
-  /Give "Some App" \(name not verified, returns to [\d.:]+, from 127\.0\.0\.1\) full access at \S+\? \[y\/N\] $/;
+  /Give "Some App" \(name not verified, returns to [\d.:]+, from 127\.0\.0\.1\) full access at \S+\? \[yes\/N\] $/;
 
 /** A client that wants in, as the question for it stands on the terminal; and what brings the answer. */
 async function askOnTerminal(...args: string[]) {
@@ -172,27 +172,28 @@ describe('the terminal', () => {
     expect(await pageText(page)).toMatch(/Too many wrong codes were entered. Try again in \d+ seconds/);
   });
 
-  test('--pairing tty: y lets in', async () => {
+  test('--pairing tty: yes lets in', async () => {
     const { terminal, client, callback, page, answer } = await askOnTerminal('--pairing', 'tty');
     expect(terminal.screen()).not.toContain('Pairing:');
-    await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer('y')]);
+    await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer('yes')]);
     expect(await (await client.finish(await callback.next())).tools()).toContain('seen');
     await terminal.waitFor(/"Some App" has signed in/);
     terminal.type('\u0003');
     expect(await terminal.exited).toBe(130);
   });
 
-  test.each(['n', ''])('--pairing tty: %j refuses', async (word) => {
+  // `y` is the answer to a question about a call.
+  test.each(['n', '', 'y'])('--pairing tty: %j refuses', async (word) => {
     const { terminal, callback, page, answer } = await askOnTerminal('--pairing', 'tty');
     await Promise.all([pressToLeave(page, 'Tab', 'Tab', 'Enter'), answer(word)]);
     expect((await callback.next()).get('error')).toBe('access_denied');
     await terminal.waitFor(/was refused: you said no/);
   });
 
-  test('--pairing both: the code, and then y', async () => {
+  test('--pairing both: the code, and then yes', async () => {
     const { terminal, callback, page, answer } = await askOnTerminal('--pairing', 'both');
     const [, code = ''] = await terminal.waitFor(/Pairing: +code ([\dA-Z]{4}-[\dA-Z]{4}),/);
-    await Promise.all([typeCode(page, code), answer('y')]);
+    await Promise.all([typeCode(page, code), answer('yes')]);
     expect((await callback.next()).get('code')).toMatch(/./);
   });
 
@@ -217,9 +218,9 @@ describe('the terminal', () => {
     await press(page, 'Tab', 'Tab', 'Enter');
     terminal.type('y\n');
     expect(await call).toBe('did look');
-    await answer('y');
+    await answer('yes');
     expect(await (await client.finish(await callback.next())).tools()).toContain('seen');
-    expect(terminal.screen()).toMatch(/Allow it\? \[y\/N\] y\n[^]*Give [^]*\? \[y\/N\] y\n/);
+    expect(terminal.screen()).toMatch(/Allow it\? \[y\/N\] y\n[^]*Give [^]*\? \[yes\/N\] yes\n/);
   });
 
   test('--pairing tty without a terminal: usage', async () => {
