@@ -51,6 +51,12 @@ export function restrict(upstream: Upstream, restrictions: Restrictions): Upstre
   return isOpen && approvals === undefined ? upstream : new RestrictedUpstream(upstream, restrictions);
 }
 
+/** A call that waits for the list of tools. */
+interface HeldCall {
+  readonly call: RpcRequest;
+  readonly isApproved: boolean;
+}
+
 /**
  * Passes on what a policy allows and, where that is needed, has been approved: another request gets an error here, and lists
  * are trimmed on their way back. All messages of the session pass, whatever transport and batch they came in.
@@ -68,7 +74,7 @@ class RestrictedUpstream implements Upstream {
   /** Methods of the list requests in flight. */
   readonly #lists = new Map<RequestId, string>();
   /** Calls that wait until it is known what the server says of its tools. */
-  readonly #held = new Map<RequestId, RpcRequest>();
+  readonly #held = new Map<RequestId, HeldCall>();
   #heldBytes = 0;
   #events: UpstreamEvents | undefined;
 
@@ -84,7 +90,8 @@ class RestrictedUpstream implements Upstream {
         onProgress: (progress) => this.#events?.onMessage(progress),
         onDecided: (call, failure) => {
           if (failure !== undefined) this.#refuse(call, failure);
-          else if (!this.#forward(call)) this.#refuse(call, notTaken);
+          // The server may say something else of its tools by now.
+          else if (!this.#judgeAndAdmit(call, true)) this.#refuse(call, notTaken);
         },
       });
     this.#tools = new ServerTools({
@@ -115,12 +122,7 @@ class RestrictedUpstream implements Upstream {
       this.#lists.delete(cancelled);
       if (this.#withdraw(cancelled)) return true;
     }
-    const denied = this.#judge(message);
-    const takesTools =
-      denied === undefined ? this.#approvalOf(message) === 'unknown' : denied.reason === 'not_read_only';
-    return takesTools && this.#tools.known === undefined && message.kind === 'request'
-      ? this.#hold(message)
-      : this.#admit(message, denied);
+    return this.#judgeAndAdmit(message, false);
   }
 
   withdrawalOf(id: RequestId): (() => void) | undefined {
@@ -143,10 +145,20 @@ class RestrictedUpstream implements Upstream {
     return this.#approvals?.rule.decide({ method, params: json['params'] }, this.#tools.known) ?? 'unneeded';
   }
 
+  /** As `#admit`, but waits for the tools if it depends on them. @returns false if it was not taken. */
+  #judgeAndAdmit(message: Exclude<RpcMessage, RpcResponse>, isApproved: boolean): boolean {
+    const denied = this.#judge(message);
+    const takesTools =
+      denied === undefined ? !isApproved && this.#approvalOf(message) === 'unknown' : denied.reason === 'not_read_only';
+    return takesTools && this.#tools.known === undefined && message.kind === 'request'
+      ? this.#hold(message, isApproved)
+      : this.#admit(message, denied, isApproved);
+  }
+
   /** Passes on a message, asks for its approval, or refuses it. @returns false if it was not taken. */
-  #admit(message: Exclude<RpcMessage, RpcResponse>, denied: Denied | undefined): boolean {
+  #admit(message: Exclude<RpcMessage, RpcResponse>, denied: Denied | undefined, isApproved: boolean): boolean {
     if (denied !== undefined) return this.#refuse(message, failureOf(denied, this.#tools.known === undefined));
-    if (this.#approvalOf(message) === 'unneeded') return this.#forward(message);
+    if (isApproved || this.#approvalOf(message) === 'unneeded') return this.#forward(message);
     // A notification is dropped, since nobody could be told of the decision.
     if (message.kind === 'request') this.#ask(message);
     return true;
@@ -165,16 +177,16 @@ class RestrictedUpstream implements Upstream {
     return this.#upstream.send(message) || !this.#lists.delete(message.id);
   }
 
-  #hold(call: RpcRequest): boolean {
+  #hold(call: RpcRequest, isApproved: boolean): boolean {
     if (this.#events === undefined || this.#heldBytes > maxHeldBytes) return false;
-    this.#held.set(call.id, call);
+    this.#held.set(call.id, { call, isApproved });
     this.#heldBytes += call.bytes.length;
     this.#tools.ask();
     return true;
   }
 
   #unhold(id: RequestId): boolean {
-    this.#heldBytes -= this.#held.get(id)?.bytes.length ?? 0;
+    this.#heldBytes -= this.#held.get(id)?.call.bytes.length ?? 0;
     return this.#held.delete(id);
   }
 
@@ -185,9 +197,9 @@ class RestrictedUpstream implements Upstream {
 
   /** The server has listed its tools, or has not. */
   #release(): void {
-    for (const call of this.#held.values()) {
+    for (const { call, isApproved } of this.#held.values()) {
       this.#unhold(call.id);
-      if (!this.#admit(call, this.#judge(call))) this.#refuse(call, notTaken);
+      if (!this.#admit(call, this.#judge(call), isApproved)) this.#refuse(call, notTaken);
     }
   }
 
@@ -232,7 +244,8 @@ class RestrictedUpstream implements Upstream {
     for (const id of this.#lists.keys()) if (!untaken.has(id)) this.#lists.delete(id);
     this.#tools.forget();
     // The server has not seen what waits here, and gets it later.
-    const waiting = [...this.#held.values(), ...(this.#pendingApprovals?.calls() ?? [])];
+    const held = Array.from(this.#held.values(), ({ call }) => call);
+    const waiting = [...held, ...(this.#pendingApprovals?.calls() ?? [])];
     this.#events?.onLost?.({ ...end, untaken: [...(end.untaken ?? []), ...waiting] });
   }
 

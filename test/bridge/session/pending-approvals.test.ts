@@ -108,6 +108,44 @@ describe('a call that needs approval', () => {
     expect(sent()).toEqual([]);
   });
 
+  test('is judged again when it is approved: the server may say something else of its tools by then', async () => {
+    const { call, questions, got, sent, list, server } = asking(['all'], { readOnly: true });
+    call(1, 'look');
+    call(2, 'look');
+    list([{ name: 'look', annotations: { readOnlyHint: true } }]);
+    expect(questions).toHaveLength(2);
+    server.say(notification('notifications/tools/list_changed'));
+    questions[0]?.decide();
+    await settled();
+    // It waits for the new list.
+    expect(sent().map(({ method }) => method)).toEqual(['tools/list', 'tools/list']);
+    list([{ name: 'look' }]);
+    questions[1]?.decide();
+    await settled();
+    expect(sent().map(({ method }) => method)).toEqual(['tools/list', 'tools/list']);
+    const denied = { code: -32602, data: { reason: 'not_read_only', tool: 'look' } };
+    expect(got.map(inShort).slice(1)).toMatchObject([
+      { id: 1, ...denied },
+      { id: 2, ...denied },
+    ]);
+    expect(questions).toHaveLength(2);
+  });
+
+  test('that waits for the new list is not asked about twice', async () => {
+    const { call, questions, got, sent, list, server } = asking(['all'], { readOnly: true });
+    const listed = [{ name: 'look', annotations: { readOnlyHint: true } }];
+    call(1, 'look');
+    list(listed);
+    server.say(notification('notifications/tools/list_changed'));
+    questions[0]?.decide();
+    await settled();
+    list(listed);
+    await settled();
+    expect(sent().at(-1)).toMatchObject({ id: 1, method: 'tools/call' });
+    expect(questions).toHaveLength(1);
+    expect(got).toHaveLength(1);
+  });
+
   test('is withdrawn when the session ends', async () => {
     const { call, upstream, questions, sent } = asking(['rm']);
     call(1, 'rm');
