@@ -24,7 +24,7 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['not_approved', ''],
   ['approval_timed_out', 'nobody answered in time'],
   ['approval_failed', 'it could not be decided'],
-  ['shutting_down', 'mcp-expose is shutting down'],
+  ['approval_ended', 'mcp-expose is shutting down'],
 ]);
 
 function callerOf({ caller, client, clientInfo: { name, version } }: ApprovalReport | ApprovalCall): string {

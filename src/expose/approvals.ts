@@ -4,6 +4,8 @@ import { messageOf } from '../errors.ts';
 import { compactJson } from '../mcp/json/compact.ts';
 import { systemClock, type Clock } from '../platform/clock.ts';
 import { createDeferred } from '../platform/deferred.ts';
+import { RecentlyUsed } from '../platform/recently-used.ts';
+import { createTokenBucket, type TokenBucket } from '../platform/token-bucket.ts';
 import { ApprovalRule } from '../policy/approval-rule.ts';
 import type { ApprovalCall, ApprovalReport, OnApproval } from './options.ts';
 import { Turns } from './turns.ts';
@@ -11,9 +13,18 @@ import { Turns } from './turns.ts';
 /** How long a call waits for approval, in milliseconds; clients wait at least a minute, and longer if they get progress. */
 export const defaultApprovalTimeoutMs = 120_000;
 
-/** Calls that wait for approval, and their bytes: a caller can send as many as he likes. */
+/** Calls that wait for approval, of all callers and of one: a caller can send as many as he likes. */
 const maxWaiting = 100;
-const maxWaitingBytes: number = 16 * 1024 * 1024;
+const maxWaitingOfCaller = 10;
+
+/**
+ * Calls that a caller may withdraw before they are decided: each may have put a question on the terminal. One that is decided
+ * does not count.
+ */
+const maxWithdrawn = { burst: 20, perSecond: 1 / 6 } as const;
+
+/** Callers of whom that is counted. */
+const maxCallers = 1000;
 
 const maxWarnings = 10;
 
@@ -34,12 +45,13 @@ export interface RunApprovalsOptions {
 type Asked = Parameters<SessionApprovals['ask']>[0];
 type Outcome = 'approved' | 'cancelled' | keyof typeof refusals;
 
-/** The approvals of a run. Calls are asked about one after the other, and wait meanwhile. */
+/** The approvals of a run. Calls are asked about one after the other, of each caller in turn, and wait meanwhile. */
 export class RunApprovals {
   readonly #options: RunApprovalsOptions;
   readonly #rule: ApprovalRule;
-  readonly #questions = new Set<AbortController>();
-  #waitingBytes = 0;
+  /** With who asks. */
+  readonly #questions = new Map<AbortController, string>();
+  readonly #withdrawable: RecentlyUsed<TokenBucket>;
   readonly #turns = new Turns();
   #isClosed = false;
   readonly #warned = new Set<string>();
@@ -47,6 +59,8 @@ export class RunApprovals {
   constructor(options: RunApprovalsOptions) {
     this.#options = options;
     this.#rule = new ApprovalRule(options.approve);
+    const { clock = systemClock } = options;
+    this.#withdrawable = new RecentlyUsed(maxCallers, () => createTokenBucket({ ...maxWithdrawn, clock }));
   }
 
   /** @param server its name, if there are several. */
@@ -57,23 +71,24 @@ export class RunApprovals {
   /** Refuses what waits, and all further calls. Safe to call twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const question of this.#questions) question.abort('shutting_down');
+    for (const question of this.#questions.keys()) question.abort('approval_ended');
     await this.#options.endDeciding?.();
   }
 
   async #ask(asked: Asked, server: string | undefined, signal: AbortSignal): Promise<ApprovalRefusal | undefined> {
     const { decide, timeoutMs = defaultApprovalTimeoutMs } = this.#options;
-    if (this.#isClosed) return refusalOf('shutting_down', timeoutMs);
+    if (this.#isClosed) return refusalOf('approval_ended', timeoutMs);
     if (decide === undefined) return refusalOf('approval_unavailable', timeoutMs);
-    if (this.#questions.size >= maxWaiting || this.#waitingBytes + asked.size > maxWaitingBytes) {
-      this.#warn(`calls are refused: ${this.#questions.size} wait for approval already`);
+    const withdrawable = this.#withdrawable.at(asked.caller);
+    const excess = this.#excessOf(asked.caller) ?? (withdrawable.take(1) ? undefined : 'one caller withdraws too many');
+    if (excess !== undefined) {
+      this.#warn(`calls that need approval are refused: ${excess}`);
       return refusalOf('too_many_approvals', timeoutMs);
     }
     const startedAt = performance.now();
     const call = callOf(asked, server);
-    this.#waitingBytes += asked.size;
     const outcome = await this.#outcomeOf(call, decide, timeoutMs, signal);
-    this.#waitingBytes -= asked.size;
+    if (outcome !== 'cancelled') withdrawable.add(1);
     const { caller, client, clientInfo, tool } = asked;
     this.#options.onDecided({
       outcome: outcome === 'approved' || outcome === 'cancelled' ? outcome : 'denied',
@@ -88,11 +103,18 @@ export class RunApprovals {
     return outcome === 'approved' ? undefined : refusalOf(outcome, timeoutMs);
   }
 
+  /** @returns why no further call of the caller may wait, in words. */
+  #excessOf(caller: string): string | undefined {
+    if (this.#questions.size >= maxWaiting) return `${maxWaiting} wait already`;
+    const ofCaller = [...this.#questions.values()].filter((other) => other === caller).length;
+    return ofCaller >= maxWaitingOfCaller ? `${maxWaitingOfCaller} of one caller wait already` : undefined;
+  }
+
   async #outcomeOf(call: ApprovalCall, decide: OnApproval, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
     const { clock = systemClock } = this.#options;
     const question = new AbortController();
     const over = createDeferred<Outcome>();
-    this.#questions.add(question);
+    this.#questions.set(question, call.caller);
     question.signal.addEventListener('abort', () => over.resolve(outcomeIn(question.signal)), { once: true });
     const cancel = (): void => question.abort('cancelled');
     signal.addEventListener('abort', cancel, { once: true });
@@ -109,7 +131,7 @@ export class RunApprovals {
       }
     };
     // What is withdrawn is over, whether or not whoever decides cares.
-    void this.#turns.take(() => Promise.race([answer(), over.promise]), question.signal);
+    void this.#turns.take(() => Promise.race([answer(), over.promise]), question.signal, call.caller);
     const outcome = await over.promise;
     stopTimer();
     signal.removeEventListener('abort', cancel);
@@ -131,7 +153,7 @@ const refusals = {
   approval_unavailable: () => 'since there is no terminal to ask on',
   approval_failed: () => 'since it could not be decided',
   too_many_approvals: () => 'since too many calls wait for approval',
-  shutting_down: () => 'since the server is shutting down',
+  approval_ended: () => 'since the server is shutting down',
 } as const;
 
 function refusalOf(outcome: Exclude<Outcome, 'approved'>, timeoutMs: number): ApprovalRefusal {
@@ -141,10 +163,10 @@ function refusalOf(outcome: Exclude<Outcome, 'approved'>, timeoutMs: number): Ap
 
 function outcomeIn({ reason }: AbortSignal): Outcome {
   const text: unknown = reason;
-  return text === 'approval_timed_out' || text === 'shutting_down' ? text : 'cancelled';
+  return text === 'approval_timed_out' || text === 'approval_ended' ? text : 'cancelled';
 }
 
-function callOf({ argumentsText, size: _size, ...about }: Asked, server: string | undefined): ApprovalCall {
+function callOf({ argumentsText, ...about }: Asked, server: string | undefined): ApprovalCall {
   return {
     ...about,
     ...(server === undefined ? {} : { server }),

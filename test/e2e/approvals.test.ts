@@ -204,9 +204,11 @@ describe('--approve-command', () => {
     await eventually(() => expect(running(decide)).toEqual([]));
   });
 
-  test('is ended with the run', async () => {
+  test('is ended with the run, and the call counts as denied', async () => {
     const decide = program(hanging);
-    const exposed = await startExpose({ server, args: ['--approve', 'change', '--approve-command', decide] });
+    const audit = path.join(temporaryDirectory('test'), 'audit.jsonl');
+    const args = ['--approve', 'change', '--approve-command', decide, '--audit', audit];
+    const exposed = await startExpose({ server, args });
     const client = await connectWith.v1(exposed.url, exposed.token);
     const refused = failureOf(client.call('change'));
     await exposed.waitForStderr(/\[approve-command\] runs/);
@@ -214,6 +216,14 @@ describe('--approve-command', () => {
     await exposed.stop('SIGTERM');
     expect(await refused).toContain('since the server is shutting down');
     expect(running(decide)).toEqual([]);
+    const lines = readFileSync(audit, 'utf8').trim().split('\n');
+    const denied = lines
+      .map((line) => parseJson<Record<string, unknown>>(line))
+      .filter(({ tool }) => tool === 'change');
+    expect(denied.map(({ event, outcome, reason }) => [event, outcome, reason])).toEqual([
+      ['approval', 'denied', 'approval_ended'],
+      ['call', 'denied', 'approval_ended'],
+    ]);
   });
 
   test('that cannot be run refuses, and the owner is told why', async () => {
@@ -237,7 +247,7 @@ describe('--approve-command', () => {
     );
     const replies = await Promise.all(batches);
     const refused = () => replies.flatMap(({ messages }) => messages.filter(({ error }) => error !== undefined));
-    await eventually(() => expect(refused()).toHaveLength(900), 20_000);
+    await eventually(() => expect(refused()).toHaveLength(990), 20_000);
     expect(new Set(refused().map(({ error }) => JSON.stringify(error?.data)))).toEqual(
       new Set(['{"reason":"too_many_approvals","tool":"change"}']),
     );

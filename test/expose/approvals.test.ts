@@ -17,7 +17,11 @@ interface World {
   readonly reports: ApprovalReport[];
   readonly warnings: string[];
   /** Asks for a call of the tool; resolves with the reason of the refusal, or `approved`. */
-  readonly ask: (tool: string, argumentsText?: string) => { outcome: Promise<string>; cancel: () => void };
+  readonly ask: (
+    tool: string,
+    argumentsText?: string,
+    caller?: string,
+  ) => { outcome: Promise<string>; cancel: () => void };
 }
 
 function world(options: Partial<RunApprovalsOptions> = {}): World {
@@ -43,14 +47,13 @@ function world(options: Partial<RunApprovalsOptions> = {}): World {
     questions,
     reports,
     warnings,
-    ask(tool, argumentsText) {
+    ask(tool, argumentsText, caller = 'anna') {
       const call = new AbortController();
       const asked = ask(
         {
           tool,
           argumentsText: argumentsText === undefined ? undefined : Buffer.from(argumentsText),
-          size: argumentsText?.length ?? 0,
-          caller: 'anna',
+          caller,
           client: undefined,
           clientInfo: { name: 'test', version: '0' },
         },
@@ -101,7 +104,7 @@ test('the name of the server is there if there are several', async () => {
   const origin = { caller: 'anna', client: '192.0.2.1', clientInfo: { name: '', version: '' } };
   await approvals
     .forServer('files')
-    .ask({ tool: 'rm', argumentsText: undefined, size: 0, ...origin }, new AbortController().signal);
+    .ask({ tool: 'rm', argumentsText: undefined, ...origin }, new AbortController().signal);
   expect([calls[0]?.server, reports[0]?.server]).toEqual(['files', 'files']);
 });
 
@@ -185,19 +188,19 @@ test('only true approves', async () => {
   for (let count = 0; count < 5; count++) expect(await ask('rm').outcome).toBe('not_approved'); // oxlint-disable-line no-await-in-loop
 });
 
-const megabytes = (count: number): string => JSON.stringify('x'.repeat(count * 1024 * 1024 - 2));
+const tooMany = 'too_many_approvals: since too many calls wait for approval';
 
 describe('bounds', () => {
-  test('100 calls wait, further ones are refused at once, and the owner is told once', async () => {
+  test('10 calls of a caller wait, further ones are refused at once, and the owner is told once', async () => {
     const { ask, questions, reports, warnings } = world();
     const asked = Array.from({ length: 1000 }, () => ask('rm'));
-    const refused = await Promise.all(asked.slice(100).map(({ outcome }) => outcome));
-    expect(new Set(refused)).toEqual(new Set(['too_many_approvals: since too many calls wait for approval']));
-    expect(warnings).toEqual(['calls are refused: 100 wait for approval already']);
+    const refused = await Promise.all(asked.slice(10).map(({ outcome }) => outcome));
+    expect(new Set(refused)).toEqual(new Set([tooMany]));
+    expect(warnings).toEqual(['calls that need approval are refused: 10 of one caller wait already']);
     expect(reports).toEqual([]);
     expect(questions).toHaveLength(1);
-    asked[50]?.cancel();
-    await asked[50]?.outcome;
+    asked[5]?.cancel();
+    await asked[5]?.outcome;
     const next = ask('rm');
     for (const { cancel } of asked) cancel();
     await settled();
@@ -205,20 +208,55 @@ describe('bounds', () => {
     expect(await next.outcome).toBe('approved');
   });
 
-  test('16 MiB of calls wait', async () => {
+  test('100 calls of all callers wait', async () => {
+    const { ask, warnings } = world();
+    const asked = Array.from({ length: 101 }, (_, at) => ask('rm', undefined, `caller ${at}`));
+    expect(await asked[100]?.outcome).toBe(tooMany);
+    expect(warnings).toEqual(['calls that need approval are refused: 100 wait already']);
+    asked[0]?.cancel();
+    await asked[0]?.outcome;
+    const next = ask('rm', undefined, 'caller 100');
+    for (const { cancel } of [next, ...asked]) cancel();
+    expect(await next.outcome).toBe('cancelled');
+  });
+
+  test('callers take turns, however many calls of one wait', async () => {
     const { ask, questions } = world();
-    const first = ask('a', megabytes(10));
-    expect(await ask('b', megabytes(7)).outcome).toMatch(/^too_many_approvals/);
-    const second = ask('c', megabytes(6));
+    for (const tool of ['a1', 'a2', 'a3']) ask(tool);
+    ask('b1', undefined, 'ben');
+    ask('c1', undefined, 'cleo');
+    const order: string[] = [];
+    for (let count = 1; count <= 5; count++) {
+      await settled(); // oxlint-disable-line no-await-in-loop
+      order.push(questions.at(-1)?.call.tool ?? '');
+      questions.at(-1)?.answer(true);
+    }
+    expect(order).toEqual(['a1', 'a2', 'b1', 'c1', 'a3']);
+  });
+
+  test('a caller who withdraws calls again and again is not asked about for a while, others are', async () => {
+    const { ask, clock, questions, warnings } = world();
+    for (let count = 0; count < 20; count++) {
+      const { cancel, outcome } = ask('rm');
+      await settled(); // oxlint-disable-line no-await-in-loop
+      cancel();
+      expect(await outcome).toBe('cancelled'); // oxlint-disable-line no-await-in-loop
+    }
+    expect(await ask('rm').outcome).toBe(tooMany);
+    expect(questions).toHaveLength(20);
+    expect(warnings).toEqual(['calls that need approval are refused: one caller withdraws too many']);
+    const other = ask('rm', undefined, 'ben');
     await settled();
-    questions[0]?.answer(false);
-    expect(await first.outcome).toBe('not_approved');
-    const third = ask('d', megabytes(10));
-    await settled();
-    questions[1]?.answer(true);
-    await settled();
-    questions[2]?.answer(true);
-    expect(await Promise.all([second.outcome, third.outcome])).toEqual(['approved', 'approved']);
+    questions.at(-1)?.answer(true);
+    expect(await other.outcome).toBe('approved');
+    clock.advance(6000);
+    // What is decided takes nothing.
+    for (let count = 0; count < 30; count++) {
+      const next = ask('rm');
+      await settled(); // oxlint-disable-line no-await-in-loop
+      questions.at(-1)?.answer(true);
+      expect(await next.outcome).toBe('approved'); // oxlint-disable-line no-await-in-loop
+    }
   });
 });
 
@@ -231,7 +269,7 @@ test('the end refuses what waits and what comes later, and ends what decides', a
   expect(questions[0]?.signal.aborted).toBe(true);
   asked.push(ask('c'));
   expect(new Set(await Promise.all(asked.map(({ outcome }) => outcome)))).toEqual(
-    new Set(['shutting_down: since the server is shutting down']),
+    new Set(['approval_ended: since the server is shutting down']),
   );
   expect(ends).toBe(1);
   expect(clock.pending).toBe(0);

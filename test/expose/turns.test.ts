@@ -39,6 +39,15 @@ test('tasks run one at a time, in order, and the result is theirs', async () => 
   expect(begun).toEqual([1, 2, 3, ...Array<number>(10).fill(4)]);
 });
 
+test('owners take turns, however many tasks one of them has', async () => {
+  const turns = new Turns();
+  const order: string[] = [];
+  const take = (owner: string, number: number): Promise<unknown> =>
+    turns.take(async () => order.push(owner + number), never, owner);
+  await Promise.all([take('a', 1), take('a', 2), take('a', 3), take('b', 1), take('b', 2), take('c', 1)]);
+  expect(order).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2']);
+});
+
 test('one that leaves before its turn never runs, and holds up nobody', async () => {
   const turns = new Turns();
   const first = createDeferred<string>();

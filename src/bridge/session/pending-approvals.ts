@@ -15,6 +15,12 @@ const progressMs = 10_000;
  */
 const progressStep = 1e-6;
 
+/**
+ * Largest call that is asked about, in bytes of its message: nobody reads more, it is kept until it is decided, and to read
+ * arguments of the size of a request would hold up everybody.
+ */
+const maxCallBytes: number = 64 * 1024;
+
 /** Longest name in a question, an event or an error, in characters. */
 const maxNameLength = 200;
 
@@ -23,8 +29,6 @@ export interface CallToApprove {
   readonly tool: string;
   /** JSON text, as it was sent; undefined if there are none. */
   readonly argumentsText: Buffer | undefined;
-  /** Of its message, in bytes. */
-  readonly size: number;
 }
 
 /** Why a call was not approved. */
@@ -100,7 +104,7 @@ export class PendingApprovals {
   async #decide(entry: PendingApproval, argumentsText: Buffer | undefined): Promise<void> {
     const { call, question } = entry;
     const tool = toolOf(call);
-    const refusal = await this.#options.ask({ tool, argumentsText, size: call.bytes.length }, question.signal);
+    const refusal = await this.#options.ask({ tool, argumentsText }, question.signal);
     // Withdrawn meanwhile; another call may have its id by now.
     if (this.#pending.get(call.id) !== entry) return;
     this.#forget(entry);
@@ -129,6 +133,13 @@ export class PendingApprovals {
     let stop = clock.after(0, report);
     return () => stop();
   }
+}
+
+/** Why a call cannot be asked about; undefined if it can. */
+export function tooLargeToApprove(call: RpcRequest): CallFailure | undefined {
+  if (call.bytes.length <= maxCallBytes) return undefined;
+  const why = `since the request has more than ${maxCallBytes / 1024} KiB`;
+  return notApproved(toolOf(call), { reason: 'too_large_to_approve', why });
 }
 
 function notApproved(tool: string, { reason, why }: ApprovalRefusal): CallFailure {

@@ -11,7 +11,7 @@ import type { ApprovalNeed } from '../../policy/approval-rule.ts';
 import type { Denied, Policy, ToolFacts } from '../../policy/policy.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 import { clientGone, notTaken } from './call-failures.ts';
-import { argumentsOf, PendingApprovals, type Approvals } from './pending-approvals.ts';
+import { argumentsOf, PendingApprovals, tooLargeToApprove, type Approvals } from './pending-approvals.ts';
 import type { CallFailure } from './pending-request.ts';
 import { ServerTools } from './server-tools.ts';
 
@@ -165,6 +165,11 @@ class RestrictedUpstream implements Upstream {
   }
 
   #ask(call: RpcRequest): void {
+    const failure = tooLargeToApprove(call);
+    if (failure !== undefined) {
+      this.#refuse(call, failure);
+      return;
+    }
     const argumentsText = argumentsOf(call);
     const name = argumentsText && repeatedName(argumentsText);
     if (name === undefined) this.#pendingApprovals?.ask(call, argumentsText);

@@ -37,6 +37,8 @@ const denials: ReadonlySet<unknown> = new Set([
   'approval_timed_out',
   'approval_unavailable',
   'approval_failed',
+  'approval_ended',
+  'too_large_to_approve',
   'too_many_approvals',
   'token_exhausted',
   'token_already_used',

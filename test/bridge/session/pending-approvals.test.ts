@@ -73,6 +73,23 @@ describe('a call that needs approval', () => {
     expect(sent()).toEqual([]);
   });
 
+  test('is refused at once if it has more than 64 KiB, also of something else than arguments', async () => {
+    const { upstream, questions, got, sent } = asking(['rm']);
+    const text = 'x'.repeat(64 * 1024);
+    upstream.send(request(1, 'tools/call', { name: 'rm', arguments: { text } }));
+    upstream.send(request(2, 'tools/call', { name: 'rm', _meta: { text } }));
+    upstream.send(request(3, 'tools/call', { name: 'rm', arguments: { text: text.slice(200) } }));
+    await settled();
+    const message = 'tool not approved: rm, since the request has more than 64 KiB';
+    const data = { reason: 'too_large_to_approve', tool: 'rm' };
+    expect(got.map(inShort)).toEqual([
+      { id: 1, code: -32602, message, data },
+      { id: 2, code: -32602, message, data },
+    ]);
+    expect(questions).toHaveLength(1);
+    expect(sent()).toEqual([]);
+  });
+
   test('is withdrawn by its cancellation, which the server does not see either', async () => {
     const { call, upstream, questions, got, sent } = asking(['rm']);
     call(1, 'rm');
