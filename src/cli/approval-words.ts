@@ -44,16 +44,23 @@ function named(text: string): string {
 }
 
 function shownArguments(json: string): string {
-  const text = visible(json);
+  // Many blanks would push what follows them out of sight.
+  const text = visible(json).replaceAll(/ {9,}/g, (blanks) => `[${blanks.length} blanks]`);
   if (text.length <= maxArgumentsLength) return text;
   const hidden = text.length - maxArgumentsLength;
   const head = text.slice(0, maxArgumentsLength - tailLength);
   return `${head} … ${hidden} more characters … ${text.slice(-tailLength)}`;
 }
 
-/** With what a terminal would not show as an escape of JSON: whoever decides should see that it is there. */
+/**
+ * What a terminal does not show, or shows as a blank though it is none: controls, formats, separators, fillers such as U+3164 and
+ * variation selectors (Unicode, UAX #44, Default_Ignorable_Code_Point), and the empty Braille pattern.
+ */
+const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
+
+/** With what is invisible as an escape of JSON: whoever decides should see that it is there. */
 function visible(json: string): string {
-  return json.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
+  return json.replaceAll(invisible, (character) =>
     Array.from({ length: character.length }, (_, at) => escaped(character.charCodeAt(at))).join(''),
   );
 }

@@ -51,10 +51,17 @@ test('of long arguments, both ends are shown, and how much is not', () => {
 });
 
 test('what a terminal would hide is an escape', () => {
-  const hidden = '\u0007\u0085\u00AD\u200B\u202E\u2028\u2066\uFEFF\u{E0061}\uD800';
+  const hidden =
+    '\u0007\u0085\u00AD\u200B\u202E\u2028\u2066\uFEFF\u{E0061}\uD800' +
+    '\u3164\u115F\u2800\u034F\uFE0F\u{E0100}\u00A0\u3000';
   const [, line = ''] = approvalQuestion({ ...call, ...given({ hidden }) });
   expect(line).toMatch(/^[\u0020-\u007E]+$/);
   expect(JSON.parse(line.trim())).toEqual({ hidden });
+});
+
+test('of many blanks the number is shown, so that they push nothing out of sight', () => {
+  const [, line = ''] = approvalQuestion({ ...call, ...given({ a: `8${' '.repeat(8)}`, b: `${' '.repeat(300)}rm` }) });
+  expect(line).toBe(`  {"a":"8${' '.repeat(8)}","b":"[300 blanks]rm"}`);
 });
 
 test('what became of a call', () => {
