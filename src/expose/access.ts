@@ -5,6 +5,7 @@ import { ExposeError } from '../errors.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import type { BindAddress } from '../http/addresses.ts';
 import type { PolicyOf } from '../http/find-session.ts';
+import { shellQuote } from '../platform/text/redact.ts';
 import { both, createPolicy, readOnlyExceptions, type Policy } from '../policy/policy.ts';
 import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeOptions, TokenLimits, TokenReport, Tokens, TunnelOptions } from './options.ts';
@@ -39,7 +40,7 @@ export async function chooseToken(
   return own;
 }
 
-/** Name of the token with which mcp-expose probes its own public URL: the probe uses up no limit of the user's token. */
+/** Name of the token, which no other caller can have, with which mcp-expose probes its own public URL: the probe uses up no limit of the user's token. */
 export const ownCaller = 'mcp-expose';
 
 export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEnd' | 'onChange'>> {
@@ -93,7 +94,7 @@ export class RunTokens implements Tokens {
     this.probeToken = this.store.add(ownCaller);
     // The user's own token replaces a stored one, unless it is the same.
     if (token !== undefined && !this.store.has(tokenName, token)) {
-      this.store.revoke(tokenName);
+      this.revoke(tokenName);
       this.add(tokenName, { expiresInMs, once, maxCalls }, token);
     }
     isStarted = true;
@@ -103,10 +104,20 @@ export class RunTokens implements Tokens {
     return [...this.store.list().filter(({ name }) => name !== ownCaller), ...(this.#signIn?.list() ?? [])];
   }
 
+  /** Whether a caller has this name, or had it. */
+  isTaken(name: string): boolean {
+    return name === ownCaller || this.list().some((report) => report.name === name);
+  }
+
   add(name: string, limits: TokenLimits = {}, token?: string): string {
     if (limits.allowIps !== undefined && !this.#areAddressesKnown()) {
       throw new ExposeError('usage', 'a token cannot be for some addresses, since those of the clients are not known', {
         hints: ['use a tunnel that states them, see docs/access.md', 'behind a reverse proxy, let it restrict them'],
+      });
+    }
+    if (this.#signIn?.list().some((client) => client.name === name) === true) {
+      throw new ExposeError('usage', `a client that has signed in has the name ${name}`, {
+        hints: [`choose another name, or end its access: mcp-expose token revoke ${shellQuote(name)}`],
       });
     }
     const added = this.store.add(name, limits, token);

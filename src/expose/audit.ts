@@ -75,7 +75,8 @@ export class Audit {
         const { clientName, user, publisher, redirectHost, scope, address } = event.request;
         const change = event.kind.slice('access_'.length);
         const reason = 'reason' in event ? event.reason : undefined;
-        const about = { caller: clientName, user, publisher, redirectHost, scope, client: address };
+        const caller = event.kind === 'access_approved' ? event.clientName : clientName;
+        const about = { caller, user, publisher, redirectHost, scope, client: address };
         this.#file.write('oauth', { change, reason, ...about });
         return;
       }

@@ -157,7 +157,7 @@ class Exposure implements Exposed {
         once,
         expiresInMs,
         canStepUp: readOnly !== true,
-        isTaken: (name) => this.#tokens?.list().some((report) => report.name === name) === true,
+        isTaken: (name) => this.#tokens?.isTaken(name) === true,
         endpoints: () => this.#servers.paths(),
         sharedName: () =>
           names().length === 1 ? names().join('') : `${names().length} servers: ${names().join(', ')}`,

@@ -26,7 +26,7 @@ export interface SignInOptions {
   readonly expiresInMs: number | undefined;
   /** Whether a wider scope would allow more. */
   readonly canStepUp: boolean;
-  /** Whether a token has this name. */
+  /** Whether a token or a client has this name. */
   readonly isTaken: (name: string) => boolean;
   /** Paths of the MCP endpoints that exist now. */
   readonly endpoints: () => readonly string[];
@@ -97,6 +97,7 @@ export class SignIn implements OAuthRoutes {
       pairing,
       ...(confirm === undefined ? {} : { confirm }),
       ...(identity === undefined ? {} : { identity }),
+      nameOf: (request) => this.#nameOf(request),
       onEvent: (event) => this.#observe(event),
     });
     return isReplaced;
@@ -167,12 +168,13 @@ export class SignIn implements OAuthRoutes {
     return grantId !== undefined && this.#server?.revoke(grantId) === true;
   }
 
-  #reportOf(request: PairingRequest): TokenReport {
+  /** A name that no other caller has: it tells callers apart in lists, reports and alerts. */
+  #nameOf(request: PairingRequest): string {
     const { isTaken } = this.#options;
     const ownName = callerName(request);
     let name = ownName;
     for (let count = 2; isTaken(name); count++) name = `${ownName} ${count}`;
-    return { name, state: 'valid', createdAt: Date.now(), calls: 0, scope: request.scope };
+    return name;
   }
 
   #endCallers(grantId: string): void {
@@ -180,7 +182,10 @@ export class SignIn implements OAuthRoutes {
   }
 
   #observe(event: OAuthEvent): void {
-    if (event.kind === 'access_approved') this.#grants.set(event.grantId, this.#reportOf(event.request));
+    if (event.kind === 'access_approved') {
+      const { clientName: name, grantId, request } = event;
+      this.#grants.set(grantId, { name, state: 'valid', createdAt: Date.now(), calls: 0, scope: request.scope });
+    }
     if (event.kind === 'grant_revoked') {
       this.#grants.delete(event.grantId);
       this.#endCallers(event.grantId);

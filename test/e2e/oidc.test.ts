@@ -91,16 +91,15 @@ describe.each(oauthVersions)('the official client %s', (version) => {
     );
     expect(exposed.stderr()).toContain('mcp-expose: "Some App (ada@example.com)" has signed in\n');
     await exposed.stop();
+    const caller = 'Some App (ada@example.com)';
     const lines = readFileSync(file, 'utf8')
       .trim()
       .split('\n')
       .map((line) => parseJson<Record<string, unknown>>(line));
     expect(lines).toContainEqual(
-      expect.objectContaining({ event: 'oauth', change: 'approved', caller: 'Some App', user: 'ada@example.com' }),
+      expect.objectContaining({ event: 'oauth', change: 'approved', caller, user: 'ada@example.com' }),
     );
-    expect(lines).toContainEqual(
-      expect.objectContaining({ event: 'call', tool: 'change', caller: 'Some App (ada@example.com)', outcome: 'ok' }),
-    );
+    expect(lines).toContainEqual(expect.objectContaining({ event: 'call', tool: 'change', caller, outcome: 'ok' }));
     const everything = exposed.stdout() + exposed.stderr() + readFileSync(file, 'utf8');
     expect(everything).not.toContain(provider.clientSecret);
     expect(everything).not.toContain(params.get('code'));

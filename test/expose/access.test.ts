@@ -63,10 +63,13 @@ describe('the rules of a caller', () => {
   });
 });
 
-function tokensOf(access: AccessOptions = {}, areKnown = true) {
+function tokensOf(access: AccessOptions = {}, areKnown = true, clients: string[] = []) {
   const warnings: string[] = [];
   const tokens = new RunTokens('mcpx_the-first-token-of-a-run', access, {
-    signIn: undefined,
+    signIn: {
+      list: () => clients.map((name) => ({ name, state: 'valid', createdAt: 0, calls: 0 })),
+      revoke: () => false,
+    },
     file: undefined,
     onEnd() {},
     onChange() {},
@@ -100,6 +103,16 @@ describe('the tokens of a run', () => {
     const { tokens, warnings } = tokensOf({ readOnly: true });
     tokens.add('anna', { readOnly: true, allowTools: ['change'] });
     expect(warnings).toEqual([]);
+  });
+
+  test('none has the name of a client that has signed in, or of mcp-expose itself', () => {
+    const { tokens } = tokensOf({}, true, ['Claude', 'mcp-expose 2']);
+    expect(() => tokens.add('Claude')).toThrow('a client that has signed in has the name Claude');
+    expect(() => tokens.add('mcp-expose')).toThrow('there is a token with the name mcp-expose already');
+    expect(tokens.add('Claude 2')).toMatch(/^mcpx_/);
+    expect(() => tokensOf({ tokenName: 'mcp-expose' })).toThrow('there is a token with the name mcp-expose already');
+    const names = ['mcp-expose', 'default', 'Claude', 'Claude 2', 'mcp-expose 2', 'Claude 3'];
+    expect(names.map((name) => tokens.isTaken(name))).toEqual([true, true, true, true, true, false]);
   });
 
   test('none is for some addresses if those of the clients are not known', () => {

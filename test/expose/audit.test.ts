@@ -33,7 +33,7 @@ test('OAuth events have no code, and only decisions have a line', async () => {
   const events: OAuthEvent[] = [
     { kind: 'pairing_code_changed', code: '1ERZ-6JH6', reason: 'used' },
     { kind: 'access_requested', request },
-    { kind: 'access_approved', request, grantId: 'secret-grant' },
+    { kind: 'access_approved', request, clientName: 'Claude 2', grantId: 'secret-grant' },
     { kind: 'access_refused', request, reason: 'wrong_codes' },
     { kind: 'token_issued', clientName: 'Claude', grantId: 'secret-grant', scope: 'mcp', isRenewed: false },
     { kind: 'grant_revoked', clientName: 'Claude', grantId: 'secret-grant', reason: 'revoked_by_owner' },
@@ -51,7 +51,7 @@ test('OAuth events have no code, and only decisions have a line', async () => {
   };
   expect(lines).toEqual([
     { event: 'oauth', change: 'requested', ...who },
-    { event: 'oauth', change: 'approved', ...who },
+    { event: 'oauth', change: 'approved', ...who, caller: 'Claude 2' },
     { event: 'oauth', change: 'refused', reason: 'wrong_codes', ...who },
     { event: 'oauth', change: 'revoked', reason: 'revoked_by_owner', caller: 'Claude' },
     { event: 'oauth', change: 'locked', reason: 'wrong_codes' },

@@ -28,11 +28,11 @@ export function postForm(
 }
 
 /** @returns the client id. */
-export async function register(exposed: Pick<Exposed, 'url'>, redirectUri: string): Promise<string> {
+export async function register(exposed: Pick<Exposed, 'url'>, redirectUri: string, name = 'Some App'): Promise<string> {
   const reply = await send(endpointOf(exposed, 'register'), {
     method: 'POST',
     headers: [['Content-Type', 'application/json']],
-    body: JSON.stringify({ client_name: 'Some App', redirect_uris: [redirectUri] }),
+    body: JSON.stringify({ client_name: name, redirect_uris: [redirectUri] }),
   });
   return parseJson<{ client_id: string }>(reply.body).client_id;
 }
@@ -54,9 +54,13 @@ export async function approve(exposed: Exposed, authorizeUrl: string): Promise<U
 }
 
 /** The whole way in of a new client. */
-export async function signInByForm(exposed: Exposed, params: Record<string, string> = {}): Promise<Issued> {
+export async function signInByForm(
+  exposed: Exposed,
+  params: Record<string, string> = {},
+  name?: string,
+): Promise<Issued> {
   const redirectUri = 'http://127.0.0.1/callback';
-  const clientId = await register(exposed, redirectUri);
+  const clientId = await register(exposed, redirectUri, name);
   const query = new URLSearchParams({
     response_type: 'code',
     client_id: clientId,

@@ -6,7 +6,7 @@ import { createAuthorizeEndpoint, type Confirm, type PairingMode } from './autho
 import { clientDocumentUrl, createDocumentFetcher, type FetchDocument } from './client-documents.ts';
 import type { Client } from './client-metadata.ts';
 import { createConsentForms } from './consent-form.ts';
-import type { ClientStep, OAuthEvent } from './events.ts';
+import { callerName, type ClientStep, type OAuthEvent, type PairingRequest } from './events.ts';
 import { createGrants, type Grant } from './grants.ts';
 import { signInPath, type Identity } from './identity-sign-in.ts';
 import {
@@ -65,6 +65,8 @@ export interface AuthorizationServerOptions {
   readonly confirm?: Confirm;
   /** Users sign in there, instead of `pairing`; only for an issuer without a path. */
   readonly identity?: Identity;
+  /** The name of a client that is approved, by which it is known from then on. Default: `callerName`. */
+  readonly nameOf?: (request: PairingRequest) => string;
   readonly onEvent: (event: OAuthEvent) => void;
   /** Fetches a client metadata document. Default: over the network, from public addresses only. */
   readonly fetchDocument?: FetchDocument;
@@ -153,6 +155,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     pairing,
     grants,
     clock,
+    nameOf: options.nameOf ?? callerName,
     onOpened: silence.met,
     onEvent,
   });

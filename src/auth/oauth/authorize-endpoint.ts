@@ -7,7 +7,7 @@ import {
 } from './authorization-request.ts';
 import type { ConsentForms } from './consent-form.ts';
 import { consentPage, errorPage, type ConsentView } from './consent-page.ts';
-import { callerName, type OAuthEvent, type PairingRequest, type RefusalReason, type SignInRefusal } from './events.ts';
+import { type OAuthEvent, type PairingRequest, type RefusalReason, type SignInRefusal } from './events.ts';
 import type { Grants } from './grants.ts';
 import { createIdentitySignIn, type Identity } from './identity-sign-in.ts';
 import {
@@ -44,6 +44,8 @@ export interface AuthorizeEndpointOptions extends ReadRequestOptions {
   readonly pairing: Pairing;
   readonly grants: Grants;
   readonly clock: Clock;
+  /** The name of a client that is approved, from then on. */
+  readonly nameOf: (request: PairingRequest) => string;
   /** The consent page of a client was opened. */
   readonly onOpened: (clientId: string) => void;
   readonly onEvent: (event: OAuthEvent) => void;
@@ -59,7 +61,8 @@ export interface AuthorizeEndpoint {
 }
 
 export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): AuthorizeEndpoint {
-  const { issuer, sharedName, mode, confirm, identity, forms, pairing, grants, clock, onOpened, onEvent } = options;
+  const { issuer, sharedName, mode, confirm, identity, forms, pairing, grants, clock, nameOf, onOpened, onEvent } =
+    options;
   const asksForCode = identity === undefined && mode !== 'tty';
   const asksOnTerminal = identity === undefined && mode !== 'code';
   const signIn = identity && createIdentitySignIn({ issuer, identity, forms, clock });
@@ -129,8 +132,9 @@ export function createAuthorizeEndpoint(options: AuthorizeEndpointOptions): Auth
   }
 
   function approve(asked: AuthorizationRequest, about: PairingRequest): OAuthResponse {
-    const { grantId, code } = grants.approve({ ...asked, clientName: callerName(about) });
-    onEvent({ kind: 'access_approved', request: about, grantId });
+    const clientName = nameOf(about);
+    const { grantId, code } = grants.approve({ ...asked, clientName });
+    onEvent({ kind: 'access_approved', request: about, clientName, grantId });
     return toClient(asked, { code });
   }
 

@@ -42,10 +42,13 @@ export function readClientMetadata(value: unknown): ClientMetadata | string {
   return { name: readName(name), redirectUris, refused };
 }
 
-/** A name without what could imitate something else; undefined if nothing is left. */
+/**
+ * A name without what could imitate something else, and without a `-` at its beginning, with which a command would take it for
+ * an option; undefined if nothing is left.
+ */
 function readName(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined;
-  return excerpt(toSingleLine(value), maxNameLength) || undefined;
+  return excerpt(toSingleLine(value).replace(/^[-\s]+/, ''), maxNameLength) || undefined;
 }
 
 export function parseJson(text: string): unknown {

@@ -1,3 +1,4 @@
+import { excerpt } from '../../platform/text/sanitize.ts';
 import type { Scope } from './scopes.ts';
 
 /** What the owner decides about. All texts come from outside, and are without control characters. */
@@ -15,19 +16,30 @@ export interface PairingRequest {
   readonly user?: string;
 }
 
-/** The name of a client for its calls, with its user: `Claude (ada@example.com)`. */
+/** Longest name of a client before that of its user, in characters: names are cut where they are shown. */
+const maxNameBeforeUser = 40;
+
+/** The name of a client for its calls, with its user: `Claude (ada@example.com)`. Several clients can have it. */
 export function callerName({ clientName, user }: Pick<PairingRequest, 'clientName' | 'user'>): string {
-  return user === undefined ? clientName : `${clientName} (${user})`;
+  return user === undefined ? clientName : `${excerpt(clientName, maxNameBeforeUser)} (${user})`;
 }
 
-/** What happened, for the terminal. `clientName` comes from outside, and is without control characters. */
+/**
+ * What happened, for the terminal. `clientName` comes from outside, and is without control characters; from the approval on,
+ * it is the name by which the client is listed.
+ */
 export type OAuthEvent =
   | { readonly kind: 'pairing_code_changed'; readonly code: string; readonly reason: 'expired' | 'used' | 'guessing' }
   /** Too many wrong codes: none is accepted until `until`, in milliseconds of the clock. */
   | { readonly kind: 'guessing_locked'; readonly until: number }
   /** A browser opened the consent page for a client. */
   | { readonly kind: 'access_requested'; readonly request: PairingRequest }
-  | { readonly kind: 'access_approved'; readonly request: PairingRequest; readonly grantId: string }
+  | {
+      readonly kind: 'access_approved';
+      readonly request: PairingRequest;
+      readonly clientName: string;
+      readonly grantId: string;
+    }
   | {
       readonly kind: 'access_refused';
       readonly request: PairingRequest;

@@ -27,6 +27,7 @@ const maxRefreshTokens = 100;
 /** What the owner approved for a client. */
 export interface Grant {
   readonly id: string;
+  /** As `AuthorizationServerOptions.nameOf` has given it. */
   readonly clientName: string;
   readonly clientId: string;
   readonly scope: Scope;

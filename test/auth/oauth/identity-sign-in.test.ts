@@ -122,6 +122,18 @@ describe('the way in', () => {
     expect(sharing.server.verify(token, '/mcp')?.clientName).toBe('Some App (ada@example.com)');
   });
 
+  test('the name of the client is cut before that of its user', async () => {
+    const world = await signInWorld();
+    const { sharing } = world;
+    const clientId = await sharing.register({ client_name: `Claude ${'x'.repeat(93)}` });
+    const { response, cookie } = await world.leave({ clientId });
+    const page = { ...(await world.comeBack(await atProvider(response, 'ada'), cookie)), cookie };
+    await sharing.submit(consentIn(page));
+    expect(sharing.eventsOf('access_approved')).toMatchObject([
+      { clientName: `Claude ${'x'.repeat(33)} (ada@example.com)` },
+    ]);
+  });
+
   test('the user can still say no', async () => {
     const world = await signInWorld();
     const denied = await world.sharing.submit(consentIn(await world.signIn('ada')), { decision: 'deny' });
