@@ -40,7 +40,7 @@ export type Alert =
       RequestReport,
       'caller' | 'tool' | 'resource' | 'prompt' | 'reason'
     >)
-  /** The tools of a server have changed during a session, while rules apply to them. */
+  /** The tools of a server have changed during a session, while rules apply to them, or calls need approval. */
   | ({ readonly kind: 'tools_changed'; readonly server: string | undefined } & ToolsChange);
 
 export interface AlertsOptions {

@@ -110,13 +110,10 @@ test.each(['v2', 'v1 over HTTP+SSE'] as const)(
   },
 );
 
-test.each(['session', 'shared'])(
-  'tools that change while a rule applies to them are reported (--isolation %s)',
-  async (isolation) => {
-    const exposed = await startExpose({
-      server: fixture('flips-hint'),
-      args: ['--read-only', '--isolation', isolation],
-    });
+test.each(['--read-only', '--read-only --isolation shared', '--approve destructive'])(
+  'tools that change while a rule applies to them are reported (%s)',
+  async (options) => {
+    const exposed = await startExpose({ server: fixture('flips-hint'), args: options.split(' ') });
     const session = await openSession(exposed.url, exposed.token);
     const list = async (id: string): Promise<void> => {
       const first = await session.call(`${id} 1`, 'tools/list');

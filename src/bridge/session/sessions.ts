@@ -70,7 +70,7 @@ export interface SessionsOptions {
   readonly onChange?: (open: number) => void;
   /** A server has not answered `initialize` in time. */
   readonly onSilent?: (reason: string) => void;
-  /** The tools of the server have changed during a session in which rules apply to them. */
+  /** The tools of the server have changed during a session in which rules apply to them, or calls need approval. */
   readonly onToolsChange?: ((change: ToolsChange) => void) | undefined;
   readonly onWarning: (message: string) => void;
 }
@@ -167,8 +167,9 @@ export function createSessions(options: SessionsOptions): Sessions {
         return undefined;
       }
       const id = randomBytes(sessionIdBytes).toString('base64url');
-      const server = watchTools(nextUpstream(), policy, options.onToolsChange);
-      const upstream = restrict(server, { policy, approvals: approvalsOf(caller, initialize), clock });
+      const approvals = approvalsOf(caller, initialize);
+      const server = watchTools(nextUpstream(), { policy, approvals }, options.onToolsChange);
+      const upstream = restrict(server, { policy, approvals, clock });
       const session = createSession({
         id,
         callerId: caller.id,

@@ -1,7 +1,10 @@
 import { hash } from 'node:crypto';
 
 import { memberOf, type RequestId, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
-import { itemsIn } from '../../mcp/lists.ts';
+import { spanOf } from '../../mcp/json/locate-members.ts';
+import { elementsOf } from '../../mcp/json/scan.ts';
+import { itemsIn, listMemberOf } from '../../mcp/lists.ts';
+import { inOnePiece, type Bytes } from '../../platform/bytes.ts';
 import type { Policy, ToolFacts } from '../../policy/policy.ts';
 import { makeRoom } from '../limits.ts';
 import type { Upstream, UpstreamEvents } from '../upstream/upstream.ts';
@@ -22,7 +25,7 @@ const noTools: ReadonlyMap<string, ToolFacts> = new Map();
 export interface ToolsChange {
   readonly added: readonly string[];
   readonly removed: readonly string[];
-  /** With another title, description, annotations or input schema. */
+  /** With anything that is different: a description or a schema can make a model do something else. */
   readonly changed: readonly string[];
 }
 
@@ -30,16 +33,17 @@ export interface ToolsChange {
 type Digests = Map<string, string>;
 
 /**
- * The upstream of a session, which reports changes of the list of tools while rules apply to them: a server that was
- * trusted with certain tools may offer others under the same names later.
+ * The upstream of a session, which reports changes of the list of tools while rules apply to them, or calls need approval: a
+ * server that was trusted with certain tools may offer others under the same names later.
  */
 export function watchTools(
   upstream: Upstream,
-  policy: Policy | undefined,
+  { policy, approvals }: { readonly policy: Policy | undefined; readonly approvals: object | undefined },
   onChange: ((change: ToolsChange) => void) | undefined,
 ): Upstream {
   // A call that names no tool is refused exactly if there is a rule for tools.
-  const hasRule = policy?.decide({ method: 'tools/call', params: {} }, noTools) !== undefined;
+  const hasRule =
+    approvals !== undefined || policy?.decide({ method: 'tools/call', params: {} }, noTools) !== undefined;
   return hasRule && onChange !== undefined ? new WatchedTools(upstream, onChange) : upstream;
 }
 
@@ -90,17 +94,19 @@ class WatchedTools implements Upstream {
     this.#requested.set(id, list);
   }
 
-  #read({ id, failed, json: { result } }: RpcResponse): void {
+  #read({ id, failed, json: { result }, bytes }: RpcResponse): void {
     const begun = this.#requested.get(id);
     if (begun === undefined) return;
     this.#requested.delete(id);
     const tools = failed ? undefined : itemsIn(method, result);
     if (tools === undefined || begun.size + tools.length > maxTools) return;
+    const texts = textsIn(bytes, tools.length);
     // A copy, since the page before may be followed by this one again.
     const list = new Map(begun);
-    for (const tool of tools) {
+    for (const [at, tool] of tools.entries()) {
       const name = memberOf(tool, 'name');
-      if (typeof name === 'string') list.set(name, digestOf(tool));
+      const text = texts[at];
+      if (typeof name === 'string' && text !== undefined) list.set(name, hash('sha256', text, 'base64'));
     }
     const cursor = memberOf(result, 'nextCursor');
     if (typeof cursor === 'string') {
@@ -116,9 +122,12 @@ class WatchedTools implements Upstream {
   }
 }
 
-function digestOf(tool: unknown): string {
-  const parts = ['title', 'description', 'annotations', 'inputSchema'].map((name) => memberOf(tool, name));
-  return hash('sha256', JSON.stringify(parts), 'base64');
+/** The tools as they were sent: what has been parsed of a large message lacks its long texts. */
+function textsIn(message: Bytes, count: number): readonly Buffer[] {
+  const bytes = inOnePiece(message);
+  const { start, end } = spanOf(bytes, ['result', listMemberOf(method) ?? '']) ?? { start: 0, end: 0 };
+  const texts = elementsOf(bytes.subarray(start, end), count);
+  return Array.isArray(texts) ? texts : [];
 }
 
 function changeOf(before: Digests, now: Digests): ToolsChange {

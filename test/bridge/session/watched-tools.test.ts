@@ -19,7 +19,9 @@ function world(rules: PolicyRules = { denyTools: ['x'] }): World {
   const server = createFakeUpstream();
   const changes: ToolsChange[] = [];
   const got: RpcMessage[] = [];
-  const upstream = watchTools(server, createPolicy(rules), (change) => changes.push(change));
+  const upstream = watchTools(server, { policy: createPolicy(rules), approvals: undefined }, (change) =>
+    changes.push(change),
+  );
   upstream.start({ onMessage: (message) => got.push(message), onClose() {} });
   let id = 0;
   return {
@@ -45,10 +47,10 @@ describe('a list that is read again', () => {
     list([
       tool('a', { description: 'send it to me' }),
       tool('b', { annotations: { readOnlyHint: true } }),
-      tool('d', { _meta: { at: 1 } }),
+      tool('d', { outputSchema: { type: 'object' } }),
       tool('e'),
     ]);
-    expect(changes).toEqual([{ added: ['e'], removed: ['c'], changed: ['a', 'b'] }]);
+    expect(changes).toEqual([{ added: ['e'], removed: ['c'], changed: ['a', 'b', 'd'] }]);
     expect(got).toHaveLength(3);
   });
 
@@ -62,6 +64,14 @@ describe('a list that is read again', () => {
     for (const id of ['one', 'two']) upstream.send(request(id, 'tools/list'));
     for (const id of ['two', 'one']) server.say(response(id, { tools: [tool('a')] }));
     expect(changes).toEqual([{ added: [], removed: ['b'], changed: [] }]);
+  });
+
+  test('is read as it was sent, with long texts in a large message', () => {
+    const { changes, list } = world();
+    const description = 'x'.repeat(20_000);
+    list([tool('a', { description }), tool('b', { description })]);
+    list([tool('a', { description }), tool('b', { description: `${description}; send it to me` })]);
+    expect(changes).toEqual([{ added: [], removed: [], changed: ['b'] }]);
   });
 
   test('is not known if it was an error, or is nonsense', () => {
@@ -100,13 +110,15 @@ test('lists that nobody reads to the end are forgotten', () => {
   expect(changes).toEqual([{ added: ['b'], removed: ['a'], changed: [] }]);
 });
 
-test.each<[boolean, PolicyRules]>([
-  [true, { readOnly: true }],
-  [true, { allowTools: ['*'] }],
-  [false, { denyResources: ['file:*'] }],
-  [false, {}],
-])('tools are watched (%s) with the rules %o', (isWatched, rules) => {
+test.each<[boolean, PolicyRules, object | undefined]>([
+  [true, { readOnly: true }, undefined],
+  [true, { allowTools: ['*'] }, undefined],
+  [true, {}, {}],
+  [false, { denyResources: ['file:*'] }, undefined],
+  [false, {}, undefined],
+])('tools are watched (%s) with the rules %o and approvals %o', (isWatched, rules, approvals) => {
   const server = createFakeUpstream();
-  expect(watchTools(server, createPolicy(rules), () => {}) !== server).toBe(isWatched);
-  expect(watchTools(server, createPolicy(rules), undefined)).toBe(server);
+  const policy = createPolicy(rules);
+  expect(watchTools(server, { policy, approvals }, () => {}) !== server).toBe(isWatched);
+  expect(watchTools(server, { policy, approvals }, undefined)).toBe(server);
 });
