@@ -1,9 +1,7 @@
 import type { OAuthEvent } from '../expose/options.ts';
+import { named, quoted, shortened } from './quoted.ts';
 
 type Requested = Extract<OAuthEvent, { readonly kind: 'access_requested' }>['request'];
-
-/** Longest part of a text from outside that is shown, in characters. */
-const maxShownLength = 80;
 
 /** What an event of OAuth means for the owner; undefined for what needs no words. */
 export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): string | undefined {
@@ -23,17 +21,17 @@ export function oauthWords(event: OAuthEvent, pairingCode: string | undefined): 
     case 'access_refused':
       return `${clientOf(event.request)} was refused: ${refusals[event.reason]}${event.detail === undefined ? '' : `: ${event.detail}`}`;
     case 'token_issued':
-      return event.isRenewed ? undefined : `${named(event.clientName)} has signed in`;
+      return event.isRenewed ? undefined : `${quoted(event.clientName)} has signed in`;
     case 'grant_revoked':
-      return `the access of ${named(event.clientName)} has ended: ${revocations[event.reason]}`;
+      return `the access of ${quoted(event.clientName)} has ended: ${revocations[event.reason]}`;
     case 'client_silent':
-      return `${named(event.clientName)} ${silences[event.after]}`;
+      return `${quoted(event.clientName)} ${silences[event.after]}`;
     case 'header_mode':
-      return `a client uses the name of a header, ${shown(event.clientId)}, as its client id: remove the connector there, and add it again with OAuth`;
+      return `a client uses the name of a header, ${named(event.clientId)}, as its client id: remove the connector there, and add it again with OAuth`;
     case 'redirect_uri_refused':
-      return `${named(event.clientName)} was refused, its redirect URI ${shown(event.uri)} cannot be used: ${event.reason}`;
+      return `${quoted(event.clientName)} was refused, its redirect URI ${named(event.uri)} cannot be used: ${event.reason}`;
     default:
-      return `the client ${shown(event.clientId)} was refused: ${event.reason}`;
+      return `the client ${named(event.clientId)} was refused: ${event.reason}`;
   }
 }
 
@@ -64,23 +62,14 @@ const silences = {
 
 /** `"Claude" (claude.ai, returns to claude.ai)`: the name alone proves nothing, since anybody can have it. */
 export function clientOf({ clientName, publisher, redirectHost, address, user }: Requested): string {
-  const from = `${address === undefined ? '' : `, from ${address}`}${user === undefined ? '' : `, user ${shown(user)}`}`;
-  return `${named(clientName)} (${publisher ?? 'name not verified'}, returns to ${shown(redirectHost)}${from})`;
+  const from = `${address === undefined ? '' : `, from ${address}`}${user === undefined ? '' : `, user ${named(user)}`}`;
+  return `${quoted(clientName)} (${publisher ?? 'name not verified'}, returns to ${shortened(redirectHost)}${from})`;
 }
 
 /** What a client asks for. */
 export function accessOf({ scope, resource }: Requested): string {
   const what = scope === 'mcp' ? 'full access' : 'read-only access';
   return resource === undefined ? what : `${what} at ${resource}`;
-}
-
-function shown(text: string): string {
-  return text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text;
-}
-
-/** A name in quotes, which it cannot leave: it may look like the words that follow it. */
-function named(clientName: string): string {
-  return `"${shown(clientName).replaceAll(/["\u201C-\u201F]/g, "'")}"`;
 }
 
 function timeOf(at: number): string {

@@ -23,7 +23,7 @@ test.each<[Alert, string]>([
   ],
   [
     { kind: 'new_client', caller: 'Claude Code', clientInfo: clientInfo('evil') },
-    `Claude Code was used by a new client, "evil"; if you do not expect that: mcp-expose token revoke 'Claude Code'`,
+    `"Claude Code" was used by a new client, "evil"; if you do not expect that: mcp-expose token revoke 'Claude Code'`,
   ],
   [
     { kind: 'burst', caller: 'anna', count: 300 },
@@ -31,6 +31,10 @@ test.each<[Alert, string]>([
   ],
   [{ kind: 'rate_limited', caller: 'anna', client: '::1' }, 'anna makes more requests than --rate-limit allows'],
   [{ kind: 'rate_limited', caller: undefined, client: '::1' }, '::1 makes more requests than --rate-limit allows'],
+  [
+    { kind: 'rate_limited', caller: undefined, client: undefined },
+    'a client makes more requests than --rate-limit allows',
+  ],
   [
     { ...refusals, tool: 'write' },
     'anna was refused 5 calls within a minute, the last of "write" (not_allowed); if you do not expect that: mcp-expose token revoke anna',

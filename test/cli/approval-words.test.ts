@@ -39,7 +39,7 @@ test('names that could be taken for something else are quoted, and long ones cut
     tool: '\u202Erm\u001B[2K',
   });
   expect(line).toBe(
-    String.raw`"anna) wants to call \"ls\":\n  {}" (` +
+    String.raw`"anna) wants to call 'ls':\n  {}" (` +
       `"${'n'.repeat(80)}…", from 203.0.113.9) wants to call ` +
       String.raw`"\u202erm\u001b[2K":`,
   );
