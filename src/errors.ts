@@ -10,7 +10,7 @@ export const exitCodes = {
   config_unusable: 2,
   /** The given token is not a bearer token, or its file cannot be used. */
   token_unusable: 2,
-  /** The file in which a relay keeps its names cannot be used. */
+  /** The file in which a relay keeps its names, or a run its tokens, cannot be used. */
   state_unusable: 2,
   /** The OpenID provider could not be reached, or its metadata cannot be used. */
   identity_provider_unusable: 1,

@@ -13,7 +13,8 @@ const maxTokens = 1000;
 /** How often the clock is compared with the ends of tokens, in milliseconds: it may jump, or the machine may sleep. */
 const tickMs = 1000;
 
-const nameSyntax = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/;
+/** Of the names of tokens. */
+export const nameSyntax: RegExp = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/;
 
 /** A token as it is shown and stored: without its secret. */
 export interface TokenReport extends TokenRules {

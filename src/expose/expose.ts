@@ -16,7 +16,7 @@ import type { Exposed, ExposeOptions, ServerReport, TunnelReport } from './optio
 import { clientOpening } from './servers/client-opening.ts';
 import { createExposedServer, defaultStartTimeoutMs } from './servers/exposed-server.ts';
 import { ExposedServers, nothingWorks } from './servers/exposed-servers.ts';
-import { prepare, type Prepared } from './prepare.ts';
+import { endAll, prepare, type Prepared } from './prepare.ts';
 import { Reports } from './reports.ts';
 import type { ServerSources } from './servers/server-sources.ts';
 
@@ -41,12 +41,14 @@ export async function expose(
   reported: (error: ExposeError) => ExposeError = (error) => error,
 ): Promise<Exposed> {
   const { signal = new AbortController().signal } = options;
-  const exposure = new Exposure(await prepare(options, signal), reported);
+  const prepared = await prepare(options, signal);
+  let exposure: Exposure | undefined;
   try {
+    exposure = new Exposure(prepared, reported);
     await exposure.start(signal);
     return exposure;
   } catch (error) {
-    await exposure.end();
+    await (exposure === undefined ? endAll(prepared.endings) : exposure.end());
     throw error;
   }
 }
@@ -364,12 +366,7 @@ class Exposure implements Exposed {
 
   /** Ends everything that has started, in the reverse order, without waiting for requests. Never rejects. */
   end(): Promise<void> {
-    this.#ended ??= (async () => {
-      for (const ending of this.#endings.toReversed()) {
-        // oxlint-disable-next-line no-await-in-loop -- each part ends after the parts that use it, even if these fail to end
-        await Promise.allSettled([(async () => ending())()]);
-      }
-    })();
+    this.#ended ??= endAll(this.#endings);
     return this.#ended;
   }
 }

@@ -20,6 +20,29 @@ import type { PlanContext, TunnelPlan } from './tunnel-plan.ts';
  * @throws ExposeError with any code of `ErrorCode` that concerns options, or the signal's reason.
  */
 export async function prepare(options: ExposeOptions, signal: AbortSignal): Promise<Prepared> {
+  const endings: (() => unknown)[] = [];
+  try {
+    return await prepareParts(options, signal, endings);
+  } catch (error) {
+    await endAll(endings);
+    throw error;
+  }
+}
+
+/** Ends parts in the reverse order, each after the parts that use it, even if these fail to end. Never rejects. */
+export async function endAll(endings: readonly (() => unknown)[]): Promise<void> {
+  for (const ending of endings.toReversed()) {
+    // oxlint-disable-next-line no-await-in-loop -- in this order
+    await Promise.allSettled([(async () => ending())()]);
+  }
+}
+
+/** @param endings gets how to end each part, to be called in reverse. */
+async function prepareParts(
+  options: ExposeOptions,
+  signal: AbortSignal,
+  endings: (() => unknown)[],
+): Promise<Prepared> {
   const { server, access = {}, listen = {} } = options;
   const { onEvent = () => {} } = options.output ?? {};
   const warn = (message: string): void => onEvent({ type: 'warning', message });
@@ -28,6 +51,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
   const sources = await readServerSources(server, warn);
   const bind = await resolveBindAddress(listen.host ?? '127.0.0.1');
   const watchdog = createWatchdog();
+  endings.push(() => watchdog.close());
   const tunnel = guardedTunnel(options, warn);
   const hasFront = tunnel.kind === 'none' && tunnel.publicUrl !== undefined;
   checkAddresses(options, hasFront);
@@ -43,6 +67,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     access.stateFile !== undefined && requiresToken
       ? await (await import('./token-file.ts')).openTokenFile(access.stateFile, warn)
       : undefined;
+  endings.push(() => tokenFile?.close());
   const token = await chooseToken(access, tokenFile, signal, warn);
   const policy = choosePolicy(access, warn);
   const CreateSignIn = access.oauth === true ? (await import('./oauth.ts')).SignIn : undefined;
@@ -50,8 +75,10 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     access.oauth === true && access.oidcIssuer !== undefined
       ? await (await import('./identity.ts')).openIdentity(access.oidcIssuer, access, signal)
       : undefined;
+  endings.push(() => identity?.provider.close());
   const { auditFile, auditBodies = false } = options.output ?? {};
   const audit = auditFile === undefined ? undefined : await (await import('./audit.ts')).openAudit(auditFile, warn);
+  endings.push(() => audit?.close());
   const hasBodies = audit !== undefined && auditBodies;
   const onAuditedEvent =
     audit === undefined
@@ -61,6 +88,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
           onEvent(event);
         };
   const approvals = await chooseApprovals(access, watchdog, onAuditedEvent);
+  endings.push(() => approvals?.close());
   return {
     options,
     onEvent: onAuditedEvent,
@@ -80,13 +108,7 @@ export async function prepare(options: ExposeOptions, signal: AbortSignal): Prom
     identity,
     audit,
     readBody: hasBodies ? (await import('../inspect/redact-body.ts')).redactBody : undefined,
-    endings: [
-      () => audit?.close(),
-      () => watchdog.close(),
-      () => tokenFile?.close(),
-      () => identity?.provider.close(),
-      () => approvals?.close(),
-    ],
+    endings,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { StoredToken } from '../auth/token-store.ts';
+import { nameSyntax, type StoredToken } from '../auth/token-store.ts';
 import { areRules } from '../auth/token-limits.ts';
 import type { Fields } from '../platform/json-fields.ts';
 import { openStateFile, type StateFile } from '../platform/state-file.ts';
@@ -16,18 +16,29 @@ export async function openTokenFile(
   path: string,
   onWarning: (message: string) => void,
 ): Promise<StateFile<StoredToken>> {
+  const live = new Set<string>();
   return await openStateFile({
     path,
     isChosen: true,
+    // A run that has not heard of a revocation would accept the token, and write it back.
+    isExclusive: true,
     what: 'the state of the tokens',
     // Version 1 knew no rules: a program that ignores them would let these tokens do everything.
     version: 2,
     member: 'tokens',
-    readEntry: readToken,
+    readEntry(fields) {
+      const token = readToken(fields);
+      if (token === undefined || token.state === 'expired' || token.state === 'revoked') return token;
+      // Only one of them could be revoked.
+      if (live.has(token.name)) return undefined;
+      live.add(token.name);
+      return token;
+    },
     loss: {
       withoutFile: 'the tokens of earlier runs are then no longer accepted',
       unwritten: 'the tokens do not survive a restart',
       notSaved: 'changes of the tokens may not survive a restart',
+      // On another machine, where a lock says nothing.
       shared: 'give each run a --state of its own, or changes of the tokens will be lost',
     },
     onWarning,
@@ -45,15 +56,20 @@ function isToken(fields: Fields): fields is Fields & StoredToken {
   const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls, ...rules } = fields;
   return (
     typeof name === 'string' &&
+    nameSyntax.test(name) &&
     typeof digest === 'string' &&
     digestSyntax.test(digest) &&
     states.has(state) &&
     typeof createdAt === 'number' &&
-    typeof calls === 'number' &&
+    isCount(calls) &&
     (expiresAt === undefined || typeof expiresAt === 'number') &&
     (once === undefined || once === true) &&
     (client === undefined || typeof client === 'string') &&
-    (maxCalls === undefined || typeof maxCalls === 'number') &&
+    (maxCalls === undefined || isCount(maxCalls)) &&
     areRules(rules)
   );
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

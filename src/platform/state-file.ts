@@ -4,7 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { ExposeError, messageOf } from '../errors.ts';
 import { fieldsOf, type Fields } from './json-fields.ts';
+import { readText, takeLock } from './lock-file.ts';
 import { errorCode } from './net/network-errors.ts';
+import { shellQuote } from './text/redact.ts';
 
 /** Largest file that is read, in bytes: 20,000 names of a relay take a quarter of it. */
 const maxFileBytes: number = 16 * 1024 * 1024;
@@ -21,7 +23,7 @@ export interface StateFile<Entry> {
   readonly entries: readonly Entry[];
   /** Writes the result of `snapshot`. Resolves when that is on disk, or after a failure, which is reported once. Never rejects. */
   save(snapshot: () => readonly Entry[]): Promise<void>;
-  /** Resolves when nothing is left to write. */
+  /** Resolves when nothing is left to write, and gives the lock back. */
   close(): Promise<void>;
 }
 
@@ -31,6 +33,8 @@ export interface StateFileOptions<Entry> {
   readonly isChosen: boolean;
   /** Makes its folder, if it is not the user's. */
   readonly makeFolder?: () => void;
+  /** Whether only one process at a time may use it: then the other is refused. Default: false. */
+  readonly isExclusive?: boolean;
   /** What is in the file, for messages, in the singular: `the state of the relay`. */
   readonly what: string;
   /** Format of the entries, from 1. Earlier formats are read; a file of a later one is not touched. */
@@ -55,11 +59,55 @@ export interface StateFileOptions<Entry> {
 
 /**
  * Opens the file (0600) and writes it once, so that a file that cannot be written is noticed at the start.
- * @throws ExposeError `state_unusable` for a damaged file, or one that the user chose and that cannot be used.
+ * @throws ExposeError `state_unusable` for a damaged file, one that is in use, or one that the user chose and that cannot be used.
  */
 export async function openStateFile<Entry>(options: StateFileOptions<Entry>): Promise<StateFile<Entry>> {
-  const { isChosen, makeFolder, what, version, member, loss, onWarning } = options;
   const path = resolveLink(options.path);
+  const unlock = options.isExclusive === true ? lock(path, options) : () => {};
+  try {
+    const file = await openLocked(path, options);
+    return {
+      ...file,
+      async close() {
+        await file.close();
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** @throws ExposeError `state_unusable` */
+function lock(path: string, options: StateFileOptions<unknown>): () => void {
+  const lockFile = `${path}.lock`;
+  let unlock: (() => void) | undefined;
+  try {
+    unlock = takeLock(lockFile);
+  } catch (error) {
+    throw unwritable(path, options, error);
+  }
+  if (unlock !== undefined) return unlock;
+  const pid = readText(lockFile)?.split('\n')[0];
+  throw new ExposeError(
+    'state_unusable',
+    `another mcp-expose${pid === '' || pid === undefined ? '' : ` (pid ${pid})`} uses ${path}`,
+    {
+      hints: ['give each run a --state of its own', `if none is running, delete ${lockFile}`],
+    },
+  );
+}
+
+function unwritable(path: string, { what }: StateFileOptions<unknown>, cause: unknown): ExposeError {
+  return new ExposeError('state_unusable', `cannot write ${what} to ${path}: ${messageOf(cause)}`, {
+    hints: ['choose a file that this user can write, in a folder that exists, with --state'],
+    cause,
+  });
+}
+
+async function openLocked<Entry>(path: string, options: StateFileOptions<Entry>): Promise<StateFile<Entry>> {
+  const { isChosen, makeFolder, what, version, member, loss, onWarning } = options;
   const entries = readEntries(path, options);
   let written: Stats | undefined;
   const warned = new Set<Warning>();
@@ -85,14 +133,9 @@ export async function openStateFile<Entry>(options: StateFileOptions<Entry>): Pr
     makeFolder?.();
     await write(entries);
   } catch (error) {
-    const message = `cannot write ${what} to ${path}: ${messageOf(error)}`;
-    if (isChosen) {
-      throw new ExposeError('state_unusable', message, {
-        hints: ['choose a file that this user can write, in a folder that exists, with --state'],
-        cause: error,
-      });
-    }
-    warnOnce('unwritable', `${message}; ${loss.unwritten}`);
+    const unusable = unwritable(path, options, error);
+    if (isChosen) throw unusable;
+    warnOnce('unwritable', `${unusable.message}; ${loss.unwritten}`);
   }
 
   const closing = new AbortController();
@@ -125,9 +168,12 @@ export async function openStateFile<Entry>(options: StateFileOptions<Entry>): Pr
 
 /** @throws ExposeError `state_unusable` for a file that is not ours. */
 function readEntries<Entry>(path: string, options: StateFileOptions<Entry>): readonly Entry[] {
-  const unusable = (why: string, cause?: unknown): ExposeError =>
+  const unusable = (why: string, cause?: unknown, hint?: string): ExposeError =>
     new ExposeError('state_unusable', `${options.what} ${path} ${why}`, {
-      hints: [`restore it, or delete it to start without: ${options.loss.withoutFile}`, '--state names another file'],
+      hints: [
+        hint ?? `restore it, or delete it to start without: ${options.loss.withoutFile}`,
+        '--state names another file',
+      ],
       ...(cause === undefined ? {} : { cause }),
     });
   let stats: Stats | undefined;
@@ -143,7 +189,14 @@ function readEntries<Entry>(path: string, options: StateFileOptions<Entry>): rea
   if (stats === undefined) return [];
   if (!stats.isFile()) throw unusable('is not a file');
   // Windows has no such bits; the folder's access list protects the file there.
-  if (process.platform !== 'win32' && (stats.mode & 0o022) !== 0) throw unusable('can be written by other users');
+  if (process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
+    const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
+    throw unusable(
+      `can be read or changed by other users (mode ${mode})`,
+      undefined,
+      `make it private: chmod 600 ${shellQuote(path)}`,
+    );
+  }
   if (stats.size > maxFileBytes) throw unusable(`is larger than ${maxFileBytes / 1024 / 1024} MiB`);
   let content: unknown;
   try {

@@ -266,21 +266,40 @@ describe('--state', () => {
     expect(textOf(await echo(await openSession(second.url, own)))).toBe('hello');
   });
 
-  test('a file that others can read is closed to them, one that they can write is refused', async () => {
-    const state = path.join(temporaryDirectory(), 'tokens.json');
-    const content = '{"version":1,"tokens":[]}';
-    writeFileSync(state, content);
-    chmodSync(state, 0o644);
-    await startWith(state);
-    expect(statSync(state).mode & 0o777).toBe(0o600);
-
+  test('a file that others can read is refused', async () => {
     const open = path.join(temporaryDirectory(), 'tokens.json');
+    const content = '{"version":1,"tokens":[]}';
     writeFileSync(open, content);
-    chmodSync(open, 0o664);
+    chmodSync(open, 0o644);
     const run = startProgram(['--tunnel', 'none', '--state', open, '--', ...server], { mark: randomUUID() });
     expect(await run.exited).toBe(2);
-    expect(run.stderr()).toContain('can be written by other users');
+    expect(run.stderr()).toContain('can be read or changed by other users (mode 0644)');
+    expect(run.stderr()).toContain(`hint: make it private: chmod 600 ${open}`);
     expect(readFileSync(open, 'utf8')).toBe(content);
+  });
+
+  test.each([
+    ['--audit', '/dev/null/audit.jsonl'],
+    ['--token-name', 'an/na'],
+  ])('a start that fails later (%s %s) leaves no lock', async (...args) => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const run = startProgram(['--tunnel', 'none', '--state', state, ...args, '--', ...server], { mark: randomUUID() });
+    expect(await run.exited).toBe(2);
+    expect(readdirSync(path.dirname(state))).toEqual(['tokens.json']);
+  });
+
+  test('a second run is refused while the first lives, and takes over when it was killed', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const first = await startWith(state);
+    const run = startProgram(['--tunnel', 'none', '--state', state, '--', ...server], { mark: randomUUID() });
+    expect(await run.exited).toBe(2);
+    expect(run.stderr()).toContain(`another mcp-expose (pid ${first.pid}) uses ${state}`);
+    expect(run.stderr()).toContain('hint: give each run a --state of its own');
+    await first.stop('SIGKILL');
+    const second = await startWith(state);
+    expect(textOf(await echo(await openSession(second.url, first.token)))).toBe('hello');
+    await second.stop('SIGTERM');
+    expect(readdirSync(path.dirname(state))).toEqual(['tokens.json']);
   });
 
   test.each([

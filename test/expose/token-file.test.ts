@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TokenStore } from '../../src/auth/token-store.ts';
@@ -57,6 +57,11 @@ test.each<[string, object]>([
   ['a scope that is not known', { scope: 'mcp:write' }],
   ['an address that is none', { allowIps: ['somewhere'] }],
   ['rules that are too long', { denyTools: ['x'.repeat(9000)] }],
+  ['a name that a token cannot have', { name: 'def/ault' }],
+  ['the name of another valid token', { name: 'anna' }],
+  ['a number of calls below 0', { calls: -4 }],
+  ['a part of a call', { calls: 0.5 }],
+  ['a limit below 0', { maxCalls: -1 }],
 ])('an entry with %s is damaged, and the file stays as it is', async (_what, change) => {
   const content = { version: 2, tokens: [entry, { ...entry, name: 'ben', ...change }] };
   const file = written(content);
@@ -73,6 +78,32 @@ test('a file of a later version is left alone', async () => {
     `the state of the tokens ${file} was written by a newer mcp-expose`,
   );
   expect(parseJson(readFileSync(file, 'utf8'))).toEqual({ version: 3, tokens: [entry] });
+});
+
+test('tokens of one name are fine if one of them is valid', async () => {
+  const tokens = [{ ...entry, state: 'revoked' }, { ...entry, state: 'expired' }, entry];
+  expect(await entriesOf(written({ version: 2, tokens }))).toHaveLength(3);
+});
+
+test('one process at a time can use the file, and the next one after it', async () => {
+  const file = path.join(temporaryDirectory(), 'tokens.json');
+  const first = await openTokenFile(file, () => {});
+  await expect(openTokenFile(file, () => {})).rejects.toMatchObject({
+    code: 'state_unusable',
+    message: `another mcp-expose (pid ${process.pid}) uses ${realpathSync(file)}`,
+    hints: ['give each run a --state of its own', expect.stringContaining('.lock')],
+  });
+  await first.close();
+  await entriesOf(file);
+  expect(readdirSync(path.dirname(file))).toEqual(['tokens.json']);
+});
+
+test('a file that cannot be used is not locked', async () => {
+  const file = written({ version: 9, tokens: [] });
+  await expect(openTokenFile(file, () => {})).rejects.toThrow('newer');
+  await expect(openTokenFile(file, () => {})).rejects.toThrow('newer');
+  const nowhere = path.join(temporaryDirectory(), 'none', 'tokens.json');
+  await expect(openTokenFile(nowhere, () => {})).rejects.toThrow(`cannot write the state of the tokens to ${nowhere}`);
 });
 
 test.each([0, '2', null, undefined])('version %j is damaged', async (version) => {

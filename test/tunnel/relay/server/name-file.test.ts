@@ -98,10 +98,18 @@ describe('a file that cannot be used is refused in words', () => {
     expect(readFileSync(path, 'utf8')).toBe(content);
   });
 
-  test('that others can write, or that is no file', async () => {
+  test.each([0o644, 0o622, 0o604])('that others can read or change: mode %o', async (mode) => {
     writeFileSync(path, '{"version":1,"names":[]}');
-    chmodSync(path, 0o666);
-    await expect(open()).rejects.toThrow('can be written by other users');
+    chmodSync(path, mode);
+    await expect(open()).rejects.toMatchObject({
+      code: 'state_unusable',
+      message: expect.stringContaining(`can be read or changed by other users (mode 0${mode.toString(8)})`),
+      hints: [`make it private: chmod 600 ${path}`, expect.any(String)],
+    });
+    expect(statSync(path).mode & 0o777).toBe(mode);
+  });
+
+  test('that is no file', async () => {
     await expect(open({ path: '/dev/null' })).rejects.toThrow('/dev/null is not a file');
     await expect(open({ path: folder.path })).rejects.toThrow('is not a file');
   });
