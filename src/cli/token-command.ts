@@ -51,18 +51,35 @@ export async function runToken(
       return;
     }
     case 'revoke': {
-      const revoked = await askRun(socket, 'DELETE', path);
+      // oxlint-disable-next-line no-unsafe-type-assertion -- see control-server.ts
+      const revoked = (await askRun(socket, 'DELETE', path)) as Changed;
       if (output.json) output.result(JSON.stringify(revoked));
       else output.note(`revoked ${name}; its sessions have ended`);
+      checkSaved(revoked);
       return;
     }
     default: {
       // oxlint-disable-next-line no-unsafe-type-assertion -- see control-server.ts
       const added = (await (action === 'add'
         ? askRun(socket, 'PUT', path, limitsFrom(command))
-        : askRun(socket, 'POST', `${path}/rotate`))) as { token: string };
+        : askRun(socket, 'POST', `${path}/rotate`))) as Changed & { token: string };
       output.result(output.json ? JSON.stringify(added) : added.token);
+      checkSaved(added);
     }
+  }
+}
+
+interface Changed {
+  /** Left out by a run that could save the change, or need not. */
+  readonly isSaved?: false;
+}
+
+/** @throws ExposeError `internal` */
+function checkSaved({ isSaved }: Changed): void {
+  if (isSaved === false) {
+    throw new ExposeError('internal', 'the change is in effect, but could not be saved: a restart undoes it', {
+      hints: ['the output of the run says why'],
+    });
   }
 }
 

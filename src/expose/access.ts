@@ -65,6 +65,7 @@ export class RunTokens implements Tokens {
   readonly #onWarning: (message: string) => void;
   /** Then a token can make no exception. */
   readonly #isReadOnly: boolean;
+  #saved = Promise.resolve(true);
   /** For requests of mcp-expose itself. */
   readonly probeToken: string;
 
@@ -87,7 +88,8 @@ export class RunTokens implements Tokens {
       onEnd,
       onChange: (name, change) => {
         if (name === ownCaller) return;
-        void file?.save(() => this.store.stored().filter((stored) => stored.name !== ownCaller));
+        if (file !== undefined)
+          this.#saved = file.save(() => this.store.stored().filter((stored) => stored.name !== ownCaller));
         if (isStarted) onChange(name, change);
       },
     });
@@ -133,6 +135,11 @@ export class RunTokens implements Tokens {
 
   rotate(name: string): string | undefined {
     return name === ownCaller ? undefined : this.store.rotate(name);
+  }
+
+  /** Whether the latest change of the tokens is on disk, if it has to be. Waits for that. Never rejects. */
+  saved(): Promise<boolean> {
+    return this.#saved;
   }
 }
 

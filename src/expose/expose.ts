@@ -268,7 +268,12 @@ class Exposure implements Exposed {
       localUrl: this.localUrl,
     });
     try {
-      const server = await openControlServer({ env: process.env, describe, tokens: this.#tokens });
+      const server = await openControlServer({
+        env: process.env,
+        describe,
+        tokens: this.#tokens,
+        saved: async () => (await this.#tokens?.saved()) ?? true,
+      });
       this.#endings.push(() => server.close());
     } catch (error) {
       this.#warn(`mcp-expose token cannot change the tokens of this run: ${messageOf(error)}`);

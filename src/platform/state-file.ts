@@ -21,8 +21,11 @@ type Warning = 'unwritable' | 'shared';
 export interface StateFile<Entry> {
   /** Its contents when it was opened. */
   readonly entries: readonly Entry[];
-  /** Writes the result of `snapshot`. Resolves when that is on disk, or after a failure, which is reported once. Never rejects. */
-  save(snapshot: () => readonly Entry[]): Promise<void>;
+  /**
+   * Writes the result of `snapshot`. Resolves to true when that is on disk, and to false after a failure, which is reported once. Never
+   * rejects.
+   */
+  save(snapshot: () => readonly Entry[]): Promise<boolean>;
   /** Resolves when nothing is left to write, and gives the lock back. */
   close(): Promise<void>;
 }
@@ -141,22 +144,26 @@ async function openLocked<Entry>(path: string, options: StateFileOptions<Entry>)
   const closing = new AbortController();
   /** Resolves when the next write may begin. */
   let ready: Promise<void> = Promise.resolve();
-  let waiting: Promise<void> | undefined;
-  const writeInTurn = async (snapshot: () => readonly Entry[]): Promise<void> => {
+  let waiting: Promise<boolean> | undefined;
+  const writeInTurn = async (snapshot: () => readonly Entry[]): Promise<boolean> => {
     await ready;
     waiting = undefined;
-    const writing = write(snapshot()).catch((error: unknown) => {
-      warnOnce('unwritable', `cannot write ${what} to ${path}: ${messageOf(error)}; ${loss.notSaved}`);
-    });
+    const writing = write(snapshot()).then(
+      () => true,
+      (error: unknown) => {
+        warnOnce('unwritable', `cannot write ${what} to ${path}: ${messageOf(error)}; ${loss.notSaved}`);
+        return false;
+      },
+    );
     ready = writing.then(async () => await pause(writeGapMs, undefined, closing)).catch(() => {});
-    await writing;
+    return await writing;
   };
   return {
     entries,
     async save(snapshot) {
       // Calls that come while a write waits share it.
       waiting ??= writeInTurn(snapshot);
-      await waiting;
+      return await waiting;
     },
     async close() {
       closing.abort();

@@ -1,6 +1,6 @@
 // Several tokens, each with its own life, and `mcp-expose token` while it runs.
 import { randomUUID } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
@@ -276,6 +276,37 @@ describe('--state', () => {
     expect(run.stderr()).toContain('can be read or changed by other users (mode 0644)');
     expect(run.stderr()).toContain(`hint: make it private: chmod 600 ${open}`);
     expect(readFileSync(open, 'utf8')).toBe(content);
+  });
+
+  test('what was answered survives a kill, one change after the other', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const first = await startWith(state);
+    const { stdout: anna } = await token(first, 'add', 'anna');
+    await Promise.all(['default', 'anna'].map((name) => token(first, 'revoke', name)));
+    const { stdout: ben } = await token(first, 'add', 'ben');
+    await first.stop('SIGKILL');
+    const second = await startWith(state);
+    for (const revoked of [first.token, anna])
+      expect((await refusal(second.url, clientHeaders(revoked))).status).toBe(401); // oxlint-disable-line no-await-in-loop -- in order
+    expect(textOf(await echo(await openSession(second.url, ben)))).toBe('hello');
+  });
+
+  test('a change that cannot be saved is in effect, and says so', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const exposed = await startWith(state);
+    mkdirSync(`${state}.new`);
+    expect(await token(exposed, 'revoke', 'default')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /revoked default.*\n.*error: the change is in effect, but could not be saved: a restart undoes it\n.*hint: the output of the run says why/,
+      ),
+    });
+    expect((await refusal(exposed.url, clientHeaders(exposed.token))).status).toBe(401);
+    const added = await token(exposed, 'add', 'anna', '--json');
+    expect(added.code).toBe(1);
+    expect(parseJson(added.stdout.split('\n')[0] ?? '')).toMatchObject({ name: 'anna', isSaved: false });
+    rmSync(`${state}.new`, { recursive: true });
+    expect(await token(exposed, 'add', 'ben')).toMatchObject({ code: 0, stderr: '' });
   });
 
   test.each([

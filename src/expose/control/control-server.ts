@@ -17,6 +17,8 @@ export interface ControlServerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly describe: () => RunDescription;
   readonly tokens: Tokens | undefined;
+  /** Whether the latest change of the tokens is on disk, if it has to be. Waits for that. */
+  readonly saved: () => Promise<boolean>;
 }
 
 export interface ControlServer {
@@ -77,7 +79,7 @@ async function answer(
 
 async function resultOf(
   request: IncomingMessage,
-  { describe, tokens }: ControlServerOptions,
+  { describe, tokens, saved }: ControlServerOptions,
 ): Promise<readonly [status: number, body?: object]> {
   const [, resource = '', name = '', action] = (request.url ?? '').split('/');
   const called = `${request.method} ${resource}${name === '' ? '' : '/name'}${action === undefined ? '' : `/${action}`}`;
@@ -89,20 +91,29 @@ async function resultOf(
       return [200, tokens.list()];
     // Not POST, which the first versions take too, without rules: the token would allow everything.
     case 'PUT tokens/name':
-      return [201, { name: token, token: tokens.add(token, limitsIn(await readText(request))) }];
+      return await changed(201, { name: token, token: tokens.add(token, limitsIn(await readText(request))) }, saved);
     case 'DELETE tokens/name':
       if (!tokens.revoke(token)) throw unknownToken(token, tokens);
-      return [200, { name: token }];
+      return await changed(200, { name: token }, saved);
     case 'POST tokens/name/rotate': {
       const rotated = tokens.rotate(token);
       if (rotated === undefined) throw unknownToken(token, tokens);
-      return [200, { name: token, token: rotated }];
+      return await changed(200, { name: token, token: rotated }, saved);
     }
     default:
       throw new ExposeError('usage', 'this version of mcp-expose does not know the request', {
         hints: ['use the same version for both'],
       });
   }
+}
+
+/** The change is in effect already, so a slow disk delays only the answer. */
+async function changed(
+  status: number,
+  body: object,
+  saved: () => Promise<boolean>,
+): Promise<readonly [status: number, body: object]> {
+  return [status, (await saved()) ? body : { ...body, isSaved: false }];
 }
 
 function nameIn(segment: string): string {

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { TokenStore } from '../../../src/auth/token-store.ts';
 import { openControlServer } from '../../../src/expose/control/control-server.ts';
 import { askRun, socketOf } from '../../../src/expose/control/runs.ts';
+import { createDeferred } from '../../../src/platform/deferred.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { parseJson } from '../../harness/parse-json.ts';
 import { temporaryDirectory } from '../../harness/program.ts';
@@ -16,10 +17,10 @@ const describeRun = () => ({
   localUrl: 'http://127.0.0.1:1/mcp',
 });
 
-async function control(hasTokens = true) {
+async function control(hasTokens = true, saved: () => Promise<boolean> = async () => true) {
   const env = { XDG_CONFIG_HOME: temporaryDirectory() };
   const store = new TokenStore();
-  const server = await openControlServer({ env, describe: describeRun, tokens: hasTokens ? store : undefined });
+  const server = await openControlServer({ env, describe: describeRun, tokens: hasTokens ? store : undefined, saved });
   atEnd('test', () => server.close());
   return { store, socket: socketOf(process.pid, env) };
 }
@@ -44,6 +45,25 @@ test('adds a token with limits, lists them, and keeps them when it is rotated', 
     rules: { allowTools: ['read_*'], denyPrompts: ['é'], readOnly: true },
   });
   expect(store.list()).toMatchObject([{ ...limits, calls: 0 }]);
+});
+
+test.each([true, false])('answers when the change is on disk (%j), after it has taken effect', async (isSaved) => {
+  const disk = createDeferred<boolean>();
+  const asked = createDeferred<void>();
+  const { store, socket } = await control(true, () => {
+    asked.resolve();
+    return disk.promise;
+  });
+  const token = store.add('anna');
+  let hasAnswered = false;
+  const answered = askRun(socket, 'DELETE', '/tokens/anna').finally(() => (hasAnswered = true));
+  await asked.promise;
+  expect(store.find(token)).toMatchObject({ code: 'token_revoked' });
+  // A request that is not about a change is answered meanwhile.
+  await askRun(socket, 'GET', '/tokens');
+  expect(hasAnswered).toBe(false);
+  disk.resolve(isSaved);
+  expect(await answered).toEqual(isSaved ? { name: 'anna' } : { name: 'anna', isSaved: false });
 });
 
 describe('what another version or a stranger sends', () => {
