@@ -268,12 +268,7 @@ class Exposure implements Exposed {
       localUrl: this.localUrl,
     });
     try {
-      const server = await openControlServer({
-        env: process.env,
-        describe,
-        tokens: this.#tokens,
-        saved: async () => (await this.#tokens?.saved()) ?? true,
-      });
+      const server = await openControlServer({ env: process.env, describe, tokens: this.#tokens });
       this.#endings.push(() => server.close());
     } catch (error) {
       this.#warn(`mcp-expose token cannot change the tokens of this run: ${messageOf(error)}`);

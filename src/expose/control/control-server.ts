@@ -13,12 +13,15 @@ const maxSocketPathBytes = 103;
 /** Longest body that is kept, in characters: several times the longest rules of a token. */
 const maxBodyLength = 64 * 1024;
 
+interface SavedTokens extends Tokens {
+  /** Whether the latest change is on disk, if it has to be. Waits for that. */
+  saved(): Promise<boolean>;
+}
+
 export interface ControlServerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly describe: () => RunDescription;
-  readonly tokens: Tokens | undefined;
-  /** Whether the latest change of the tokens is on disk, if it has to be. Waits for that. */
-  readonly saved: () => Promise<boolean>;
+  readonly tokens: SavedTokens | undefined;
 }
 
 export interface ControlServer {
@@ -79,7 +82,7 @@ async function answer(
 
 async function resultOf(
   request: IncomingMessage,
-  { describe, tokens, saved }: ControlServerOptions,
+  { describe, tokens }: ControlServerOptions,
 ): Promise<readonly [status: number, body?: object]> {
   const [, resource = '', name = '', action] = (request.url ?? '').split('/');
   const called = `${request.method} ${resource}${name === '' ? '' : '/name'}${action === undefined ? '' : `/${action}`}`;
@@ -91,14 +94,14 @@ async function resultOf(
       return [200, tokens.list()];
     // Not POST, which the first versions take too, without rules: the token would allow everything.
     case 'PUT tokens/name':
-      return await changed(201, { name: token, token: tokens.add(token, limitsIn(await readText(request))) }, saved);
+      return await changed(201, { name: token, token: tokens.add(token, limitsIn(await readText(request))) }, tokens);
     case 'DELETE tokens/name':
       if (!tokens.revoke(token)) throw unknownToken(token, tokens);
-      return await changed(200, { name: token }, saved);
+      return await changed(200, { name: token }, tokens);
     case 'POST tokens/name/rotate': {
       const rotated = tokens.rotate(token);
       if (rotated === undefined) throw unknownToken(token, tokens);
-      return await changed(200, { name: token, token: rotated }, saved);
+      return await changed(200, { name: token, token: rotated }, tokens);
     }
     default:
       throw new ExposeError('usage', 'this version of mcp-expose does not know the request', {
@@ -111,9 +114,9 @@ async function resultOf(
 async function changed(
   status: number,
   body: object,
-  saved: () => Promise<boolean>,
+  tokens: SavedTokens,
 ): Promise<readonly [status: number, body: object]> {
-  return [status, (await saved()) ? body : { ...body, isSaved: false }];
+  return [status, (await tokens.saved()) ? body : { ...body, isSaved: false }];
 }
 
 function nameIn(segment: string): string {

@@ -20,7 +20,11 @@ const describeRun = () => ({
 async function control(hasTokens = true, saved: () => Promise<boolean> = async () => true) {
   const env = { XDG_CONFIG_HOME: temporaryDirectory() };
   const store = new TokenStore();
-  const server = await openControlServer({ env, describe: describeRun, tokens: hasTokens ? store : undefined, saved });
+  const server = await openControlServer({
+    env,
+    describe: describeRun,
+    tokens: hasTokens ? Object.assign(store, { saved }) : undefined,
+  });
   atEnd('test', () => server.close());
   return { store, socket: socketOf(process.pid, env) };
 }
