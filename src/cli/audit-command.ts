@@ -1,11 +1,4 @@
-import {
-  alertDetails,
-  auditFilter,
-  AuditSums,
-  readAudit,
-  type AuditEntry,
-  type AuditFilter,
-} from '../expose/audit-entries.ts';
+import { auditFilter, AuditSums, readAudit, type AuditEntry, type AuditFilter } from '../expose/audit-entries.ts';
 import { excerpt } from '../platform/text/sanitize.ts';
 import type { Output } from './output.ts';
 import type { OutputFlags } from './program.ts';
@@ -70,6 +63,14 @@ function lineOf(entry: AuditEntry): string {
     );
   }
   return parts.map(shown).join('  ');
+}
+
+/** What is special to an alert; nothing for another entry. */
+function alertDetails({ event, kind, client, clientInfo, tool, added, removed, changed }: AuditEntry): unknown[] {
+  if (event !== 'alert') return [];
+  if (kind === 'new_address') return [client];
+  if (kind !== 'new_client') return [tool, added, removed, changed].flat();
+  return typeof clientInfo === 'object' && clientInfo !== null && 'name' in clientInfo ? [clientInfo.name] : [];
 }
 
 /** A text or a number of the file, on one line; others can write to the file too. */

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { ExposeError, messageOf } from '../errors.ts';
-import { isObject, memberOf } from '../mcp/rpc-message.ts';
+import { isObject } from '../mcp/rpc-message.ts';
 import { Globs } from '../policy/glob.ts';
 
 /** A line of an audit file. Its members may be anything: others can write to the file too. */
@@ -57,22 +57,6 @@ export function auditFilter(
 
 function timeOf({ time }: AuditEntry): number {
   return typeof time === 'string' ? Date.parse(time) : Number.NaN;
-}
-
-/** What is special to an alert, to be shown; nothing for another entry. */
-export function alertDetails({
-  event,
-  kind,
-  client,
-  clientInfo,
-  tool,
-  added,
-  removed,
-  changed,
-}: AuditEntry): unknown[] {
-  if (event !== 'alert') return [];
-  if (kind === 'new_address') return [client];
-  return kind === 'new_client' ? [memberOf(clientInfo, 'name')] : [tool, added, removed, changed].flat();
 }
 
 export interface AuditSum {
