@@ -13,13 +13,16 @@ export function alertWords(alert: Alert): string {
     case 'new_client':
       return `${named(alert.caller)} was used by a new client, ${quoted(alert.clientInfo.name)}; ${unexpected(alert.caller)}`;
     case 'burst':
-      return `${named(alert.caller)} made more than ${alert.count} calls within a minute; --rate-limit limits them`;
+      return `${named(alert.caller)} made more than ${alert.count} requests within a minute; --rate-limit limits them`;
     case 'rate_limited':
       return `${alert.caller === undefined ? (alert.client ?? 'a client') : named(alert.caller)} makes more requests than --rate-limit allows`;
     case 'refusals': {
       const { caller, count, tool, resource, prompt, reason } = alert;
       const what = quoted(tool ?? resource ?? prompt ?? '');
-      return `${named(caller)} was refused ${count} calls within a minute, the last of ${what} (${reason}); ${unexpected(caller)}`;
+      const calls = `${count} calls within a minute, the last of ${what} (${reason})`;
+      return caller === undefined
+        ? `rules refused ${calls}`
+        : `${named(caller)} was refused ${calls}; ${unexpected(caller)}`;
     }
     default: {
       const { server, added, removed, changed } = alert;

@@ -10,11 +10,19 @@ import { RecentlyUsed } from '../platform/recently-used.ts';
 
 const minuteMs = 60_000;
 
-/** Calls of one caller in a minute that are not unusual. After an alert, twice as many are needed for the next one. */
-export const usualCallsPerMinute = 300;
+/** Requests of one caller in a minute that are not unusual. After an alert, twice as many are needed for the next one. */
+export const usualRequestsPerMinute = 300;
 
 /** Calls of one caller that are refused within a minute, for an alert. */
 const refusalsPerMinute = 5;
+
+/** With which rules refuse a call. What ends with a token is an event already, and an approval is refused by the owner himself. */
+const reasonsOfRules: ReadonlySet<string | undefined> = new Set([
+  'not_allowed',
+  'not_read_only',
+  'tools_not_listed',
+  'ambiguous_request',
+]);
 
 /** Callers that are told apart, and clients and networks of each, about 100 bytes each. One that was forgotten is new again. */
 const maxCallers = 1000;
@@ -31,20 +39,20 @@ export type Alert =
       readonly caller: string;
       readonly clientInfo: NonNullable<RequestReport['clientInfo']>;
     }
-  /** More calls within a minute than usual. */
+  /** More requests within a minute than usual. */
   | { readonly kind: 'burst'; readonly caller: string; readonly count: number }
   /** More requests than `--rate-limit` allows; `caller` is undefined without credentials. */
   | { readonly kind: 'rate_limited'; readonly caller: string | undefined; readonly client: string | undefined }
-  /** Calls that rules do not allow; `tool` and so on are those of the last one. */
-  | ({ readonly kind: 'refusals'; readonly count: number } & Pick<
+  /** Calls that rules do not allow; `tool` and so on are those of the last one. `caller` is undefined without credentials. */
+  | ({ readonly kind: 'refusals'; readonly caller: string | undefined; readonly count: number } & Pick<
       RequestReport,
-      'caller' | 'tool' | 'resource' | 'prompt' | 'reason'
+      'tool' | 'resource' | 'prompt' | 'reason'
     >)
   /** The tools of a server have changed during a session, while rules apply to them, or calls need approval. */
   | ({ readonly kind: 'tools_changed'; readonly server: string | undefined } & ToolsChange);
 
 export interface AlertsOptions {
-  /** Undefined if no credential is required: then there is nobody whose clients and addresses could be new. */
+  /** Whether a credential is required: without one, callers are not told apart, so that nobody's clients and addresses are new. */
   readonly hasCredentials: boolean;
   /** The caller that is mcp-expose itself. */
   readonly ownCaller: string;
@@ -57,7 +65,7 @@ export class Alerts {
   readonly #options: AlertsOptions;
   readonly #clock: Clock;
   readonly #callers: RecentlyUsed<Activity>;
-  /** The caller of the last call, so that a row of calls costs no look-up. */
+  /** The caller of the last request, so that a row of requests costs no look-up. */
   #latest: Activity;
   /** When each kind of alert came last for each caller. */
   readonly #alertedAt = new RecentlyUsed<{ at: number }>(maxCallers, () => ({ at: -Infinity }));
@@ -73,10 +81,10 @@ export class Alerts {
   began(caller: string): void {
     if (this.#latest.caller !== caller) this.#latest = this.#callers.at(caller);
     const activity = this.#latest;
-    const count = activity.usualCalls;
-    // Only the first that is too many: this is done for every call.
-    if (activity.calls.add(this.#clock.now()) !== count + 1) return;
-    if (this.#alert(caller, { kind: 'burst', caller, count })) activity.usualCalls *= 2;
+    const count = activity.usualRequests;
+    // Only the first that is too many: this is done for every request.
+    if (activity.requests.add(this.#clock.now()) !== count + 1) return;
+    if (this.#alert(caller, { kind: 'burst', caller, count })) activity.usualRequests *= 2;
   }
 
   /** A request was answered. */
@@ -84,12 +92,12 @@ export class Alerts {
     const { caller, method, outcome } = report;
     if (caller === this.#options.ownCaller) return;
     if (method === 'initialize') this.#identify(report);
-    // Those of tokens are events of these.
-    if (outcome !== 'denied' || report.reason?.startsWith('token_') === true) return;
-    const count = this.#callers.at(caller).refusals.add(this.#clock.now());
     const { tool, resource, prompt, reason } = report;
+    if (outcome !== 'denied' || !reasonsOfRules.has(reason)) return;
+    const count = this.#callers.at(caller).refusals.add(this.#clock.now());
     if (count < refusalsPerMinute) return;
-    this.#alert(caller, { kind: 'refusals', caller, count, tool, resource, prompt, reason });
+    const known = this.#options.hasCredentials ? caller : undefined;
+    this.#alert(caller, { kind: 'refusals', caller: known, count, tool, resource, prompt, reason });
   }
 
   /** A request was not let in. */
@@ -132,8 +140,8 @@ export class Alerts {
 /** What a caller has done. */
 class Activity {
   readonly caller: string;
-  readonly calls = new MinuteCount();
-  usualCalls = usualCallsPerMinute;
+  readonly requests = new MinuteCount();
+  usualRequests = usualRequestsPerMinute;
   readonly refusals = new MinuteCount();
   readonly addresses = new Seen();
   readonly clients = new Seen();

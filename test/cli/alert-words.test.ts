@@ -27,7 +27,7 @@ test.each<[Alert, string]>([
   ],
   [
     { kind: 'burst', caller: 'anna', count: 300 },
-    'anna made more than 300 calls within a minute; --rate-limit limits them',
+    'anna made more than 300 requests within a minute; --rate-limit limits them',
   ],
   [{ kind: 'rate_limited', caller: 'anna', client: '::1' }, 'anna makes more requests than --rate-limit allows'],
   [{ kind: 'rate_limited', caller: undefined, client: '::1' }, '::1 makes more requests than --rate-limit allows'],
@@ -38,6 +38,10 @@ test.each<[Alert, string]>([
   [
     { ...refusals, tool: 'write' },
     'anna was refused 5 calls within a minute, the last of "write" (not_allowed); if you do not expect that: mcp-expose token revoke anna',
+  ],
+  [
+    { ...refusals, caller: undefined, tool: 'write' },
+    'rules refused 5 calls within a minute, the last of "write" (not_allowed)',
   ],
   [
     { kind: 'tools_changed', server: undefined, ...none, added: ['a', 'b'], changed: ['c'] },
@@ -61,7 +65,7 @@ test('an alert is a line on the screen, which --quiet leaves out, and an event',
   const event = '{"event":"ready"}\n{"event":"alert","kind":"burst","caller":"anna","count":300}\n';
   expect([plain.stdout(), quiet.stdout()]).toEqual([event, event]);
   expect(plain.stderr()).toBe(
-    'mcp-expose: alert: anna made more than 300 calls within a minute; --rate-limit limits them\n',
+    'mcp-expose: alert: anna made more than 300 requests within a minute; --rate-limit limits them\n',
   );
   expect(quiet.stderr()).toBe('');
 });

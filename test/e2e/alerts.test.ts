@@ -75,11 +75,11 @@ test('where no address is known, only the client can be new', async () => {
   expect(alertsOf(exposed).map(({ kind }) => kind)).toEqual(['new_client']);
 });
 
-test('a burst of calls is reported, and without a token too', async () => {
+test('a burst of requests is reported, and without a token too', async () => {
   const exposed = await startExpose({ server: fixture('echo'), args: ['--no-auth'] });
   const session = await openSession(exposed.url, '');
   const calls = Array.from({ length: 301 }, (_, at) => session.call(`ping ${at}`, 'ping'));
-  await exposed.waitForStderr(/alert: anonymous made more than 300 calls within a minute; --rate-limit limits them/);
+  await exposed.waitForStderr(/alert: anonymous made more than 300 requests within a minute; --rate-limit limits them/);
   await Promise.all(calls);
   expect(alertsOf(exposed)).toEqual([{ event: 'alert', kind: 'burst', caller: 'anonymous', count: 300 }]);
 });
@@ -109,6 +109,27 @@ test.each(['v2', 'v1 over HTTP+SSE'] as const)(
     await client.close();
   },
 );
+
+test('without a token, repeated refusals are reported without advice about one', async () => {
+  const args = ['--no-auth', '--deny-tool', 'hid*'];
+  const exposed = await startExpose({ server: fixture('fails-as-told'), args });
+  const session = await openSession(exposed.url, '');
+  await Promise.all([1, 2, 3, 4, 5].map((id) => session.call(id, 'tools/call', { name: 'hidden', arguments: {} })));
+  await exposed.waitForStderr(/alert: rules refused 5 calls within a minute, the last of "hidden" \(not_allowed\)\n/);
+  expect(exposed.stderr()).not.toContain('token revoke');
+});
+
+test('calls that are refused since they can be read differently are reported with --approve alone', async () => {
+  const args = ['--approve', 'all', '--approve-command', process.execPath];
+  const exposed = await startExpose({ server: fixture('flips-hint'), args });
+  const session = await openSession(exposed.url, exposed.token);
+  const params = '{"name":"change","arguments":{"a":1,"a":2}}';
+  await Promise.all(
+    [1, 2, 3, 4, 5].map((id) => session.post(`{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":${params}}`)),
+  );
+  await exposed.waitForStderr(/alert/);
+  expect(exposed.stderr()).toMatch(/default was refused 5 calls .* the last of "change" \(ambiguous_request\)/);
+});
 
 test.each(['--read-only', '--read-only --isolation shared', '--approve destructive'])(
   'tools that change while a rule applies to them are reported (%s)',

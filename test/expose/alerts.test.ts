@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Alerts, usualCallsPerMinute, type Alert } from '../../src/expose/alerts.ts';
+import { Alerts, usualRequestsPerMinute, type Alert } from '../../src/expose/alerts.ts';
 import type { RequestReport } from '../../src/http/responses/call-report.ts';
 import { createFakeClock, type FakeClock } from '../harness/fake-clock.ts';
 
@@ -111,26 +111,26 @@ test('each kind comes at most once a minute for each caller, also if the clock i
   expect(found).toHaveLength(6);
 });
 
-const call = (times: number): void => {
+const request = (times: number): void => {
   for (let count = 0; count < times; count++) alerts.began('anna');
 };
 
-test('many calls are reported, and again when there are twice as many', () => {
-  call(usualCallsPerMinute);
+test('many requests are reported, and again when there are twice as many', () => {
+  request(usualRequestsPerMinute);
   clock.advance(60_000);
-  call(usualCallsPerMinute);
+  request(usualRequestsPerMinute);
   // Others have their own count.
-  for (let count = 0; count < usualCallsPerMinute; count++) alerts.began('ben');
+  for (let count = 0; count < usualRequestsPerMinute; count++) alerts.began('ben');
   expect(found).toEqual([]);
-  call(1);
-  expect(found).toEqual([{ kind: 'burst', caller: 'anna', count: usualCallsPerMinute }]);
-  call(2 * usualCallsPerMinute);
+  request(1);
+  expect(found).toEqual([{ kind: 'burst', caller: 'anna', count: usualRequestsPerMinute }]);
+  request(2 * usualRequestsPerMinute);
   expect(found).toHaveLength(1);
   clock.advance(60_000);
-  call(2 * usualCallsPerMinute);
+  request(2 * usualRequestsPerMinute);
   expect(found).toHaveLength(1);
-  call(1);
-  expect(found[1]).toEqual({ kind: 'burst', caller: 'anna', count: 2 * usualCallsPerMinute });
+  request(1);
+  expect(found[1]).toEqual({ kind: 'burst', caller: 'anna', count: 2 * usualRequestsPerMinute });
 });
 
 test('requests beyond the rate limit are reported, of a caller or of an address', () => {
@@ -146,15 +146,23 @@ test('requests beyond the rate limit are reported, of a caller or of an address'
   ]);
 });
 
-test('five refused calls within a minute are reported, whatever of the token refuses others', () => {
+test('five calls that rules refuse within a minute are reported; the end of a token and the owner himself do not count', () => {
   for (let count = 0; count < 4; count++) refuse('anna');
-  for (let count = 0; count < 10; count++) refuse('anna', 'token_exhausted');
+  for (const reason of ['token_exhausted', 'not_approved', 'approval_timed_out', 'too_many_approvals']) {
+    for (let count = 0; count < 5; count++) refuse('anna', reason);
+  }
   clock.advance(60_000);
   for (let count = 0; count < 4; count++) refuse('anna');
   expect(found).toEqual([]);
   refuse('anna', 'not_read_only');
   const last = { caller: 'anna', tool: 'write', resource: undefined, prompt: undefined, reason: 'not_read_only' };
   expect(found).toEqual([{ kind: 'refusals', count: 5, ...last }]);
+});
+
+test('without credentials, refusals have no caller whose token could be revoked', () => {
+  start(false);
+  for (let count = 0; count < 5; count++) refuse('anonymous');
+  expect(found).toMatchObject([{ kind: 'refusals', caller: undefined, count: 5, reason: 'not_allowed' }]);
 });
 
 test('guessing and changes of tools are passed on, the latter once a minute for each server', () => {

@@ -14,7 +14,7 @@ export interface Session extends Pick<
   readonly id: string;
   /** The caller who opened it; nobody else may use it. */
   readonly callerId: string;
-  /** Whether a policy may refuse its calls. */
+  /** Whether a policy or an approval may refuse its calls. */
   readonly isRestricted: boolean;
   /** The revision that client and server agreed on, once they have. */
   readonly revision: string | undefined;

@@ -174,7 +174,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         id,
         callerId: caller.id,
         upstream,
-        isRestricted: policy?.isOpen === false,
+        isRestricted: policy?.isOpen === false || approvals !== undefined,
         startTimeoutMs,
         onOpen() {
           // Only now: a client that fails to open a session costs nobody theirs. By now nobody may be idle any more.

@@ -96,7 +96,7 @@ export interface ReportReaders {
    * or change what it gets. Default: they are not read.
    */
   readonly readBody?: ((body: unknown) => unknown) | undefined;
-  /** Only requests that open a session, and those that its policy may refuse, are reported. Default: all. */
+  /** Only requests that open a session, and those that may be refused in it, are reported. Default: all. */
   readonly isSelective?: boolean | undefined;
 }
 
