@@ -31,6 +31,8 @@ export interface DescribeOptions {
   /** The address of one that is called, for errors; left out where clients read them too. */
   readonly url?: string | undefined;
   readonly onWarning: (message: string) => void;
+  /** Called with the names of the tools that are counted. */
+  readonly onTools?: ((names: readonly string[]) => void) | undefined;
   /** What to do when it fails, in words. */
   readonly checkAlone: string;
   /** Our own version, told to the server. */
@@ -110,6 +112,12 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
   }
 
   async function countTools(): Promise<number> {
+    const tools = await listTools();
+    options.onTools?.([...tools].filter((name) => typeof name === 'string'));
+    return tools.size;
+  }
+
+  async function listTools(): Promise<ReadonlySet<unknown>> {
     /** By name; what has none is counted by itself. */
     const tools = new Set<unknown>();
     const cursors = new Set<string>();
@@ -120,16 +128,16 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       const page = memberOf(result, 'tools');
       for (const tool of Array.isArray(page) ? page : []) tools.add(memberOf(tool, 'name') ?? {});
       const next = memberOf(result, 'nextCursor');
-      if (typeof next !== 'string') return tools.size;
+      if (typeof next !== 'string') return tools;
       if (cursors.has(next)) {
         onWarning(`tools/list repeats a cursor: only the first ${tools.size} tools are counted`);
-        return tools.size;
+        return tools;
       }
       cursors.add(next);
       cursor = next;
     }
     onWarning(`tools/list has more than ${maxToolPages} pages: only the first ${tools.size} tools are counted`);
-    return tools.size;
+    return tools;
   }
 
   try {

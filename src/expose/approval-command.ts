@@ -33,7 +33,7 @@ export interface ApprovalCommandOptions {
  */
 export class ApprovalCommand {
   readonly #options: ApprovalCommandOptions;
-  readonly #file: string;
+  readonly file: string;
   readonly #args: readonly string[];
   /** One process at a time, also of those that are being ended. */
   readonly #turns = new Turns();
@@ -48,7 +48,7 @@ export class ApprovalCommand {
       });
     }
     this.#options = options;
-    this.#file = command.file;
+    this.file = command.file;
     this.#args = command.args;
   }
 
@@ -67,7 +67,7 @@ export class ApprovalCommand {
 
   async #run(call: ApprovalCall, signal: AbortSignal): Promise<boolean> {
     const { watchdog, onStderr } = this.#options;
-    const child = spawn(this.#file, this.#args, {
+    const child = spawn(this.file, this.#args, {
       env: childEnvironment({ own: process.env, inherit: false, extra: new Map() }),
       // A group of its own, so that Ctrl+C reaches only this process, and all of it can be ended.
       detached: process.platform !== 'win32',

@@ -218,6 +218,7 @@ class Exposure implements Exposed {
     const reports = this.#servers.reports();
     const failures = reports.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
     if (failures.length === reports.length) throw nothingWorks(failures);
+    if (failures.length === 0) this.#prepared.approvals?.warnOfUnmatched();
     for (const { name, error } of failures) this.#warn(`${messageOfServer(name, error)}; the other servers continue`);
   }
 

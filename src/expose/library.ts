@@ -1,4 +1,5 @@
 import { ExposeError } from '../errors.ts';
+import { editDistance } from '../platform/text/edit-distance.ts';
 import { expose as run } from './expose.ts';
 import { optionEntries, optionTable, type OptionKey } from './option-table.ts';
 import { longOf } from './option-spec.ts';
@@ -103,20 +104,6 @@ function unknownOption(given: string): ExposeError {
 /** How much two paths of options differ; little for the wrong group or a missing unit. */
 function unlikeness(given: string, key: string): number {
   const [givenName = '', keyName = ''] = [given, key].map((path) => path.split('.').at(-1));
-  const ofNames = keyName.startsWith(givenName) ? Number(keyName !== givenName) : distanceOf(givenName, keyName);
-  return Math.min(distanceOf(given, key), ofNames + 0.5);
-}
-
-/** Levenshtein distance. */
-function distanceOf(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
-  for (const [line, letter] of from.split('').entries()) {
-    const next = [line + 1];
-    for (const [at, other] of to.split('').entries()) {
-      const replaced = (row[at] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(replaced, (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
+  const ofNames = keyName.startsWith(givenName) ? Number(keyName !== givenName) : editDistance(givenName, keyName);
+  return Math.min(editDistance(given, key), ofNames + 0.5);
 }

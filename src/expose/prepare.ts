@@ -1,7 +1,9 @@
 import { createAddressList } from '../auth/address-list.ts';
 import type { StoredToken } from '../auth/token-store.ts';
 import { createOriginMatcher } from '../auth/origins.ts';
+import { ExposeError } from '../errors.ts';
 import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
+import { probableWord } from '../policy/approval-rule.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
@@ -13,6 +15,7 @@ import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
 import { shareIdentity } from './servers/share-identity.ts';
+import { isInstalled } from '../tunnel/host-environment.ts';
 import type { PlanContext, TunnelPlan } from './tunnel-plan.ts';
 
 /**
@@ -143,19 +146,31 @@ export interface Prepared {
   readonly endings: readonly (() => unknown)[];
 }
 
-/** @throws ExposeError `usage` for a command that cannot be used. */
+/** @throws ExposeError `usage` for a mistyped word, and for a command that cannot be used. */
 async function chooseApprovals(
   { approve = [], onApproval, approveCommand, approveTimeoutMs }: AccessOptions,
   watchdog: Watchdog,
   onEvent: (event: ExposeEvent) => void,
 ): Promise<RunApprovals | undefined> {
   if (approve.length === 0) return undefined;
+  for (const what of approve) {
+    const word = probableWord(what);
+    if (word === undefined) continue;
+    throw new ExposeError('usage', `--approve ${what} is not ${word}, and would be the name of a tool`, {
+      hints: [`did you mean --approve ${word}?`],
+    });
+  }
   const onWarning = (message: string): void => onEvent({ type: 'warning', message });
   const onStderr = (line: string): void => onEvent({ type: 'stderr', line, server: 'approve-command' });
   const command =
     approveCommand === undefined
       ? undefined
       : new (await import('./approval-command.ts')).ApprovalCommand({ command: approveCommand, watchdog, onStderr });
+  if (command !== undefined && !(await isInstalled({ env: process.env }, command.file))) {
+    throw new ExposeError('usage', `the program of --approve-command was not found: ${command.file}`, {
+      hints: ['give its path, or the name of an executable file in a folder of PATH'],
+    });
+  }
   const decide = command?.decide ?? onApproval;
   if (decide === undefined)
     onWarning('calls that need approval are refused: there is no terminal to ask on, and no --approve-command');

@@ -1,21 +1,40 @@
 import { memberOf } from '../mcp/json-rpc.ts';
+import { editDistance } from '../platform/text/edit-distance.ts';
 import { Globs, maxMatchedLength } from './glob.ts';
 import { namesTool, type RestrictedRequest, type ToolFacts } from './policy.ts';
 
 const everything = 'all';
 const destructive = 'destructive';
 
+/** Changes that make a word out of a mistyped one. */
+const maxTypos = 2;
+
 /** Which calls wait for approval: `all`, those of `destructive` tools, and those of tools that a glob matches. */
 export class ApprovalRule {
   readonly #isForAll: boolean;
   readonly #isForDestructive: boolean;
   readonly #globs: Globs;
+  /** Globs that have matched no tool of a server so far, each by itself. */
+  readonly #unmatched: Map<string, Globs>;
 
   /** @param approve `all`, `destructive` or globs of tool names (`*` any characters, `?` one). */
   constructor(approve: readonly string[]) {
     this.#isForAll = approve.includes(everything);
     this.#isForDestructive = approve.includes(destructive);
-    this.#globs = new Globs(approve.filter((what) => what !== everything && what !== destructive));
+    const globs = approve.filter((what) => what !== everything && what !== destructive);
+    this.#globs = new Globs(globs);
+    this.#unmatched = new Map(globs.map((glob) => [glob, new Globs([glob])]));
+  }
+
+  /** The globs that match none of the tools that were noted: they may be mistyped. */
+  get unmatchedGlobs(): readonly string[] {
+    return this.#isForAll ? [] : [...this.#unmatched.keys()];
+  }
+
+  /** A server has a tool of this name. */
+  noteTool(name: string): void {
+    if (name.length > maxMatchedLength) return;
+    for (const [glob, matcher] of this.#unmatched) if (matcher.match(name)) this.#unmatched.delete(glob);
   }
 
   /**
@@ -31,6 +50,18 @@ export class ApprovalRule {
     if (tools === undefined) return 'unknown';
     return tools.get(name)?.isDestructive === false ? 'unneeded' : 'needed';
   }
+}
+
+/**
+ * The word that a glob was probably meant to be: as a glob it would match no tool, and no call would need approval.
+ * @returns undefined for what looks like the name of a tool.
+ */
+export function probableWord(glob: string): string | undefined {
+  if (glob === everything || glob === destructive) return undefined;
+  const written = glob.trim().toLowerCase();
+  if (written === everything) return everything;
+  const isName = /[*?]/.test(written) || editDistance(written, destructive) > maxTypos;
+  return isName ? undefined : destructive;
 }
 
 export type ApprovalNeed = 'needed' | 'unneeded' | 'unknown';

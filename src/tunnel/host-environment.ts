@@ -19,10 +19,12 @@ export interface HostEnvironment {
   readonly overrides: HostOverrides;
 }
 
-/** Whether a program of this name is in a folder of PATH; with one of the extensions in PATHEXT on Windows. */
+/** Whether a program of this name is in a folder of PATH, or at this path; with one of the extensions in PATHEXT on Windows. */
 export async function isInstalled({ env }: Pick<HostEnvironment, 'env'>, program: string): Promise<boolean> {
-  const endings = process.platform === 'win32' ? (env['PATHEXT'] ?? '.EXE;.CMD;.BAT;.COM').split(';') : [''];
-  const folders = (env['PATH'] ?? env['Path'] ?? '').split(path.delimiter).filter((folder) => folder !== '');
+  const endings = process.platform === 'win32' ? ['', ...(env['PATHEXT'] ?? '.EXE;.CMD;.BAT;.COM').split(';')] : [''];
+  const isPath = program.includes('/') || program.includes(path.sep);
+  const inPath = (env['PATH'] ?? env['Path'] ?? '').split(path.delimiter).filter((folder) => folder !== '');
+  const folders = isPath ? [''] : inPath;
   const candidates = folders.flatMap((folder) => endings.map((ending) => path.join(folder, program + ending)));
   const found = await Promise.all(candidates.map(isExecutable));
   return found.includes(true);

@@ -1,6 +1,6 @@
 // The owner has a say in each call that may do harm: on the terminal, or by a program. What is not approved never runs.
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { expose } from '../../src/expose/library.ts';
@@ -72,6 +72,26 @@ test('in the library, a function decides', async () => {
     { ...about, tool: 'change', outcome: 'approved' },
     { ...about, tool: 'silent', outcome: 'denied', reason: 'not_approved' },
   ]);
+});
+
+test.each([
+  ['Destructive', 'destructive'],
+  ['destructve', 'destructive'],
+  ['ALL', 'all'],
+])('--approve %s is refused: no call would wait', async (given, meant) => {
+  const run = startProgram(['--approve', given, '--json', '--', ...server], { mark: randomUUID() });
+  expect(await run.exited).toBe(2);
+  expect(parseJson(run.stdout())).toMatchObject({
+    message: `--approve ${given} is not ${meant}, and would be the name of a tool`,
+    hints: [`did you mean --approve ${meant}?`],
+  });
+});
+
+test('a glob of --approve that matches no tool is warned of', async () => {
+  const exposed = await startExpose({ server, args: ['--approve', 'chnge', '--approve', 'ch*'] });
+  const warnings = exposed.events().filter(({ event }) => event === 'warning');
+  expect(warnings.map(({ message }) => message)).toContain('--approve chnge matches no tool');
+  expect(JSON.stringify(warnings)).not.toContain('ch*');
 });
 
 /** A program that decides with this code about `call`. */
@@ -226,13 +246,22 @@ describe('--approve-command', () => {
     ]);
   });
 
+  test('that is not found is an error at the start', async () => {
+    const args = ['--approve', 'change', '--approve-command', '/does/not/exist -v', '--json', '--', ...server];
+    const run = startProgram(args, { mark: randomUUID() });
+    expect(await run.exited).toBe(2);
+    expect(run.stdout()).toContain('the program of --approve-command was not found: /does/not/exist"');
+  });
+
   test('that cannot be run refuses, and the owner is told why', async () => {
-    const args = ['--approve', 'change', '--approve-command', '/does/not/exist'];
-    const exposed = await startExpose({ server, args });
+    const file = path.join(temporaryDirectory('test'), 'decide');
+    writeFileSync(file, '#!/bin/sh\n', { mode: 0o755 });
+    const exposed = await startExpose({ server, args: ['--approve', 'change', '--approve-command', file] });
+    rmSync(file);
     const client = await connectWith.v1(exposed.url, exposed.token);
     await expect(client.call('change')).rejects.toThrow('tool not approved: change, since it could not be decided');
     expect(exposed.events().filter(({ event }) => event === 'warning')).toMatchObject([
-      { message: 'a call was refused, since it could not be decided: spawn /does/not/exist ENOENT' },
+      { message: `a call was refused, since it could not be decided: spawn ${file} ENOENT` },
     ]);
   });
 

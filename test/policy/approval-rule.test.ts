@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ApprovalRule } from '../../src/policy/approval-rule.ts';
+import { ApprovalRule, probableWord } from '../../src/policy/approval-rule.ts';
 import type { ToolFacts } from '../../src/policy/policy.ts';
 
 const facts = new Map<string, ToolFacts>([
@@ -20,6 +20,22 @@ test('globs: the tools that they match', () => {
   expect(call(['write_*', 'rm'], 'rm')).toBe('needed');
   expect(call(['write_*', 'rm'], 'rmdir')).toBe('unneeded');
   expect(call([], 'rm')).toBe('unneeded');
+});
+
+test('what is not quite a word is no glob', () => {
+  expect(['All', ' all', 'ALL '].map(probableWord)).toEqual(['all', 'all', 'all']);
+  const mistyped = ['Destructive', 'destructve', 'destrutive', 'destructive ', 'desctructive', 'destructives'];
+  expect(new Set(mistyped.map(probableWord))).toEqual(new Set(['destructive']));
+  const meant = ['all', 'destructive', 'al', 'call', 'ls', 'destroy', 'destructive_*', 'all_*', '*'];
+  expect(new Set(meant.map(probableWord))).toEqual(new Set([undefined]));
+});
+
+test('the globs that match none of the tools', () => {
+  const rule = new ApprovalRule(['write_*', 'rm', 'delete', 'destructive']);
+  expect(rule.unmatchedGlobs).toEqual(['write_*', 'rm', 'delete']);
+  for (const name of ['write_file', 'rmdir', 'rm']) rule.noteTool(name);
+  expect(rule.unmatchedGlobs).toEqual(['delete']);
+  expect(new ApprovalRule(['all', 'rm']).unmatchedGlobs).toEqual([]);
 });
 
 test('destructive: all but those that the server says are harmless', () => {

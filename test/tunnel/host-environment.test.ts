@@ -23,3 +23,12 @@ test('neither a file that cannot be run nor a folder is one', async () => {
   expect(await isInstalled({ env: { PATH: folder } }, 'text')).toBe(false);
   expect(await isInstalled({ env: { PATH: folder } }, 'folder')).toBe(false);
 });
+
+test('a path is looked at where it is, and not in PATH', async () => {
+  const folder = temporaryDirectory();
+  const file = path.join(folder, 'there');
+  writeFileSync(file, '', { mode: 0o755 });
+  expect(await isInstalled({ env: {} }, file)).toBe(true);
+  expect(await isInstalled({ env: {} }, path.relative('', file))).toBe(true);
+  expect(await isInstalled({ env: { PATH: folder } }, './there')).toBe(false);
+});

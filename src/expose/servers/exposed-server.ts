@@ -37,6 +37,12 @@ export type ServerSettings = ConnectionSettings &
   Pick<ServerOptions, 'isolation' | 'warm' | 'restart' | 'startTimeoutMs'> &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
+/** The approvals of a server. */
+export interface ServerApprovals extends SessionApprovals {
+  /** The server has these tools. */
+  readonly noteTools: (names: readonly string[]) => void;
+}
+
 export interface ExposedServerOptions
   extends
     UpstreamFactoryOptions,
@@ -50,7 +56,7 @@ export interface ExposedServerOptions
   /** What each of them may use. */
   readonly policyOf: PolicyOf;
   /** Undefined if no call needs approval. */
-  readonly approvals: SessionApprovals | undefined;
+  readonly approvals: ServerApprovals | undefined;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
   /** Called with the number of open sessions whenever it changes. */
@@ -183,6 +189,7 @@ export class ExposedServer implements ServedServer {
         url,
         timeoutMs: this.#startTimeoutMs,
         onWarning: this.#options.onWarning,
+        onTools: this.#options.approvals?.noteTools,
         signal: AbortSignal.any([signal, this.#closing.signal]),
         checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
         clientVersion: version,
