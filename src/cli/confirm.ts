@@ -4,9 +4,9 @@ import { ReadStream } from 'node:tty';
 
 import type { Confirm, OnApproval } from '../expose/options.ts';
 import { Turns } from '../expose/turns.ts';
-import { sanitize } from '../platform/text/sanitize.ts';
 import { approvalQuestion } from './approval-words.ts';
 import { accessOf, clientOf } from './oauth-events.ts';
+import type { Output } from './output.ts';
 
 /**
  * How long nothing is asked after a question that ended without an answer, in milliseconds: whoever was about to answer it
@@ -18,11 +18,18 @@ const standardInput = 0;
 const ctrlC = 3;
 
 /** Asks on the terminal whether a client may have access: by a word that answers no question about a call. */
-export const confirmOnTerminal: Confirm = (request, signal) =>
-  ask(() => [`Give ${clientOf(request)} ${accessOf(request)}? [yes/N] `], /^yes$/i, signal);
+export function confirmOnTerminal(output: Output): Confirm {
+  return (request, signal) =>
+    ask(() => output.question([`Give ${clientOf(request)} ${accessOf(request)}? [yes/N] `]), /^yes$/i, signal);
+}
 
 /** Asks on the terminal whether a call may go to the server. */
-export const approveOnTerminal: OnApproval = (call, signal) => ask(() => approvalQuestion(call), /^y(?:es)?$/i, signal);
+export function approveOnTerminal(output: Output): OnApproval {
+  return (call, signal) => ask(() => output.question(approvalQuestion(call)), /^y(?:es)?$/i, signal);
+}
+
+/** Shows a question when it is its turn. @returns as `Output.question`. */
+type Show = () => () => void;
 
 /** All questions share a terminal. */
 const turns = new Turns();
@@ -30,23 +37,21 @@ const turns = new Turns();
 /** No question is asked before, by `performance.now()`. */
 let restEndsAt = 0;
 
-/**
- * @param lines of the question; read when it is its turn.
- * @param yes every other answer is no.
- */
-async function ask(lines: () => readonly string[], yes: RegExp, signal: AbortSignal): Promise<boolean> {
-  const answer = await turns.take(() => answerTo(lines, signal), signal);
+/** @param yes every other answer is no. */
+async function ask(show: Show, yes: RegExp, signal: AbortSignal): Promise<boolean> {
+  const answer = await turns.take(() => answerTo(show, signal), signal);
   return answer !== undefined && yes.test(answer);
 }
 
 /** @returns undefined if the question ended without an answer. */
-async function answerTo(lines: () => readonly string[], signal: AbortSignal): Promise<string | undefined> {
+async function answerTo(show: Show, signal: AbortSignal): Promise<string | undefined> {
   // Of its own, since Ctrl+D ends a stream for good.
   const input = new ReadStream(standardInput);
   try {
     await delay(Math.max(0, restEndsAt - performance.now()), undefined, { signal });
     await dropTyped(input, signal);
-    return await lineAfter(lines().map(sanitize).join('\n'), input, signal);
+    signal.throwIfAborted();
+    return await lineAfter(show, input, signal);
   } catch {
     return undefined;
   } finally {
@@ -54,21 +59,30 @@ async function answerTo(lines: () => readonly string[], signal: AbortSignal): Pr
   }
 }
 
-async function lineAfter(question: string, input: ReadStream, signal: AbortSignal): Promise<string> {
+async function lineAfter(show: Show, input: ReadStream, signal: AbortSignal): Promise<string> {
   // Not `terminal`, which would take Ctrl+C for itself.
-  const terminal = createInterface({ input, output: process.stderr, terminal: false });
+  const terminal = createInterface({ input, terminal: false });
+  const end = show();
+  const giveUp = (): void => {
+    end();
+    // The question has no answer on its line.
+    process.stderr.write('\n');
+  };
+  // At once: what is printed about it comes after the question.
+  signal.addEventListener('abort', giveUp, { once: true });
   const closed = new Promise<never>((_, reject) => {
     terminal.once('close', () => reject(new Error('the input has ended')));
     input.once('error', reject);
   });
   try {
-    return (await Promise.race([terminal.question(question, { signal }), closed])).trim();
+    return (await Promise.race([terminal.question('', { signal }), closed])).trim();
   } catch (error) {
     restEndsAt = performance.now() + restMs;
-    // The question has no answer on its line.
-    process.stderr.write('\n');
+    if (!signal.aborted) giveUp();
     throw error;
   } finally {
+    signal.removeEventListener('abort', giveUp);
+    end();
     closed.catch(() => {});
     terminal.close();
   }

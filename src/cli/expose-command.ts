@@ -225,7 +225,7 @@ async function confirmFor({ pairing, oauth, oidcIssuer }: AccessOptions, output:
       hints: ['use --pairing code'],
     });
   }
-  return (await import('./confirm.ts')).confirmOnTerminal;
+  return (await import('./confirm.ts')).confirmOnTerminal(output);
 }
 
 /** Undefined if a program decides, or there is no terminal to ask on. */
@@ -234,7 +234,7 @@ async function onApprovalFor(
   output: Output,
 ): Promise<AccessOptions['onApproval']> {
   if (approve === undefined || approveCommand !== undefined || !canAsk(output)) return undefined;
-  return (await import('./confirm.ts')).approveOnTerminal;
+  return (await import('./confirm.ts')).approveOnTerminal(output);
 }
 
 /** With --json and --quiet, nobody is asked: a script reads the output. */

@@ -14,8 +14,13 @@ export interface LineWriter {
 /**
  * Writes lines to a stream that may be a pipe that nobody reads, of which Node would buffer all lines.
  * @param droppedLine says how many lines were dropped; written when the stream is read again.
+ * @param textOf what is written for a line.
  */
-export function createLineWriter(stream: NodeJS.WriteStream, droppedLine: (count: number) => string): LineWriter {
+export function createLineWriter(
+  stream: NodeJS.WriteStream,
+  droppedLine: (count: number) => string,
+  textOf: (line: string) => string = (line) => `${line}\n`,
+): LineWriter {
   let dropped = 0;
 
   function drop(): void {
@@ -23,15 +28,15 @@ export function createLineWriter(stream: NodeJS.WriteStream, droppedLine: (count
     stream.once('drain', () => {
       const count = dropped;
       dropped = 0;
-      stream.write(`${droppedLine(count)}\n`);
+      stream.write(textOf(droppedLine(count)));
     });
   }
 
   return {
     write(line) {
       if (dropped > 0 || stream.writableLength > maxWaitingBytes) drop();
-      else stream.write(`${line()}\n`);
+      else stream.write(textOf(line()));
     },
-    writeAlways: (line) => void stream.write(`${line}\n`),
+    writeAlways: (line) => void stream.write(textOf(line)),
   };
 }

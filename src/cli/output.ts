@@ -60,6 +60,11 @@ export interface Output {
   /** A message that --quiet does not suppress. */
   essential(message: string): void;
   error(error: unknown): void;
+  /**
+   * Shows a question, whose answer is typed after its last line. That line is shown again below what is printed meanwhile.
+   * @returns a function to be called when the question is over.
+   */
+  question(lines: readonly string[]): () => void;
   /** Shows a spinner with this text, or changes its text; only on a terminal. */
   progress(text: string): Promise<void>;
   endProgress(): void;
@@ -86,7 +91,12 @@ export function createOutput(options: OutputOptions): Output {
   // ora counts lines in an endless loop on a terminal without a width.
   let wantsSpinner = interactive && stderr.columns > 0;
 
-  const toStderr = createLineWriter(stderr, (count) => `mcp-expose: ${unread('lines', count, 'error')}`);
+  let openQuestion: string | undefined;
+  const toStderr = createLineWriter(
+    stderr,
+    (count) => `mcp-expose: ${unread('lines', count, 'error')}`,
+    (line) => (openQuestion === undefined ? `${line}\n` : `\n${line}\n${openQuestion}`),
+  );
   const toStdout = createLineWriter(stdout, (count) => {
     const message = unread(json ? 'events' : 'lines', count, 'output');
     return json ? JSON.stringify({ event: 'warning', message }) : `mcp-expose: ${message}`;
@@ -162,6 +172,14 @@ export function createOutput(options: OutputOptions): Output {
       sayAlways(`mcp-expose: ${mark('red', 'error:')} ${oneLine(message)}`);
       for (const hint of hints) sayAlways(`mcp-expose: hint: ${indented(hint)}`);
       if (verbose && error instanceof Error && error.stack !== undefined) sayAlways(indented(error.stack));
+    },
+    question(lines) {
+      const shown = lines.map(oneLine);
+      stderr.write(shown.join('\n'));
+      openQuestion = shown.at(-1);
+      return () => {
+        openQuestion = undefined;
+      };
     },
     async progress(message) {
       progressText = oneLine(message);

@@ -151,6 +151,21 @@ describe('words of others', () => {
   });
 });
 
+test('the last line of a question is shown again below what is printed meanwhile', () => {
+  const { output, stderr } = createTerminal({ tty: 'both' });
+  const end = output.question(['ben wants to call rm\u001B[2K:', '  {}', 'Allow it? [y/N] ']);
+  output.serverLine('busy');
+  output.essential('the token');
+  expect(stderr()).toBe(
+    'ben wants to call rm:\n  {}\nAllow it? [y/N] ' +
+      '\n[server] busy\nAllow it? [y/N] ' +
+      '\nmcp-expose: the token\nAllow it? [y/N] ',
+  );
+  end();
+  output.note('approved');
+  expect(stderr()).toMatch(/Allow it\? \[y\/N\] mcp-expose: approved\n$/);
+});
+
 describe('a stream that nobody reads', () => {
   const line = 'x'.repeat(1000);
 
