@@ -33,8 +33,8 @@ export interface TokenReport extends TokenRules {
   readonly scope?: 'mcp' | 'mcp:read' | undefined;
 }
 
-/** `claimed`: its first client has initialized. `called`: a tool call was counted. */
-export type TokenChange = 'added' | 'expired' | 'revoked' | 'exhausted' | 'claimed' | 'called';
+/** `rotated`: it ended, and the next one of its name follows. `claimed`: its first client has initialized. `called`: a tool call was counted. */
+export type TokenChange = 'added' | 'expired' | 'revoked' | 'rotated' | 'exhausted' | 'claimed' | 'called';
 
 export interface StoredToken extends TokenReport {
   /** SHA-256 of the token in base64: with 256 random bits nothing slower is needed. */
@@ -130,11 +130,11 @@ export class TokenStore implements CallerSource {
     return true;
   }
 
-  /** Replaces a token by a new one with the same limits. @returns the new token; undefined if no token has this name. */
+  /** Replaces a token by a new one with the same limits. @returns the new token; undefined if no valid token has this name. */
   rotate(name: string): string | undefined {
     const old = this.#byName.get(name);
-    if (old === undefined) return undefined;
-    if (isLive(old)) this.#end(old, 'revoked');
+    if (old === undefined || !isLive(old)) return undefined;
+    this.#end(old, 'revoked', 'rotated');
     const lifeMs = old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt;
     const { once, maxCalls, allowIps } = old;
     return this.add(name, { expiresInMs: lifeMs, once, maxCalls, allowIps, ...rulesIn(old) });
@@ -206,10 +206,10 @@ export class TokenStore implements CallerSource {
     return true;
   }
 
-  #end(token: Token, state: 'expired' | 'revoked'): void {
+  #end(token: Token, state: 'expired' | 'revoked', change: TokenChange = state): void {
     token.state = state;
     this.#onEnd(token.caller.id);
-    this.#onChange(token.name, state);
+    this.#onChange(token.name, change);
   }
 
   /** Ends what has expired. A clock that is set back lengthens no life. */

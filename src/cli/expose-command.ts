@@ -245,6 +245,7 @@ function canAsk({ interactive }: Output): boolean {
 const tokenWords = {
   expired: 'has expired, its sessions have ended',
   revoked: 'was revoked, its sessions have ended',
+  rotated: 'was replaced by a new one, the sessions of the old one have ended',
   exhausted: 'allows no more calls',
   claimed: 'is now for the client that has connected, and for no other',
 } as const;

@@ -315,7 +315,7 @@ export interface Tokens {
   add(name: string, limits?: TokenLimits): string;
   /** Ends a token, with its sessions and streams. Returns false if no valid token has this name. */
   revoke(name: string): boolean;
-  /** Replaces a token by a new one with the same limits, and returns that; undefined if no token has this name. */
+  /** Replaces a token by a new one with the same limits, and returns that; undefined if no valid token has this name. */
   rotate(name: string): string | undefined;
 }
 

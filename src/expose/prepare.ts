@@ -1,3 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+
 import { createAddressList } from '../auth/address-list.ts';
 import type { StoredToken } from '../auth/token-store.ts';
 import { createOriginMatcher } from '../auth/origins.ts';
@@ -49,6 +52,7 @@ async function prepareParts(
   const { server, access = {}, listen = {} } = options;
   const { onEvent = () => {} } = options.output ?? {};
   const warn = (message: string): void => onEvent({ type: 'warning', message });
+  checkFiles(options);
   const allowsOrigin = createOriginMatcher(access.allowOrigins ?? []);
   const admitsAddress = access.allowIps && createAddressList(access.allowIps);
   const sources = await readServerSources(server, warn);
@@ -113,6 +117,26 @@ async function prepareParts(
     readBody: hasBodies ? (await import('../inspect/redact-body.ts')).redactBody : undefined,
     endings,
   };
+}
+
+/** @throws ExposeError `usage` if one file would be used for two things. */
+function checkFiles({ access = {}, output = {} }: ExposeOptions): void {
+  const { stateFile } = access;
+  const { auditFile } = output;
+  if (stateFile === undefined || auditFile === undefined || locationOf(stateFile) !== locationOf(auditFile)) return;
+  throw new ExposeError('usage', `--state and --audit are the same file, ${stateFile}`, {
+    hints: ['choose another file for one of the two'],
+  });
+}
+
+/** The same for all names of a file that exists, or of one in a folder that exists. */
+function locationOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    const folder = path.dirname(path.resolve(file));
+    return existsSync(folder) ? path.join(realpathSync(folder), path.basename(file)) : path.resolve(file);
+  }
 }
 
 /** What a run is made of. */

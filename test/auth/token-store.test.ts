@@ -96,7 +96,8 @@ describe('the end of a token', () => {
   });
 
   test('rotated: the new one has the same limits, the old one ends', () => {
-    const { store, clock, ended } = storeWith();
+    const changes: string[] = [];
+    const { store, clock, ended } = storeWith({ onChange: (name, change) => changes.push(`${name} ${change}`) });
     const rules = { readOnly: true, allowTools: ['a'], denyTools: ['b'], denyResources: ['c'], allowPrompts: [] };
     const old = store.add('anna', { expiresInMs: 60_000, maxCalls: 5, allowIps: ['192.0.2.0/24'], ...rules });
     clock.advance(30_000);
@@ -107,7 +108,19 @@ describe('the end of a token', () => {
     expect(store.list()).toMatchObject([
       { expiresAt: clock.now() + 60_000, maxCalls: 5, calls: 0, allowIps: ['192.0.2.0/24'], ...rules },
     ]);
+    expect(changes).toEqual(['anna added', 'anna rotated', 'anna added']);
     expect(store.rotate('nobody')).toBeUndefined();
+  });
+
+  test.each([
+    ['revoked', (store: TokenStore) => store.revoke('anna')],
+    ['expired', (_store: TokenStore, clock: FakeClock) => clock.advance(60_000)],
+  ])('%s: it cannot be rotated', (state, end) => {
+    const { store, clock } = storeWith();
+    store.add('anna', { expiresInMs: 60_000 });
+    end(store, clock);
+    expect(store.rotate('anna')).toBeUndefined();
+    expect(store.list()).toMatchObject([{ name: 'anna', state }]);
   });
 
   test('expired: its sessions end without any request', () => {

@@ -1,6 +1,6 @@
 // Several tokens, each with its own life, and `mcp-expose token` while it runs.
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
@@ -70,7 +70,7 @@ describe('mcp-expose token', () => {
     expect(textOf(await echo(own))).toBe('hello');
     expect(exposed.events().filter(({ event }) => event === 'token')).toEqual([
       { event: 'token', name: 'anna', change: 'added' },
-      { event: 'token', name: 'anna', change: 'revoked' },
+      { event: 'token', name: 'anna', change: 'rotated' },
       { event: 'token', name: 'anna', change: 'added' },
       { event: 'token', name: 'anna', change: 'revoked' },
     ]);
@@ -276,6 +276,24 @@ describe('--state', () => {
     expect(run.stderr()).toContain('can be read or changed by other users (mode 0644)');
     expect(run.stderr()).toContain(`hint: make it private: chmod 600 ${open}`);
     expect(readFileSync(open, 'utf8')).toBe(content);
+  });
+
+  test('the file cannot be that of --audit, however that is named', async () => {
+    const folder = temporaryDirectory();
+    const state = path.join(folder, 'tokens.json');
+    symlinkSync(folder, path.join(folder, 'link'));
+    const refusedWith = async (audit: string) => {
+      const files = ['--state', state, '--audit', audit];
+      const run = startProgram(['--tunnel', 'none', ...files, '--', ...server], { mark: randomUUID() });
+      expect(await run.exited).toBe(2);
+      expect(run.stderr()).toContain(`error: --state and --audit are the same file, ${state}`);
+    };
+    await refusedWith(state);
+    await refusedWith(path.join(folder, 'link', 'tokens.json'));
+    expect(readdirSync(folder)).toEqual(['link']);
+    await (await startWith(state)).stop('SIGTERM');
+    symlinkSync(state, path.join(folder, 'audit.jsonl'));
+    await refusedWith(path.join(folder, 'audit.jsonl'));
   });
 
   test('what was answered survives a kill, one change after the other', async () => {
