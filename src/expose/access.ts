@@ -95,7 +95,18 @@ export class RunTokens implements Tokens {
     });
     this.probeToken = this.store.add(ownCaller);
     // The user's own token replaces a stored one, unless it is the same.
-    if (token !== undefined && !this.store.has(tokenName, token)) {
+    if (token === undefined || this.store.has(tokenName, token)) {
+      const ignored = [
+        ...(expiresInMs === undefined ? [] : ['--expires']),
+        ...(once === true ? ['--once'] : []),
+        ...(maxCalls === undefined ? [] : ['--max-calls']),
+      ];
+      if (ignored.length > 0) {
+        onWarning(
+          `the stored token ${tokenName} keeps its limits, not those of ${ignored.join(', ')}; to change them, revoke it and start again: mcp-expose token revoke ${JSON.stringify(tokenName)}`,
+        );
+      }
+    } else {
       this.revoke(tokenName);
       this.add(tokenName, { expiresInMs, once, maxCalls }, token);
     }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StoredToken } from '../../src/auth/token-store.ts';
 import type { Caller, CallerRules } from '../../src/auth/caller.ts';
 import { knowsAddresses, policiesOfCallers, RunTokens } from '../../src/expose/access.ts';
 import type { AccessOptions, ListenOptions } from '../../src/expose/options.ts';
@@ -63,14 +64,24 @@ describe('the rules of a caller', () => {
   });
 });
 
-function tokensOf(access: AccessOptions = {}, areKnown = true, clients: string[] = []) {
+const ownToken = 'mcpx_the-first-token-of-a-run';
+
+interface Given {
+  /** Signed in with OAuth. */
+  readonly clients?: readonly string[];
+  readonly token?: string | undefined;
+  readonly stored?: readonly StoredToken[];
+}
+
+function tokensOf(access: AccessOptions = {}, areKnown = true, given: Given = {}) {
+  const { clients = [], token, stored } = { token: ownToken, ...given };
   const warnings: string[] = [];
-  const tokens = new RunTokens('mcpx_the-first-token-of-a-run', access, {
+  const tokens = new RunTokens(token, access, {
     signIn: {
       list: () => clients.map((name) => ({ name, state: 'valid', createdAt: 0, calls: 0 })),
       revoke: () => false,
     },
-    file: undefined,
+    file: stored && { entries: stored, save: async () => true, async close() {} },
     onEnd() {},
     onChange() {},
     areAddressesKnown: () => areKnown,
@@ -106,7 +117,7 @@ describe('the tokens of a run', () => {
   });
 
   test('none has the name of a client that has signed in, or of mcp-expose itself', () => {
-    const { tokens } = tokensOf({}, true, ['Claude', 'mcp-expose 2']);
+    const { tokens } = tokensOf({}, true, { clients: ['Claude', 'mcp-expose 2'] });
     expect(() => tokens.add('Claude')).toThrow('a client that has signed in has the name Claude');
     expect(() => tokens.add('mcp-expose')).toThrow('there is a token with the name mcp-expose already');
     expect(tokens.add('Claude 2')).toMatch(/^mcpx_/);
@@ -120,6 +131,25 @@ describe('the tokens of a run', () => {
     expect(() => tokensOf({}, false).tokens.add('anna', limits)).toThrow('a token cannot be for some addresses');
     expect(tokensOf({}, false).tokens.add('anna', {})).toMatch(/^mcpx_/);
     expect(tokensOf().tokens.add('anna', limits)).toMatch(/^mcpx_/);
+  });
+
+  test('a stored token keeps its limits, and says so to whoever gives others', () => {
+    const stored = tokensOf({ maxCalls: 3, tokenName: 'anna' })
+      .tokens.store.stored()
+      .filter(({ name }) => name === 'anna');
+    const limits: AccessOptions = { maxCalls: 9, once: true, expiresInMs: 1000, tokenName: 'anna' };
+    // Whether it is known by its digest only, or given again.
+    for (const token of [undefined, ownToken]) {
+      const { tokens, warnings } = tokensOf(limits, true, { token, stored });
+      expect(tokens.list()).toMatchObject([{ name: 'anna', maxCalls: 3, once: undefined, expiresAt: undefined }]);
+      expect(warnings).toEqual([
+        'the stored token anna keeps its limits, not those of --expires, --once, --max-calls; to change them, revoke it and start again: mcp-expose token revoke "anna"',
+      ]);
+    }
+    expect(tokensOf({ tokenName: 'anna' }, true, { stored }).warnings).toEqual([]);
+    const other = tokensOf(limits, true, { token: 'mcpx_another-token-that-replaces-it', stored });
+    expect(other.tokens.list()).toMatchObject([{ maxCalls: 9 }]);
+    expect(other.warnings).toEqual([]);
   });
 
   test('rules are the same for all requests with a token', () => {
