@@ -5,6 +5,7 @@ import { systemClock, type Clock } from '../platform/clock.ts';
 import { createAddressList } from './address-list.ts';
 import type { Caller, CallerSource, Refusal } from './caller.ts';
 import { checkLimits, rulesIn, type TokenLimits, type TokenRules } from './token-limits.ts';
+import { checkTokenName } from './token-name.ts';
 import { checkToken, generateToken } from './token.ts';
 
 /** Tokens that are kept, those that ended included: they are told apart from unknown ones. */
@@ -12,9 +13,6 @@ const maxTokens = 1000;
 
 /** How often the clock is compared with the ends of tokens, in milliseconds: it may jump, or the machine may sleep. */
 const tickMs = 1000;
-
-/** Of the names of tokens. */
-export const nameSyntax: RegExp = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/;
 
 /** A token as it is shown and stored: without its secret. */
 export interface TokenReport extends TokenRules {
@@ -87,11 +85,7 @@ export class TokenStore implements CallerSource {
    * `token_unusable` for such a token.
    */
   add(name: string, limits: TokenLimits = {}, own?: string): string {
-    if (!nameSyntax.test(name)) {
-      throw new ExposeError('usage', `a token cannot have the name ${JSON.stringify(name.slice(0, 80))}`, {
-        hints: ['use 1 to 64 letters, digits, blanks and . _ @ -'],
-      });
-    }
+    checkTokenName(name);
     const former = this.#byName.get(name);
     if (former !== undefined && isLive(former)) {
       throw new ExposeError('usage', `there is a token with the name ${name} already`, {

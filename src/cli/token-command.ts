@@ -1,7 +1,8 @@
 import type { Command } from './commander.ts';
 import { ExposeError } from '../errors.ts';
 import { askRun, findRuns, type Run } from '../expose/control/runs.ts';
-import { tokenLimits } from '../expose/command-options.ts';
+import { checkTokenName, tokenLimits } from '../expose/command-options.ts';
+import { quote } from '../platform/text/sanitize.ts';
 import { longOf } from '../expose/option-spec.ts';
 import type { TokenReport } from '../expose/options.ts';
 import { attributeOf, type OutputFlags, type TokenAction } from './program.ts';
@@ -11,6 +12,9 @@ import { limitsText } from './summary.ts';
 export interface TokenFlags extends OutputFlags {
   readonly run?: string;
 }
+
+/** Longest name that is looked for, in characters: several times the longest of a client. */
+const maxNameLength = 1000;
 
 /**
  * Lists or changes the tokens of a process of this user that is exposing servers.
@@ -40,6 +44,7 @@ export async function runToken(
       ],
     });
   }
+  if (name !== undefined && action !== 'list') checkName(action, name);
   const { socket } = await chooseRun(flags.run);
   const path = `/tokens/${encodeURIComponent(name ?? '')}`;
   switch (action) {
@@ -67,6 +72,16 @@ export async function runToken(
       checkSaved(added);
     }
   }
+}
+
+/** Before it is sent: it is a part of the request's head, whose length is limited. @throws ExposeError `usage` */
+function checkName(action: TokenAction, name: string): void {
+  if (action === 'add') checkTokenName(name);
+  // Clients that sign in give themselves names that a token cannot have.
+  if (name !== '' && name.length <= maxNameLength) return;
+  throw new ExposeError('usage', `no valid token has the name ${quote(name.slice(0, 80))}`, {
+    hints: ['mcp-expose token list shows the names'],
+  });
 }
 
 interface Changed {

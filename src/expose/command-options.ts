@@ -4,6 +4,9 @@ import type { Outcome } from '../http/responses/call-report.ts';
 import { parseCount, parseDuration, parseList, parsePort, parseUrl } from './option-values.ts';
 import type { OptionSpec } from './option-spec.ts';
 
+// For commands that send a name.
+export { checkTokenName } from '../auth/token-name.ts';
+
 export const expires: OptionSpec = {
   flag: '--expires <duration>',
   description: 'end the token, and the sessions that use it, after this time',

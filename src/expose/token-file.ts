@@ -1,4 +1,5 @@
-import { nameSyntax, type StoredToken } from '../auth/token-store.ts';
+import { tokenNameSyntax } from '../auth/token-name.ts';
+import type { StoredToken } from '../auth/token-store.ts';
 import { areRules } from '../auth/token-limits.ts';
 import type { Fields } from '../platform/json-fields.ts';
 import { openStateFile, type StateFile } from '../platform/state-file.ts';
@@ -56,7 +57,7 @@ function isToken(fields: Fields): fields is Fields & StoredToken {
   const { name, digest, state, createdAt, expiresAt, once, client, maxCalls, calls, ...rules } = fields;
   return (
     typeof name === 'string' &&
-    nameSyntax.test(name) &&
+    tokenNameSyntax.test(name) &&
     typeof digest === 'string' &&
     digestSyntax.test(digest) &&
     states.has(state) &&

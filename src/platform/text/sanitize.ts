@@ -26,3 +26,13 @@ export function toSingleLine(text: string): string {
   const short = text.length <= maxSingleLineLength ? text : `${text.slice(0, maxSingleLineLength - 1)}…`;
   return short.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu, ' ').trim();
 }
+
+/** A text in the quotes of JSON, with what a terminal would not show as an escape: whoever reads it should see that it is there. */
+export function quote(text: string): string {
+  return JSON.stringify(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => String.raw`\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}

@@ -117,8 +117,12 @@ describe('what another version or a stranger sends', () => {
 
   test('a name that a token cannot have', async () => {
     const { store, socket } = await control();
-    const message = String.raw`a token cannot have the name "\u001b"`;
-    expect(await send(socket, 'PUT', '/tokens/%1B', '{}')).toMatchObject({ status: 400, code: 'usage', message });
+    const message = String.raw`a token cannot have the name "\u001b\u202e"`;
+    expect(await send(socket, 'PUT', '/tokens/%1B%E2%80%AE', '{}')).toMatchObject({
+      status: 400,
+      code: 'usage',
+      message,
+    });
     expect(store.list()).toEqual([]);
   });
 

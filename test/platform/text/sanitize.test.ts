@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { excerpt, sanitize, toSingleLine } from '../../../src/platform/text/sanitize.ts';
+import { excerpt, quote, sanitize, toSingleLine } from '../../../src/platform/text/sanitize.ts';
 
 describe('text from outside', () => {
   test.each([
@@ -63,4 +63,8 @@ describe('remote text in a single line', () => {
     // The half of a character at the cut goes too.
     expect(toSingleLine(`${'x'.repeat(498)}😀${'x'.repeat(9)}`)).toBe(`${'x'.repeat(498)} …`);
   });
+});
+
+test('a quoted text shows what would be invisible', () => {
+  expect(quote('a"\u001b\u202e\u2028\u{E0041}é')).toBe(String.raw`"a\"\u001b\u202e\u2028\udb40\udc41é"`);
 });
