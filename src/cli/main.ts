@@ -138,7 +138,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
     if (endedBy === undefined) {
-      const shown = error instanceof CommanderError ? usageError(error) : error;
+      const shown =
+        error instanceof CommanderError
+          ? usageError(error, program.commands.find((command) => command.name() === own[0])?.name())
+          : error;
       output.endProgress();
       output.error(shown);
       exitCode = shown instanceof ExposeError ? shown.exitCode : 1;
@@ -166,8 +169,8 @@ function outputFor({ json, quiet, verbose, color }: OutputFlags): Output {
   });
 }
 
-/** commander's message in the style of the others: without `error: ` and the full stop, with its suggestion as a hint. */
-function usageError({ message }: CommanderError): ExposeError {
+/** commander's message in the style of the others: without `error: ` and the full stop, with its suggestion as a hint. @param command that of the command line, if it has one. */
+function usageError({ message }: CommanderError, command: string | undefined): ExposeError {
   const [first = '', ...more] = withoutSecret(message)
     .replace(/^error: /, '')
     .replace(' is invalid. ', ' is not valid: ')
@@ -175,7 +178,7 @@ function usageError({ message }: CommanderError): ExposeError {
     .split('\n');
   const hints = more.map((line) => line.replace(/^\(D(.*)\)$/, 'd$1').trim()).filter((line) => line !== '');
   return new ExposeError('usage', first.replace(/\.$/, ''), {
-    hints: [...hints, 'mcp-expose --help lists the options'],
+    hints: [...hints, `mcp-expose ${command === undefined ? '' : `${command} `}--help lists the options`],
   });
 }
 

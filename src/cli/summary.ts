@@ -174,10 +174,13 @@ function someOf(values: readonly string[]): string {
   return values.slice(0, maxShown).join(' ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** The time of day; with the date if it is not within a day. */
+/** The time of day; with the date if it is not today. */
 function timeText(at: number): string {
-  const time = new Date(at).toTimeString().slice(0, 5);
-  return at - Date.now() < 24 * 3_600_000 ? time : `${new Date(at).toISOString().slice(0, 10)} ${time}`;
+  const [then, now] = [new Date(at), new Date()];
+  const time = then.toTimeString().slice(0, 5);
+  if (then.toDateString() === now.toDateString()) return time;
+  const date = [then.getFullYear(), then.getMonth() + 1, then.getDate()].map((part) => String(part).padStart(2, '0'));
+  return `${date.join('-')} ${time}`;
 }
 
 export function countOf(count: number, noun: string): string {

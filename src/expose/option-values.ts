@@ -48,17 +48,18 @@ const durationUnits = new Map([
   ['s', 1000],
   ['m', 60_000],
   ['h', 3_600_000],
+  ['d', 86_400_000],
 ]);
 
-/** Longest delay that a timer of Node can have, in milliseconds. */
+/** Longest delay that a timer of Node can have, in milliseconds: more than 24 days. */
 const maxDurationMs = 2 ** 31 - 1;
 
-/** A duration in milliseconds: `500ms`, `30s`, `2m`, `1h`; a bare number is seconds. */
+/** A duration in milliseconds: `500ms`, `30s`, `2m`, `1h`, `7d`; a bare number is seconds. */
 export function parseDuration(value: string): number {
-  const [, digits, unit = 's'] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(value) ?? [];
+  const [, digits, unit = 's'] = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(value) ?? [];
   const duration = Number(digits ?? Number.NaN) * (durationUnits.get(unit) ?? Number.NaN);
-  if (!(duration >= 1 && duration <= maxDurationMs))
-    throw new InvalidValue('a duration is a number with ms, s, m or h, such as 30s');
+  if (duration > maxDurationMs) throw new InvalidValue('the longest duration is 24d');
+  if (!(duration >= 1)) throw new InvalidValue('a duration is a number with ms, s, m, h or d, such as 30s');
   return duration;
 }
 

@@ -147,3 +147,14 @@ test.each([
   expect(exitCode).toBe(2);
   expect(JSON.stringify(events)).not.toContain('sesame');
 });
+
+test.each([
+  [['--bogus'], 'mcp-expose --help lists the options'],
+  [['token', 'remove'], 'mcp-expose token --help lists the options'],
+  [['audit', '--bogus', 'x'], 'mcp-expose audit --help lists the options'],
+  [['relay', '--port', 'x'], 'mcp-expose relay --help lists the options'],
+])('%j points to the help of its command', async (argv, hint) => {
+  vi.stubEnv('MCP_EXPOSE_JSON', '1');
+  const { events } = await run(...argv);
+  expect(events[0]).toMatchObject({ ...usage, hints: expect.arrayContaining([hint]) });
+});

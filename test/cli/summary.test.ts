@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { countOf, limitsText, summaryLines, whatIsExposed } from '../../src/cli/summary.ts';
 import { ExposeError } from '../../src/errors.ts';
 import type { Exposed, ServerReport } from '../../src/expose/options.ts';
@@ -242,4 +242,14 @@ test.each([
   [{ allowPrompts: ['p'], maxCalls: 2, calls: 1 }, 'prompts p, for 2 tool calls, 1 made'],
 ] as const)('limits in words: %j', (limits, words) => {
   expect(limitsText({ name: 'anna', state: 'valid', createdAt: 0, calls: 0, ...limits })).toBe(words);
+});
+
+test('the end of a token has its date, unless it is today', () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: new Date(2026, 10, 9, 13, 53) });
+  const ends = [new Date(2026, 10, 9, 23, 5), new Date(2026, 10, 10, 13, 52), new Date(2026, 10, 10, 0, 0)];
+  const words = ends.map((end) =>
+    limitsText({ name: 'anna', state: 'valid', createdAt: 0, calls: 0, expiresAt: end.getTime() }),
+  );
+  vi.useRealTimers();
+  expect(words).toEqual(['until 23:05', 'until 2026-11-10 13:52', 'until 2026-11-10 00:00']);
 });

@@ -106,29 +106,19 @@ describe('a duration', () => {
       ['1h', 3_600_000],
       ['999999999ms', 999_999_999],
       ['596h', 2_145_600_000],
+      ['7d', 604_800_000],
+      ['24d', 2_073_600_000],
     ].map(([value, ms]) => [String(value), Number(ms)] as const),
   )('%s', (value, ms) => {
     expect(parseDuration(value)).toBe(ms);
   });
 
-  test.each([
-    '',
-    '0',
-    '0s',
-    '0.5ms',
-    '-1s',
-    '1d',
-    '1 s',
-    '1S',
-    's',
-    '1e3',
-    '.5s',
-    '1.s',
-    '597h',
-    '3000000s',
-    '9999999999',
-  ])('%j is none', (value) => {
-    expect(refusal(parseDuration, value)).toBe('a duration is a number with ms, s, m or h, such as 30s');
+  test.each(['', '0', '0s', '0.5ms', '-1s', '1 s', '1S', 's', '1e3', '.5s', '1.s', '1w'])('%j is none', (value) => {
+    expect(refusal(parseDuration, value)).toBe('a duration is a number with ms, s, m, h or d, such as 30s');
+  });
+
+  test.each(['597h', '25d', '3000000s', '9999999999'])('%j is too long', (value) => {
+    expect(refusal(parseDuration, value)).toBe('the longest duration is 24d');
   });
 });
 
