@@ -54,7 +54,7 @@ function lineOf(entry: AuditEntry): string {
   } else {
     const { tool, change, kind, reason, session, scope, count } = entry;
     const what = kind === undefined ? [tool, change ?? outcome] : [kind];
-    const words = [server, event, ...what, reason, session, scope, count, ...alertDetails(entry)];
+    const words = [server, event, ...what, reason, session, scope, count, ...alertDetails(entry), signInDetails(entry)];
     parts.push(
       words
         .map(shown)
@@ -71,6 +71,13 @@ function alertDetails({ event, kind, client, clientInfo, tool, added, removed, c
   if (kind === 'new_address') return [client];
   if (kind !== 'new_client') return [tool, added, removed, changed].flat();
   return typeof clientInfo === 'object' && clientInfo !== null && 'name' in clientInfo ? [clientInfo.name] : [];
+}
+
+/** Who asked to sign in, from where, and where the browser was to be sent. */
+function signInDetails({ event, user, publisher, redirectHost, client }: AuditEntry): string {
+  if (event !== 'oauth') return '';
+  const details = Object.entries({ user, publisher, 'redirect to': redirectHost, from: client });
+  return details.flatMap(([label, value]) => (value === undefined ? [] : [`${label} ${shown(value)}`])).join(', ');
 }
 
 /** A text or a number of the file, on one line; others can write to the file too. */

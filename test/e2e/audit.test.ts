@@ -250,3 +250,21 @@ test('mcp-expose audit prints it, filtered or in numbers', async () => {
   expect(summary).toMatch(/^anna +hidden +1 +0 +1$/m);
   expect(await audit(`${file}.no`)).toMatchObject({ code: 2, stderr: expect.stringContaining('ENOENT') as unknown });
 });
+
+test('mcp-expose audit prints who signed in, where the browser was sent, and from where', async () => {
+  const file = auditFile();
+  const time = '2026-11-29T10:31:05.120Z';
+  const request = { caller: 'Claude', publisher: 'claude.ai', redirectHost: 'claude.ai', scope: 'mcp' };
+  const entries = [
+    { time, event: 'oauth', change: 'approved', ...request, user: 'ada@example.com\u202E', client: '203.0.113.9' },
+    { time, event: 'oauth', change: 'refused', reason: 'wrong_codes', caller: 'x', redirectHost: '127.0.0.1:7' },
+    { time, event: 'oauth', change: 'revoked', reason: 'reused', caller: 'Claude' },
+  ];
+  writeFileSync(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  expect((await audit(file)).stdout.split('\n')).toEqual([
+    `${time}  Claude  oauth approved mcp user ada@example.com, publisher claude.ai, redirect to claude.ai, from 203.0.113.9`,
+    `${time}  x  oauth refused wrong_codes redirect to 127.0.0.1:7`,
+    `${time}  Claude  oauth revoked reused`,
+    '',
+  ]);
+});
