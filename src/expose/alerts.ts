@@ -91,7 +91,7 @@ export class Alerts {
   ended(report: RequestReport): void {
     const { caller, method, outcome } = report;
     if (caller === this.#options.ownCaller) return;
-    if (method === 'initialize') this.#identify(report);
+    if (method === 'initialize' && outcome !== 'denied') this.#identify(report);
     const { tool, resource, prompt, reason } = report;
     if (outcome !== 'denied' || !reasonsOfRules.has(reason)) return;
     const count = this.#callers.at(caller).refusals.add(this.#clock.now());

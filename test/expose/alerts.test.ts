@@ -83,6 +83,13 @@ test('a client is reported by its name, and not for another version', () => {
   expect(found).toEqual([{ kind: 'new_client', caller: 'anna', clientInfo: { name: 'two', version: '1' } }]);
 });
 
+test('a client whose session was refused, such as the second one of --once, is not reported', () => {
+  connect('198.51.100.7', 'one');
+  const refused = { outcome: 'denied', reason: 'token_already_used', client: '203.0.113.9' } as const;
+  alerts.ended(report({ ...refused, clientInfo: { name: 'two', version: '1' } }));
+  expect(found).toEqual([]);
+});
+
 test('without credentials, nobody is new', () => {
   start(false);
   for (const at of [1, 2]) connect(`198.51.100.${at}`, `app ${at}`, 'anonymous');
