@@ -54,7 +54,9 @@ export interface RunTokensOptions extends Required<Pick<TokenStoreOptions, 'onEn
 
 /** Whether a file has a valid token of this name. */
 function isKeptIn(file: StateFile<StoredToken> | undefined, name: string): boolean {
-  return file?.entries.some((stored) => stored.name === name && stored.state === 'valid') === true;
+  const stored = file?.entries.find((entry) => entry.name === name && entry.state === 'valid');
+  // It may have expired between two runs.
+  return stored !== undefined && (stored.expiresAt === undefined || stored.expiresAt > Date.now());
 }
 
 /** The tokens of a run: the one that it starts with, the one of its own probe, and the clients that are signed in. */

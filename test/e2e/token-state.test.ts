@@ -57,6 +57,15 @@ describe('--state', () => {
     ]);
   });
 
+  test('a token that expired between two runs is replaced by a new one', async () => {
+    const state = path.join(temporaryDirectory(), 'tokens.json');
+    const stored = entry.replace('"a"', '"default"').replace('}', ',"expiresAt":2}');
+    writeFileSync(state, `{"version":2,"tokens":[${stored}]}`, { mode: 0o600 });
+    const exposed = await startWith(state);
+    expect(exposed.ready.token).toMatch(/^mcpx_/);
+    expect(textOf(await echo(await openSession(exposed.url, exposed.token)))).toBe('hello');
+  });
+
   test('a token of the user replaces the stored one', async () => {
     const state = path.join(temporaryDirectory(), 'tokens.json');
     const first = await startWith(state);
