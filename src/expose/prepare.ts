@@ -18,7 +18,6 @@ import type { SignIn } from './oauth.ts';
 import type { AccessOptions, ExposeEvent, ExposeOptions, TunnelOptions } from './options.ts';
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
 import { shareIdentity } from './servers/share-identity.ts';
-import { isInstalled } from '../tunnel/host-environment.ts';
 import type { PlanContext, TunnelPlan } from './tunnel-plan.ts';
 
 /**
@@ -190,11 +189,7 @@ async function chooseApprovals(
     approveCommand === undefined
       ? undefined
       : new (await import('./approval-command.ts')).ApprovalCommand({ command: approveCommand, watchdog, onStderr });
-  if (command !== undefined && !(await isInstalled({ env: process.env }, command.file))) {
-    throw new ExposeError('usage', `the program of --approve-command was not found: ${command.file}`, {
-      hints: ['give its path, or the name of an executable file in a folder of PATH'],
-    });
-  }
+  if (command !== undefined) await checkInstalled(command.file);
   const decide = command?.decide ?? onApproval;
   if (decide === undefined)
     onWarning('calls that need approval are refused: there is no terminal to ask on, and no --approve-command');
@@ -205,6 +200,15 @@ async function chooseApprovals(
     timeoutMs: approveTimeoutMs,
     onDecided: (report) => onEvent({ type: 'approval', ...report }),
     onWarning,
+  });
+}
+
+/** @throws ExposeError `usage` for a program that is not there. */
+async function checkInstalled(program: string): Promise<void> {
+  const { isInstalled } = await import('../tunnel/host-environment.ts');
+  if (await isInstalled({ env: process.env }, program)) return;
+  throw new ExposeError('usage', `the program of --approve-command was not found: ${program}`, {
+    hints: ['give its path, or the name of an executable file in a folder of PATH'],
   });
 }
 

@@ -81,7 +81,7 @@ test.each([
 ])('--approve %s is refused: no call would wait', async (given, meant) => {
   const run = startProgram(['--approve', given, '--json', '--', ...server], { mark: randomUUID() });
   expect(await run.exited).toBe(2);
-  expect(parseJson(run.stdout())).toMatchObject({
+  expect(parseJson(run.stdout().split('\n', 1)[0] ?? '')).toMatchObject({
     message: `--approve ${given} is not ${meant}, and would be the name of a tool`,
     hints: [`did you mean --approve ${meant}?`],
   });
