@@ -41,9 +41,13 @@ async function readSecret({
 }: AccessOptions): Promise<string | undefined> {
   if (file === undefined) return oidcClientSecret;
   if (oidcClientSecret !== undefined) {
-    throw new ExposeError('usage', 'MCP_EXPOSE_OIDC_CLIENT_SECRET cannot be combined with --oidc-client-secret-file', {
-      hints: ['omit one of the two'],
-    });
+    throw new ExposeError(
+      'usage',
+      'the client secret is given twice: MCP_EXPOSE_OIDC_CLIENT_SECRET, --oidc-client-secret-file',
+      {
+        hints: ['omit one of the two'],
+      },
+    );
   }
   const text = await readPrivateFile(file, {
     what: 'client secret file',

@@ -292,7 +292,9 @@ describe('it does not start', () => {
     const env = { [secretVariable]: 'another secret' };
     const run = launchExpose({ server: sharedServer, args: argsFor(fake, '--oidc-client-secret-file', file), env });
     expect(await run.exited).toBe(2);
-    expect(run.stderr()).toContain(`error: ${secretVariable} cannot be combined with --oidc-client-secret-file`);
+    expect(run.stderr()).toContain(
+      `error: the client secret is given twice: ${secretVariable}, --oidc-client-secret-file`,
+    );
     expect(run.stderr()).not.toMatch(/(?:one|another) secret/);
   });
 

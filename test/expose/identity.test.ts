@@ -16,7 +16,7 @@ test.each([
   [
     'a secret and a file',
     { ...access, oidcClientSecret: 'a secret', oidcClientSecretFile: '/nowhere/secret' },
-    'MCP_EXPOSE_OIDC_CLIENT_SECRET cannot be combined with --oidc-client-secret-file',
+    'the client secret is given twice: MCP_EXPOSE_OIDC_CLIENT_SECRET, --oidc-client-secret-file',
   ],
   ['a missing file', { ...access, oidcClientSecretFile: '/nowhere/secret' }, 'there is no client secret file /nowhere'],
 ])('%s is an error before the provider is asked', async (_what, options, message) => {
