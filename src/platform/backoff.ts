@@ -26,16 +26,22 @@ export class Backoff {
     this.#connectedAt = this.#clock.now();
   }
 
+  /** The next attempt is the first one again. */
+  reset(): void {
+    this.#attempts = 0;
+  }
+
   /**
    * Milliseconds to wait before the next attempt: 0 for the first one after a stable link, then
    * random(0, min(30 s, 250 ms * 2^n)), "full jitter", so that the agents of a restarted relay do not reconnect at once.
    * `retryAfterMs` from the relay is the least it returns, up to ten minutes.
+   * @param limitMs replaces the 30 s.
    */
-  next(retryAfterMs = 0): number {
+  next(retryAfterMs = 0, limitMs: number = maxDelayMs): number {
     const wasStable = this.#connectedAt !== undefined && this.#clock.now() - this.#connectedAt >= stableAfterMs;
-    if (wasStable) this.#attempts = 0;
+    if (wasStable) this.reset();
     this.#connectedAt = undefined;
-    const maxMs = Math.min(maxDelayMs, baseDelayMs * 2 ** this.#attempts);
+    const maxMs = Math.min(limitMs, baseDelayMs * 2 ** this.#attempts);
     const delayMs = this.#attempts === 0 ? 0 : this.#random() * maxMs;
     this.#attempts += 1;
     return Math.max(delayMs, Math.min(retryAfterMs, maxRetryAfterMs));

@@ -1,6 +1,7 @@
 import { ExposeError, messageOf } from '../errors.ts';
 import { Backoff } from '../platform/backoff.ts';
 import { sleep, type Clock } from '../platform/clock.ts';
+import type { TokenBucket } from '../platform/token-bucket.ts';
 import type { Tunnel, TunnelStatus } from './provider.ts';
 
 /** Errors that another attempt cannot fix: the user has to act first. */
@@ -61,6 +62,10 @@ export interface ReconnectOptions {
   readonly onWarning: (message: string) => void;
   readonly clock: Clock;
   readonly random?: (() => number) | undefined;
+  /** How often the first attempt after a short session may be made at once, as after a long one; never by default. */
+  readonly promptRedials?: TokenBucket;
+  /** The longest wait between two attempts for now, in milliseconds; undefined for that of `Backoff`. */
+  readonly maxDelayMs?: () => number | undefined;
   /** Frees what the sessions need: called when the tunnel is closed, or could not be opened. */
   readonly release: () => void | Promise<void>;
 }
@@ -155,6 +160,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
       if (isFatal) return undefined;
     }
     this.#redialReason = undefined;
+    if (this.#options.promptRedials?.take(1) === true) this.#backoff.reset();
     const next = await this.#reconnect();
     session.finish?.();
     return next;
@@ -172,7 +178,8 @@ class ReconnectingTunnel implements Required<Tunnel> {
     let retryAfterMs: number | undefined;
     /* oxlint-disable no-await-in-loop -- one attempt after the other */
     while (!this.#stop.signal.aborted) {
-      await sleep(this.#options.clock, this.#backoff.next(retryAfterMs), this.#stop.signal);
+      const delayMs = this.#backoff.next(retryAfterMs, this.#options.maxDelayMs?.());
+      await sleep(this.#options.clock, delayMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return undefined;
       const result = await this.#connect(this.#stop.signal).catch(failureOf);
       if ('error' in result) {

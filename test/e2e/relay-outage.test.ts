@@ -127,7 +127,8 @@ describe('at the relay', () => {
     });
   });
 
-  test('a call in progress when the agent dies ends with an error, not in silence', async () => {
+  // The relay waits 30 s for an agent that may only have lost its connection.
+  test('a call in progress when the agent dies ends with an error, not in silence', { timeout: 90_000 }, async () => {
     const exposed = await startBehindRelay(relay, { server: fixture('slow') });
     const session = await openSession(exposed.url, exposed.token);
     const call = await session.post({

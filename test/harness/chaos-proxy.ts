@@ -6,8 +6,8 @@ import type { Random } from './random.ts';
 
 export interface CuttingProxy {
   readonly port: number;
-  /** Cuts one connection, as a reset or as an ordinary end. */
-  cutOne(random: Random): void;
+  /** Cuts one connection, as a reset or as an ordinary end. Returns false when there is none. */
+  cutOne(random: Random): boolean;
   cutAll(): void;
   /** Lets no new connection through until the returned function is called. */
   refuse(): () => void;
@@ -64,10 +64,11 @@ export async function startCuttingProxy(targetPort: number): Promise<CuttingProx
   return {
     port,
     cutOne(random) {
-      if (pairs.size === 0) return;
+      if (pairs.size === 0) return false;
       const { client, server } = random.pick([...pairs]);
       if (random.below(2) === 0) client.resetAndDestroy();
       else server.destroy();
+      return true;
     },
     cutAll,
     refuse() {

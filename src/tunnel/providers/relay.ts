@@ -1,6 +1,6 @@
 import { ExposeError } from '../../errors.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
-import { connectOnce, type ConnectOptions } from '../relay/agent/connection.ts';
+import { connectOnce, type ConnectionState, type ConnectOptions } from '../relay/agent/connection.ts';
 import { isLoopbackHost } from '../../platform/net/addresses.ts';
 import { createStreamServer } from '../relay/agent/stream-server.ts';
 import { openReconnecting } from '../reconnect.ts';
@@ -19,6 +19,13 @@ const connectTimeoutMs = 15_000;
 /** Messages of a relay for the user: more than our own relay ever sends. */
 const noticeBurst = 10;
 const noticesPerSecond = 0.1;
+
+/** Redials at once after a short connection, which keep calls alive on a bad network: at once, then per second. */
+const promptRedialBurst = 30;
+const promptRedialsPerSecond = 0.5;
+
+/** Longest wait between two attempts while calls wait for a resume, in milliseconds. */
+const maxResumeDelayMs = 2_000;
 
 export interface RelayProviderOptions {
   /** http(s): or ws(s): URL of the relay; a path prefix is kept. */
@@ -86,6 +93,7 @@ async function openTunnel(
           ...(options.name === undefined ? {} : { name: options.name }),
         })
       : { identity: options.keys, isStable: true, close() {} };
+  const state: ConnectionState = {};
   const connectOptions: Omit<ConnectOptions, 'signal'> = {
     relayUrl: options.relayUrl,
     endpoint,
@@ -93,6 +101,7 @@ async function openTunnel(
     agent: options.agent ?? 'mcp-expose',
     ...(options.name === undefined ? {} : { name: options.name }),
     serve: createStreamServer(target.handler),
+    state,
     env,
     clock,
     timeoutMs: options.connectTimeoutMs ?? connectTimeoutMs,
@@ -108,7 +117,10 @@ async function openTunnel(
     onWarning,
     clock,
     random: options.random,
+    promptRedials: createTokenBucket({ burst: promptRedialBurst, perSecond: promptRedialsPerSecond, clock }),
+    maxDelayMs: () => (state.lostSession?.isAlive === true ? maxResumeDelayMs : undefined),
     release() {
+      state.lostSession?.end();
       droppedNotices.close();
       slot.close();
     },

@@ -51,6 +51,7 @@ const frames: Vocabulary = {
 const controls: Vocabulary = {
   samples: bytesOf(
     '{"type":"hello","versions":["mcp-expose.v1"],"agent":"fuzz/1","publicKey":"AAAA","want":{"name":"files"}}',
+    '{"type":"hello","versions":["mcp-expose.v1"],"publicKey":"AAAA","want":{},"resume":{"session":"AAAA","received":12}}',
     '{"type":"proof","signature":"AAAA"}',
     '{"type":"ack","received":12}',
     '{"type":"cancel","stream":1}',
@@ -83,7 +84,10 @@ export async function sendAgentInputs(random: Random, { relayUrl, from, count }:
   const isOpen = await Promise.race([once(socket, 'open').then(() => true), closed.then(() => false)]).catch(
     () => false,
   );
-  const name = isOpen && isAgent ? await shakeHands(socket, new URL(relayUrl).host, closed) : undefined;
+  const name =
+    isOpen && isAgent
+      ? await shakeHands(socket, { host: new URL(relayUrl).host, canResume: random.below(2) === 0, closed })
+      : undefined;
   // Two requests, so that there are streams to answer on.
   const requests =
     name === undefined ? [] : [1, 2].map(() => get(`${relayUrl}/${name}/mcp`, { localAddress: from, agent: false }));
@@ -101,10 +105,21 @@ export async function sendAgentInputs(random: Random, { relayUrl, from, count }:
 }
 
 /** As an agent should; the name of the new one, or undefined where the relay would not have it. */
-async function shakeHands(socket: WebSocket, relayHost: string, closed: Promise<unknown>): Promise<string | undefined> {
+async function shakeHands(
+  socket: WebSocket,
+  { host: relayHost, canResume, closed }: { host: string; canResume: boolean; closed: Promise<unknown> },
+): Promise<string | undefined> {
   const identity = createIdentity();
   const { publicKey } = identity;
-  const hello = JSON.stringify({ type: 'hello', versions: ['mcp-expose.v1'], agent: 'fuzz', publicKey, want: {} });
+  const resume = canResume ? { resume: { session: '', received: 0 } } : {};
+  const hello = JSON.stringify({
+    type: 'hello',
+    versions: ['mcp-expose.v1'],
+    agent: 'fuzz',
+    publicKey,
+    want: {},
+    ...resume,
+  });
   const welcomed = new Promise<string>((resolve) => {
     socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) return;

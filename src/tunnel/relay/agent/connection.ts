@@ -7,7 +7,6 @@ import { agentHandshake, type AgentHandshakeOptions } from './handshake.ts';
 import { watchSocket } from '../protocol/heartbeat.ts';
 import { pingIntervalMs } from '../protocol/limits.ts';
 import { parseRelayMessage } from '../protocol/parse-message.ts';
-import { type Pipe, reportFaults } from '../protocol/pipe.ts';
 import { closeCodes, type Welcome } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import type { ConnectFailure, TunnelSession } from '../../reconnect.ts';
@@ -21,6 +20,7 @@ import {
   timeoutFailure,
   urlsFailure,
 } from './failures.ts';
+import { RelaySession } from './relay-session.ts';
 import type { ServePipe } from './stream-server.ts';
 
 /** How long an orderly close may take before the socket is terminated, in milliseconds. */
@@ -34,10 +34,17 @@ export interface ConnectOptions extends Omit<AgentHandshakeOptions, 'socket' | '
   /** ws: or wss: URL of the tunnel endpoint. */
   readonly endpoint: URL;
   readonly serve: ServePipe;
+  /** What one connection leaves to the next. */
+  readonly state: ConnectionState;
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly onNotice: (message: string) => void;
+}
+
+export interface ConnectionState {
+  /** The session whose socket was lost. */
+  lostSession?: RelaySession | undefined;
 }
 
 /** Dials, performs the handshake and serves. Resolves with the session or the failure; rejects only on `signal`. */
@@ -49,11 +56,17 @@ export async function connectOnce(options: ConnectOptions): Promise<TunnelSessio
     if (dialled.type === 'refused') return refusalFailure(relayUrl, dialled.refusal);
     if (dialled.type === 'other_protocol') return otherProtocolFailure(relayUrl, dialled.protocol);
     const { socket } = dialled;
-    const result = await agentHandshake({ ...options, socket, relayHost: endpoint.host, signal: attempt.signal });
+    const { lostSession } = options.state;
+    const lost = lostSession?.isAlive === true ? lostSession.position : undefined;
+    const handshake = { ...options, socket, relayHost: endpoint.host, lost, signal: attempt.signal };
+    const result = await agentHandshake(handshake, (welcome) => {
+      const session = enterSession(socket, welcome, options);
+      return typeof session === 'string' ? session : createConnection(socket, session, welcome, options);
+    });
     if (result.type === 'reject') return rejectFailure(relayUrl, result, options.name);
     if (result.type === 'bad_url') return urlsFailure(relayUrl, result.url);
     if (result.type === 'failed') return handshakeFailure(relayUrl, result.reason);
-    return createSession(socket, result.pipe, result.welcome, options);
+    return result.session;
   } catch (error) {
     options.signal.throwIfAborted();
     const isLate = attempt.signal.aborted;
@@ -63,13 +76,53 @@ export async function connectOnce(options: ConnectOptions): Promise<TunnelSessio
   }
 }
 
-function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options: ConnectOptions): TunnelSession {
+/** Resumes the session that was lost, or begins a new one in its place. Returns why the relay's welcome cannot be used. */
+function enterSession(
+  socket: WebSocket,
+  welcome: Welcome,
+  { state, serve, clock }: ConnectOptions,
+): RelaySession | string {
+  const { lostSession } = state;
+  state.lostSession = undefined;
+  if (lostSession !== undefined && welcome.session === lostSession.id) {
+    if (welcome.received !== undefined && lostSession.resume(socket, welcome.received)) return lostSession;
+    lostSession.end();
+    return 'it resumed the session at a byte that this agent does not have';
+  }
+  lostSession?.end();
+  return new RelaySession(socket, welcome, serve, clock);
+}
+
+function createConnection(
+  socket: WebSocket,
+  relaySession: RelaySession,
+  welcome: Welcome,
+  { clock, state, onNotice }: ConnectOptions,
+): TunnelSession {
+  const { pipe, served } = relaySession;
   const ended = createDeferred<ExposeError>();
   const goaway = createDeferred<void>();
   let deathReason: string | undefined;
-  // The HTTP/2 session reports it too; a pipe without a listener would end the process.
-  pipe.on('error', () => undefined);
+  /** The connection ends on purpose, or the relay is about to stop: the session is not to be resumed. */
+  let isEnding = false;
+  const breakOff = (reason: string): void => {
+    if (socket.readyState === socket.CLOSED) return;
+    isEnding = true;
+    socket.close(closeCodes.protocolError, reason);
+    const cancelGrace = clock.after(closeGraceMs, () => socket.terminate());
+    socket.once('close', cancelGrace);
+  };
+  /** Without HTTP/2 the connection is useless; the tunnel reconnects. */
+  const fail = (): void => {
+    deathReason = 'the HTTP/2 connection to the relay broke';
+    breakOff('HTTP/2 error');
+  };
   socket.once('close', (code, reason) => {
+    pipe.off('broken', fail);
+    if (!isEnding && relaySession.survives(code)) {
+      relaySession.detach();
+      state.lostSession = relaySession;
+    } else relaySession.end();
     // Do not reconnect: that would end the other connection of this key, which would reconnect in turn.
     const errorCode = code === closeCodes.takenOver ? 'tunnel_rejected' : 'tunnel_unavailable';
     ended.resolve(new ExposeError(errorCode, deathReason ?? closeReason(code, reason.toString())));
@@ -77,34 +130,42 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
   socket.on('message', (data: RawData, isBinary: boolean) => {
     if (isBinary || !Buffer.isBuffer(data)) return;
     const message = parseRelayMessage(data);
-    if (message.type === 'goaway') goaway.resolve();
-    else if (message.type === 'cancel') served?.cancel(message.stream);
-    else if (message.type === 'notice' && message.message !== undefined) options.onNotice(message.message);
-    else if (message.type === 'malformed') socket.close(closeCodes.protocolError, message.reason);
+    switch (message.type) {
+      case 'ack':
+        if (!pipe.acknowledge(message.received)) breakOff('ack beyond what was sent');
+        break;
+      case 'goaway':
+        isEnding = true;
+        goaway.resolve();
+        break;
+      case 'cancel':
+        served?.cancel(message.stream);
+        break;
+      case 'notice':
+        if (message.message !== undefined) onNotice(message.message);
+        break;
+      case 'malformed':
+        breakOff(message.reason);
+        break;
+      default:
+    }
   });
   watchSocket(socket, {
-    clock: options.clock,
+    clock,
     intervalMs: Math.min(pingIntervalMs, Math.max(1_000, welcome.heartbeatMs)),
     onDead(reason) {
       deathReason = reason;
       socket.terminate();
     },
   });
-  /** Without HTTP/2 the connection is useless; the tunnel reconnects. */
-  const fail = (): void => {
-    if (socket.readyState === socket.CLOSED) return;
-    deathReason = 'the HTTP/2 connection to the relay broke';
-    socket.close(closeCodes.protocolError, 'HTTP/2 error');
-    const cancelGrace = options.clock.after(closeGraceMs, () => socket.terminate());
-    socket.once('close', cancelGrace);
-  };
   pipe.once('broken', fail);
-  const served = options.serve(pipe);
-  const session = served?.session;
-  if (session === undefined) fail();
-  else reportFaults(session, pipe);
+  if (served === undefined) fail();
 
   const finish = (): void => {
+    // The session may go on over the next connection.
+    if (socket.readyState === socket.CLOSED) return;
+    isEnding = true;
+    const session = served?.session;
     if (session === undefined || session.destroyed) socket.close(closeCodes.normal);
     else session.close(() => socket.close(closeCodes.normal));
   };
@@ -115,15 +176,11 @@ function createSession(socket: WebSocket, pipe: Pipe, welcome: Welcome, options:
     finish,
     async close() {
       finish();
-      const cancelDrain = options.clock.after(drainGraceMs, () =>
-        socket.close(closeCodes.normal, 'the agent was stopped'),
-      );
-      const cancelGrace = options.clock.after(drainGraceMs + closeGraceMs, () => socket.terminate());
+      const cancelDrain = clock.after(drainGraceMs, () => socket.close(closeCodes.normal, 'the agent was stopped'));
+      const cancelGrace = clock.after(drainGraceMs + closeGraceMs, () => socket.terminate());
       await ended.promise;
       cancelDrain();
       cancelGrace();
-      session?.destroy();
-      pipe.destroy();
     },
   };
 }

@@ -2,7 +2,6 @@ import type { RawData, WebSocket } from 'ws';
 import { abortReason } from '../../../platform/deadline.ts';
 import { isBaseUrl, parseRelayMessage } from '../protocol/parse-message.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { Pipe } from '../protocol/pipe.ts';
 import type { Hello, Reject, Welcome } from '../protocol/protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
@@ -15,11 +14,13 @@ export interface AgentHandshakeOptions {
   /** Name and version of this program. */
   readonly agent: string;
   readonly name?: string;
+  /** The session that was lost and can be resumed. */
+  readonly lost?: { readonly session: string; readonly received: number } | undefined;
   readonly signal: AbortSignal;
 }
 
-export type AgentHandshakeResult =
-  | { readonly type: 'welcome'; readonly welcome: Welcome; readonly pipe: Pipe }
+export type AgentHandshakeResult<Session> =
+  | { readonly type: 'welcome'; readonly session: Session }
   | Reject
   /** The welcome contains the invalid public URL `url`. */
   | { readonly type: 'bad_url'; readonly url: string }
@@ -27,11 +28,16 @@ export type AgentHandshakeResult =
   | { readonly type: 'failed'; readonly reason: string };
 
 /**
- * The agent's side of the handshake on an open socket, which may be paused: hello, challenge, proof, welcome. Resolves with the
- * live pipe, the relay's refusal, or the failure; in the latter two cases the socket is closed. Rejects only when `signal`
- * aborts.
+ * The agent's side of the handshake on an open socket, which may be paused: hello, challenge, proof, welcome. Resolves with what
+ * `onWelcome` returns, the relay's refusal, or the failure; in the latter two cases the socket is closed. Rejects only when
+ * `signal` aborts.
+ * @param onWelcome is called in the turn in which the welcome arrives, since bytes of the pipe may follow in the same packet.
+ * Returns why the welcome cannot be used, or the session.
  */
-export async function agentHandshake(options: AgentHandshakeOptions): Promise<AgentHandshakeResult> {
+export async function agentHandshake<Session extends object>(
+  options: AgentHandshakeOptions,
+  onWelcome: (welcome: Welcome) => Session | string,
+): Promise<AgentHandshakeResult<Session>> {
   const { socket, signal } = options;
   signal.throwIfAborted();
   const hello = Buffer.from(encodeMessage(createHello(options)));
@@ -54,7 +60,6 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
     };
     const onClose = (code: number, reason: Buffer): void =>
       fail(`it closed the connection during the handshake with ${code} ${toSingleLine(reason.toString())}`.trim());
-    // All in one synchronous handler: bytes of the pipe may follow the welcome in the same packet.
     const onMessage = (data: RawData, isBinary: boolean): void => {
       if (isBinary || !Buffer.isBuffer(data)) {
         fail('it sent data before the handshake was done');
@@ -69,14 +74,20 @@ export async function agentHandshake(options: AgentHandshakeOptions): Promise<Ag
           break;
         }
         case 'welcome': {
-          settle();
           const badUrl = message.urls.find((url) => !isBaseUrl(url));
           if (badUrl !== undefined) {
+            settle();
             socket.close(closeCodes.protocolError);
             resolve({ type: 'bad_url', url: badUrl });
             break;
           }
-          resolve({ type: 'welcome', welcome: message, pipe: new Pipe(socket) });
+          const session = onWelcome(message);
+          if (typeof session === 'string') {
+            fail(session);
+            break;
+          }
+          settle();
+          resolve({ type: 'welcome', session });
           break;
         }
         case 'reject':
@@ -110,5 +121,6 @@ function createHello(options: AgentHandshakeOptions): Hello {
     agent: options.agent,
     publicKey: options.identity.publicKey,
     want: options.name === undefined ? {} : { name: options.name },
+    resume: options.lost ?? { session: '', received: 0 },
   };
 }

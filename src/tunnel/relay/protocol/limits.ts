@@ -36,3 +36,19 @@ export const maxHeaderPairs = 2_048;
 export const maxUrls = 16;
 /** Length of one public URL or message of the peer, in characters. */
 export const maxTextLength = 2_048;
+/** How long a relay keeps a session whose socket is lost, in milliseconds: a network that changes or a laptop that wakes up. */
+export const defaultResumeMs = 30_000;
+/** Bytes after which they are acknowledged, and the longest time before that, in milliseconds. */
+export const ackBytes: number = 64 * 1024;
+export const ackMs = 200;
+/**
+ * Bytes that are kept until the peer acknowledges them, and what each message counts in addition, for the memory of its buffer.
+ * A full buffer stops the writer: 4 MiB are 50 MB/s at 80 ms.
+ */
+export const maxReplayBytes: number = 4 * 1024 * 1024;
+export const replayMessageCost = 256;
+/**
+ * Bytes that are read from the socket while HTTP/2 does not read because it writes. Less than the windows allow would deadlock:
+ * both ends would wait for the other's acknowledgement and read nothing.
+ */
+export const maxUnreadBytes: number = 2 * connectionWindowBytes;

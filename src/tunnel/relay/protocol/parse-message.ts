@@ -82,24 +82,30 @@ function readHello(fields: Fields): Hello | undefined {
   const { name: wish } = fieldsOf(want);
   if (versions === undefined || agent === undefined || !isBytes(publicKey, 32)) return undefined;
   if (wish !== undefined && (typeof wish !== 'string' || wish.length > maxTextLength)) return undefined;
+  const { resume } = fields;
+  const { session, received } = fieldsOf(resume);
+  if (resume !== undefined && !(isSession(session) && isCount(received))) return undefined;
   return {
     type: 'hello',
     versions: versions.map(toSingleLine),
     agent,
     publicKey,
     want: wish === undefined ? {} : { name: wish },
+    ...(isSession(session) && isCount(received) ? { resume: { session, received } } : {}),
   };
 }
 
 function readWelcome(fields: Fields): Welcome | undefined {
-  const { session, epoch, name, resumeMs, heartbeatMs } = fields;
+  const { session, epoch, name, resumeMs, heartbeatMs, received } = fields;
   const urls = readStrings(fields['urls'], maxUrls, maxTextLength);
   const { streams } = fieldsOf(fields['limits']);
-  if (typeof session !== 'string' || session.length > 128 || !isCount(epoch)) return undefined;
+  if (!isSession(session) || session === '' || !isCount(epoch)) return undefined;
   if (typeof name !== 'string' || !isValidName(name)) return undefined;
   if (urls === undefined) return undefined;
   if (!isCount(resumeMs) || !isCount(heartbeatMs) || !isCount(streams)) return undefined;
-  return { type: 'welcome', session, epoch, name, urls, resumeMs, heartbeatMs, limits: { streams } };
+  if (received !== undefined && !isCount(received)) return undefined;
+  const welcome = { type: 'welcome', session, epoch, name, urls, resumeMs, heartbeatMs, limits: { streams } } as const;
+  return received === undefined ? welcome : { ...welcome, received };
 }
 
 function readAck(fields: Fields): (AgentMessage & RelayMessage) | MalformedMessage {
@@ -141,6 +147,11 @@ function readSentence(value: unknown): string | undefined {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** The id of a session; empty for none. */
+function isSession(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w-]{0,128}$/.test(value);
 }
 
 function isBytes(value: unknown, length: number): value is string {

@@ -15,6 +15,7 @@ export interface Hello {
   /** Raw 32-byte Ed25519 public key, base64url. */
   readonly publicKey: string;
   readonly want: { readonly name?: string };
+  /** Sent by an agent that can resume: the session whose socket it has lost, or an empty one. */
   readonly resume?: { readonly session: string; readonly received: number };
 }
 
@@ -38,11 +39,11 @@ export interface Welcome {
   readonly name: string;
   /** Public base URLs without a trailing slash; the first is the one to show. */
   readonly urls: readonly string[];
-  /** How long the relay keeps streams after a lost connection; 0 means that it does not resume. */
+  /** How long the relay keeps the session after a lost connection; 0 means that it does not resume. */
   readonly resumeMs: number;
   readonly heartbeatMs: number;
   readonly limits: { readonly streams: number };
-  /** Bytes of a resumed session that the relay has received. */
+  /** Bytes of the resumed session that the relay has received; missing in a new session. */
   readonly received?: number;
 }
 
@@ -96,6 +97,9 @@ export const closeCodes = {
   rejected: 4003,
   silent: 4004,
 } as const;
+
+/** What a WebSocket reports that was lost without a close frame (RFC 6455, section 7.1.5): the one end that can be resumed. */
+export const lostCode = 1006;
 
 /** One control message as it goes over the wire. */
 export function encodeMessage(message: AgentMessage | RelayMessage): string {

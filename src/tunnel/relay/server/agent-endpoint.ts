@@ -26,7 +26,7 @@ const handshakesPerSecond = 20;
 /** When an agent may retry after the relay was draining, in milliseconds: the time of a restart. */
 const drainingRetryMs = 1_000;
 
-type SharedOptions = Pick<AgentHandshakeOptions, 'registry' | 'handshakeTimeoutMs' | 'onEvent'>;
+type SharedOptions = Pick<AgentHandshakeOptions, 'registry' | 'handshakeTimeoutMs' | 'resumeMs' | 'onEvent'>;
 
 export interface AgentEndpointOptions extends SharedOptions {
   /** `noServer`, without compression. */
@@ -41,7 +41,8 @@ export class AgentEndpoint {
   readonly #options: AgentEndpointOptions;
   readonly #reservedNames: ReadonlySet<string>;
   readonly #pending = new OriginShares<AgentHandshake>();
-  readonly #agents = new Set<AgentSession>();
+  /** By the ids of their sessions. */
+  readonly #agents = new Map<string, AgentSession>();
   readonly #mayBegin = createOriginRate({ burst: handshakeBurst, perSecond: handshakesPerSecond });
   #isDraining = false;
   #hasWarnedOfUnnamed = false;
@@ -51,8 +52,8 @@ export class AgentEndpoint {
     this.#reservedNames = new Set([options.urls.basePath.split('/')[1] ?? '']);
   }
 
-  get agents(): ReadonlySet<AgentSession> {
-    return this.#agents;
+  get agents(): readonly AgentSession[] {
+    return [...this.#agents.values()];
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -105,6 +106,7 @@ export class AgentEndpoint {
       address,
       urlsOf: (name, relayHost) => urls.ofName(name, relayHost),
       objectionTo: (hello) => this.#objectionTo(hello),
+      sessionOf: (id) => this.#agents.get(id),
       onAgent: (agent) => void this.#hold(agent),
       onEnd: () => this.#pending.delete(origin, handshake),
     });
@@ -136,10 +138,10 @@ export class AgentEndpoint {
   }
 
   async #hold(agent: AgentSession): Promise<void> {
-    const { name, epoch } = agent;
-    this.#agents.add(agent);
+    const { name, epoch, id } = agent;
+    this.#agents.set(id, agent);
     const reason = await agent.closed;
-    this.#agents.delete(agent);
+    this.#agents.delete(id);
     await this.#options.registry.release(name, epoch);
     this.#options.onEvent({ type: 'agent_disconnected', name, epoch, reason });
   }

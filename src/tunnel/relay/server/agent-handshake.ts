@@ -3,7 +3,14 @@ import type { RawData, WebSocket } from 'ws';
 import { deriveName, verifyProof } from '../protocol/identity.ts';
 import { handshakeTimeoutMs, maxStreams, pingIntervalMs } from '../protocol/limits.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
-import { closeCodes, encodeMessage, type Hello, type Proof, type RejectCode } from '../protocol/protocol.ts';
+import {
+  closeCodes,
+  encodeMessage,
+  type Hello,
+  type Proof,
+  type RejectCode,
+  type Welcome,
+} from '../protocol/protocol.ts';
 import { AgentSession } from './agent-session.ts';
 import type { Registry } from './registry.ts';
 import type { RelayEvent } from './relay-events.ts';
@@ -14,6 +21,8 @@ const fullRetryMs = 10_000;
 export interface AgentHandshakeOptions {
   readonly registry: Registry<AgentSession>;
   readonly handshakeTimeoutMs: number | undefined;
+  /** How long a session outlives its socket, in milliseconds. */
+  readonly resumeMs: number;
   readonly onEvent: (event: RelayEvent) => void;
   /** Hosts of this relay, one of which the proof has to be for. */
   readonly hosts: ReadonlySet<string>;
@@ -24,6 +33,8 @@ export interface AgentHandshakeOptions {
   readonly urlsOf: (name: string, relayHost: string) => readonly string[];
   /** Why an agent is not admitted, or undefined. */
   readonly objectionTo: (hello: Hello) => Rejection | undefined;
+  /** The session with this id. */
+  readonly sessionOf: (id: string) => AgentSession | undefined;
   readonly onAgent: (agent: AgentSession) => void;
   /** Called when the handshake has succeeded or failed; perhaps more than once. */
   readonly onEnd: () => void;
@@ -109,6 +120,7 @@ export class AgentHandshake {
       return;
     }
     const name = message.want.name ?? deriveName(publicKey);
+    if (!this.#isDone && this.#resume(message, name, urlsOf(name, dialled))) return;
     const claim = await registry.claim(name, publicKey, origin);
     if (!claim.ok) {
       const retry = claim.code === 'quota' ? { retryAfterMs: fullRetryMs } : {};
@@ -120,30 +132,38 @@ export class AgentHandshake {
     else await this.#welcome(message, { name, epoch: claim.epoch, urls: urlsOf(name, dialled) });
   }
 
+  /** Continues the session that the agent has lost. Returns false when there is none that it can resume: it gets a new one. */
+  #resume({ publicKey, resume }: Hello, name: string, urls: readonly string[]): boolean {
+    const agent = resume && this.#options.sessionOf(resume.session);
+    if (resume === undefined || agent?.canResume({ publicKey, name, received: resume.received }) !== true) return false;
+    const { id, epoch, receivedBytes } = agent;
+    this.#finish();
+    this.#sendWelcome({ session: id, epoch, name, urls, resumeMs: this.#options.resumeMs, received: receivedBytes });
+    agent.resume(this.#socket, resume.received);
+    return true;
+  }
+
   async #welcome(
-    { agent: program }: Hello,
+    { agent: program, publicKey, resume }: Hello,
     { name, epoch, urls }: { readonly name: string; readonly epoch: number; readonly urls: readonly string[] },
   ): Promise<void> {
     const { registry, address, onAgent, onEvent } = this.#options;
+    // An agent that does not know of resuming would acknowledge nothing.
+    const resumeMs = resume === undefined ? 0 : this.#options.resumeMs;
+    const id = randomBytes(16).toString('base64url');
     this.#finish();
-    this.#socket.send(
-      encodeMessage({
-        type: 'welcome',
-        session: randomBytes(16).toString('base64url'),
-        epoch,
-        name,
-        urls,
-        resumeMs: 0,
-        heartbeatMs: pingIntervalMs,
-        limits: { streams: maxStreams },
-      }),
-    );
-    const agent = new AgentSession(this.#socket, name, epoch);
+    this.#sendWelcome({ session: id, epoch, name, urls, resumeMs });
+    const agent = new AgentSession(this.#socket, { name, epoch, id, publicKey, resumeMs });
     onAgent(agent);
     const { accepted, replaced } = await registry.attach(name, epoch, agent);
     replaced?.close(closeCodes.takenOver, 'taken over by a newer connection of the same key');
     if (accepted) onEvent({ type: 'agent_connected', name, epoch, urls, agent: program, address });
     else agent.close(closeCodes.takenOver, 'taken over by a newer connection of the same key');
+  }
+
+  #sendWelcome(welcome: Omit<Welcome, 'type' | 'heartbeatMs' | 'limits'>): void {
+    const limits = { streams: maxStreams };
+    this.#socket.send(encodeMessage({ type: 'welcome', ...welcome, heartbeatMs: pingIntervalMs, limits }));
   }
 
   #reject({ code, message, retryAfterMs }: Rejection): void {

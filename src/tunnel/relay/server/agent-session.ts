@@ -14,7 +14,7 @@ import {
 } from '../protocol/limits.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
 import { Pipe, reportFaults } from '../protocol/pipe.ts';
-import { closeCodes, encodeMessage } from '../protocol/protocol.ts';
+import { closeCodes, encodeMessage, lostCode } from '../protocol/protocol.ts';
 import { createFrameBudget, createRstStreamLimiter } from './http2-limits.ts';
 
 /** How long an orderly close of the socket may take before it is terminated, in milliseconds. */
@@ -25,14 +25,30 @@ const closeGraceMs = 1_000;
  */
 const answeredGraceMs = 1_000;
 
+/** How often clients of held event streams are sent a comment, in milliseconds: proxies cut connections idle for 30 s or more. */
+const keepAliveMs = 10_000;
+
+export interface AgentSessionOptions {
+  readonly name: string;
+  readonly epoch: number;
+  /** Names the session in a resume; nobody can guess it. */
+  readonly id: string;
+  /** The key that may resume it, base64url. */
+  readonly publicKey: string;
+  /** How long the session outlives its socket, in milliseconds; 0 for an agent that does not resume. */
+  readonly resumeMs: number;
+}
+
 /**
  * An admitted agent: the HTTP/2 client at the relay's end of its pipe. Create it in the same turn in which the welcome was
- * sent, since HTTP/2 starts at once.
+ * sent, since HTTP/2 starts at once. When its socket is lost, it waits for `resume`, and its clients with it.
  */
 export class AgentSession {
   readonly name: string;
   readonly epoch: number;
-  readonly #socket: WebSocket;
+  readonly id: string;
+  readonly #publicKey: string;
+  readonly #resumeMs: number;
   readonly #pipe: Pipe;
   readonly #session: ClientHttp2Session;
   readonly #closed = createDeferred<string>();
@@ -40,38 +56,68 @@ export class AgentSession {
   readonly #frames = createFrameBudget();
   /** Streams whose clients wait. Other open streams are no reason to refuse a client. */
   readonly #awaited = new Set<ClientHttp2Stream>();
+  /** Called when the agent is connected again, or is gone. */
+  readonly #waiting = new Set<() => void>();
+  /** Called every keepAliveMs while the agent is not connected. */
+  readonly #held = new Set<() => void>();
+  #socket: WebSocket;
   #openStreams = 0;
+  /** Why the connection ends on purpose. */
   #endReason: string | undefined;
   #hasFailed = false;
+  #hasEnded = false;
+  /** The timers of a session without a socket. */
+  #expiry: NodeJS.Timeout | undefined;
+  #keepAlive: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, name: string, epoch: number) {
+  constructor(socket: WebSocket, { name, epoch, id, publicKey, resumeMs }: AgentSessionOptions) {
     this.name = name;
     this.epoch = epoch;
+    this.id = id;
+    this.#publicKey = publicKey;
+    this.#resumeMs = resumeMs;
     this.#socket = socket;
-    this.#pipe = new Pipe(socket, this.#frames);
+    this.#pipe = new Pipe(socket, { objectTo: (frame) => this.#frames.objectTo(frame), isResumable: resumeMs > 0 });
     this.#pipe.on('error', () => undefined);
     this.#pipe.once('broken', (reason: string) => this.#fail(reason));
     this.#session = startHttp2(this.#pipe);
     this.#session.once('close', () => {
-      if (!this.#hasFailed && socket.readyState === socket.OPEN) socket.close(closeCodes.normal);
+      if (!this.#hasFailed) this.close(closeCodes.normal, 'the agent left');
     });
-    socket.on('message', (data: RawData, isBinary: boolean) => {
-      if (isBinary || !Buffer.isBuffer(data)) return;
-      const message = parseAgentMessage(data);
-      if (message.type === 'malformed') this.#fail(message.reason);
-    });
-    socket.once('close', (code, reason) => this.#onSocketClosed(code, reason.toString()));
-    watchSocket(socket, {
-      onDead: (reason) => {
-        this.#endReason = reason;
-        socket.terminate();
-      },
-    });
+    this.#watch(socket);
   }
 
-  /** Resolves, never rejects, with the reason when the connection is gone. */
+  /** Resolves, never rejects, with the reason when the session is gone. */
   get closed(): Promise<string> {
     return this.#closed.promise;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Whether it waits for the agent to resume. True also in the moment before the loss of the socket is known. */
+  get isDetached(): boolean {
+    return this.#mayResume() && this.#socket.readyState !== this.#socket.OPEN;
+  }
+
+  /** Bytes of the pipe that were received, for the welcome of a resume. */
+  get receivedBytes(): number {
+    return this.#pipe.receivedBytes;
+  }
+
+  /** Whether an agent with this key and name, which has received this many bytes, can resume the session. */
+  canResume(agent: { readonly publicKey: string; readonly name: string; readonly received: number }): boolean {
+    if (!this.#mayResume() || agent.publicKey !== this.#publicKey || agent.name !== this.name) return false;
+    return this.#pipe.canAttach(agent.received);
+  }
+
+  /** Continues on another socket, in the same turn in which the welcome was sent. A socket that is still there is terminated. */
+  resume(socket: WebSocket, received: number): void {
+    this.#stopTimers();
+    this.#watch(socket);
+    this.#pipe.attach(socket, received);
+    this.#wake();
   }
 
   /** Opens a stream; `busy` when maxStreams clients wait for responses of the agent, `gone` when its connection is ending. */
@@ -91,6 +137,22 @@ export class AgentSession {
     return stream;
   }
 
+  /**
+   * Calls `done` when the agent is connected again or gone. Returns a function that cancels that, or undefined when maxStreams
+   * wait already.
+   */
+  onceAttached(done: () => void): (() => void) | undefined {
+    if (this.#waiting.size >= maxStreams) return undefined;
+    this.#waiting.add(done);
+    return () => this.#waiting.delete(done);
+  }
+
+  /** Calls `keepAlive` every few seconds while the agent is not connected, until the returned function is called. */
+  whileDetached(keepAlive: () => void): () => void {
+    this.#held.add(keepAlive);
+    return () => this.#held.delete(keepAlive);
+  }
+
   /** Resets a stream whose client has gone. */
   cancel(stream: ClientHttp2Stream): void {
     this.#awaited.delete(stream);
@@ -103,25 +165,85 @@ export class AgentSession {
   /** Asks the agent to dial again; sends it no new requests and ends when the open ones are done. */
   goaway(): void {
     this.#endReason ??= 'the relay sent it away';
+    if (this.#socket.readyState === this.#socket.CLOSED) {
+      this.#end(this.#endReason);
+      return;
+    }
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(encodeMessage({ type: 'goaway' }));
     if (!this.#session.closed) this.#session.close();
   }
 
   close(code: number, reason: string): void {
     const socket = this.#socket;
-    if (socket.readyState === socket.CLOSED) return;
+    if (this.#hasEnded) return;
     this.#endReason ??= reason;
+    if (socket.readyState === socket.CLOSED) {
+      this.#end(this.#endReason);
+      return;
+    }
     socket.close(code, reason);
     const timer = setTimeout(() => socket.terminate(), closeGraceMs);
     socket.once('close', () => clearTimeout(timer));
   }
 
-  #onSocketClosed(code: number, reason: string): void {
+  #watch(socket: WebSocket): void {
+    this.#socket = socket;
+    let lossReason: string | undefined;
+    socket.on('message', (data: RawData, isBinary: boolean) => {
+      if (socket !== this.#socket || isBinary || !Buffer.isBuffer(data)) return;
+      const message = parseAgentMessage(data);
+      if (message.type === 'malformed') this.#fail(message.reason);
+      else if (message.type === 'ack' && !this.#pipe.acknowledge(message.received))
+        this.#fail('ack beyond what was sent');
+    });
+    socket.once('close', (code, reason) => {
+      // Another one may have replaced it.
+      if (socket !== this.#socket) return;
+      const lost = lossReason ?? `connection lost (${code} ${reason.toString()})`.replace(' )', ')');
+      if (code === lostCode && this.#mayResume()) this.#detach(lost);
+      else this.#end(this.#endReason ?? (code === closeCodes.normal ? 'the agent left' : lost));
+    });
+    watchSocket(socket, {
+      onDead(reason) {
+        lossReason = reason;
+        socket.terminate();
+      },
+    });
+  }
+
+  #mayResume(): boolean {
+    const isEnding = this.#hasEnded || this.#hasFailed || this.#endReason !== undefined;
+    return this.#resumeMs > 0 && !isEnding && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  #detach(reason: string): void {
+    this.#expiry = setTimeout(() => {
+      this.#end(`${reason}; the agent did not come back within ${this.#resumeMs / 1000} s`);
+    }, this.#resumeMs);
+    this.#keepAlive = setInterval(() => {
+      for (const keepAlive of this.#held) keepAlive();
+    }, keepAliveMs);
+  }
+
+  #end(reason: string): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#stopTimers();
     this.#resets.close();
     this.#session.destroy();
     this.#pipe.destroy();
-    const lost = `connection lost (${code} ${reason})`.replace(' )', ')');
-    this.#closed.resolve(this.#endReason ?? (code === closeCodes.normal ? 'the agent left' : lost));
+    this.#closed.resolve(reason);
+    this.#wake();
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#expiry);
+    clearInterval(this.#keepAlive);
+  }
+
+  #wake(): void {
+    for (const done of this.#waiting) done();
+    this.#waiting.clear();
   }
 
   #reset(stream: ClientHttp2Stream): void {

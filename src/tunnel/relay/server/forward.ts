@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream } from 'node:http2';
 import type { AgentSession } from './agent-session.ts';
+import { CallIds } from './call-ids.ts';
 import { relayErrorCodes, sendAnswer } from './error-responses.ts';
+import { eventStreamIn, type EventStream } from './event-stream.ts';
 import { maxInterimResponses } from '../protocol/limits.ts';
 import { toRequestHeaders, toResponseHeaders, type PublicOrigin } from './headers.ts';
 
@@ -11,7 +13,8 @@ const retryAfterS = 2;
 /**
  * Sends one public HTTP/1.1 request over an agent's HTTP/2 connection and streams the response back, unbuffered and with
  * back-pressure in both directions. When the client disconnects, the stream is reset at once; when a stream breaks, the public
- * socket is destroyed, so that a truncated body never looks complete.
+ * socket is destroyed, so that a truncated body never looks complete. When the agent is lost, an event stream ends with an error
+ * for the call.
  */
 export function forward(
   request: IncomingMessage,
@@ -46,8 +49,9 @@ export function forward(
     sendAnswer(response, { status: 429, code: relayErrorCodes.busy, message, retryAfterS: retryAfterS });
     return;
   }
+  const calls = new CallIds(request);
   sendBody(request, stream, head.hasBody);
-  receiveAnswer(response, stream, to);
+  receiveAnswer(response, stream, { ...to, calls });
 }
 
 export function answerOffline(response: ServerResponse, name: string): void {
@@ -71,9 +75,11 @@ function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: 
 function receiveAnswer(
   response: ServerResponse,
   stream: ClientHttp2Stream,
-  { agent, origin }: { readonly agent: AgentSession; readonly origin: PublicOrigin },
+  { agent, origin, calls }: { readonly agent: AgentSession; readonly origin: PublicOrigin; readonly calls: CallIds },
 ): void {
   const body = watchEnd(stream);
+  const lost = `the agent of ${agent.name} was lost before it answered`;
+  let events: EventStream | undefined;
   let interimResponses = 0;
   stream.on('headers', () => {
     interimResponses += 1;
@@ -88,6 +94,9 @@ function receiveAnswer(
       response.statusCode = status;
       for (const [name, value] of toResponseHeaders(headers, origin)) response.setHeader(name, value);
       response.flushHeaders();
+      events = eventStreamIn(response);
+      if (events === undefined) calls.forget();
+      else holdEvents(events, response, stream, agent);
       stream.pipe(response, { end: false });
     } catch {
       // node:http rejects some of what nghttp2 accepts; an exception here would end the process.
@@ -102,13 +111,28 @@ function receiveAnswer(
   stream.on('error', () => undefined);
   stream.once('close', () => {
     if (response.writableEnded) return;
+    if (agent.hasEnded && events?.fail(calls.read(), lost) === true) return;
     if (response.headersSent || response.destroyed) response.destroy();
     else if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) answerOffline(response, agent.name);
-    else failAnswer(response, `the agent of ${agent.name} was lost before it answered`);
+    else failAnswer(response, lost);
   });
   response.once('close', () => {
     if (!stream.destroyed && !(response.writableFinished && stream.writableFinished)) agent.cancel(stream);
   });
+}
+
+/** Keeps the client's connection alive while the agent is not connected. */
+function holdEvents(
+  events: EventStream,
+  response: ServerResponse,
+  stream: ClientHttp2Stream,
+  agent: AgentSession,
+): void {
+  stream.on('data', (chunk: Buffer) => events.watch(chunk));
+  response.once(
+    'close',
+    agent.whileDetached(() => events.keepAlive()),
+  );
 }
 
 /** Ends one failed request: with a 502 without any of the agent's headers, or by closing the connection if a response has begun. */

@@ -7,11 +7,12 @@ import { createDeferred } from '../../../platform/deferred.ts';
 import { watchOpenFiles } from '../../../platform/net/listening.ts';
 import { inUrl, isWildcardAddress, lanAddresses } from '../../../platform/net/addresses.ts';
 import { deriveName } from '../protocol/identity.ts';
-import { maxMessageBytes } from '../protocol/limits.ts';
+import { defaultResumeMs, maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
 import { AgentEndpoint } from './agent-endpoint.ts';
 import type { AgentSession } from './agent-session.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './error-responses.ts';
+import { findConnected } from './find-connected.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
 import { clientAddress } from './origin-limits.ts';
 import { createPublicServer, listenOn } from './public-server.ts';
@@ -34,6 +35,8 @@ export interface RelayOptions extends RelayUrlsOptions {
   readonly maxAgents?: number;
   /** Milliseconds; 5 s by default. */
   readonly handshakeTimeoutMs?: number;
+  /** How long streams survive the loss of an agent's connection, in milliseconds; 30 s by default, 0 for not at all. */
+  readonly resumeMs?: number;
   readonly onEvent?: (event: RelayEvent) => void;
 }
 
@@ -70,7 +73,7 @@ export class Relay {
   #closing: Promise<void> | undefined;
 
   constructor(options: RelayOptions, urls: RelayUrls, webSocketServer: WebSocketServer) {
-    const { sole, state, maxAgents, handshakeTimeoutMs } = options;
+    const { sole, state, maxAgents, handshakeTimeoutMs, resumeMs = defaultResumeMs } = options;
     this.#options = options;
     this.#urls = urls;
     const soleName = sole && deriveName(sole.publicKey);
@@ -82,6 +85,7 @@ export class Relay {
       urls,
       solePublicKey: sole?.publicKey,
       handshakeTimeoutMs,
+      resumeMs,
       onEvent: (event) => options.onEvent?.(event),
     });
     const createServer = (): Server =>
@@ -202,7 +206,7 @@ export class Relay {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const found = await this.#registry.find(name);
+    const found = await findConnected(() => this.#registry.find(name), response);
     if (found.state === 'online') {
       const scheme = this.#urls.publicUrl?.protocol === 'https:' ? 'https' : 'http';
       const origin = originOf(request.headers.host ?? '', this.#routeOptions, name);

@@ -36,6 +36,8 @@ describe('pins of the wire format', () => {
   test.each([
     `{"type":"hello","versions":["mcp-expose.v1"],"agent":"mcp-expose/0.1.0","publicKey":"${publicKey}","want":{"name":"files"}}`,
     `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{}}`,
+    `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{},"resume":{"session":"","received":0}}`,
+    `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{},"resume":{"session":"a-_9","received":65536}}`,
     `{"type":"proof","signature":"${'A'.repeat(86)}"}`,
     '{"type":"ack","received":65536}',
   ])('from the agent: %s', (text) => {
@@ -47,6 +49,7 @@ describe('pins of the wire format', () => {
   test.each([
     `{"type":"challenge","nonce":"${'A'.repeat(43)}"}`,
     '{"type":"welcome","session":"s","epoch":3,"name":"files","urls":["https://files.relay.example","https://relay.example/files"],"resumeMs":0,"heartbeatMs":15000,"limits":{"streams":256}}',
+    '{"type":"welcome","session":"s","epoch":3,"name":"files","urls":["https://relay.example/files"],"resumeMs":30000,"heartbeatMs":15000,"limits":{"streams":256},"received":12}',
     '{"type":"reject","code":"quota","message":"full","retryable":true,"retryAfterMs":10000}',
     '{"type":"reject","code":"name_taken","message":"no","retryable":false}',
     '{"type":"ack","received":0}',
@@ -143,6 +146,22 @@ describe('hostile input', () => {
   test("an agent's versions reach the operator's log without control characters", () => {
     const hello = { type: 'hello', versions: ['a\u001b[2J'], agent: 'a', publicKey, want: {} };
     expect(parseAgent(JSON.stringify(hello))).toMatchObject({ versions: ['a [2J'] });
+  });
+
+  test.each([
+    { session: '' },
+    { session: 'a b' },
+    { session: 7 },
+    { received: -1 },
+    { received: '1' },
+    { received: null },
+    { resumeMs: 0.5 },
+  ])('a welcome with %j', (change) => {
+    const urls = ['https://a.example'];
+    const times = { resumeMs: 0, heartbeatMs: 1, limits: { streams: 1 } };
+    const welcome = { type: 'welcome', session: 's', epoch: 1, name: 'files', urls, ...times };
+    expect(parseRelay(JSON.stringify(welcome)).type).toBe('welcome');
+    expect(parseRelay(JSON.stringify({ ...welcome, ...change })).type).toBe('malformed');
   });
 
   test.each([[[]], [['x'.repeat(3000)]], [Array.from({ length: 17 }, () => 'https://a.example')]])(

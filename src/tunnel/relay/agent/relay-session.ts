@@ -1,0 +1,65 @@
+import type { WebSocket } from 'ws';
+import type { Clock } from '../../../platform/clock.ts';
+import { Pipe, reportFaults } from '../protocol/pipe.ts';
+import { lostCode, type Welcome } from '../protocol/protocol.ts';
+import type { ServedPipe, ServePipe } from './stream-server.ts';
+
+/** The longest wait for a relay to come back, in milliseconds, whatever the relay says. */
+const maxResumeMs = 10 * 60 * 1000;
+
+/** The agent's end of a session at a relay: the pipe and the HTTP/2 server on it, which can outlive their socket. */
+export class RelaySession {
+  readonly id: string;
+  readonly pipe: Pipe;
+  /** Undefined when HTTP/2 could not begin. */
+  readonly served: ServedPipe | undefined;
+  readonly #resumeMs: number;
+  readonly #clock: Clock;
+  #cancelExpiry: (() => void) | undefined;
+
+  constructor(socket: WebSocket, { session, resumeMs }: Welcome, serve: ServePipe, clock: Clock) {
+    this.id = session;
+    this.#clock = clock;
+    this.#resumeMs = Math.min(resumeMs, maxResumeMs);
+    this.pipe = new Pipe(socket, { isResumable: resumeMs > 0, clock });
+    // The HTTP/2 session reports it too; a pipe without a listener would end the process.
+    this.pipe.on('error', () => undefined);
+    this.served = serve(this.pipe);
+    if (this.served !== undefined) reportFaults(this.served.session, this.pipe);
+  }
+
+  /** Whether the session can outlive a socket that ended with this code. */
+  survives(code: number): boolean {
+    return code === lostCode && this.#resumeMs > 0 && this.isAlive;
+  }
+
+  get isAlive(): boolean {
+    const session = this.served?.session;
+    return session !== undefined && !session.closed && !session.destroyed && !this.pipe.destroyed;
+  }
+
+  /** For the hello of a resume. */
+  get position(): { readonly session: string; readonly received: number } {
+    return { session: this.id, received: this.pipe.receivedBytes };
+  }
+
+  /** Waits for `resume`, as long as the relay does. */
+  detach(): void {
+    this.#cancelExpiry = this.#clock.after(this.#resumeMs, () => this.end());
+  }
+
+  /** Continues on another socket. Returns false when the relay says that it has received what it cannot have. */
+  resume(socket: WebSocket, peerReceived: number): boolean {
+    if (!this.isAlive || !this.pipe.canAttach(peerReceived)) return false;
+    this.#cancelExpiry?.();
+    this.pipe.attach(socket, peerReceived);
+    return true;
+  }
+
+  /** Ends all streams: their handlers see that the clients have gone. */
+  end(): void {
+    this.#cancelExpiry?.();
+    this.served?.session.destroy();
+    this.pipe.destroy();
+  }
+}
