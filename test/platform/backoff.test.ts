@@ -27,6 +27,14 @@ test('a link that lived 10 s starts anew, a shorter one does not', () => {
   expect(backoff.next()).toBe(0);
 });
 
+test('after a reset the next attempt is the first one again; a limit replaces the 30 s', () => {
+  const backoff = new Backoff(createFakeClock(), () => 1);
+  expect([backoff.next(), backoff.next()]).toEqual([0, 500]);
+  backoff.reset();
+  expect([0, 1, 2, 3, 4].map(() => backoff.next(0, 2_000))).toEqual([0, 500, 1000, 2000, 2000]);
+  expect(backoff.next()).toBe(8000);
+});
+
 test("the relay's retryAfterMs is the least", () => {
   const backoff = new Backoff(createFakeClock(), () => 1);
   expect([backoff.next(3000), backoff.next(3000), backoff.next(100)]).toEqual([3000, 3000, 1000]);

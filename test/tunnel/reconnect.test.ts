@@ -3,6 +3,7 @@ import { createDeferred, type Deferred } from '../../src/platform/deferred.ts';
 import { ExposeError } from '../../src/errors.ts';
 
 import { openReconnecting, type ReconnectOptions, type TunnelSession } from '../../src/tunnel/reconnect.ts';
+import { createTokenBucket } from '../../src/platform/token-bucket.ts';
 import type { Tunnel, TunnelStatus } from '../../src/tunnel/provider.ts';
 import { eventually, within } from '../harness/eventually.ts';
 import { createFakeClock, type FakeClock } from '../harness/fake-clock.ts';
@@ -36,7 +37,7 @@ const a = 'https://a.example';
 const b = 'https://b.example';
 const lost = new ExposeError('tunnel_unavailable', 'it broke');
 
-function supervise(): World {
+function supervise(more: Partial<ReconnectOptions> = {}): World {
   const clock = createFakeClock();
   const lives: Life[] = [];
   const statuses: TunnelStatus[] = [];
@@ -50,6 +51,7 @@ function supervise(): World {
     onStatus: (status) => statuses.push(status),
     onWarning: (warning) => warnings.push(warning),
     release() {},
+    ...more,
     async connect(signal, onUrls) {
       const started: Deferred<TunnelSession> = createDeferred();
       const ended: Deferred<ExposeError> = createDeferred();
@@ -98,8 +100,11 @@ function supervise(): World {
 }
 
 /** One that is up, with its first life. */
-async function up(expiresInMs?: number): Promise<World & { readonly tunnel: Tunnel; readonly first: Life }> {
-  const world = supervise();
+async function up(
+  expiresInMs?: number,
+  more: Partial<ReconnectOptions> = {},
+): Promise<World & { readonly tunnel: Tunnel; readonly first: Life }> {
+  const world = supervise(more);
   const first = await world.life(0);
   first.begin([a], expiresInMs === undefined ? undefined : world.clock.now() + expiresInMs);
   return { ...world, first, tunnel: await world.opened };
@@ -176,6 +181,47 @@ describe('a life that ends', () => {
     await paused(1, 500);
     await paused(2, 1000);
     await paused(3, 2000);
+  });
+
+  test('is followed at once, however short it was, as often as the bucket allows', async () => {
+    const clock = createFakeClock();
+    const { lives, life } = await up(undefined, {
+      clock,
+      promptRedials: createTokenBucket({ burst: 3, perSecond: 0, clock }),
+    });
+    const replaced = async (index: number, pauseMs: number): Promise<void> => {
+      await settle();
+      lives[index]?.die('it broke');
+      await eventually(() => expect(clock.pending).toBe(1));
+      if (pauseMs > 0) clock.advance(pauseMs - 1);
+      await settle();
+      expect(lives).toHaveLength(index + 1);
+      clock.advance(Math.min(1, pauseMs));
+      (await life(index + 1)).begin([a]);
+    };
+    await replaced(0, 0);
+    await replaced(1, 0);
+    await replaced(2, 0);
+    await replaced(3, 500);
+    await replaced(4, 1000);
+  });
+
+  test('is followed by tries that are no further apart than is bearable for now', async () => {
+    const clock = createFakeClock();
+    const { first, life, lives } = await up(undefined, { clock, maxDelayMs: () => 600 });
+    first.die('it broke');
+    const failed = async (index: number, pauseMs: number): Promise<void> => {
+      await eventually(() => expect(clock.pending).toBe(1));
+      if (pauseMs > 0) clock.advance(pauseMs - 1);
+      await settle();
+      expect(lives).toHaveLength(index);
+      clock.advance(Math.min(1, pauseMs));
+      (await life(index)).refuse(lost);
+    };
+    await failed(1, 0);
+    await failed(2, 500);
+    await failed(3, 600);
+    await failed(4, 600);
   });
 
   test('is followed by as many tries as it takes, of which those that fail alike are told once', async () => {

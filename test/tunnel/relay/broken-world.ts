@@ -1,5 +1,6 @@
 import { startCuttingProxy, type CuttingProxy } from '../../harness/chaos-proxy.ts';
 import { freePort } from '../../harness/loopback-server.ts';
+import type { RelayProviderOptions } from '../../../src/tunnel/providers/relay.ts';
 import type { RelayOptions } from '../../../src/tunnel/relay/server/relay.ts';
 import { startWorld, type AgentHandler, type TestAgent, type World } from './world.ts';
 
@@ -15,11 +16,12 @@ export interface BrokenWorld {
 export async function startBrokenWorld(
   handler: AgentHandler,
   options: Partial<RelayOptions> = {},
+  agentOptions: Partial<RelayProviderOptions> = {},
 ): Promise<BrokenWorld> {
   const port = await freePort();
   const proxy = await startCuttingProxy(port);
   const publicUrl = `http://127.0.0.1:${proxy.port}`;
   const world = await startWorld({ port, publicUrl, ...options });
-  const agent = await world.agent(handler, { relayUrl: publicUrl });
+  const agent = await world.agent(handler, { relayUrl: publicUrl, ...agentOptions });
   return { world, proxy, agent, url: `http://127.0.0.1:${port}${new URL(agent.url).pathname}` };
 }

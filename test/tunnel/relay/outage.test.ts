@@ -2,6 +2,9 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { afterEach, describe, expect, test } from 'vitest';
+import { systemClock, type Clock } from '../../../src/platform/clock.ts';
+import { createRelay } from '../../../src/tunnel/relay/server/relay.ts';
+import { createFakeClock } from '../../harness/fake-clock.ts';
 import { startBrokenWorld, type BrokenWorld } from './broken-world.ts';
 import { fakeRelay } from './fake-relay.ts';
 import { ask, echo, eventually, fieldsOf, headOf, pause, within, type AgentHandler } from './world.ts';
@@ -68,11 +71,11 @@ const resumes = (relay: Awaited<ReturnType<typeof fakeRelay>>) => relay.hellos.m
 
 let keptOnes: Map<string, Http2ServerResponse>;
 let goneOnes: string[];
-async function start(options: { resumeMs?: number } = {}): Promise<void> {
+async function start(options: { resumeMs?: number } = {}, clock: Clock = systemClock): Promise<void> {
   const { handler, kept, gone } = keeper();
   keptOnes = kept;
   goneOnes = gone;
-  broken = await startBrokenWorld(handler, options);
+  broken = await startBrokenWorld(handler, options, { clock });
 }
 
 const lostError = (id: string | number): string =>
@@ -214,6 +217,60 @@ describe('for longer than the relay waits', () => {
     await eventually(() => broken.agent.statuses.at(-1)?.state === 'up', 'up');
     expect((await ask(`${broken.url}/now`)).status).toBe(200);
   });
+});
+
+test('an agent whose machine slept dials again at once, and goes on', async () => {
+  const clock = createFakeClock();
+  await start({}, clock);
+  const held = ask(`${broken.url}/held`);
+  await eventually(() => keptOnes.has('/held'), 'the request');
+  clock.jump(3_600_000);
+  await eventually(() => {
+    clock.advance(1);
+    return broken.agent.statuses.at(-1)?.state === 'up';
+  }, 'up');
+  expect(broken.agent.statuses.map(({ reason }) => reason)).toEqual(['this machine slept', undefined]);
+  keptOnes.get('/held')?.end('held');
+  expect((await held).body).toBe('held');
+});
+
+test('an agent that hears nothing for 35 s dials again, and goes on', async () => {
+  const clock = createFakeClock();
+  await start({}, clock);
+  const held = ask(`${broken.url}/held`);
+  await eventually(() => keptOnes.has('/held'), 'the request');
+  const carryOn = broken.proxy.stall();
+  await eventually(() => {
+    clock.advance(5_000);
+    return broken.agent.statuses.at(-1)?.state === 'reconnecting';
+  }, 'the loss');
+  expect(broken.agent.statuses.at(-1)?.reason).toMatch(/^nothing was heard from the other end for (?:3[5-9]|40) s$/);
+  carryOn();
+  await eventually(() => {
+    clock.advance(1);
+    return broken.agent.statuses.at(-1)?.state === 'up';
+  }, 'up');
+  keptOnes.get('/held')?.end('held');
+  expect((await held).body).toBe('held');
+});
+
+test('a relay that was started anew knows of no session: handlers see that their clients have gone, and the URL works', async () => {
+  await start();
+  const held = ask(`${broken.url}/held`).then(
+    ({ status }) => status,
+    () => 'broken off',
+  );
+  await eventually(() => keptOnes.has('/held'), 'the request');
+  const allow = cutOff();
+  await untilLost();
+  const { port } = broken.world.relay;
+  await broken.world.relay.close();
+  broken.world.relay = await createRelay({ host: '127.0.0.1', port, publicUrl: new URL(broken.agent.url).origin });
+  allow();
+  await eventually(() => goneOnes.includes('/held'), 'the handler to notice');
+  await eventually(() => broken.agent.statuses.at(-1)?.state === 'up', 'up');
+  expect(await held).not.toBe(200);
+  expect((await ask(`${broken.url}/now`)).status).toBe(200);
 });
 
 test('a relay that stops while the agent is lost ends what waits, and itself', async () => {
