@@ -25,7 +25,7 @@ const promptRedialBurst = 30;
 const promptRedialsPerSecond = 0.5;
 
 /** Longest wait between two attempts while calls wait for a resume, in milliseconds. */
-const maxResumeDelayMs = 2_000;
+const maxResumeDelayMs = 1_000;
 
 export interface RelayProviderOptions {
   /** http(s): or ws(s): URL of the relay; a path prefix is kept. */

@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws';
 import type { Clock } from '../../../platform/clock.ts';
 import { Pipe, reportFaults } from '../protocol/pipe.ts';
-import { lostCode, type Welcome } from '../protocol/protocol.ts';
+import { isLost, type Welcome } from '../protocol/protocol.ts';
 import type { ServedPipe, ServePipe } from './stream-server.ts';
 
 /** The longest wait for a relay to come back, in milliseconds, whatever the relay says. */
@@ -30,7 +30,7 @@ export class RelaySession {
 
   /** Whether the session can outlive a socket that ended with this code. */
   survives(code: number): boolean {
-    return code === lostCode && this.#resumeMs > 0 && this.isAlive;
+    return isLost(code) && this.#resumeMs > 0 && this.isAlive;
   }
 
   get isAlive(): boolean {

@@ -4,7 +4,7 @@ import type { RawData } from 'ws';
 import { systemClock, type Clock } from '../../../platform/clock.ts';
 import { createFrameReader, type Frame } from './frame-reader.ts';
 import { ackBytes, ackMs, maxDataBytes, maxParkedBytes, maxUnreadBytes } from './limits.ts';
-import { closeCodes, encodeMessage, lostCode } from './protocol.ts';
+import { closeCodes, encodeMessage, isLost } from './protocol.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 
 /** What a pipe needs of a `WebSocket` of ws. */
@@ -174,7 +174,7 @@ export class Pipe extends Duplex {
     });
     socket.once('close', (code, reason) => {
       if (this.destroyed || this.#carrier !== carrier) return;
-      if (code === lostCode && this.#replay !== undefined) {
+      if (isLost(code) && this.#replay !== undefined) {
         this.#carrier = undefined;
         return;
       }

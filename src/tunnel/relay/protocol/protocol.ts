@@ -98,8 +98,13 @@ export const closeCodes = {
   silent: 4004,
 } as const;
 
-/** What a WebSocket reports that was lost without a close frame (RFC 6455, section 7.1.5): the one end that can be resumed. */
-export const lostCode = 1006;
+/** Lost without a close frame, or closed by a proxy in between that stops or fails (RFC 6455, section 7.4.1, and IANA's list). */
+const lostCodes: ReadonlySet<number> = new Set([1001, 1006, 1011, 1012, 1013, 1014]);
+
+/** Whether a WebSocket that ended with this code may have been lost against the will of its ends, so that it can be resumed. */
+export function isLost(code: number): boolean {
+  return lostCodes.has(code);
+}
 
 /** One control message as it goes over the wire. */
 export function encodeMessage(message: AgentMessage | RelayMessage): string {

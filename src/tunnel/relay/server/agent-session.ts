@@ -14,7 +14,7 @@ import {
 } from '../protocol/limits.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
 import { Pipe, reportFaults } from '../protocol/pipe.ts';
-import { closeCodes, encodeMessage, lostCode } from '../protocol/protocol.ts';
+import { closeCodes, encodeMessage, isLost } from '../protocol/protocol.ts';
 import { createFrameBudget, createRstStreamLimiter } from './http2-limits.ts';
 
 /** How long an orderly close of the socket may take before it is terminated, in milliseconds. */
@@ -200,7 +200,7 @@ export class AgentSession {
       // Another one may have replaced it.
       if (socket !== this.#socket) return;
       const lost = lossReason ?? `connection lost (${code} ${reason.toString()})`.replace(' )', ')');
-      if (code === lostCode && this.#mayResume()) this.#detach(lost);
+      if (isLost(code) && this.#mayResume()) this.#detach(lost);
       else this.#end(this.#endReason ?? (code === closeCodes.normal ? 'the agent left' : lost));
     });
     watchSocket(socket, {

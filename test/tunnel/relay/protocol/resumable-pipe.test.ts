@@ -124,6 +124,12 @@ describe('a lost socket', () => {
     expect(again.underWay.map(({ data }) => data.toString())).toEqual(['ne', 'two']);
   });
 
+  test.each([1001, 1011, 1012, 1013, 1014])('may also be one that a proxy closed with %i', async (code) => {
+    near.close(code);
+    await nextTurn();
+    expect(pipe.canAttach(0)).toBe(true);
+  });
+
   test('that is not known to be lost is terminated when another one comes', () => {
     const [again] = socketPair();
     pipe.attach(again, 0);
@@ -146,7 +152,7 @@ describe('a lost socket', () => {
     ]);
   });
 
-  test.each([1001, 4000, 4002])('one that was closed with %i is an error', async (code) => {
+  test.each([1002, 4000, 4002])('that was closed with %i is an error', async (code) => {
     const errors: Error[] = [];
     pipe.on('error', (error) => errors.push(error));
     near.close(code, 'why');
