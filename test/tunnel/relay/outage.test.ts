@@ -182,6 +182,7 @@ describe('for longer than the relay waits', () => {
       withIds: await listen('/with-ids', 'id: 1\ndata:\n\n', { body: call }),
       later: await listen('/later', 'data: 1\nid: 5\n\n', { body: call }),
       large: await listen('/large', 'data: 1\n\n', { body: `${call}${' '.repeat(20_000)}` }),
+      huge: await listen('/huge', 'data: 1\n\n', { body: call.replace('7', '9007199254740993') }),
       other: await listen('/other', 'data: 1\n\n', { body: 'not JSON' }),
     };
     const allow = cutOff();
@@ -197,6 +198,7 @@ describe('for longer than the relay waits', () => {
       ['withIds', false, 'id: 1\ndata:\n\n'],
       ['later', false, 'data: 1\nid: 5\n\n'],
       ['large', false, 'data: 1\n\n'],
+      ['huge', false, 'data: 1\n\n'],
       ['other', false, 'data: 1\n\n'],
     ]);
     await eventually(() => goneOnes.length === keptOnes.size, 'the handlers to notice');

@@ -92,8 +92,9 @@ export class AgentSession {
     return this.#closed.promise;
   }
 
+  /** Whether its streams end because it has. */
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.#hasEnded || this.#hasFailed;
   }
 
   /** Whether it waits for the agent to resume. True also in the moment before the loss of the socket is known. */

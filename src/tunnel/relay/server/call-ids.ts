@@ -42,5 +42,7 @@ export class CallIds {
 
 function idOf(message: unknown): CallId[] {
   const { id, method } = fieldsOf(message);
-  return typeof method === 'string' && (typeof id === 'string' || typeof id === 'number') ? [id] : [];
+  // A larger number is another one once it is read.
+  const isId = typeof id === 'string' || (typeof id === 'number' && Number.isSafeInteger(id));
+  return typeof method === 'string' && isId ? [id] : [];
 }

@@ -96,7 +96,7 @@ function receiveAnswer(
       response.flushHeaders();
       events = eventStreamIn(response);
       if (events === undefined) calls.forget();
-      else holdEvents(events, response, stream, agent);
+      else watchEvents(events, stream, agent);
       stream.pipe(response, { end: false });
     } catch {
       // node:http rejects some of what nghttp2 accepts; an exception here would end the process.
@@ -121,18 +121,11 @@ function receiveAnswer(
   });
 }
 
-/** Keeps the client's connection alive while the agent is not connected. */
-function holdEvents(
-  events: EventStream,
-  response: ServerResponse,
-  stream: ClientHttp2Stream,
-  agent: AgentSession,
-): void {
+/** Follows what the client gets, and keeps its connection alive while the agent is not connected. */
+function watchEvents(events: EventStream, stream: ClientHttp2Stream, agent: AgentSession): void {
   stream.on('data', (chunk: Buffer) => events.watch(chunk));
-  response.once(
-    'close',
-    agent.whileDetached(() => events.keepAlive()),
-  );
+  const stop = agent.whileDetached(() => events.keepAlive());
+  stream.once('close', stop);
 }
 
 /** Ends one failed request: with a 502 without any of the agent's headers, or by closing the connection if a response has begun. */
