@@ -2,6 +2,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
 import { systemClock, type Clock } from '../../../src/platform/clock.ts';
 import { createRelay } from '../../../src/tunnel/relay/server/relay.ts';
 import { createFakeClock } from '../../harness/fake-clock.ts';
@@ -232,6 +233,8 @@ test('an agent whose machine slept dials again at once, and goes on', async () =
     return broken.agent.statuses.at(-1)?.state === 'up';
   }, 'up');
   expect(broken.agent.statuses.map(({ reason }) => reason)).toEqual(['this machine slept', undefined]);
+  // As long as it would have waited for the relay.
+  clock.advance(31_000);
   keptOnes.get('/held')?.end('held');
   expect((await held).body).toBe('held');
 });
@@ -351,15 +354,19 @@ describe('an agent', () => {
     expect(resumes(relay)[1]).toEqual(none);
   });
 
-  test('does not resume a session that the relay has sent away', async () => {
+  test('does not resume a session that the relay has sent away, also if it is lost before the next is there', async () => {
+    const sockets: WebSocket[] = [];
     const relay = await startAgent(
       (socket) => {
+        sockets.push(socket);
         socket.send('{"type":"goaway"}');
-        setTimeout(() => socket.terminate(), 50);
       },
-      () => ({ resumeMs: 30_000 }),
+      () => {
+        sockets.at(-1)?.terminate();
+        return { resumeMs: 30_000 };
+      },
     );
-    await eventually(() => relay.hellos.length >= 3, 'further attempts');
+    await eventually(() => relay.hellos.length >= 10, 'further attempts');
     expect(new Set(resumes(relay).map((resume) => JSON.stringify(resume)))).toEqual(new Set([JSON.stringify(none)]));
   });
 });

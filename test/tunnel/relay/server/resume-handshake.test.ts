@@ -17,7 +17,11 @@ interface Shaken extends RawAgent {
   bytes(): Buffer;
 }
 
-async function greet(identity: Identity, resume?: object, beforeProof?: (agent: RawAgent) => void): Promise<Shaken> {
+async function greet(
+  identity: Identity,
+  resume?: object,
+  { want = {}, beforeProof }: { want?: object; beforeProof?: (agent: RawAgent) => void } = {},
+): Promise<Shaken> {
   const agent = await rawAgent(world.relay.url);
   world.defer(() => agent.socket.terminate());
   const chunks: Buffer[] = [];
@@ -26,7 +30,7 @@ async function greet(identity: Identity, resume?: object, beforeProof?: (agent: 
   });
   const { publicKey } = identity;
   const hello = Buffer.from(
-    JSON.stringify({ type: 'hello', versions: ['mcp-expose.v1'], agent: 'test', publicKey, want: {}, resume }),
+    JSON.stringify({ type: 'hello', versions: ['mcp-expose.v1'], agent: 'test', publicKey, want, resume }),
   );
   agent.socket.send(hello.toString());
   const { nonce } = await agent.receive('challenge');
@@ -40,8 +44,11 @@ async function greet(identity: Identity, resume?: object, beforeProof?: (agent: 
 const none = { session: '', received: 0 };
 
 /** An agent with a session, and what the relay has sent it so far: the beginning of HTTP/2. */
-async function enter(identity: Identity): Promise<{ agent: Shaken; session: string; bytes: Buffer }> {
-  const agent = await greet(identity, none);
+async function enter(
+  identity: Identity,
+  want: object = {},
+): Promise<{ agent: Shaken; session: string; bytes: Buffer }> {
+  const agent = await greet(identity, none, { want });
   const { session } = await agent.receive('welcome');
   const bytes = await eventually(() => agent.bytes().length > 24 && agent.bytes(), 'the beginning of HTTP/2');
   return { agent, session: String(session), bytes };
@@ -89,6 +96,22 @@ describe('a session is resumed', () => {
   });
 });
 
+test('a session that was resumed does not expire', async () => {
+  await world.end();
+  world = await startWorld({ resumeMs: 3_000 });
+  const identity = createIdentity();
+  const first = await enter(identity);
+  first.agent.socket.terminate();
+  const again = await greet(identity, { session: first.session, received: first.bytes.length });
+  await again.receive('welcome');
+  // One that is lost later tells when the time is over.
+  const other = createIdentity();
+  (await enter(other)).agent.socket.terminate();
+  await eventually(() => ends().length > 0, 'the end of the other');
+  expect(ends()).toMatchObject([{ name: other.name }]);
+  expect(again.socket.readyState).toBe(again.socket.OPEN);
+});
+
 describe('a new session instead', () => {
   test.each([
     ['of an unknown session', () => 'AAAAAAAAAAAAAAAAAAAAAA', 0],
@@ -125,6 +148,23 @@ describe('a new session instead', () => {
     expect(welcome['session']).not.toBe(session);
     agent.socket.ping();
     await within(once(agent.socket, 'pong'), 'a pong');
+    expect(ends()).toEqual([]);
+  });
+
+  test('not even that for another key that wants the name, too', async () => {
+    const want = { name: 'files' };
+    const { agent, session, bytes } = await enter(createIdentity(), want);
+    const stranger = await greet(createIdentity(), { session, received: bytes.length }, { want });
+    expect(await stranger.receive('reject')).toMatchObject({ code: 'name_taken' });
+    expect(agent.socket.readyState).toBe(agent.socket.OPEN);
+  });
+
+  test('for the key under another name', async () => {
+    const identity = createIdentity();
+    const { session, bytes } = await enter(identity);
+    const other = await greet(identity, { session, received: bytes.length }, { want: { name: 'files' } });
+    const welcome = await other.receive('welcome');
+    expect([welcome['name'], welcome['session'] === session]).toEqual(['files', false]);
     expect(ends()).toEqual([]);
   });
 
@@ -176,8 +216,12 @@ describe('refused', () => {
     const identity = createIdentity();
     const { agent, session, bytes } = await enter(identity);
     agent.socket.terminate();
-    const hasty = await greet(identity, { session, received: bytes.length }, ({ socket }) =>
-      socket.send(Buffer.alloc(9)),
+    const hasty = await greet(
+      identity,
+      { session, received: bytes.length },
+      {
+        beforeProof: ({ socket }) => socket.send(Buffer.alloc(9)),
+      },
     );
     expect(await hasty.closed).toBe(4000);
     const again = await greet(identity, { session, received: bytes.length });
