@@ -43,6 +43,7 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
       }
     },
   );
+  server.prependListener('stream', endWithBody);
   let current: ServerHttp2Session | undefined;
   server.on('session', (session) => {
     current = session;
@@ -64,6 +65,19 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
     });
     return { session, cancel: (streamId) => streams.get(streamId)?.close(constants.NGHTTP2_CANCEL) };
   };
+}
+
+/**
+ * The compatibility API waits for trailers, so that END_STREAM comes in a frame of its own after the body. There are no trailers
+ * here.
+ */
+function endWithBody(stream: ServerHttp2Stream): void {
+  const respond = stream.respond.bind(stream);
+  stream.respond = (headers, options) => respond(headers, { ...options, waitForTrailers: false });
+  // node:http2 ends a stream before it resets it, and half a body would look complete.
+  stream.once('aborted', () => {
+    stream.end = () => stream;
+  });
 }
 
 /**

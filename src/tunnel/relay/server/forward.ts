@@ -65,6 +65,12 @@ function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: 
     return;
   }
   request.pipe(stream);
+  let bytesLeft = Number(request.headers['content-length']);
+  request.on('data', ({ length }: Buffer) => {
+    bytesLeft -= length;
+    // In the same turn as the last write, so that its frame has END_STREAM and the agent need not wait for another one.
+    if (bytesLeft === 0) stream.end();
+  });
   // A response may come before the whole body was read; the rest is then discarded.
   stream.once('close', () => {
     request.unpipe(stream);
@@ -80,6 +86,7 @@ function receiveAnswer(
   const body = watchEnd(stream);
   const lost = `the agent of ${agent.name} was lost before it answered`;
   let events: EventStream | undefined;
+  let hasBegun = false;
   let interimResponses = 0;
   stream.on('headers', () => {
     interimResponses += 1;
@@ -93,10 +100,16 @@ function receiveAnswer(
       if (!isFinalStatus(status)) throw new TypeError('not the status of an answer');
       response.statusCode = status;
       for (const [name, value] of toResponseHeaders(headers, origin)) response.setHeader(name, value);
-      response.flushHeaders();
+      hasBegun = true;
       events = eventStreamIn(response);
-      if (events === undefined) calls.forget();
-      else watchEvents(events, stream, agent);
+      if (events === undefined) {
+        calls.forget();
+        // One system call for the headers and what comes of the body in this turn.
+        setImmediate(flushHeaders, response);
+      } else {
+        response.flushHeaders();
+        watchEvents(events, stream, agent);
+      }
       stream.pipe(response, { end: false });
     } catch {
       // node:http rejects some of what nghttp2 accepts; an exception here would end the process.
@@ -105,7 +118,7 @@ function receiveAnswer(
     }
   });
   stream.once('end', () => {
-    if (body.isComplete && response.headersSent) response.end();
+    if (body.isComplete && hasBegun) response.end();
   });
   // 'close' follows and is handled; without a listener the error would end the process.
   stream.on('error', () => undefined);
@@ -119,6 +132,10 @@ function receiveAnswer(
   response.once('close', () => {
     if (!stream.destroyed && !(response.writableFinished && stream.writableFinished)) agent.cancel(stream);
   });
+}
+
+function flushHeaders(response: ServerResponse): void {
+  if (!response.headersSent && !response.destroyed) response.flushHeaders();
 }
 
 /** Follows what the client gets, and keeps its connection alive while the agent is not connected. */
