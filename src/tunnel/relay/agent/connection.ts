@@ -8,10 +8,11 @@ import { watchSocket } from '../protocol/heartbeat.ts';
 import { pingIntervalMs } from '../protocol/limits.ts';
 import { parseRelayMessage } from '../protocol/parse-message.ts';
 import { closeCodes, type Welcome } from '../protocol/protocol.ts';
-import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import type { ConnectFailure, TunnelSession } from '../../reconnect.ts';
 import { dial } from './dial.ts';
 import {
+  closeReason,
+  handshakeCloseFailure,
   handshakeFailure,
   networkFailure,
   otherProtocolFailure,
@@ -65,6 +66,7 @@ export async function connectOnce(options: ConnectOptions): Promise<TunnelSessio
     });
     if (result.type === 'reject') return rejectFailure(relayUrl, result, options.name);
     if (result.type === 'bad_url') return urlsFailure(relayUrl, result.url);
+    if (result.type === 'closed') return handshakeCloseFailure(relayUrl, result.code, result.reason);
     if (result.type === 'failed') return handshakeFailure(relayUrl, result.reason);
     return result.session;
   } catch (error) {
@@ -183,12 +185,4 @@ function createConnection(
       cancelGrace();
     },
   };
-}
-
-function closeReason(code: number, reason: string): string {
-  if (code === closeCodes.takenOver) return 'another mcp-expose with the same key took this name over';
-  if (code === closeCodes.normal || code === closeCodes.goingAway) return 'the relay closed the connection';
-  const detail = toSingleLine(reason);
-  if (code >= 4000) return `the relay closed the connection: ${detail === '' ? String(code) : detail}`;
-  return 'the connection to the relay was lost';
 }

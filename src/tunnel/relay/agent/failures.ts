@@ -2,7 +2,7 @@ import { ExposeError, messageOf } from '../../../errors.ts';
 import { isBaseUrl } from '../protocol/parse-message.ts';
 import { isLoopbackHost } from '../../../platform/net/addresses.ts';
 import { ProxyError } from '../../../platform/net/http-proxy.ts';
-import { protocolVersion, versionsHeader, type Reject } from '../protocol/protocol.ts';
+import { closeCodes, protocolVersion, versionsHeader, type Reject } from '../protocol/protocol.ts';
 import { toSingleLine } from '../../../platform/text/sanitize.ts';
 import { errorCode, isCertificateError, networkErrorWords } from '../../../platform/net/network-errors.ts';
 import { fieldsOf, parseFields } from '../../../platform/json-fields.ts';
@@ -99,6 +99,16 @@ export function handshakeFailure(relayUrl: string, reason: string): ConnectFailu
   return failure('tunnel_not_a_relay', message, undefined, ['check that the address is that of an mcp-expose relay']);
 }
 
+/** A close frame during the handshake. */
+export function handshakeCloseFailure(relayUrl: string, code: number, reason: string): ConnectFailure {
+  if (code === closeCodes.handshakeTimeout) {
+    const message = `the relay ${relayUrl} got no proof of this agent's key in time`;
+    return failure('tunnel_unreachable', message, undefined, ['try again; the network may be slow']);
+  }
+  const closed = `it closed the connection during the handshake with ${code} ${toSingleLine(reason)}`;
+  return handshakeFailure(relayUrl, closed.trim());
+}
+
 /** A welcome with invalid public URLs. */
 export function urlsFailure(relayUrl: string, url: string): ConnectFailure {
   const message = `the relay ${relayUrl} gave this agent a public URL that cannot be used: ${JSON.stringify(toSingleLine(url))}`;
@@ -131,6 +141,23 @@ function rejectHints(reject: Reject, name: string | undefined): readonly string[
       return [sameVersion];
     default:
       return reject.retryable ? ['try again later'] : [];
+  }
+}
+
+/** Why a connection that was up has ended, from its close frame. */
+export function closeReason(code: number, reason: string): string {
+  const detail = toSingleLine(reason);
+  switch (code) {
+    case closeCodes.normal:
+    case closeCodes.goingAway:
+      return 'the relay closed the connection';
+    case closeCodes.takenOver:
+      return 'another mcp-expose with the same key took this name over; with --replica, both can serve it';
+    case closeCodes.silent:
+      return 'the relay closed the connection: it had heard nothing from this agent for too long';
+    default:
+      if (code < 4000) return 'the connection to the relay was lost';
+      return `the relay closed the connection: ${detail === '' ? `it gave no reason but ${code}` : detail}`;
   }
 }
 

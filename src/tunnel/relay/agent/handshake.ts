@@ -4,7 +4,6 @@ import { isBaseUrl, parseRelayMessage } from '../protocol/parse-message.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Hello, Reject, Welcome } from '../protocol/protocol.ts';
 import { closeCodes, encodeMessage, protocolVersion } from '../protocol/protocol.ts';
-import { toSingleLine } from '../../../platform/text/sanitize.ts';
 
 export interface AgentHandshakeOptions {
   readonly socket: WebSocket;
@@ -24,12 +23,14 @@ export type AgentHandshakeResult<Session> =
   | Reject
   /** The welcome contains the invalid public URL `url`. */
   | { readonly type: 'bad_url'; readonly url: string }
-  /** The peer is not a relay of this protocol, or has closed the connection. */
-  | { readonly type: 'failed'; readonly reason: string };
+  /** The peer is not a relay of this protocol. */
+  | { readonly type: 'failed'; readonly reason: string }
+  /** The peer has closed the connection, or it was lost. */
+  | { readonly type: 'closed'; readonly code: number; readonly reason: string };
 
 /**
  * The agent's side of the handshake on an open socket, which may be paused: hello, challenge, proof, welcome. Resolves with what
- * `onWelcome` returns, the relay's refusal, or the failure; in the latter two cases the socket is closed. Rejects only when
+ * `onWelcome` returns, the relay's refusal, or the failure; in the latter cases the socket is closed. Rejects only when
  * `signal` aborts.
  * @param onWelcome is called in the turn in which the welcome arrives, since bytes of the pipe may follow in the same packet.
  * Returns why the welcome cannot be used, or the session.
@@ -58,8 +59,10 @@ export async function agentHandshake<Session extends object>(
       socket.terminate();
       reject(abortReason(signal));
     };
-    const onClose = (code: number, reason: Buffer): void =>
-      fail(`it closed the connection during the handshake with ${code} ${toSingleLine(reason.toString())}`.trim());
+    const onClose = (code: number, reason: Buffer): void => {
+      settle();
+      resolve({ type: 'closed', code, reason: reason.toString() });
+    };
     const onMessage = (data: RawData, isBinary: boolean): void => {
       if (isBinary || !Buffer.isBuffer(data)) {
         fail('it sent data before the handshake was done');

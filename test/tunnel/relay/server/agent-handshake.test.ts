@@ -40,7 +40,9 @@ async function shake(agent: RawAgent, identity: Identity, options: { name?: stri
   const { nonce } = await agent.receive('challenge');
   const relayHost = options.relayHost ?? new URL(world.relay.url).host;
   const signature = identity.sign({ relayHost, nonce: Buffer.from(String(nonce), 'base64url'), hello });
-  agent.socket.send(JSON.stringify({ type: 'proof', signature }));
+  const proof = JSON.stringify({ type: 'proof', signature });
+  agent.socket.send(proof);
+  return proof;
 }
 
 describe('the handshake by hand', () => {
@@ -70,6 +72,38 @@ describe('the handshake by hand', () => {
     expect(reject['message']).toContain('--public-url');
     expect(await agent.closed).toBe(4003);
     expect(world.events).toMatchObject([{ type: 'agent_rejected', code: 'auth' }]);
+  });
+
+  test('a proof that was sent before is refused: it is for another challenge', async () => {
+    const identity = createIdentity();
+    const hello = helloOf(identity).toString();
+    const agent = await rawAgent(world.relay.url);
+    const proof = await shake(agent, identity);
+    await agent.receive('welcome');
+    const replaying = await rawAgent(world.relay.url);
+    replaying.socket.send(hello);
+    await replaying.receive('challenge');
+    replaying.socket.send(proof);
+    expect(await replaying.receive('reject')).toMatchObject({ code: 'auth', retryable: false });
+    expect(await replaying.closed).toBe(4003);
+    agent.socket.terminate();
+  });
+
+  test.each<[string, (hello: Buffer, key: Identity, other: Identity) => [Buffer, Identity]]>([
+    ['of another key', (hello, _key, other) => [hello, other]],
+    ['for another hello', (_hello, key) => [helloOf(key, { name: 'other' }), key]],
+  ])('a proof %s is refused', async (_what, change) => {
+    const identity = createIdentity();
+    const agent = await rawAgent(world.relay.url);
+    const hello = helloOf(identity);
+    agent.socket.send(hello.toString());
+    const { nonce } = await agent.receive('challenge');
+    const [signed, signer] = change(hello, identity, createIdentity());
+    const relayHost = new URL(world.relay.url).host;
+    const signature = signer.sign({ relayHost, nonce: Buffer.from(String(nonce), 'base64url'), hello: signed });
+    agent.socket.send(JSON.stringify({ type: 'proof', signature }));
+    expect(await agent.receive('reject')).toMatchObject({ code: 'auth', retryable: false });
+    expect(await agent.closed).toBe(4003);
   });
 
   test('a malicious relay in the middle cannot log in as its victim', async () => {
@@ -227,7 +261,7 @@ describe('names', () => {
       {
         state: 'down',
         publicUrls: [old.url],
-        reason: 'another mcp-expose with the same key took this name over',
+        reason: 'another mcp-expose with the same key took this name over; with --replica, both can serve it',
       },
     ]);
     expect((await ask(fresh.url)).body).toBe('new');
