@@ -29,15 +29,17 @@ export async function runRelay(flags: RelayFlags, { output, untilEnding }: Comma
 function showEvent(output: Output, event: RelayEvent): void {
   switch (event.type) {
     case 'agent_connected': {
-      const { name, urls, agent, address } = event;
-      output.event({ event: 'agent', state: 'connected', name, urls, agent, address });
-      output.note(`${name} is online at ${urls[0] ?? '(no url)'}, from ${address}`);
+      const { name, urls, agent, address, online } = event;
+      const replica = online > 1 ? `, one of ${online} replicas` : '';
+      output.event({ event: 'agent', state: 'connected', name, urls, agent, address, online });
+      output.note(`${name} is online at ${urls[0] ?? '(no url)'}, from ${address}${replica}`);
       return;
     }
     case 'agent_disconnected': {
-      const { name, reason } = event;
-      output.event({ event: 'agent', state: 'disconnected', name, reason });
-      output.note(`${name} is offline: ${reason}`);
+      const { name, reason, online } = event;
+      const state = online === 0 ? 'is offline' : `has lost an agent, ${online} left`;
+      output.event({ event: 'agent', state: 'disconnected', name, reason, online });
+      output.note(`${name} ${state}: ${reason}`);
       return;
     }
     case 'agent_rejected': {

@@ -115,6 +115,7 @@ export async function openTunnel(options: OpenTunnelOptions): Promise<OpenTunnel
       hasGetStreams: () => getStreams,
       isProbe: (request) => marker.isExpected(request),
     }),
+    provider.replica,
   );
   const target = { handler: marker.handler, localPort, listen: () => listen(marker.handler) };
 

@@ -58,6 +58,8 @@ export interface TunnelProvider {
   /** As in `--tunnel <name>` and in the `ready` event. */
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Several processes serve the URL: requests with ids that begin with this and a dot come to this one. */
+  readonly replica?: string | undefined;
   /** What the user must know before trusting the tunnel; undefined when no third party carries the traffic. */
   readonly notice?: string;
   /**

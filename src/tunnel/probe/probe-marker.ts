@@ -50,7 +50,8 @@ interface ExpectedMark {
   readonly answer: MarkerResponse | undefined;
 }
 
-export function createProbeMarker(handler: RequestHandler): ProbeMarker {
+/** @param replica as in `TunnelProvider`. */
+export function createProbeMarker(handler: RequestHandler, replica?: string): ProbeMarker {
   const expected = new Map<string, ExpectedMark>();
   return {
     handler(request, response) {
@@ -64,7 +65,8 @@ export function createProbeMarker(handler: RequestHandler): ProbeMarker {
       return false;
     },
     expect(answer) {
-      const nonce = randomBytes(16).toString('hex');
+      const random = randomBytes(16).toString('hex');
+      const nonce = replica === undefined ? random : `${replica}.${random}`;
       const mark: ExpectedMark = { request: undefined, response: undefined, answer };
       expected.set(nonce, mark);
       return {

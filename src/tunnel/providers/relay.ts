@@ -8,7 +8,7 @@ import { systemClock, type Clock } from '../../platform/clock.ts';
 import { capabilities } from '../capabilities.ts';
 import { DropCount } from '../relay/protocol/drop-count.ts';
 import { type Identity, isValidName } from '../relay/protocol/identity.ts';
-import { openKeySlot, type KeySlot } from '../relay/agent/key-store.ts';
+import { openKeyFile, openKeySlot, type KeySlot } from '../relay/agent/key-store.ts';
 import { tunnelPath } from '../relay/protocol/protocol.ts';
 import { createTokenBucket } from '../../platform/token-bucket.ts';
 import type { Tunnel, TunnelOptions, TunnelProvider, TunnelTarget } from '../provider.ts';
@@ -36,6 +36,10 @@ export interface RelayProviderOptions {
   readonly name?: string;
   /** Name and version of this program for the relay's log; `mcp-expose` by default. */
   readonly agent?: string;
+  /** Shares the name with agents of the same key that have other ids; 1 to 64 characters of `[A-Za-z0-9_-]`. */
+  readonly replica?: string | undefined;
+  /** File with the key, instead of the stored one. */
+  readonly keyFile?: string | undefined;
   /** A fixed key instead of the stored one. */
   readonly keys?: Identity;
   /** Proxy settings and the configuration folder; `process.env` by default. */
@@ -63,6 +67,7 @@ export function createRelayProvider(options: RelayProviderOptions): TunnelProvid
   return {
     name: 'relay',
     capabilities: capabilities.relay,
+    replica: options.replica,
     ...(endpoint.protocol === 'ws:' && !isLoopbackHost(endpoint.hostname)
       ? { notice: `the connection to the relay ${options.relayUrl} is not encrypted` }
       : {}),
@@ -83,8 +88,9 @@ async function openTunnel(
   const droppedNotices = new DropCount((count) => {
     onWarning(`the relay said ${count} more things, which were not shown`);
   }, clock);
+  const keys = options.keyFile === undefined ? options.keys : await openKeyFile(options.keyFile);
   const slot: KeySlot =
-    options.keys === undefined
+    keys === undefined
       ? openKeySlot({
           relayHost: endpoint.host,
           share: options.share,
@@ -92,7 +98,7 @@ async function openTunnel(
           onWarning,
           ...(options.name === undefined ? {} : { name: options.name }),
         })
-      : { identity: options.keys, isStable: true, close() {} };
+      : { identity: keys, isStable: true, close() {} };
   const state: ConnectionState = {};
   const connectOptions: Omit<ConnectOptions, 'signal'> = {
     relayUrl: options.relayUrl,
@@ -100,6 +106,7 @@ async function openTunnel(
     identity: slot.identity,
     agent: options.agent ?? 'mcp-expose',
     ...(options.name === undefined ? {} : { name: options.name }),
+    replica: options.replica,
     serve: createStreamServer(target.handler),
     state,
     env,

@@ -13,6 +13,8 @@ export interface AgentHandshakeOptions {
   /** Name and version of this program. */
   readonly agent: string;
   readonly name?: string;
+  /** As in `Hello`. */
+  readonly replica?: string | undefined;
   /** The session that was lost and can be resumed. */
   readonly lost?: { readonly session: string; readonly received: number } | undefined;
   readonly signal: AbortSignal;
@@ -123,7 +125,10 @@ function createHello(options: AgentHandshakeOptions): Hello {
     versions: [protocolVersion],
     agent: options.agent,
     publicKey: options.identity.publicKey,
-    want: options.name === undefined ? {} : { name: options.name },
+    want: {
+      ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.replica === undefined ? {} : { replica: options.replica }),
+    },
     resume: options.lost ?? { session: '', received: 0 },
   };
 }

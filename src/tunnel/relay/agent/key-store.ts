@@ -1,16 +1,20 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { ExposeError, messageOf } from '../../../errors.ts';
 import { configFolder, fileStem, makeFolder } from '../../config-folder.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { takeLock } from '../../../platform/lock-file.ts';
+import { readPrivateFile } from '../../../platform/private-file.ts';
 
 /** Processes of one user that share the same thing at one relay and get a stored key each; further ones get a temporary key. */
 const maxSlots = 100;
 const slots: readonly number[] = Array.from({ length: maxSlots }, (_, index) => index + 1);
 /** Hexadecimal digits of the digest of what is shared: 128 bits do not collide. */
 const shareDigestLength = 32;
+
+/** A key file has 119 bytes; the rest is room for comments. */
+const maxKeyFileBytes = 4 * 1024;
 
 export interface KeySlot {
   readonly identity: Identity;
@@ -99,7 +103,10 @@ function openNamedSlot(stem: string, name: string): KeySlot {
   const release = takeLock(`${stem}.lock`);
   if (release !== undefined) return openSlot(`${stem}.key`, release);
   throw new ExposeError('tunnel_unavailable', `the name ${name} is in use by another share of yours`, {
-    hints: ['end that one first, or choose another --name'],
+    hints: [
+      'end that one first, or choose another --name',
+      'to serve it from both, start both with --replica and the same --relay-key <file>',
+    ],
   });
 }
 
@@ -132,6 +139,52 @@ function readKey(path: string): Identity | undefined {
     throw new ExposeError('tunnel_unavailable', `the tunnel key ${path} is damaged`, {
       hints: ['delete it to get a new key, and with it a new public URL'],
       cause: error,
+    });
+  }
+}
+
+/**
+ * The key in a file of the user's choice, which several processes and machines may use. Makes the file (0600) if it is missing.
+ * @throws ExposeError `tunnel_unavailable` for a file that others can read, that has no Ed25519 key, or that cannot be made.
+ */
+export async function openKeyFile(path: string): Promise<Identity> {
+  makeKeyFile(path);
+  const pem = await readPrivateFile(path, {
+    what: 'relay key',
+    code: 'tunnel_unavailable',
+    maxBytes: maxKeyFileBytes,
+    missingHint: 'start again to make one',
+  });
+  try {
+    return createIdentity(pem);
+  } catch (cause) {
+    throw new ExposeError(
+      'tunnel_unavailable',
+      `the relay key ${path} is not an Ed25519 private key in PEM (PKCS #8)`,
+      {
+        hints: ['name a file that does not exist, and --relay-key makes one'],
+        cause,
+      },
+    );
+  }
+}
+
+/** Never replaces a key: of several processes that start at once, all use that of the first. */
+function makeKeyFile(path: string): void {
+  if (existsSync(path)) return;
+  const draft = `${path}.${randomBytes(4).toString('hex')}.new`;
+  try {
+    writeFileSync(draft, createIdentity().exportPem(), { mode: 0o600, flag: 'wx' });
+    try {
+      linkSync(draft, path);
+    } finally {
+      rmSync(draft, { force: true });
+    }
+  } catch (cause) {
+    if (existsSync(path)) return;
+    throw new ExposeError('tunnel_unavailable', `cannot make the relay key ${path}: ${messageOf(cause)}`, {
+      hints: ['name a file in a folder that exists and that you can write to'],
+      cause,
     });
   }
 }

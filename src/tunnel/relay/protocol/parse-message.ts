@@ -79,9 +79,10 @@ function readHello(fields: Fields): Hello | undefined {
   const { publicKey, want } = fields;
   const versions = readStrings(fields['versions'], 16, 64);
   const agent = readSentence(fields['agent']);
-  const { name: wish } = fieldsOf(want);
+  const { name: wish, replica } = fieldsOf(want);
   if (versions === undefined || agent === undefined || !isBytes(publicKey, 32)) return undefined;
   if (wish !== undefined && (typeof wish !== 'string' || wish.length > maxTextLength)) return undefined;
+  if (replica !== undefined && !isReplica(replica)) return undefined;
   const { resume } = fields;
   const { session, received } = fieldsOf(resume);
   if (resume !== undefined && !(isSession(session) && isCount(received))) return undefined;
@@ -90,7 +91,7 @@ function readHello(fields: Fields): Hello | undefined {
     versions: versions.map(toSingleLine),
     agent,
     publicKey,
-    want: wish === undefined ? {} : { name: wish },
+    want: { ...(wish === undefined ? {} : { name: wish }), ...(replica === undefined ? {} : { replica }) },
     ...(isSession(session) && isCount(received) ? { resume: { session, received } } : {}),
   };
 }
@@ -152,6 +153,11 @@ function isCount(value: unknown): value is number {
 /** The id of a session; empty for none. */
 function isSession(value: unknown): value is string {
   return typeof value === 'string' && /^[\w-]{0,128}$/.test(value);
+}
+
+/** The id of a replica. It has no dot: that ends it in the ids of MCP sessions. */
+function isReplica(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w-]{1,64}$/.test(value);
 }
 
 function isBytes(value: unknown, length: number): value is string {

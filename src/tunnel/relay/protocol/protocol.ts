@@ -14,7 +14,11 @@ export interface Hello {
   readonly agent: string;
   /** Raw 32-byte Ed25519 public key, base64url. */
   readonly publicKey: string;
-  readonly want: { readonly name?: string };
+  /**
+   * `replica` is an id that the agent's process has chosen: with it, it shares the name with agents of the same key that have
+   * other ids.
+   */
+  readonly want: { readonly name?: string; readonly replica?: string };
   /** Sent by an agent that can resume: the session whose socket it has lost, or an empty one. */
   readonly resume?: { readonly session: string; readonly received: number };
 }

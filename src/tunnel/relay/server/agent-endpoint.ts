@@ -142,7 +142,7 @@ export class AgentEndpoint {
     this.#agents.set(id, agent);
     const reason = await agent.closed;
     this.#agents.delete(id);
-    await this.#options.registry.release(name, epoch);
-    this.#options.onEvent({ type: 'agent_disconnected', name, epoch, reason });
+    const online = await this.#options.registry.release(name, epoch);
+    this.#options.onEvent({ type: 'agent_disconnected', name, epoch, reason, online });
   }
 }

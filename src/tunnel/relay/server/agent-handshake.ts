@@ -121,7 +121,7 @@ export class AgentHandshake {
     }
     const name = message.want.name ?? deriveName(publicKey);
     if (!this.#isDone && this.#resume(message, name, urlsOf(name, dialled))) return;
-    const claim = await registry.claim(name, publicKey, origin);
+    const claim = await registry.claim(name, publicKey, origin, message.want.replica);
     if (!claim.ok) {
       const retry = claim.code === 'quota' ? { retryAfterMs: fullRetryMs } : {};
       if (!this.#isDone) this.#reject({ code: claim.code, message: claim.message, ...retry });
@@ -144,7 +144,7 @@ export class AgentHandshake {
   }
 
   async #welcome(
-    { agent: program, publicKey, resume }: Hello,
+    { agent: program, publicKey, resume, want: { replica } }: Hello,
     { name, epoch, urls }: { readonly name: string; readonly epoch: number; readonly urls: readonly string[] },
   ): Promise<void> {
     const { registry, address, onAgent, onEvent } = this.#options;
@@ -153,11 +153,11 @@ export class AgentHandshake {
     const id = randomBytes(16).toString('base64url');
     this.#finish();
     this.#sendWelcome({ session: id, epoch, name, urls, resumeMs });
-    const agent = new AgentSession(this.#socket, { name, epoch, id, publicKey, resumeMs });
+    const agent = new AgentSession(this.#socket, { name, epoch, id, publicKey, resumeMs, replica });
     onAgent(agent);
-    const { accepted, replaced } = await registry.attach(name, epoch, agent);
-    replaced?.close(closeCodes.takenOver, 'taken over by a newer connection of the same key');
-    if (accepted) onEvent({ type: 'agent_connected', name, epoch, urls, agent: program, address });
+    const { accepted, replaced, online } = await registry.attach(name, epoch, agent);
+    for (const old of replaced) old.close(closeCodes.takenOver, 'taken over by a newer connection of the same key');
+    if (accepted) onEvent({ type: 'agent_connected', name, epoch, urls, agent: program, address, online });
     else agent.close(closeCodes.takenOver, 'taken over by a newer connection of the same key');
   }
 

@@ -37,6 +37,8 @@ export interface AgentSessionOptions {
   readonly publicKey: string;
   /** How long the session outlives its socket, in milliseconds; 0 for an agent that does not resume. */
   readonly resumeMs: number;
+  /** The id of a replica, as in `Hello`. */
+  readonly replica: string | undefined;
 }
 
 /**
@@ -47,6 +49,7 @@ export class AgentSession {
   readonly name: string;
   readonly epoch: number;
   readonly id: string;
+  readonly replica: string | undefined;
   readonly #publicKey: string;
   readonly #resumeMs: number;
   readonly #pipe: Pipe;
@@ -61,6 +64,7 @@ export class AgentSession {
   /** Called every keepAliveMs while the agent is not connected. */
   readonly #held = new Set<() => void>();
   #socket: WebSocket;
+  #lastRequestAt = 0;
   #openStreams = 0;
   /** Why the connection ends on purpose. */
   #endReason: string | undefined;
@@ -70,10 +74,11 @@ export class AgentSession {
   #expiry: NodeJS.Timeout | undefined;
   #keepAlive: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, { name, epoch, id, publicKey, resumeMs }: AgentSessionOptions) {
+  constructor(socket: WebSocket, { name, epoch, id, publicKey, resumeMs, replica }: AgentSessionOptions) {
     this.name = name;
     this.epoch = epoch;
     this.id = id;
+    this.replica = replica;
     this.#publicKey = publicKey;
     this.#resumeMs = resumeMs;
     this.#socket = socket;
@@ -102,6 +107,22 @@ export class AgentSession {
     return this.#mayResume() && this.#socket.readyState !== this.#socket.OPEN;
   }
 
+  /** Whether it takes new requests. */
+  get isConnected(): boolean {
+    const { closed, destroyed } = this.#session;
+    return !closed && !destroyed && this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  /** Requests whose clients wait for the end of the response. */
+  get awaitedRequests(): number {
+    return this.#awaited.size;
+  }
+
+  /** In milliseconds of `performance.now()`. */
+  get lastRequestAt(): number {
+    return this.#lastRequestAt;
+  }
+
   /** Bytes of the pipe that were received, for the welcome of a resume. */
   get receivedBytes(): number {
     return this.#pipe.receivedBytes;
@@ -123,10 +144,10 @@ export class AgentSession {
 
   /** Opens a stream; `busy` when maxStreams clients wait for responses of the agent, `gone` when its connection is ending. */
   request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream | 'busy' | 'gone' {
-    const session = this.#session;
-    if (session.closed || session.destroyed || this.#socket.readyState !== this.#socket.OPEN) return 'gone';
+    if (!this.isConnected) return 'gone';
     if (this.#awaited.size >= maxStreams || this.#openStreams >= maxOpenStreams) return 'busy';
-    const stream = session.request(headers, { endStream });
+    const stream = this.#session.request(headers, { endStream });
+    this.#lastRequestAt = performance.now();
     this.#frames.onRequest();
     this.#openStreams += 1;
     this.#awaited.add(stream);

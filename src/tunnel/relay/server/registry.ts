@@ -16,16 +16,38 @@ const maxWishedNames = 16;
 const placeKeptMs = 2_000;
 /** Agents that are online at the same time. */
 export const defaultMaxAgents = 1_000;
+/** Agents of one name: the choice among them is made for every request, and looks at each. */
+const maxReplicas = 16;
 
 export type ClaimVerdict<Agent> =
   /** `displaced` is an agent that had to make room; the caller closes it. */
   | { readonly ok: true; readonly epoch: number; readonly displaced?: Agent | undefined }
   | { readonly ok: false; readonly code: 'name_taken' | 'quota'; readonly message: string };
 
+export interface Attached<Agent> {
+  readonly accepted: boolean;
+  readonly replaced: readonly Agent[];
+  readonly online: number;
+}
+
 export type Found<Agent> =
-  | { readonly state: 'online'; readonly agent: Agent }
+  /** Never empty; several agents are replicas. */
+  | { readonly state: 'online'; readonly agents: readonly Agent[] }
   | { readonly state: 'offline' }
   | { readonly state: 'unknown' };
+
+/** An agent that serves a name, or is about to. */
+interface Place<Agent> {
+  readonly record: NameRecord<Agent>;
+  readonly origin: string;
+  readonly epoch: number;
+  /** As in `Hello`. */
+  readonly replica: string | undefined;
+  /** Undefined until it is attached. */
+  agent: Agent | undefined;
+  /** When it was claimed, then when it was attached. */
+  since: number;
+}
 
 interface NameRecord<Agent> {
   readonly name: string;
@@ -33,11 +55,9 @@ interface NameRecord<Agent> {
   /** It was requested, so that another key can request it too; a derived name belongs to one key anyway. */
   readonly isWished: boolean;
   origin: string;
-  epoch: number;
-  agent: Agent | undefined;
-  /** Its epoch is claimed and neither attached nor released; it counts as an agent. */
-  isClaimed: boolean;
-  /** Its agent has had a request. */
+  /** By epoch, in the order of the claims; several of replicas, or of an agent that takes over. */
+  readonly places: Map<number, Place<Agent>>;
+  /** There was a request since it has been online. */
   isUsed: boolean;
   lastUsedAt: number;
 }
@@ -69,8 +89,8 @@ export class Registry<Agent> {
   /** Names that are offline, the oldest first. */
   readonly #offlineWished = new OriginShares<NameRecord<Agent>>();
   readonly #offlineDerived = new OriginShares<NameRecord<Agent>>();
-  /** Names that are online or about to be, the oldest claim first. */
-  readonly #busy = new OriginShares<NameRecord<Agent>>();
+  /** Agents that are online or about to be, the oldest claim first. */
+  readonly #places = new OriginShares<Place<Agent>>();
   /** Of all names: a name that was forgotten and comes back must not get an old epoch again. */
   #lastEpoch = 0;
 
@@ -85,10 +105,12 @@ export class Registry<Agent> {
   }
 
   /**
-   * Gives `name` to `publicKey` under a new epoch, unless another key has it or a limit is reached. The name counts for
-   * `origin`. A key that has the name already keeps it, whatever the limits of names.
+   * Gives a name to a key under a new epoch, unless another key has it or a limit is reached. A key that has the name already
+   * keeps it, whatever the limits of names. The agents that the new one takes over stay online until it is attached.
+   * @param origin that the name and the agent count for.
+   * @param replica the id of an agent that shares the name with others of its key that have one.
    */
-  async claim(name: string, publicKey: string, origin: string): Promise<ClaimVerdict<Agent>> {
+  async claim(name: string, publicKey: string, origin: string, replica?: string): Promise<ClaimVerdict<Agent>> {
     await this.#restored;
     const existing = this.#read(name);
     const isWished = !isDerivedForm(name);
@@ -107,18 +129,23 @@ export class Registry<Agent> {
     } else if (existing.publicKey !== publicKey) {
       return { ok: false, code: 'name_taken', message: `the name ${name} belongs to another key` };
     }
+    const places = [...(existing?.places.values() ?? [])];
+    const takenOver = places.filter((place) => isTakenOver(place, replica));
+    if (places.length - takenOver.length >= maxReplicas) {
+      return quota(`the name ${name} has ${maxReplicas} replicas, as many as a name can have`);
+    }
     let displaced: Agent | undefined;
-    if ((existing === undefined || !isBusy(existing)) && this.#busy.size >= this.#maxAgents) {
+    if (takenOver.length === 0 && this.#places.size >= this.#maxAgents) {
       const victim = this.#agentToDisplace(origin);
       if (victim === undefined) return quota('this relay serves as many agents as it can');
       displaced = victim.agent;
-      this.#goOffline(victim);
+      this.#remove(victim);
     }
     if (forgotten !== undefined) this.#forget(forgotten);
 
     const record = existing ?? createRecord<Agent>({ name, publicKey, origin, lastUsedAt: this.#now() });
-    this.#occupy(record, origin);
-    const { epoch } = record;
+    const epoch = this.#occupy(record, origin, replica);
+    for (const place of takenOver) if (place.agent === undefined) this.#remove(place);
     if (existing === undefined && isWished) {
       this.#wishedByKey.add(publicKey, record);
       // A stranger must not get the name if the process ends right now.
@@ -128,32 +155,41 @@ export class Registry<Agent> {
   }
 
   /**
-   * Puts the agent of a claim online. Returns the agent that it replaces, which the caller closes; `accepted` is false when a
-   * newer claim came first.
+   * Puts the agent of a claim online. Returns the agents that it takes over, which the caller closes; `accepted` is false when
+   * a newer claim came first. `online` agents serve the name now.
    */
-  async attach(name: string, epoch: number, agent: Agent): Promise<{ accepted: boolean; replaced: Agent | undefined }> {
+  async attach(name: string, epoch: number, agent: Agent): Promise<Attached<Agent>> {
     const record = this.#records.get(name);
-    if (record === undefined || record.epoch !== epoch) return { accepted: false, replaced: undefined };
-    const replaced = record.agent;
-    record.agent = agent;
-    record.isClaimed = false;
+    const place = record?.places.get(epoch);
+    if (record === undefined || place === undefined) return { accepted: false, replaced: [], online: 0 };
+    place.agent = agent;
+    place.since = this.#now();
+    const older = [...record.places.values()].filter(
+      (other) => other.epoch < epoch && isTakenOver(other, place.replica),
+    );
+    for (const other of older) this.#remove(other);
     this.#touch(record);
-    return { accepted: true, replaced };
+    const replaced = older.flatMap((other) => other.agent ?? []);
+    return { accepted: true, replaced, online: agentsOf(record).length };
   }
 
-  /** The agent that serves the name. It then counts as used: it is among the last to be displaced. */
+  /** The agents that serve the name. They then count as used: they are among the last to be displaced. */
   async find(name: string): Promise<Found<Agent>> {
     const record = this.#read(name);
     if (record === undefined) return { state: 'unknown' };
-    if (record.agent === undefined) return { state: 'offline' };
+    const agents = agentsOf(record);
+    if (agents.length === 0) return { state: 'offline' };
     record.isUsed = true;
-    return { state: 'online', agent: record.agent };
+    return { state: 'online', agents };
   }
 
-  /** Ends a claim. Does nothing once a newer epoch has the name. */
-  async release(name: string, epoch: number): Promise<void> {
+  /** Ends a claim, or the place of its agent, if it still has it. Returns how many agents serve the name now. */
+  async release(name: string, epoch: number): Promise<number> {
     const record = this.#records.get(name);
-    if (record !== undefined && record.epoch === epoch && isBusy(record)) this.#goOffline(record);
+    if (record === undefined) return 0;
+    const place = record.places.get(epoch);
+    if (place !== undefined) this.#remove(place);
+    return agentsOf(record).length;
   }
 
   #isExpired(record: NameRecord<Agent>): boolean {
@@ -184,21 +220,25 @@ export class Registry<Agent> {
     this.#records.set(record.name, record);
   }
 
-  /** Counts a name that is about to be online for `origin`, which may have changed. */
-  #occupy(record: NameRecord<Agent>, origin: string): void {
-    (isBusy(record) ? this.#busy : this.#offline(record)).delete(record.origin, record);
+  /** Counts an agent that is about to serve the name for `origin`. Returns its epoch. */
+  #occupy(record: NameRecord<Agent>, origin: string, replica: string | undefined): number {
+    if (!isBusy(record)) this.#offline(record).delete(record.origin, record);
     record.origin = origin;
-    record.isClaimed = true;
-    record.epoch = ++this.#lastEpoch;
-    this.#busy.add(origin, record);
+    const place = { record, origin, epoch: ++this.#lastEpoch, replica, agent: undefined, since: this.#now() };
+    record.places.set(place.epoch, place);
+    this.#places.add(origin, place);
     this.#touch(record);
+    return place.epoch;
   }
 
-  #goOffline(record: NameRecord<Agent>): void {
-    record.agent = undefined;
-    record.isClaimed = false;
+  /** With its last agent the name goes offline. */
+  #remove(place: Place<Agent>): void {
+    const { record } = place;
+    record.places.delete(place.epoch);
+    this.#places.delete(place.origin, place);
+    if (isBusy(record)) return;
     record.isUsed = false;
-    this.#busy.delete(record.origin, record);
+    record.origin = place.origin;
     this.#offline(record).add(record.origin, record);
     this.#touch(record);
     // When wished names fill the memory, a derived name is not remembered: nobody else can take it.
@@ -253,15 +293,15 @@ export class Registry<Agent> {
   }
 
   /** The agent to displace for another: of the origin with the most, or an unused one of its own. */
-  #agentToDisplace(origin: string): NameRecord<Agent> | undefined {
-    const own = this.#busy.of(origin);
-    const largest = this.#busy.largest();
+  #agentToDisplace(origin: string): Place<Agent> | undefined {
+    const own = this.#places.of(origin);
+    const largest = this.#places.largest();
     const mayTakeAny = largest.size > own.size + 1;
     const candidates = [...(mayTakeAny ? largest : own)].filter(({ agent }) => agent !== undefined);
     // The oldest, so that a new one has time to be used.
-    const unused = candidates.find(({ isUsed }) => !isUsed);
+    const unused = candidates.find(({ record }) => !record.isUsed);
     if (mayTakeAny) return unused ?? candidates.at(-1);
-    return unused !== undefined && this.#now() - unused.lastUsedAt >= placeKeptMs ? unused : undefined;
+    return unused !== undefined && this.#now() - unused.since >= placeKeptMs ? unused : undefined;
   }
 
   async #restore(opening: Promise<StateFile<KeptName>>): Promise<void> {
@@ -281,7 +321,16 @@ export class Registry<Agent> {
 }
 
 function isBusy<Agent>(record: NameRecord<Agent>): boolean {
-  return record.agent !== undefined || record.isClaimed;
+  return record.places.size > 0;
+}
+
+/** Whether an agent of the same key takes it over: only replicas with different ids share a name. */
+function isTakenOver<Agent>(place: Place<Agent>, replica: string | undefined): boolean {
+  return replica === undefined || place.replica === undefined || place.replica === replica;
+}
+
+function agentsOf<Agent>(record: NameRecord<Agent>): Agent[] {
+  return [...record.places.values()].flatMap(({ agent }) => agent ?? []);
 }
 
 function createRecord<Agent>({
@@ -291,7 +340,7 @@ function createRecord<Agent>({
   lastUsedAt,
 }: Pick<NameRecord<Agent>, 'name' | 'publicKey' | 'origin' | 'lastUsedAt'>): NameRecord<Agent> {
   const isWished = !isDerivedForm(name);
-  return { name, publicKey, origin, lastUsedAt, isWished, epoch: 0, agent: undefined, isClaimed: false, isUsed: false };
+  return { name, publicKey, origin, lastUsedAt, isWished, places: new Map(), isUsed: false };
 }
 
 function quota<Agent>(message: string): ClaimVerdict<Agent> {

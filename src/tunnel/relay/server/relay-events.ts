@@ -12,8 +12,17 @@ export type RelayEvent =
       readonly urls: readonly string[];
       readonly agent: string;
       readonly address: string;
+      /** Agents of this name that are online now; several are replicas. */
+      readonly online: number;
     }
-  | { readonly type: 'agent_disconnected'; readonly name: string; readonly epoch: number; readonly reason: string }
+  | {
+      readonly type: 'agent_disconnected';
+      readonly name: string;
+      readonly epoch: number;
+      readonly reason: string;
+      /** As in `agent_connected`: those that are left, or have taken over. */
+      readonly online: number;
+    }
   | { readonly type: 'agent_rejected'; readonly code: RejectCode; readonly message: string; readonly address: string }
   /** Something that the operator should know. */
   | { readonly type: 'warning'; readonly message: string };

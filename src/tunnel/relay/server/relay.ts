@@ -20,6 +20,7 @@ import type { StateFile } from '../../../platform/state-file.ts';
 import { openNameFile, type KeptName } from './name-file.ts';
 import { Registry } from './registry.ts';
 import type { RelayEvent } from './relay-events.ts';
+import { candidatesFor } from './replicas.ts';
 import { RelayUrls, type RelayUrlsOptions } from './relay-urls.ts';
 import { labelBelow, originOf, printable, routeRequest, type Route, type RouteOptions } from './route.ts';
 
@@ -206,15 +207,19 @@ export class Relay {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const found = await findConnected(() => this.#registry.find(name), response);
-    if (found.state === 'online') {
+    const agent = await findConnected({
+      find: () => this.#registry.find(name),
+      candidates: (agents) => candidatesFor(agents, request, path),
+      response,
+    });
+    if (typeof agent === 'object') {
       const scheme = this.#urls.publicUrl?.protocol === 'https:' ? 'https' : 'http';
       const origin = originOf(request.headers.host ?? '', this.#routeOptions, name);
       const { remoteAddress = '' } = request.socket;
       const forwardedFor = request.headers['x-forwarded-for'];
       const address = clientAddress(remoteAddress, forwardedFor, this.#urls.hasProxy());
-      forward(request, response, { agent: found.agent, path, scheme, origin, clientAddress: address });
-    } else if (found.state === 'offline' || this.#options.sole !== undefined) answerOffline(response, name);
+      forward(request, response, { agent, path, scheme, origin, clientAddress: address });
+    } else if (agent === 'offline' || this.#options.sole !== undefined) answerOffline(response, name);
     else sendAnswer(response, unknownAnswer(`the name ${name}`));
   }
 }

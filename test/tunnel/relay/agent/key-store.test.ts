@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -12,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
-import { openKeySlot } from '../../../../src/tunnel/relay/agent/key-store.ts';
+import { openKeyFile, openKeySlot } from '../../../../src/tunnel/relay/agent/key-store.ts';
 import { temporaryFolder } from '../world.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -223,5 +224,57 @@ describe('keys that were given out in the order of starting', () => {
     writeFileSync(oldFile(1), 'garbage');
     expect(() => open({ share: 'one' })).toThrow(`the tunnel key ${oldFile(1)} is damaged`);
     expect(readdirSync(keys).some((name) => name.endsWith('.lock'))).toBe(false);
+  });
+});
+
+describe('a key file of the choice of the user', () => {
+  test('is made for the user alone, and stays the same, for several at once too', async () => {
+    const path = join(folder.path, 'relay.key');
+    const [one, other] = await Promise.all([openKeyFile(path), openKeyFile(path)]);
+    expect(other.name).toBe(one.name);
+    expect((await openKeyFile(path)).name).toBe(one.name);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder.path)).toEqual(['relay.key']);
+  });
+
+  test('is one that openssl has made', async () => {
+    const path = join(folder.path, 'relay.key');
+    const made = spawnSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', path]);
+    expect(made.status).toBe(0);
+    chmodSync(path, 0o600);
+    const publicKey = spawnSync('openssl', ['pkey', '-in', path, '-pubout', '-outform', 'DER']).stdout.subarray(-32);
+    expect((await openKeyFile(path)).publicKey).toBe(publicKey.toString('base64url'));
+  });
+
+  test.each<[string, (path: string) => void, RegExp]>([
+    [
+      'that others can read',
+      (path) => writeFileSync(path, createIdentity().exportPem(), { mode: 0o644 }),
+      /relay key .* can be read by other users \(mode 0644\)/,
+    ],
+    ['without a key', (path) => writeFileSync(path, 'no key', { mode: 0o600 }), /is not an Ed25519 private key in PEM/],
+    [
+      'with a key of another kind',
+      (path) => {
+        const { privateKey } = generateKeyPairSync('x25519');
+        writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+      },
+      /is not an Ed25519 private key in PEM/,
+    ],
+    ['that is a folder', (path) => mkdirSync(path), /is not a file/],
+  ])('%s is refused, and left as it is', async (_what, make, message) => {
+    const path = join(folder.path, 'relay.key');
+    make(path);
+    const { mtimeMs } = statSync(path);
+    await expect(openKeyFile(path)).rejects.toMatchObject({
+      code: 'tunnel_unavailable',
+      message: expect.stringMatching(message),
+    });
+    expect(statSync(path).mtimeMs).toBe(mtimeMs);
+  });
+
+  test('in a folder that does not exist is an error that says so', async () => {
+    const path = join(folder.path, 'missing', 'relay.key');
+    await expect(openKeyFile(path)).rejects.toThrow(`cannot make the relay key ${path}: ENOENT`);
   });
 });

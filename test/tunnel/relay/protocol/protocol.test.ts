@@ -36,6 +36,7 @@ describe('pins of the wire format', () => {
   test.each([
     `{"type":"hello","versions":["mcp-expose.v1"],"agent":"mcp-expose/0.1.0","publicKey":"${publicKey}","want":{"name":"files"}}`,
     `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{}}`,
+    `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{"name":"files","replica":"k3Jx_0-aQ2bE"}}`,
     `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{},"resume":{"session":"","received":0}}`,
     `{"type":"hello","versions":["mcp-expose.v1"],"agent":"a","publicKey":"${publicKey}","want":{},"resume":{"session":"a-_9","received":65536}}`,
     `{"type":"proof","signature":"${'A'.repeat(86)}"}`,
@@ -91,6 +92,10 @@ describe('hostile input', () => {
     { agent: {} },
     { want: { name: 7 } },
     { want: { name: 'x'.repeat(3000) } },
+    { want: { replica: '' } },
+    { want: { replica: 'a.b' } },
+    { want: { replica: 'x'.repeat(65) } },
+    { want: { replica: null } },
   ])('a hello with %j', (change) => {
     const hello = { type: 'hello', versions: ['mcp-expose.v1'], agent: 'a', publicKey, want: {}, ...change };
     expect(parseAgent(JSON.stringify(hello)).type).toBe('malformed');

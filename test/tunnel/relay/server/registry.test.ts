@@ -10,8 +10,8 @@ beforeEach(() => {
   registry = new Registry({ maxAgents: 3, maxNames: 4, now: () => time });
 });
 
-async function online(name: string, key: string, origin = 'o'): Promise<number> {
-  const claim = await registry.claim(name, key, origin);
+async function online(name: string, key: string, origin = 'o', replica?: string): Promise<number> {
+  const claim = await registry.claim(name, key, origin, replica);
   if (!claim.ok) throw new Error(claim.message);
   await registry.attach(name, claim.epoch, `${key}@${claim.epoch}`);
   return claim.epoch;
@@ -20,7 +20,7 @@ async function online(name: string, key: string, origin = 'o'): Promise<number> 
 test('a name goes from unknown to online to offline', async () => {
   expect(await registry.find('files')).toEqual({ state: 'unknown' });
   const epoch = await online('files', 'k1');
-  expect(await registry.find('files')).toEqual({ state: 'online', agent: 'k1@1' });
+  expect(await registry.find('files')).toEqual({ state: 'online', agents: ['k1@1'] });
   await registry.release('files', epoch);
   expect(await registry.find('files')).toEqual({ state: 'offline' });
 });
@@ -33,22 +33,99 @@ describe('takeover', () => {
   test('the same key gets the next epoch and the old agent back to close', async () => {
     await online('files', 'k1');
     expect(await registry.claim('files', 'k1', 'o')).toEqual({ ok: true, epoch: 2 });
-    expect(await registry.find('files')).toEqual({ state: 'online', agent: 'k1@1' });
-    expect(await registry.attach('files', 2, 'new')).toEqual({ accepted: true, replaced: 'k1@1' });
+    expect(await registry.find('files')).toEqual({ state: 'online', agents: ['k1@1'] });
+    expect(await registry.attach('files', 2, 'new')).toEqual({ accepted: true, replaced: ['k1@1'], online: 1 });
   });
 
   test('the clean-up of the old one leaves the new one alone', async () => {
     await online('files', 'k1');
     await online('files', 'k1');
     await registry.release('files', 1);
-    expect(await registry.find('files')).toEqual({ state: 'online', agent: 'k1@2' });
+    expect(await registry.find('files')).toEqual({ state: 'online', agents: ['k1@2'] });
   });
 
   test('a claim that was overtaken is not attached', async () => {
     await registry.claim('files', 'k1', 'o');
     await registry.claim('files', 'k1', 'o');
-    expect(await registry.attach('files', 1, 'late')).toEqual({ accepted: false, replaced: undefined });
-    expect(await registry.attach('files', 2, 'newest')).toEqual({ accepted: true, replaced: undefined });
+    expect(await registry.attach('files', 1, 'late')).toEqual({ accepted: false, replaced: [], online: 0 });
+    expect(await registry.attach('files', 2, 'newest')).toEqual({ accepted: true, replaced: [], online: 1 });
+  });
+});
+
+const agents = async (): Promise<unknown> => await registry.find('files');
+
+describe('replicas', () => {
+  test('serve a name together, each under an epoch of its own, until the last one leaves', async () => {
+    const first = await online('files', 'k1', 'o1', 'a');
+    const second = await online('files', 'k1', 'o2', 'b');
+    expect(await agents()).toEqual({ state: 'online', agents: ['k1@1', 'k1@2'] });
+    expect(await registry.release('files', first)).toBe(1);
+    expect(await registry.release('files', first)).toBe(1);
+    expect(await agents()).toEqual({ state: 'online', agents: ['k1@2'] });
+    expect(await registry.release('files', second)).toBe(0);
+    expect(await agents()).toEqual({ state: 'offline' });
+  });
+
+  test('with the same id, one takes over the other and nobody else', async () => {
+    await online('files', 'k1', 'o', 'a');
+    await online('files', 'k1', 'o', 'b');
+    await registry.claim('files', 'k1', 'o', 'a');
+    expect(await agents()).toEqual({ state: 'online', agents: ['k1@1', 'k1@2'] });
+    expect(await registry.attach('files', 3, 'again')).toEqual({ accepted: true, replaced: ['k1@1'], online: 2 });
+    expect(await agents()).toEqual({ state: 'online', agents: ['k1@2', 'again'] });
+  });
+
+  test('an agent without an id takes over all of them, and is taken over by one with an id', async () => {
+    await online('files', 'k1', 'o', 'a');
+    await online('files', 'k1', 'o', 'b');
+    await registry.claim('files', 'k1', 'o');
+    expect(await registry.attach('files', 3, 'alone')).toEqual({
+      accepted: true,
+      replaced: ['k1@1', 'k1@2'],
+      online: 1,
+    });
+    await registry.claim('files', 'k1', 'o', 'c');
+    expect(await registry.attach('files', 4, 'shared')).toMatchObject({ replaced: ['alone'], online: 1 });
+  });
+
+  test('a claim that was overtaken is not attached, one of another replica is', async () => {
+    await registry.claim('files', 'k1', 'o', 'a');
+    await registry.claim('files', 'k1', 'o', 'b');
+    await registry.claim('files', 'k1', 'o', 'a');
+    expect(await registry.attach('files', 3, 'a again')).toMatchObject({ accepted: true, replaced: [] });
+    expect(await registry.attach('files', 1, 'a')).toMatchObject({ accepted: false });
+    expect(await registry.attach('files', 2, 'b')).toEqual({ accepted: true, replaced: [], online: 2 });
+  });
+
+  test('a claim that is given up leaves those that it would have taken over online', async () => {
+    await online('files', 'k1');
+    await registry.claim('files', 'k1', 'o');
+    expect(await registry.release('files', 2)).toBe(1);
+    expect(await agents()).toEqual({ state: 'online', agents: ['k1@1'] });
+  });
+
+  test('another key gets none of it', async () => {
+    await online('files', 'k1', 'o', 'a');
+    expect(await registry.claim('files', 'k2', 'o', 'a')).toMatchObject({ ok: false, code: 'name_taken' });
+  });
+
+  test('each counts as an agent: a full relay refuses one more, and one that takes over needs no room', async () => {
+    await inTurn(['a', 'b', 'c'], async (replica) => await online('files', 'k1', 'o', replica));
+    expect(await registry.claim('files', 'k1', 'o', 'd')).toMatchObject({ code: 'quota' });
+    expect((await registry.claim('files', 'k1', 'o', 'b')).ok).toBe(true);
+  });
+
+  test('the seventeenth of a name is refused with a sentence', async () => {
+    registry = new Registry({ now: () => time });
+    const ids = Array.from({ length: 16 }, (_, index) => `r${index}`);
+    await inTurn(ids, async (replica) => await online('files', 'k1', 'o', replica));
+    expect(await registry.claim('files', 'k1', 'o', 'r16')).toEqual({
+      ok: false,
+      code: 'quota',
+      message: 'the name files has 16 replicas, as many as a name can have',
+    });
+    expect((await registry.claim('files', 'k1', 'o', 'r3')).ok).toBe(true);
+    expect((await registry.claim('files', 'k1', 'o')).ok).toBe(true);
   });
 });
 
@@ -72,7 +149,7 @@ describe('bounds', () => {
     await online('two', 'k2');
     await online('three', 'k3');
     expect(await registry.claim('four', 'k4', 'o')).toMatchObject({ ok: false, code: 'quota' });
-    expect((await registry.claim('two', 'k2', 'o')).ok).toBe(true);
+    await online('two', 'k2');
     await registry.release('one', epoch);
     await registry.release('one', epoch);
     expect((await registry.claim('four', 'k4', 'o')).ok).toBe(true);

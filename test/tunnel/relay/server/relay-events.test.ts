@@ -26,8 +26,15 @@ const connected = (name: string, address: string): RelayEvent => ({
   urls: [],
   agent: 'a',
   address,
+  online: 1,
 });
-const disconnected = (name: string): RelayEvent => ({ type: 'agent_disconnected', name, epoch: 1, reason: 'left' });
+const disconnected = (name: string): RelayEvent => ({
+  type: 'agent_disconnected',
+  name,
+  epoch: 1,
+  reason: 'left',
+  online: 0,
+});
 
 test('a thousand of one origin, then two a second, and one count of the rest', () => {
   for (let count = 0; count < 5_000; count += 1) events.onEvent(rejected('192.0.2.1'));
