@@ -198,6 +198,44 @@ export function guardedTunnel(
 }
 
 /**
+ * Rejects a replica whose clients could not use the others, and limits that only one of them would know to be reached.
+ * @throws ExposeError `usage`
+ */
+export function checkReplica({ access = {}, tunnel = {} }: ExposeOptions): void {
+  const { token, tokenFile, oauth, once, maxCalls } = access;
+  const { kind = 'auto', relay, relayKey, replica } = tunnel;
+  if (replica !== true || !(kind === 'relay' || (kind === 'auto' && relay !== undefined))) return;
+  if (relayKey === undefined) {
+    throw new ExposeError('usage', '--replica needs the key that the replicas share', {
+      hints: ['name its file with --relay-key <file>, the same key for each'],
+    });
+  }
+  if (token === undefined && tokenFile === undefined) {
+    throw new ExposeError(
+      'usage',
+      '--replica needs the token that the replicas share, a generated one is known to one only',
+      {
+        hints: ['set it with --token-file <file> or MCP_EXPOSE_TOKEN, the same for each'],
+      },
+    );
+  }
+  const single = [
+    ...(oauth === true ? ['--oauth'] : []),
+    ...(once === true ? ['--once'] : []),
+    ...(maxCalls === undefined ? [] : ['--max-calls']),
+  ];
+  if (single.length > 0) {
+    throw new ExposeError(
+      'usage',
+      `--replica cannot be used with ${single.join(', ')}: each replica would count for itself`,
+      {
+        hints: [`omit --replica, or ${single.join(', ')}`],
+      },
+    );
+  }
+}
+
+/**
  * Rejects a rule for addresses behind a reverse proxy: its requests all come from the address of the proxy.
  * @param hasFront as in `checkExposure`.
  * @throws ExposeError `usage`

@@ -189,7 +189,8 @@ class Exposure implements Exposed {
   }
 
   #createServers(): ExposedServers {
-    const { options, watchdog, policy, approvals, onEvent } = this.#prepared;
+    const { options, replicaId, watchdog, policy, approvals, onEvent } = this.#prepared;
+    const idPrefix = replicaId && `${replicaId}.`;
     const policyOf = policiesOfCallers(policy);
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
@@ -199,6 +200,7 @@ class Exposure implements Exposed {
         ...(name === undefined ? {} : { name }),
         source,
         settings: { ...options.server, ...options.listen },
+        idPrefix,
         watchdog,
         policy,
         policyOf,

@@ -34,6 +34,12 @@ export type OptionKey = {
 
 const sshKinds: readonly TunnelChoice[] = ['ssh', 'localhost.run', 'srv.us', 'pinggy', 'serveo', 'sish'];
 
+const needsRelay: Need = {
+  tunnels: ['relay'],
+  without: 'without a relay',
+  hint: 'name the relay with --relay https://relay.example, or omit it',
+};
+
 const needsSsh: Need = {
   tunnels: sshKinds,
   without: 'without --tunnel ssh or a service over it',
@@ -252,6 +258,16 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     parse: parseUrl,
     secrecy: 'url',
     needs: { tunnels: ['relay'], hint: 'use --tunnel relay, or omit --relay' },
+  },
+  'tunnel.relayKey': {
+    flag: '--relay-key <file>',
+    description: 'key for the relay, made if it is missing; machines that have the same get the same URL',
+    needs: needsRelay,
+  },
+  'tunnel.replica': {
+    flag: '--replica',
+    description: 'with --relay-key, serve the name together with others that have the same key and token',
+    needs: needsRelay,
   },
   'tunnel.name': {
     flag: '--name <name>',

@@ -215,6 +215,10 @@ export interface TunnelOptions {
   readonly order?: readonly TunnelKind[] | undefined;
   /** URL of the relay to use, http(s). */
   readonly relay?: string | undefined;
+  /** File with the key to which the name at the relay belongs, made if it is missing; several machines can use it. Default: one of this user. */
+  readonly relayKey?: string | undefined;
+  /** Serves the name at the relay together with other processes that set it and have the same key and token. Default: false. */
+  readonly replica?: boolean | undefined;
   /** Name to request from the relay or the provider. Default at a relay: one derived from this user's key for it. */
   readonly name?: string | undefined;
   /**

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 
@@ -11,7 +12,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import type { RunApprovals } from './approvals.ts';
-import { checkAddresses, checkExposure, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
+import { checkAddresses, checkExposure, checkReplica, choosePolicy, chooseToken, guardedTunnel } from './access.ts';
 import type { Audit } from './audit.ts';
 import type { RunIdentity } from './identity.ts';
 import type { SignIn } from './oauth.ts';
@@ -19,6 +20,9 @@ import type { AccessOptions, ExposeEvent, ExposeOptions, TunnelOptions } from '.
 import { readServerSources, type ServerSources } from './servers/server-sources.ts';
 import { shareIdentity } from './servers/share-identity.ts';
 import type { PlanContext, TunnelPlan } from './tunnel-plan.ts';
+
+/** Only the processes of one key must not get the same id. */
+const replicaIdBytes = 8;
 
 /**
  * Checks the options, reads the servers and chooses the tunnel, before anything is started.
@@ -59,11 +63,15 @@ async function prepareParts(
   const watchdog = createWatchdog();
   endings.push(() => watchdog.close());
   const tunnel = guardedTunnel(options, warn);
+  checkReplica(options);
+  // Without a dot, which ends it in ids.
+  const replicaId = tunnel.replica === true ? randomBytes(replicaIdBytes).toString('base64url') : undefined;
   const hasFront = tunnel.kind === 'none' && tunnel.publicUrl !== undefined;
   checkAddresses(options, hasFront);
   const plan = await choosePlan(tunnel, {
     watchdog,
     share: shareIdentity(server),
+    replicaId,
     needsAddress: admitsAddress !== undefined,
     onAttempt: (attempt) => onEvent({ type: 'attempt', ...attempt }),
   });
@@ -104,6 +112,7 @@ async function prepareParts(
     bind,
     watchdog,
     plan,
+    replicaId,
     hasFront,
     requiresToken,
     tokenFile,
@@ -149,6 +158,7 @@ export interface Prepared {
   readonly bind: BindAddress;
   readonly watchdog: Watchdog;
   readonly plan: TunnelPlan;
+  readonly replicaId: string | undefined;
   readonly hasFront: boolean;
   readonly requiresToken: boolean;
   /** Keeps the tokens for the next run. */

@@ -22,6 +22,8 @@ export interface PlanContext {
   readonly watchdog: Watchdog;
   /** Identifies what is shared (see share-identity.ts), to which the name at a relay belongs. */
   readonly share: string;
+  /** The id of this process, if it shares the name at a relay with others. */
+  readonly replicaId: string | undefined;
   /** Only a tunnel that states the addresses of clients can be used. */
   readonly needsAddress: boolean;
   readonly onAttempt: (attempt: Attempt) => void;
@@ -45,7 +47,7 @@ export interface TunnelPlan {
 export async function planTunnel(
   choices: TunnelOptions,
   tunnel: TunnelChoice,
-  { watchdog, share, needsAddress, onAttempt }: PlanContext,
+  { watchdog, share, replicaId, needsAddress, onAttempt }: PlanContext,
 ): Promise<TunnelPlan> {
   const { relay: relayUrl, order = defaultTunnelOrder } = choices;
   const environment: HostEnvironment = {
@@ -70,6 +72,7 @@ export async function planTunnel(
     publicUrl,
     environment,
     share,
+    replicaId,
     agent: `mcp-expose/${version}`,
   };
   if (tunnel !== 'auto' || relayUrl !== undefined) {

@@ -26,6 +26,8 @@ export interface SseEndpointOptions extends ActiveResponsesOptions {
   readonly policyOf?: PolicyOf | undefined;
   /** Reads the bodies of requests; endpoints share one. */
   readonly bodies: BodyReader;
+  /** With which the ids of the connections begin. */
+  readonly idPrefix?: string | undefined;
   /** How long a connection may be open without `initialize`, in milliseconds. */
   readonly startTimeoutMs: number;
   /** Default 64. */
@@ -78,7 +80,7 @@ export class SseEndpoint {
   }
 
   #connect(request: HttpRequest, response: HttpResponse, caller: Caller): void {
-    const id = randomBytes(idBytes).toString('base64url');
+    const id = (this.#options.idPrefix ?? '') + randomBytes(idBytes).toString('base64url');
     const path = `${siblingOf(request.url ?? '')}messages?sessionId=${id}`;
     const { sessions, policyOf, startTimeoutMs, maxWaiting = defaultMaxWaiting } = this.#options;
     const events = new EventStream(response);

@@ -12,6 +12,9 @@ export interface TunnelSettings {
   /** Name and version of this program. */
   readonly agent: string;
   readonly relayUrl?: string | undefined;
+  readonly relayKey?: string | undefined;
+  /** As in `RelayProviderOptions`. */
+  readonly replicaId?: string | undefined;
   /** What is shared, as `shareIdentity` gives it. */
   readonly share?: string | undefined;
   /** The name to ask the provider for. */
@@ -40,14 +43,15 @@ export function settingsForAuto(settings: TunnelSettings, kind: TunnelKind): Tun
  * @throws ExposeError `usage` for settings that it cannot use.
  */
 export async function createProvider(kind: TunnelKind, settings: TunnelSettings): Promise<TunnelProvider> {
-  const { environment, agent, relayUrl, share, name, lanAddresses, publicUrl } = settings;
+  const { environment, agent, relayUrl, relayKey, replicaId, share, name, lanAddresses, publicUrl } = settings;
   switch (kind) {
     case 'relay': {
       if (relayUrl === undefined) {
         throw new ExposeError('usage', 'no relay specified', { hints: ['name it with --relay https://relay.example'] });
       }
       const { createRelayProvider } = await import('./providers/relay.ts');
-      return createRelayProvider({ relayUrl, agent, share, ...(name === undefined ? {} : { name }) });
+      const named = name === undefined ? {} : { name };
+      return createRelayProvider({ relayUrl, agent, share, keyFile: relayKey, replica: replicaId, ...named });
     }
     case 'lan': {
       const { createLanProvider } = await import('./providers/lan.ts');

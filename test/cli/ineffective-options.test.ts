@@ -27,6 +27,8 @@ describe('an option that the others leave without effect is refused', () => {
       ['--name', 'files', '--tunnel', 'lan'],
       { MCP_EXPOSE_RELAY: 'https://relay.example' },
     ],
+    ['--replica has no effect without a relay', ['--replica']],
+    ['--relay-key has no effect without a relay', ['--relay-key', 'x', '--tunnel', 'ngrok']],
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7']],
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', '--tunnel', 'none']],
     ['--lan-address has no effect without --tunnel lan', ['--lan-address', '10.0.0.7', ...relay]],

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { StoredToken } from '../../src/auth/token-store.ts';
 import type { Caller, CallerRules } from '../../src/auth/caller.ts';
-import { knowsAddresses, policiesOfCallers, RunTokens } from '../../src/expose/access.ts';
-import type { AccessOptions, ListenOptions } from '../../src/expose/options.ts';
+import { checkReplica, knowsAddresses, policiesOfCallers, RunTokens } from '../../src/expose/access.ts';
+import type { AccessOptions, ListenOptions, TunnelOptions } from '../../src/expose/options.ts';
 import { createPolicy, openPolicy, type PolicyRules } from '../../src/policy/policy.ts';
 import type { TunnelProvider } from '../../src/tunnel/provider.ts';
 import { createFrontProvider } from '../../src/tunnel/providers/front.ts';
@@ -158,5 +158,39 @@ describe('the tokens of a run', () => {
     const [one, other] = [tokens.store.find(token), tokens.store.find(token)];
     expect(one).toMatchObject({ rules: { denyTools: ['x'] } });
     expect(one).toBe(other);
+  });
+});
+
+describe('a replica', () => {
+  const relay = 'https://relay.example';
+  const shared: TunnelOptions = { relay, relayKey: 'relay.key', replica: true };
+  const check = (access: AccessOptions, tunnel: TunnelOptions = shared): void =>
+    checkReplica({ server: { stdio: 'x' }, access, tunnel });
+
+  test.each<[string, AccessOptions, TunnelOptions]>([
+    ['--replica needs the key that the replicas share', { token: 'x'.repeat(43) }, { relay, replica: true }],
+    ['--replica needs the token that the replicas share', {}, shared],
+    ['--replica needs the token that the replicas share', { stateFile: 'tokens.json' }, shared],
+    ['--replica cannot be used with --oauth: each', { tokenFile: 'token', oauth: true }, shared],
+    [
+      '--replica cannot be used with --once, --max-calls: each',
+      { tokenFile: 'token', once: true, maxCalls: 3 },
+      shared,
+    ],
+    ['--replica needs the key', { tokenFile: 'token' }, { kind: 'relay', replica: true }],
+  ])('%s', (message, access, tunnel) => {
+    expect(() => check(access, tunnel)).toThrow(message);
+  });
+
+  test.each<[AccessOptions, TunnelOptions]>([
+    [{ tokenFile: 'token' }, shared],
+    [{ token: 'x'.repeat(43) }, { ...shared, kind: 'relay' }],
+    [{ token: false }, shared],
+    [{}, { relay, relayKey: 'relay.key' }],
+    // From the environment, for other runs.
+    [{}, { kind: 'cloudflared', replica: true }],
+    [{}, { replica: true }],
+  ])('%j with %j is accepted', (access, tunnel) => {
+    expect(() => check(access, tunnel)).not.toThrow();
   });
 });

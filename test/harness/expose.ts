@@ -125,6 +125,6 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
 }
 
 /** Starts mcp-expose behind this relay. */
-export function startBehindRelay(relay: Relay, options: ExposeOptions): Promise<Exposed> {
+export function startBehindRelay(relay: Pick<Relay, 'url'>, options: ExposeOptions): Promise<Exposed> {
   return startExpose({ ...options, args: ['--tunnel', 'relay', '--relay', relay.url, ...(options.args ?? [])] });
 }

@@ -55,6 +55,8 @@ test('the options of mcp-expose', () => {
     '--tunnel <kind>',
     '--tunnel-order <kinds>',
     '--relay <url>',
+    '--relay-key <file>',
+    '--replica',
     '--name <name>',
     '--public-url <url>',
     '--ssh <[user@]host[:port]>',

@@ -55,6 +55,8 @@ export interface SessionApprovals extends Pick<Approvals, 'rule'> {
 export interface SessionsOptions {
   /** Gives the upstream of a new session, not yet started. */
   readonly nextUpstream: () => Upstream;
+  /** With which the ids of the sessions begin. */
+  readonly idPrefix?: string | undefined;
   /** Default 32. */
   readonly maxSessions?: number | undefined;
   /** How long a server may take to answer `initialize`, in milliseconds. */
@@ -102,7 +104,14 @@ interface OpenSession {
 
 /** Holds the sessions of all clients. When there are too many, the one that has been idle longest gives way. */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { nextUpstream, maxSessions = defaultMaxSessions, startTimeoutMs, onChange, onWarning } = options;
+  const {
+    nextUpstream,
+    idPrefix = '',
+    maxSessions = defaultMaxSessions,
+    startTimeoutMs,
+    onChange,
+    onWarning,
+  } = options;
   const { idleTimeoutMs = defaultIdleTimeoutMs, clock = systemClock } = options;
   const open = new Map<string, OpenSession>();
   let uses = 0;
@@ -166,7 +175,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         warned = true;
         return undefined;
       }
-      const id = randomBytes(sessionIdBytes).toString('base64url');
+      const id = idPrefix + randomBytes(sessionIdBytes).toString('base64url');
       const approvals = approvalsOf(caller, initialize);
       const server = watchTools(nextUpstream(), { policy, approvals }, options.onToolsChange);
       const upstream = restrict(server, { policy, approvals, clock });

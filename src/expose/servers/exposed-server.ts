@@ -47,7 +47,7 @@ export interface ExposedServerOptions
   extends
     UpstreamFactoryOptions,
     Pick<McpEndpointOptions, 'bodies' | 'keepAliveTimer' | keyof ReportReaders>,
-    Pick<SessionsOptions, 'onToolsChange'> {
+    Pick<SessionsOptions, 'idPrefix' | 'onToolsChange'> {
   /** Left out for a server that is the only one and needs no name. */
   readonly name?: string;
   readonly settings: ServerSettings;
@@ -83,7 +83,7 @@ export class ExposedServer implements ServedServer {
   #isStarting = true;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
-    const { name, source, settings, eventStore, bodies, keepAliveTimer, policyOf, approvals } = options;
+    const { name, source, settings, idPrefix, eventStore, bodies, keepAliveTimer, policyOf, approvals } = options;
     const { onBegin, onRequest, onSession, onSessions, readBody, isSelective, onToolsChange, onWarning } = options;
     const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
@@ -96,6 +96,7 @@ export class ExposedServer implements ServedServer {
     this.#shared = isShared ? createSharedUpstream({ create: nextUpstream, onWarning }) : undefined;
     this.#sessions = createSessions({
       nextUpstream: this.#shared?.attach ?? nextUpstream,
+      idPrefix,
       startTimeoutMs,
       maxSessions: settings.maxSessions,
       idleTimeoutMs: settings.idleTimeoutMs,
@@ -112,7 +113,7 @@ export class ExposedServer implements ServedServer {
     const readers = { onBegin, onRequest, onSession, readBody, isSelective };
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
     this.mcp = new McpEndpoint({ ...served, eventStore });
-    this.sse = new SseEndpoint({ ...served, startTimeoutMs });
+    this.sse = new SseEndpoint({ ...served, idPrefix, startTimeoutMs });
     this.#isReady = createReadinessCheck({
       report: () => this.#server.health.report(),
       isLifeProof: source.kind !== 'http',
