@@ -6,13 +6,13 @@
 // Exit code 1 when an honest call failed, an honest agent could not come in, its p95 grew beyond three times that of a quiet
 // relay, or the relay's memory did not come back; 2 when a measurement could not be made.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { freePort } from './free-port.js';
 import { connect } from './load.js';
 import { endAll, startNode } from './processes.js';
 import { neededKibibytes } from './readings.js';
@@ -175,18 +175,6 @@ async function comeAndGo(relayUrl, ms) {
     /* oxlint-enable no-await-in-loop */
   }
   return failures;
-}
-
-/** @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0));
-    });
-  });
 }
 
 /** @param {number} kibibytes */

@@ -29,19 +29,35 @@ const stderrLength = 2000;
 const endings = new Set();
 
 /**
- * Runs a Node program and waits until it is ready: until it says so with its first line of output, a JSON object, or
- * until `port` can be connected to.
+ * @typedef {object} RunOptions
+ * @property {number} [port] where it listens when it is ready; without, its first line of output says so, a JSON object
+ * @property {boolean | undefined} [collectable] for Node programs
+ * @property {Record<string, string>} [env] in addition to that of the bench
+ */
+
+/**
+ * Runs a Node program and waits until it is ready.
  * @param {readonly string[]} args
- * @param {{ port?: number, collectable?: boolean | undefined }} [options]
+ * @param {RunOptions} [options]
  * @returns {Promise<Running>}
  */
-export async function startNode(args, { port, collectable = false } = {}) {
+export function startNode(args, options = {}) {
+  const preload = ['--expose-gc', '--import', new URL('collect-garbage.js', import.meta.url).href];
+  return startProgram(process.execPath, options.collectable === true ? [...preload, ...args] : args, options);
+}
+
+/**
+ * Runs a program and waits until it is ready.
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {RunOptions} [options]
+ * @returns {Promise<Running>}
+ */
+export async function startProgram(command, args, { port, collectable = false, env = {} } = {}) {
   const startedAt = performance.now();
-  const preload = collectable
-    ? ['--expose-gc', '--import', new URL('collect-garbage.js', import.meta.url).href, ...args]
-    : args;
+  const line = [command, ...args].join(' ');
   const stdio = /** @type {const} */ (['ignore', 'pipe', 'pipe', collectable ? 'pipe' : 'ignore']);
-  const child = spawn(process.execPath, preload, { env: ownEnvironment, stdio: [...stdio] });
+  const child = spawn(command, args, { env: { ...ownEnvironment, ...env }, stdio: [...stdio] });
   const { stdout } = child;
   const collected = child.stdio[3];
   let stderr = '';
@@ -51,7 +67,7 @@ export async function startNode(args, { port, collectable = false } = {}) {
     child.once('error', resolve);
   });
   const { pid } = child;
-  if (pid === undefined || stdout === null) throw new Error(`cannot run ${process.execPath}`);
+  if (pid === undefined || stdout === null) throw new Error(`cannot run ${command}`);
 
   /** @type {Promise<void> | undefined} */
   let ended;
@@ -68,8 +84,7 @@ export async function startNode(args, { port, collectable = false } = {}) {
   endings.add(end);
 
   async function collectGarbage() {
-    if (!(collected instanceof Readable))
-      throw new Error(`node ${args.join(' ')} was not started to collect garbage when told`);
+    if (!(collected instanceof Readable)) throw new Error(`${line} was not started to collect garbage when told`);
     child.kill('SIGUSR2');
     await once(collected, 'data', { signal: AbortSignal.timeout(collectTimeoutMs) });
   }
@@ -81,9 +96,9 @@ export async function startNode(args, { port, collectable = false } = {}) {
       // Goes on reading after the first line, so that the process never waits for us.
       const lines = createInterface({ input: stdout });
       lines.on('line', () => {});
-      if (port === undefined) lines.once('line', (line) => resolve(JSON.parse(line)));
+      if (port === undefined) lines.once('line', (first) => resolve(JSON.parse(first)));
       else void untilListening(port, () => child.exitCode === null).then(() => resolve({}));
-      const fail = (/** @type {string} */ what) => reject(new Error(`node ${args.join(' ')} ${what}\n${stderr}`));
+      const fail = (/** @type {string} */ what) => reject(new Error(`${line} ${what}\n${stderr}`));
       void exited.then(() => fail('ended before it was ready'));
       startTimeout = setTimeout(() => fail(`was not ready within ${readyTimeoutMs} ms`), readyTimeoutMs);
     });

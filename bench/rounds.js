@@ -11,9 +11,11 @@ import { floor, ours } from './subjects.js';
  */
 
 /**
- * What came of the rounds: the results of ours, of the floor if it took part, and of each peer, or why there are none.
+ * What came of the rounds: the results of ours, of the floor if it took part, and of each peer, or why there are none; `of`
+ * gives those of any other subject.
  * @template T
  * @typedef {object} Outcome
+ * @property {(subject: Subject) => readonly T[]} of
  * @property {readonly T[]} ours
  * @property {readonly T[]} floor
  * @property {ReadonlyMap<string, readonly T[] | string>} peers
@@ -29,7 +31,7 @@ const failureLength = 160;
  * @param {number} rounds
  * @param {(subject: Subject) => Promise<Meter<T>>} createMeter
  * @returns {Promise<Outcome<T>>}
- * @throws when the floor or ours fails; a peer may
+ * @throws when a subject fails that is no peer
  */
 export async function inTurn(subjects, rounds, createMeter) {
   /** @type {Map<Subject, { meter: Meter<T>, results: T[] }>} */
@@ -42,7 +44,7 @@ export async function inTurn(subjects, rounds, createMeter) {
     try {
       await step();
     } catch (error) {
-      if (subject === floor || subject === ours) throw error;
+      if (subject.isPeer !== true) throw error;
       failures.set(subject.name, (error instanceof Error ? error.message : String(error)).slice(0, failureLength));
       await running.get(subject)?.meter.end?.();
       running.delete(subject);
@@ -64,9 +66,9 @@ export async function inTurn(subjects, rounds, createMeter) {
   await Promise.all([...running.values()].map(async ({ meter }) => meter.end?.()));
   const resultsOf = (/** @type {Subject} */ subject) => running.get(subject)?.results ?? [];
   const peers = subjects
-    .filter((subject) => subject !== floor && subject !== ours)
+    .filter(({ isPeer }) => isPeer === true)
     .map((peer) => /** @type {const} */ ([peer.name, failures.get(peer.name) ?? resultsOf(peer)]));
-  return { ours: resultsOf(ours), floor: resultsOf(floor), peers: new Map(peers) };
+  return { of: resultsOf, ours: resultsOf(ours), floor: resultsOf(floor), peers: new Map(peers) };
 }
 
 /**

@@ -4,6 +4,7 @@
  * @property {string} what
  * @property {string} unit
  * @property {number} [floor] absent where the floor does not do the same
+ * @property {string} [floorName] what the floor is, where it is not the floor bridge
  * @property {number} ours
  * @property {Limit} [limit]
  * @property {ReadonlyMap<string, number | string>} [peers] by name; where there is no number, what happened instead

@@ -15,6 +15,9 @@ import { memory } from './cases/memory.js';
 import { argument, latency, progressCalls, result } from './cases/one-kind.js';
 import { open } from './cases/open.js';
 import { start } from './cases/start.js';
+import { tunnel } from './cases/tunnel.js';
+import { tunnelFairness } from './cases/tunnel-fairness.js';
+import { tunnelTls } from './cases/tunnel-tls.js';
 import { endAll } from './processes.js';
 import { isMissed } from './row.js';
 import { peersIn } from './subjects.js';
@@ -22,7 +25,9 @@ import { renderTable } from './table.js';
 
 /** @typedef {import('./row.js').Row} Row */
 
-const cases = [calls, access, latency, result, argument, progressCalls, open, start, memory];
+const ofBridge = [calls, access, latency, result, argument, progressCalls, open, start, memory];
+const ofTunnel = [tunnel, tunnelTls, tunnelFairness];
+const cases = [...ofBridge, ...ofTunnel];
 
 process.exitCode = await main();
 

@@ -1,9 +1,9 @@
 // What is measured: each the same server behind another bridge.
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { freePort } from './free-port.js';
 import { startNode } from './processes.js';
 
 const pathOf = (/** @type {string} */ relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -39,6 +39,7 @@ export const idleChild = ['/bin/sh', pathOf('idle-child.sh')];
 /**
  * @typedef {object} Subject
  * @property {string} name
+ * @property {boolean} [isPeer] whether it may fail: then its column says why
  * @property {(options?: StartOptions) => Promise<Bridge>} start resolves once it says that it is ready
  */
 
@@ -99,23 +100,12 @@ export function peersIn(folder) {
     const program = resolve(home, typeof bin === 'string' ? bin : bin[name]);
     return {
       name: `${name} ${version}`,
+      isPeer: true,
       async start({ server = trivialChild, collectable } = {}) {
         const port = await freePort();
         const { ready: _, ...running } = await startNode([program, ...argsFor(server, port)], { port, collectable });
         return { ...running, hostname: '127.0.0.1', port: String(port), path: '/mcp', token: placeholderToken };
       },
     };
-  });
-}
-
-/** They cannot tell which port they got. @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolvePort, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolvePort(address !== null && typeof address === 'object' ? address.port : 0));
-    });
   });
 }

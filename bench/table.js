@@ -2,7 +2,7 @@ import { isMissed, ratioOf } from './row.js';
 
 /** @typedef {import('./row.js').Row} Row */
 
-const firstWidth = 36;
+const firstWidth = 42;
 const width = 13;
 
 /** What cannot be told in a cell stands below the table. */
@@ -20,7 +20,7 @@ export function renderTable(rows, { peers, markdown }) {
   const head = ['work', 'floor', 'ours', 'ratio', 'limit', '', ...peers];
   const body = rows.map((row) => [
     row.what,
-    row.floor === undefined ? '' : numberOf(row.floor, row.unit),
+    row.floor === undefined ? '' : [row.floorName, numberOf(row.floor, row.unit)].join(' ').trim(),
     numberOf(row.ours, row.unit),
     // A ratio to what may be zero or less says nothing.
     row.floor === undefined || row.limit?.of === 'ours' ? '' : ratioOf(row).toFixed(2),

@@ -53,7 +53,10 @@ function createCase({ name, what, unit, work, inFlight, valueOf, limit }) {
   };
 }
 
-const megabytesPerSecond = (/** @type {Tally} */ { calls, elapsedMs }) => (calls * largeBytes) / elapsedMs / 1000;
+export const megabytesPerSecond = (/** @type {Tally} */ { calls, elapsedMs }) =>
+  (calls * largeBytes) / elapsedMs / 1000;
+export const perSecond = (/** @type {Tally} */ { calls, elapsedMs }) => (calls / elapsedMs) * 1000;
+export const typicalMicroseconds = (/** @type {Tally} */ { latencies }) => median(latencies) * 1000;
 
 /** One short call after the other: what a client waits for each. */
 export const latency = createCase({
@@ -62,7 +65,7 @@ export const latency = createCase({
   unit: 'µs',
   work: echo,
   inFlight: 1,
-  valueOf: ({ latencies }) => median(latencies) * 1000,
+  valueOf: typicalMicroseconds,
   limit: { of: 'ratio', max: 1.3 },
 });
 
@@ -92,6 +95,6 @@ export const progressCalls = createCase({
   unit: '/s',
   work: progress,
   inFlight: 1,
-  valueOf: ({ calls, elapsedMs }) => (calls / elapsedMs) * 1000,
+  valueOf: perSecond,
   limit: { of: 'ratio', min: 0.8 },
 });
