@@ -17,6 +17,8 @@ import { open } from './cases/open.js';
 import { start } from './cases/start.js';
 import { tunnel } from './cases/tunnel.js';
 import { tunnelFairness } from './cases/tunnel-fairness.js';
+import { tunnelCut } from './cases/tunnel-cut.js';
+import { tunnelIdle } from './cases/tunnel-idle.js';
 import { tunnelTls } from './cases/tunnel-tls.js';
 import { endAll } from './processes.js';
 import { isMissed } from './row.js';
@@ -26,7 +28,7 @@ import { renderTable } from './table.js';
 /** @typedef {import('./row.js').Row} Row */
 
 const ofBridge = [calls, access, latency, result, argument, progressCalls, open, start, memory];
-const ofTunnel = [tunnel, tunnelTls, tunnelFairness];
+const ofTunnel = [tunnel, tunnelTls, tunnelFairness, tunnelIdle, tunnelCut];
 const cases = [...ofBridge, ...ofTunnel];
 
 process.exitCode = await main();

@@ -55,8 +55,8 @@ function limitOf({ limit, unit }) {
   return 'max' in limit ? `≤ ${limit.max}${of}` : `≥ ${limit.min}${of}`;
 }
 
-/** Three digits or more. @param {number} value @param {string} unit */
+/** Three digits or more, of what is not zero. @param {number} value @param {string} unit */
 function numberOf(value, unit) {
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  const digits = value === 0 || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return `${value.toFixed(digits)}${unit.startsWith('/') ? unit : ` ${unit}`}`;
 }

@@ -1,0 +1,59 @@
+import { fileURLToPath } from 'node:url';
+
+import { startNode } from '../processes.js';
+import { cpuMicroseconds, neededKibibytes } from '../readings.js';
+
+const warmUpAgents = 100;
+const agents = 2000;
+
+/** What a relay still does for agents that have just come, in milliseconds. */
+const settleMs = 2000;
+
+/** Two pings of every agent, and two to it. */
+const heartbeatsMs = 30_000;
+
+const scriptOf = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+
+/**
+ * What agents cost a relay that nobody calls: resident memory after forced collections, and CPU time.
+ * @type {import('../row.js').Case}
+ */
+export const tunnelIdle = {
+  name: 'tunnel-idle',
+  async run({ note }) {
+    const relay = await startNode([scriptOf('relay.js'), String(warmUpAgents + agents)], { collectable: true });
+    const join = (/** @type {number} */ count) =>
+      startNode([scriptOf('idle-agents.js'), String(relay.ready['url']), String(count)]);
+    const first = await join(warmUpAgents);
+    const before = await neededKibibytes(relay);
+    const others = await join(agents);
+    const after = await neededKibibytes(relay);
+    note(`${(before / 1024).toFixed(1)} MiB before, ${(after / 1024).toFixed(1)} MiB after`);
+    await pause(settleMs);
+    const cpuBefore = cpuMicroseconds(relay.pid);
+    await pause(heartbeatsMs);
+    const cpu = cpuMicroseconds(relay.pid) - cpuBefore;
+    // At once: otherwise the ones that are left would notice.
+    await Promise.all([first.end(), others.end()]);
+    await relay.end();
+    return [
+      {
+        what: 'relay: memory per idle agent',
+        unit: 'KiB',
+        ours: (after - before) / agents,
+        limit: { of: 'ours', max: 64 },
+      },
+      {
+        what: `relay: heartbeats of ${agents} agents, CPU`,
+        unit: '%',
+        ours: (cpu / 1000 / heartbeatsMs) * 100,
+        limit: { of: 'ours', max: 2 },
+      },
+    ];
+  },
+};
+
+/** @param {number} ms */
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
