@@ -32,6 +32,7 @@ const endings = new Set();
  * @typedef {object} RunOptions
  * @property {number} [port] where it listens when it is ready; without, its first line of output says so, a JSON object
  * @property {boolean | undefined} [collectable] for Node programs
+ * @property {'ignore' | 'pipe'} [stdin] a pipe for a program that ends with its input; nothing comes through it
  * @property {Record<string, string>} [env] in addition to that of the bench
  */
 
@@ -53,10 +54,10 @@ export function startNode(args, options = {}) {
  * @param {RunOptions} [options]
  * @returns {Promise<Running>}
  */
-export async function startProgram(command, args, { port, collectable = false, env = {} } = {}) {
+export async function startProgram(command, args, { port, collectable = false, stdin = 'ignore', env = {} } = {}) {
   const startedAt = performance.now();
   const line = [command, ...args].join(' ');
-  const stdio = /** @type {const} */ (['ignore', 'pipe', 'pipe', collectable ? 'pipe' : 'ignore']);
+  const stdio = /** @type {const} */ ([stdin, 'pipe', 'pipe', collectable ? 'pipe' : 'ignore']);
   const child = spawn(command, args, { env: { ...ownEnvironment, ...env }, stdio: [...stdio] });
   const { stdout } = child;
   const collected = child.stdio[3];

@@ -89,8 +89,9 @@ export const viaSsh = {
     const forward = `127.0.0.1:${port}:127.0.0.1:${bridge.port}`;
     const options = Object.entries(clientOptions).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
     const destination = `ssh://${userInfo().username}@127.0.0.1:${server.port}`;
-    const args = ['-F', 'none', '-N', '-T', '-i', server.clientKey, ...options, '-R', forward, destination];
-    const client = await startProgram('ssh', args, { port });
+    // Not -N: without a session sshd leaves Nagle's algorithm on, and a result of 1 MiB takes 40 ms longer.
+    const args = ['-F', 'none', '-i', server.clientKey, ...options, '-R', forward, destination, 'cat'];
+    const client = await startProgram('ssh', args, { port, stdin: 'pipe' });
     return { ...bridge, port: String(port), end: () => endInOrder([client, server, bridge]) };
   },
 };
@@ -121,6 +122,8 @@ async function startSshd() {
     'StrictModes no',
     'PasswordAuthentication no',
     'PermitRootLogin yes',
+    // The shell that runs a command would read the .bashrc there.
+    `SetEnv HOME=${folder}`,
   ];
   const configFile = join(folder, 'sshd_config');
   writeFileSync(configFile, `${config.join('\n')}\n`);
