@@ -26,8 +26,12 @@ export const maxStreams = 256;
 export const maxOpenStreams: number = 4 * maxStreams;
 /** Interim responses (1xx) to one request. Our own agent sends none; others send one or two. */
 export const maxInterimResponses = 16;
-/** What node:http2 may buffer for one connection, in MB. Its default of 10 is less than 256 streams may legitimately queue. */
-export const maxSessionMemoryMb = 192;
+/**
+ * What node:http2 may count as buffered for one connection, in MB: without limit. It also counts what streams had not sent when
+ * they were reset, and never stops, so that clients that give up large bodies would use up any limit. Windows, the number of
+ * streams and the budgets for frames and headers bound what is really buffered.
+ */
+export const maxSessionMemoryMb = 4_000_000;
 /** Request and response header block, in bytes: Node's own limit for HTTP/1.1, with room for our own headers. */
 export const maxHeaderListBytes: number = 64 * 1024;
 /** Headers of one message. Node accepts 2000 over HTTP/1.1, but by default resets an HTTP/2 stream with more than 128. */
