@@ -9,6 +9,7 @@ import {
   streamWindowBytes,
 } from '../protocol/limits.ts';
 import type { RequestHandler } from '../../provider.ts';
+import { splitLargeWrites } from './split-writes.ts';
 
 /** How often to check whether a response on a slow connection has been sent, in milliseconds. */
 const sentCheckMs = 20;
@@ -35,6 +36,7 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
       },
     },
     (request, response) => {
+      splitLargeWrites(response.stream);
       // An exception in an event of node:http2 would end the process and all other requests.
       try {
         handler(request, response);

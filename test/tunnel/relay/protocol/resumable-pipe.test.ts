@@ -106,6 +106,15 @@ describe('bounds', () => {
     pipe.acknowledge(63 * 64 * kib);
     await eventually(() => !near.deliver() && pipe.writableLength === 0, 'the write to end');
   });
+
+  test('a peer that sends on and acknowledges nothing is read up to 16 MiB', async () => {
+    pipe.write(Buffer.alloc(5_000 * kib));
+    pipe.pause();
+    for (let index = 0; index < 1_000 && !near.isPaused; index += 1) receive(64 * kib);
+    expect([near.isPaused, pipe.readableLength]).toEqual([true, 16 * kib * kib]);
+    pipe.resume();
+    await eventually(() => !near.isPaused && pipe.readableLength === 0, 'the bytes to be read');
+  });
 });
 
 describe('a lost socket', () => {
