@@ -303,7 +303,10 @@ test('an agent that asks under a name is told where the relay is', async () => {
 });
 
 test('one handshake too many displaces the oldest one of the address that has most', async () => {
-  const url = `${world.relay.url.replace('http', 'ws')}/_mcp-expose/v1/tunnel`;
+  // However slow the machine is, none of them ends before the last has begun.
+  const patient = await startWorld({ handshakeTimeoutMs: 600_000 });
+  world.defer(() => patient.end());
+  const url = `${patient.relay.url.replace('http', 'ws')}/_mcp-expose/v1/tunnel`;
   const open = async (address: string): Promise<WebSocket> => {
     const socket = new WebSocket(url, ['mcp-expose.v1'], { headers: { 'x-forwarded-for': address } });
     socket.on('error', () => undefined);
