@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { systemClock, type Clock } from '../../../platform/clock.ts';
+import { createForwardClock, systemClock, type Clock } from '../../../platform/clock.ts';
 import { deadAfterMs, pingIntervalMs, sleptAfterMs } from './limits.ts';
 
 export interface HeartbeatOptions {
@@ -21,7 +21,8 @@ export interface Heartbeat {
 
 /** Sends pings, and calls `onDead` after deadAfterMs of silence or when the machine has slept. */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const clock = options.clock ?? systemClock;
+  // The wall clock, which counts the time of sleep, but may be set back.
+  const clock = createForwardClock(options.clock ?? systemClock);
   const intervalMs = options.intervalMs ?? pingIntervalMs;
   // Three checks per ping, so that silence is noticed within a few seconds of the limit.
   const tickMs = intervalMs / 3;

@@ -1,3 +1,4 @@
+import { createForwardClock, systemClock } from '../../../platform/clock.ts';
 import { isDerivedForm } from '../protocol/identity.ts';
 import type { StateFile } from '../../../platform/state-file.ts';
 import type { KeptName } from './name-file.ts';
@@ -97,7 +98,8 @@ export class Registry<Agent> {
   constructor(options: RegistryOptions = {}) {
     this.#maxAgents = options.maxAgents ?? defaultMaxAgents;
     this.#maxNames = options.maxNames ?? defaultMaxNames;
-    this.#now = options.now ?? Date.now;
+    // Otherwise a clock that is set back would keep names for longer.
+    this.#now = createForwardClock({ ...systemClock, now: options.now ?? Date.now }).now;
     this.#file = options.file;
     this.#restored = options.file === undefined ? undefined : this.#restore(options.file);
     // Every claim rejects with it.

@@ -61,6 +61,22 @@ test('silence counts for nothing while this end does not read', () => {
   expect(state.deaths).toHaveLength(1);
 });
 
+test('a clock that is set back changes nothing: pings go on, and silence is noticed', () => {
+  const { clock, state } = start();
+  clock.advance(10_000);
+  clock.setBack(30 * 24 * 3_600_000);
+  clock.advance(20_000);
+  expect(state.pings).toBeGreaterThan(0);
+  clock.advance(10_000);
+  expect(state.deaths).toHaveLength(1);
+});
+
+test('a clock that is set forward by days looks like sleep, which costs a dial', () => {
+  const { clock, state } = start();
+  clock.jump(30 * 24 * 3_600_000);
+  expect(state.deaths).toEqual(['this machine slept']);
+});
+
 test('close leaves no timer', () => {
   const { clock, heartbeat } = start();
   heartbeat.close();

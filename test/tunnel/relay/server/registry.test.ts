@@ -29,6 +29,27 @@ test.each(['__proto__', 'constructor', 'toString'])('%s is unknown', async (name
   expect(await registry.find(name)).toEqual({ state: 'unknown' });
 });
 
+describe('a clock that jumps', () => {
+  test("by days: a name that is online stays online, and its key's", async () => {
+    const epoch = await online('files', 'k1');
+    time += 1000 * hour;
+    expect(await registry.find('files')).toMatchObject({ state: 'online' });
+    await registry.release('files', epoch);
+    expect(await registry.claim('files', 'k2', 'o')).toMatchObject({ ok: false, code: 'name_taken' });
+  });
+
+  test('back by years: a name that is offline is kept for a day all the same, and no longer', async () => {
+    time = 100_000 * hour;
+    await registry.release('files', await online('files', 'k1'));
+    time = 0;
+    expect(await registry.find('files')).toEqual({ state: 'offline' });
+    time += 23 * hour;
+    expect(await registry.find('files')).toEqual({ state: 'offline' });
+    time += 2 * hour;
+    expect(await registry.find('files')).toEqual({ state: 'unknown' });
+  });
+});
+
 describe('takeover', () => {
   test('the same key gets the next epoch and the old agent back to close', async () => {
     await online('files', 'k1');
