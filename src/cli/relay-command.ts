@@ -4,8 +4,12 @@ import type { CommandContext } from './context.ts';
 import type { Output } from './output.ts';
 import type { RelayFlags } from './program.ts';
 
+/** How long open requests may continue after a signal, in milliseconds. */
+const drainMs = 10_000;
+
 /** Runs a relay until a signal ends the process. */
-export async function runRelay(flags: RelayFlags, { output, untilEnding }: CommandContext): Promise<void> {
+export async function runRelay(flags: RelayFlags, context: CommandContext): Promise<void> {
+  const { output, untilEnding } = context;
   const { host, port, publicUrl, domain, state } = flags;
   const log = limitEvents(
     (event) => showEvent(output, event),
@@ -15,14 +19,17 @@ export async function runRelay(flags: RelayFlags, { output, untilEnding }: Comma
     host,
     port,
     state: { path: state },
+    replacesOther: true,
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(domain === undefined ? {} : { domain }),
     onEvent: log.onEvent,
   });
   output.event({ event: 'ready', url: relay.url });
   if (!output.json) output.result(`mcp-expose: relay ready at ${relay.url}`);
+  context.onHurry = () => void relay.close({ drainMs: 0 });
   await untilEnding();
-  await relay.close();
+  if (output.interactive) output.note('stopping: open requests get up to 10 s; press Ctrl+C again to stop at once');
+  await relay.close({ drainMs });
   log.close();
 }
 

@@ -26,7 +26,7 @@ export interface StateFile<Entry> {
    * rejects.
    */
   save(snapshot: () => readonly Entry[]): Promise<boolean>;
-  /** Resolves when nothing is left to write, and gives the lock back. */
+  /** Writes what waits, and nothing after that; resolves when that is done, and gives the lock back. */
   close(): Promise<void>;
 }
 
@@ -161,6 +161,7 @@ async function openLocked<Entry>(path: string, options: StateFileOptions<Entry>)
   return {
     entries,
     async save(snapshot) {
+      if (closing.signal.aborted) return false;
       // Calls that come while a write waits share it.
       waiting ??= writeInTurn(snapshot);
       return await waiting;

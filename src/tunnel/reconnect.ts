@@ -22,7 +22,7 @@ export interface TunnelSession {
   readonly ended: Promise<ExposeError>;
   /** Resolves when the peer asks for a new session while this one still works. */
   readonly goaway?: Promise<void>;
-  /** Takes no new requests and ends when the open ones are done. */
+  /** The next session has started: this one ends when its open requests are done. */
   finish?(): void;
   /** Ends the session; resolves when nothing of it is left. Safe to call twice. */
   close(): Promise<void>;

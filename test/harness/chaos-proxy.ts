@@ -1,6 +1,6 @@
 // The network between mcp-expose and its server, on a bad day.
 import { connect, createServer, type Socket } from 'node:net';
-import { atEnd } from './lifetime.ts';
+import { atEnd, type Lifetime } from './lifetime.ts';
 import { listenOnLoopback } from './loopback-server.ts';
 import type { Random } from './random.ts';
 
@@ -13,6 +13,16 @@ export interface CuttingProxy {
   refuse(): () => void;
   /** Carries nothing until the returned function is called. */
   stall(): () => void;
+  /** New connections go to this port. */
+  retarget(port: number): void;
+  /** How many connections were cut because they were idle. */
+  idleCuts(): number;
+}
+
+export interface CuttingProxyOptions {
+  readonly lifetime?: Lifetime;
+  /** Cuts connections on which nothing has come for this long, in milliseconds; never by default. */
+  readonly idleMs?: number;
 }
 
 interface Pair {
@@ -20,8 +30,13 @@ interface Pair {
   readonly server: Socket;
 }
 
-/** Listens on a free loopback port and passes on what comes to the target. Ends with the test. */
-export async function startCuttingProxy(targetPort: number): Promise<CuttingProxy> {
+/** Listens on a free loopback port and passes on what comes to the target. */
+export async function startCuttingProxy(
+  firstPort: number,
+  { lifetime = 'test', idleMs = 0 }: CuttingProxyOptions = {},
+): Promise<CuttingProxy> {
+  let targetPort = firstPort;
+  let idleCuts = 0;
   const pairs = new Set<Pair>();
   let isRefusing = false;
   let isStalled = false;
@@ -50,16 +65,20 @@ export async function startCuttingProxy(targetPort: number): Promise<CuttingProx
         other.destroy();
       });
     }
+    client.setTimeout(idleMs, () => {
+      idleCuts += 1;
+      client.destroy();
+    });
     if (!isStalled) flow(pair);
   });
-  const port = await listenOnLoopback(proxy);
+  const port = await listenOnLoopback(proxy, 0, lifetime);
   const cutAll = (): void => {
     for (const { client, server } of pairs) {
       client.resetAndDestroy();
       server.destroy();
     }
   };
-  atEnd('test', cutAll);
+  atEnd(lifetime, cutAll);
 
   return {
     port,
@@ -86,5 +105,9 @@ export async function startCuttingProxy(targetPort: number): Promise<CuttingProx
         for (const pair of pairs) flow(pair);
       };
     },
+    retarget(next) {
+      targetPort = next;
+    },
+    idleCuts: () => idleCuts,
   };
 }

@@ -2,15 +2,15 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { atEnd } from './lifetime.ts';
+import { atEnd, type Lifetime } from './lifetime.ts';
 
 /** Listens on a free loopback port until the test is over. */
-export async function listenOnLoopback(server: Server, port = 0): Promise<number> {
+export async function listenOnLoopback(server: Server, port = 0, lifetime: Lifetime = 'test'): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
   });
-  atEnd('test', () => void server.close());
+  atEnd(lifetime, () => void server.close());
   const address = server.address();
   if (typeof address !== 'object' || !address) throw new Error('not a TCP server');
   return address.port;

@@ -26,6 +26,11 @@ import type { ServePipe } from './stream-server.ts';
 
 /** How long an orderly close may take before the socket is terminated, in milliseconds. */
 const closeGraceMs = 1_000;
+/**
+ * How long the relay that sent this agent away may still send it requests once there is another connection, in milliseconds:
+ * longer than a relay drains. It ends the connection itself when its clients are gone.
+ */
+const sentAwayMs = 60_000;
 /** How long requests may continue when the tunnel is closed, in milliseconds: a response that is nearly sent is completed. */
 const drainGraceMs = 500;
 
@@ -175,7 +180,9 @@ function createConnection(
     publicUrls: welcome.urls,
     ended: ended.promise,
     goaway: goaway.promise,
-    finish,
+    finish() {
+      socket.once('close', clock.after(sentAwayMs, finish));
+    },
     async close() {
       finish();
       const cancelDrain = clock.after(drainGraceMs, () => socket.close(closeCodes.normal, 'the agent was stopped'));

@@ -184,15 +184,11 @@ export class AgentSession {
     else this.#reset(stream);
   }
 
-  /** Asks the agent to dial again; sends it no new requests and ends when the open ones are done. */
+  /** Asks the agent to dial again. Until `close` it is sent the requests that still come here, but its session is not resumed. */
   goaway(): void {
     this.#endReason ??= 'the relay sent it away';
-    if (this.#socket.readyState === this.#socket.CLOSED) {
-      this.#end(this.#endReason);
-      return;
-    }
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(encodeMessage({ type: 'goaway' }));
-    if (!this.#session.closed) this.#session.close();
+    if (this.#socket.readyState === this.#socket.CLOSED) this.#end(this.#endReason);
+    else if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(encodeMessage({ type: 'goaway' }));
   }
 
   close(code: number, reason: string): void {

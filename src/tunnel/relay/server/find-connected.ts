@@ -6,38 +6,37 @@ import { leastBusy } from './replicas.ts';
 /** How long a request waits for an agent that has lost its connection, in milliseconds: several attempts to dial. */
 const attachWaitMs = 5_000;
 
+/** Calls `done` once the agent is there, and returns what cancels that; undefined when that cannot be waited for. */
+type Subscribe = (done: () => void) => (() => void) | undefined;
+
 export interface FindOptions {
   readonly find: () => Promise<Found<AgentSession>>;
   /** Those of the agents found that can get the request; not empty. */
   readonly candidates: (agents: readonly AgentSession[]) => readonly AgentSession[];
+  /** For an agent that has not come yet to a relay which has just started. */
+  readonly onceArrived: Subscribe;
   readonly response: ServerResponse;
 }
 
-/** The agent for a request, once it is connected: `offline` when none comes back in time. */
-export async function findConnected({
-  find,
-  candidates,
-  response,
-}: FindOptions): Promise<AgentSession | 'offline' | 'unknown'> {
+/** The agent for a request, once it is connected; `offline` or `unknown` when none comes in time. */
+export async function findConnected(options: FindOptions): Promise<AgentSession | 'offline' | 'unknown'> {
+  const { find, candidates, onceArrived, response } = options;
   const deadline = performance.now() + attachWaitMs;
   /* oxlint-disable no-await-in-loop -- the connection may be lost again */
   for (;;) {
     const found = await find();
-    if (found.state !== 'online') return found.state;
-    const able = candidates(found.agents);
+    const able = found.state === 'online' ? candidates(found.agents) : [];
     const agent = leastBusy(able);
-    if (agent?.isDetached !== true) return agent ?? 'offline';
-    if (!(await isAttached(able, response, deadline - performance.now()))) return 'offline';
+    if (agent?.isDetached === false) return agent;
+    const ways = able.map((each): Subscribe => (done) => each.onceAttached(done));
+    const hasChanged = await changes(ways.length === 0 ? [onceArrived] : ways, response, deadline - performance.now());
+    if (!hasChanged) return found.state === 'online' ? 'offline' : found.state;
   }
   /* oxlint-enable no-await-in-loop */
 }
 
-/** Whether one of the agents has a connection again, or has ended, within this time and while the client waits. */
-async function isAttached(
-  agents: readonly AgentSession[],
-  response: ServerResponse,
-  withinMs: number,
-): Promise<boolean> {
+/** Whether one of the agents is there, or has ended, within this time and while the client waits. */
+async function changes(ways: readonly Subscribe[], response: ServerResponse, withinMs: number): Promise<boolean> {
   return await new Promise((resolve) => {
     const settle = (hasChanged: boolean): void => {
       for (const cancel of cancels) cancel?.();
@@ -47,7 +46,7 @@ async function isAttached(
     };
     const give = (): void => settle(false);
     const timer = setTimeout(give, withinMs);
-    const cancels = agents.map((agent) => agent.onceAttached(() => settle(true)));
+    const cancels = ways.map((subscribe) => subscribe(() => settle(true)));
     response.once('close', give);
     if (cancels.includes(undefined) || response.destroyed) give();
   });

@@ -11,6 +11,8 @@ import { defaultResumeMs, maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
 import { AgentEndpoint } from './agent-endpoint.ts';
 import type { AgentSession } from './agent-session.ts';
+import { Arrivals, arrivalsMs } from './arrivals.ts';
+import { drainRelay, OpenResponses } from './drain.ts';
 import { relayErrorCodes, sendAnswer, sendJson, sendRawAnswer, type Answer } from './error-responses.ts';
 import { findConnected } from './find-connected.ts';
 import { answerOffline, failAnswer, forward } from './forward.ts';
@@ -25,10 +27,7 @@ import { RelayUrls, type RelayUrlsOptions } from './relay-urls.ts';
 import { labelBelow, originOf, printable, routeRequest, type Route, type RouteOptions } from './route.ts';
 
 /** How long open requests may continue when the relay is closed, in milliseconds. */
-const closeGraceMs = 500;
-
-/** How long sending the errors to their clients may then take, in milliseconds. */
-const tellMs = 250;
+const defaultDrainMs = 500;
 
 export interface RelayOptions extends RelayUrlsOptions {
   /** Stores wished names in a file: `path`, by default in the configuration folder. */
@@ -38,6 +37,11 @@ export interface RelayOptions extends RelayUrlsOptions {
   readonly handshakeTimeoutMs?: number;
   /** How long streams survive the loss of an agent's connection, in milliseconds; 30 s by default, 0 for not at all. */
   readonly resumeMs?: number;
+  /**
+   * Whether it replaces another relay, whose agents and clients come here at the same time: at first, requests wait for an agent
+   * that is not connected yet.
+   */
+  readonly replacesOther?: boolean;
   readonly onEvent?: (event: RelayEvent) => void;
 }
 
@@ -69,7 +73,10 @@ export class Relay {
   readonly #nameFile = createDeferred<StateFile<KeptName>>();
   readonly #registry: Registry<AgentSession>;
   readonly #endpoint: AgentEndpoint;
+  readonly #arrivals: Arrivals;
   readonly #servers: ReadonlyMap<string, Server>;
+  readonly #responses = new OpenResponses();
+  readonly #hurry = createDeferred<void>();
   #file: StateFile<KeptName> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -87,11 +94,16 @@ export class Relay {
       solePublicKey: sole?.publicKey,
       handshakeTimeoutMs,
       resumeMs,
-      onEvent: (event) => options.onEvent?.(event),
+      onEvent: (event) => {
+        if (event.type === 'agent_connected') this.#arrivals.arrived(event.name);
+        options.onEvent?.(event);
+      },
     });
+    this.#arrivals = new Arrivals(options.replacesOther === true ? arrivalsMs : 0);
     const createServer = (): Server =>
       createPublicServer(
         (request, response) => {
+          this.#responses.add(response);
           // Whatever a client or an agent sends, only this request fails.
           this.#answer(this.#route(request), request, response).catch(() =>
             failAnswer(response, 'this relay could not forward the request'),
@@ -131,11 +143,27 @@ export class Relay {
     }
   }
 
-  /** Disconnects the agents and ends everything; resolves when all sockets are closed. Safe to call twice. */
-  async close(): Promise<void> {
-    this.#closing ??= closeRelay([...this.#servers.values()], this.#endpoint);
+  /**
+   * Ends everything; resolves when all sockets are closed. What comes on the connections that there are is answered until all
+   * responses have ended, at most `drainMs` (500 by default). Safe to call twice; a call with 0 ends the wait.
+   */
+  async close({ drainMs = defaultDrainMs }: { readonly drainMs?: number } = {}): Promise<void> {
+    if (drainMs <= 0) this.#hurry.resolve();
+    this.#closing ??= this.#stop(drainMs);
     await this.#closing;
-    await this.#file?.close();
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    // At once, since the relay that replaces this one may read and write the file from now on.
+    const released = this.#file?.close();
+    await drainRelay({
+      servers: [...this.#servers.values()],
+      endpoint: this.#endpoint,
+      responses: this.#responses,
+      drainMs,
+      hurry: this.#hurry.promise,
+    });
+    await released;
   }
 
   readonly #warn = (message: string): void => this.#options.onEvent?.({ type: 'warning', message });
@@ -174,7 +202,9 @@ export class Relay {
   async #answer(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {
     switch (route.kind) {
       case 'health':
-        sendJson(response, 200, Buffer.from('{"status":"ok"}'));
+        // A load balancer that asks on a connection that it has kept.
+        if (this.#closing === undefined) sendJson(response, 200, Buffer.from('{"status":"ok"}'));
+        else sendJson(response, 503, Buffer.from('{"status":"stopping"}'));
         return;
       case 'tunnel':
         sendAnswer(response, {
@@ -210,6 +240,7 @@ export class Relay {
     const agent = await findConnected({
       find: () => this.#registry.find(name),
       candidates: (agents) => candidatesFor(agents, request, path),
+      onceArrived: (done) => this.#arrivals.onceArrived(name, done),
       response,
     });
     if (typeof agent === 'object') {
@@ -239,33 +270,6 @@ function withoutPublicUrl(wildcard: string, port: number): string {
   const own = lanAddresses(networkInterfaces()).filter((address) => wildcard !== '0.0.0.0' || isIP(address) === 4);
   const others = own.map((address) => `http://${inUrl(address).toLowerCase()}:${port}`);
   return `without --public-url, agents get URLs under the address that they dial, and nobody else can use those under 127.0.0.1; others reach this relay at ${others.join(', ') || 'no address of this environment'}`;
-}
-
-async function closeRelay(servers: readonly Server[], endpoint: AgentEndpoint): Promise<void> {
-  endpoint.close();
-  const stopped = servers.map(
-    async (server) =>
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
-  );
-  for (const agent of endpoint.agents) agent.goaway();
-  let timer = setTimeout(() => {
-    // First, so that clients that wait for an agent get an error.
-    for (const agent of endpoint.agents) agent.close(1001, 'the relay is stopping');
-    timer = setTimeout(() => {
-      for (const server of servers) server.closeAllConnections();
-    }, tellMs);
-  }, closeGraceMs);
-  // Without open requests there is nothing to wait for.
-  await Promise.all(stopped);
-  clearTimeout(timer);
-  const gone = [...endpoint.agents].map(async (agent) => {
-    agent.close(1001, 'the relay is stopping');
-    await agent.closed;
-  });
-  await Promise.all(gone);
 }
 
 function unknownAnswer(what: string): { status: number; code: typeof relayErrorCodes.unknownName; message: string } {

@@ -1,0 +1,107 @@
+import type { Server, ServerResponse } from 'node:http';
+import { Server as NetServer } from 'node:net';
+import { createDeferred } from '../../../platform/deferred.ts';
+import type { AgentEndpoint } from './agent-endpoint.ts';
+
+/**
+ * How long no response must have been open before a draining relay stops, in milliseconds: a client whose connection is idle
+ * may be about to use it, and is told in the response to use another one.
+ */
+const quietMs = 1_000;
+
+/** How long sending the errors to their clients may take, in milliseconds. */
+const tellMs = 250;
+
+/** The responses of the relay that have not ended. */
+export class OpenResponses {
+  readonly #open = new Set<ServerResponse>();
+  /** Called when a response has begun or ended. */
+  #onChange: (() => void) | undefined;
+
+  add(response: ServerResponse): void {
+    if (this.#onChange !== undefined) response.shouldKeepAlive = false;
+    this.#open.add(response);
+    response.once('close', () => {
+      this.#open.delete(response);
+      this.#onChange?.();
+    });
+    this.#onChange?.();
+  }
+
+  /**
+   * From now on, each response is the last one of its connection.
+   * @returns resolves when none has been open for `forMs`, or after `withinMs`, or with `hurry`.
+   */
+  async drain({ forMs, withinMs, hurry }: DrainTimes): Promise<void> {
+    for (const response of this.#open) response.shouldKeepAlive = false;
+    const drained = createDeferred<void>();
+    // Again and again, since clients may open them again on a connection that they have kept.
+    const endListening = setInterval(() => this.#endListening(), forMs);
+    const limit = setTimeout(drained.resolve, withinMs);
+    let quiet: NodeJS.Timeout | undefined;
+    this.#onChange = () => {
+      clearTimeout(quiet);
+      if (this.#open.size === 0) quiet = setTimeout(drained.resolve, forMs);
+    };
+    this.#onChange();
+    await Promise.race([drained.promise, hurry]);
+    clearInterval(endListening);
+    for (const timer of [limit, quiet]) clearTimeout(timer);
+    this.#onChange = () => {};
+  }
+
+  /** Event streams that answer no request would never end; their clients open them again, at last at another relay. */
+  #endListening(): void {
+    for (const response of this.#open) {
+      const type = String(response.getHeader('content-type') ?? '');
+      if (response.req.method === 'GET' && type.startsWith('text/event-stream')) response.destroy();
+    }
+  }
+}
+
+interface DrainTimes {
+  readonly forMs: number;
+  readonly withinMs: number;
+  readonly hurry: Promise<void>;
+}
+
+/**
+ * Stops a relay. It accepts no more connections and sends its agents away, but forwards to them what comes on the connections
+ * that there are, until all responses have ended, `drainMs` are over, or `hurry` resolves. Resolves when all sockets are closed.
+ */
+export async function drainRelay({
+  servers,
+  endpoint,
+  responses,
+  drainMs,
+  hurry,
+}: {
+  readonly servers: readonly Server[];
+  readonly endpoint: AgentEndpoint;
+  readonly responses: OpenResponses;
+  readonly drainMs: number;
+  readonly hurry: Promise<void>;
+}): Promise<void> {
+  endpoint.close();
+  const stopped = servers.map(stopListening);
+  for (const agent of endpoint.agents) agent.goaway();
+  await responses.drain({ forMs: Math.min(quietMs, drainMs / 10), withinMs: drainMs, hurry });
+  // First, so that clients that wait for an agent get an error.
+  const gone = endpoint.agents.map(async (agent) => {
+    agent.close(1001, 'the relay is stopping');
+    await agent.closed;
+  });
+  for (const server of servers) server.close();
+  const timer = setTimeout(() => {
+    for (const server of servers) server.closeAllConnections();
+  }, tellMs);
+  await Promise.all([...stopped, ...gone]);
+  clearTimeout(timer);
+}
+
+/** Not with the method of the HTTP server, which also closes idle connections: a request may be under way on them. */
+async function stopListening(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    NetServer.prototype.close.call(server, () => resolve());
+  });
+}
