@@ -6,7 +6,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const reportFile = process.env['MCP_EXPOSE_TEST_REPORT'];
 
 /** Files that take long, the longest first: what begins last should be short, so that no core is idle at the end. */
-const longest = [/\/(?:endings|chaos|fuzz)\.test\.ts$/, /\/(?:interop|e2e|attacks|defects)\//, /\/providers\//];
+const longest = [
+  /\/(?:endings|chaos|fuzz|relay-blackout|relay-gone)\.test\.ts$/,
+  /\/(?:interop|e2e|attacks|defects)\//,
+  /\/providers\//,
+];
 
 const rank = ({ moduleId }: TestSpecification): number => {
   const place = longest.findIndex((pattern) => pattern.test(moduleId));

@@ -30,6 +30,8 @@ export interface ProgramOptions {
   mark: string;
   /** How many files it may have open, of which Node itself takes about twenty. */
   maxOpenFiles?: number;
+  /** A command that runs it, such as one that gives it another network. */
+  through?: readonly string[];
   /** Without a controlling terminal. */
   hasNoTerminal?: boolean;
   lifetime?: Lifetime;
@@ -106,7 +108,7 @@ function watch(stream: NodeJS.ReadableStream, ended: Promise<unknown>) {
 export function startProgram(args: string[], options: ProgramOptions): Program {
   const { lifetime = 'test', mark } = options;
   const home = options.home ?? temporaryDirectory(lifetime);
-  const command = [process.execPath, bin, ...args];
+  const command = [...(options.through ?? []), process.execPath, bin, ...args];
   const limit = ['/bin/sh', '-c', `ulimit -n ${options.maxOpenFiles}; exec "$0" "$@"`];
   const [file = '', ...rest] = options.maxOpenFiles === undefined ? command : [...limit, ...command];
   const child = spawn(file, rest, {

@@ -1,4 +1,4 @@
-import { startCuttingProxy, type CuttingProxy } from '../../harness/chaos-proxy.ts';
+import { startCuttingProxy, type CuttingProxy, type CuttingProxyOptions } from '../../harness/chaos-proxy.ts';
 import { freePort } from '../../harness/loopback-server.ts';
 import type { RelayProviderOptions } from '../../../src/tunnel/providers/relay.ts';
 import type { RelayOptions } from '../../../src/tunnel/relay/server/relay.ts';
@@ -17,9 +17,10 @@ export async function startBrokenWorld(
   handler: AgentHandler,
   options: Partial<RelayOptions> = {},
   agentOptions: Partial<RelayProviderOptions> = {},
+  proxyOptions: CuttingProxyOptions = {},
 ): Promise<BrokenWorld> {
   const port = await freePort();
-  const proxy = await startCuttingProxy(port);
+  const proxy = await startCuttingProxy(port, proxyOptions);
   const publicUrl = `http://127.0.0.1:${proxy.port}`;
   const world = await startWorld({ port, publicUrl, ...options });
   const agent = await world.agent(handler, { relayUrl: publicUrl, ...agentOptions });

@@ -1,8 +1,9 @@
 // What an agent that says it lost a session gets. Agents speak for themselves here, as another implementation would.
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createIdentity, type Identity } from '../../../../src/tunnel/relay/protocol/identity.ts';
-import { ask, echo, eventually, rawAgent, startWorld, within, type RawAgent, type World } from '../world.ts';
+import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
+import { enter, greet } from '../spoken-agent.ts';
+import { ask, echo, eventually, rawAgent, startWorld, within, type World } from '../world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -12,60 +13,18 @@ afterEach(async () => {
   await world.end();
 });
 
-interface Shaken extends RawAgent {
-  /** Binary messages after the welcome, joined. */
-  bytes(): Buffer;
-}
-
-async function greet(
-  identity: Identity,
-  resume?: object,
-  { want = {}, beforeProof }: { want?: object; beforeProof?: (agent: RawAgent) => void } = {},
-): Promise<Shaken> {
-  const agent = await rawAgent(world.relay.url);
-  world.defer(() => agent.socket.terminate());
-  const chunks: Buffer[] = [];
-  agent.socket.on('message', (data: Buffer, isBinary) => {
-    if (isBinary) chunks.push(data);
-  });
-  const { publicKey } = identity;
-  const hello = Buffer.from(
-    JSON.stringify({ type: 'hello', versions: ['mcp-expose.v1'], agent: 'test', publicKey, want, resume }),
-  );
-  agent.socket.send(hello.toString());
-  const { nonce } = await agent.receive('challenge');
-  beforeProof?.(agent);
-  const relayHost = new URL(world.relay.url).host;
-  const signature = identity.sign({ relayHost, nonce: Buffer.from(String(nonce), 'base64url'), hello });
-  agent.socket.send(JSON.stringify({ type: 'proof', signature }));
-  return Object.assign(agent, { bytes: () => Buffer.concat(chunks) });
-}
-
-const none = { session: '', received: 0 };
-
-/** An agent with a session, and what the relay has sent it so far: the beginning of HTTP/2. */
-async function enter(
-  identity: Identity,
-  want: object = {},
-): Promise<{ agent: Shaken; session: string; bytes: Buffer }> {
-  const agent = await greet(identity, none, { want });
-  const { session } = await agent.receive('welcome');
-  const bytes = await eventually(() => agent.bytes().length > 24 && agent.bytes(), 'the beginning of HTTP/2');
-  return { agent, session: String(session), bytes };
-}
-
 const ends = () => world.events.filter((event) => event.type === 'agent_disconnected');
 
 describe('a session is resumed', () => {
   test('by its key: the same session and epoch, and the bytes that the agent has not received', async () => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
+    const { agent, session, bytes } = await enter(world, identity);
     agent.socket.send(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
     const pong = once(agent.socket, 'pong');
     agent.socket.ping();
     await within(pong, 'a pong');
     agent.socket.terminate();
-    const again = await greet(identity, { session, received: 10 });
+    const again = await greet(world, identity, { session, received: 10 });
     expect(await again.receive('welcome')).toMatchObject({ session, epoch: 1, resumeMs: 30_000, received: 9 });
     const replayed = await eventually(() => again.bytes().length >= bytes.length - 10 && again.bytes(), 'the rest');
     expect(replayed.subarray(0, bytes.length - 10).equals(bytes.subarray(10))).toBe(true);
@@ -74,8 +33,8 @@ describe('a session is resumed', () => {
 
   test('also while the relay takes the old socket for alive, which is closed then', async () => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
-    const again = await greet(identity, { session, received: bytes.length });
+    const { agent, session, bytes } = await enter(world, identity);
+    const again = await greet(world, identity, { session, received: bytes.length });
     expect(await again.receive('welcome')).toMatchObject({ session, epoch: 1 });
     await agent.closed;
     expect(ends()).toEqual([]);
@@ -84,8 +43,8 @@ describe('a session is resumed', () => {
 
   test('and what comes on the old socket later is not read', async () => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
-    const again = await greet(identity, { session, received: bytes.length });
+    const { agent, session, bytes } = await enter(world, identity);
+    const again = await greet(world, identity, { session, received: bytes.length });
     await again.receive('welcome');
     agent.socket.send('{');
     agent.socket.close(1000);
@@ -100,13 +59,13 @@ test('a session that was resumed does not expire', async () => {
   await world.end();
   world = await startWorld({ resumeMs: 3_000 });
   const identity = createIdentity();
-  const first = await enter(identity);
+  const first = await enter(world, identity);
   first.agent.socket.terminate();
-  const again = await greet(identity, { session: first.session, received: first.bytes.length });
+  const again = await greet(world, identity, { session: first.session, received: first.bytes.length });
   await again.receive('welcome');
   // One that is lost later tells when the time is over.
   const other = createIdentity();
-  (await enter(other)).agent.socket.terminate();
+  (await enter(world, other)).agent.socket.terminate();
   await eventually(() => ends().length > 0, 'the end of the other');
   expect(ends()).toMatchObject([{ name: other.name }]);
   expect(again.socket.readyState).toBe(again.socket.OPEN);
@@ -118,8 +77,8 @@ describe('a new session instead', () => {
     ['with more received than was sent', (session: string) => session, 1_000_000],
   ])('for a resume %s', async (_what, sessionOf, received) => {
     const identity = createIdentity();
-    const { agent, session } = await enter(identity);
-    const again = await greet(identity, { session: sessionOf(session), received });
+    const { agent, session } = await enter(world, identity);
+    const again = await greet(world, identity, { session: sessionOf(session), received });
     const welcome = await again.receive('welcome');
     expect(welcome).toMatchObject({ epoch: 2, name: identity.name });
     expect(welcome).not.toHaveProperty('received');
@@ -130,19 +89,19 @@ describe('a new session instead', () => {
 
   test('for bytes that it has acknowledged, and that are gone', async () => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
+    const { agent, session, bytes } = await enter(world, identity);
     agent.socket.send(JSON.stringify({ type: 'ack', received: bytes.length }));
     agent.socket.ping();
     await within(once(agent.socket, 'pong'), 'a pong');
     agent.socket.terminate();
-    const again = await greet(identity, { session, received: 0 });
+    const again = await greet(world, identity, { session, received: 0 });
     expect(await again.receive('welcome')).toMatchObject({ epoch: 2 });
   });
 
   test('for another key, which disturbs nobody', async () => {
-    const { agent, session, bytes } = await enter(createIdentity());
+    const { agent, session, bytes } = await enter(world, createIdentity());
     const stranger = createIdentity();
-    const other = await greet(stranger, { session, received: bytes.length });
+    const other = await greet(world, stranger, { session, received: bytes.length });
     const welcome = await other.receive('welcome');
     expect(welcome).toMatchObject({ epoch: expect.any(Number), name: stranger.name });
     expect(welcome['session']).not.toBe(session);
@@ -153,16 +112,16 @@ describe('a new session instead', () => {
 
   test('not even that for another key that wants the name, too', async () => {
     const want = { name: 'files' };
-    const { agent, session, bytes } = await enter(createIdentity(), want);
-    const stranger = await greet(createIdentity(), { session, received: bytes.length }, { want });
+    const { agent, session, bytes } = await enter(world, createIdentity(), want);
+    const stranger = await greet(world, createIdentity(), { session, received: bytes.length }, { want });
     expect(await stranger.receive('reject')).toMatchObject({ code: 'name_taken' });
     expect(agent.socket.readyState).toBe(agent.socket.OPEN);
   });
 
   test('for the key under another name', async () => {
     const identity = createIdentity();
-    const { session, bytes } = await enter(identity);
-    const other = await greet(identity, { session, received: bytes.length }, { want: { name: 'files' } });
+    const { session, bytes } = await enter(world, identity);
+    const other = await greet(world, identity, { session, received: bytes.length }, { want: { name: 'files' } });
     const welcome = await other.receive('welcome');
     expect([welcome['name'], welcome['session'] === session]).toEqual(['files', false]);
     expect(ends()).toEqual([]);
@@ -172,11 +131,11 @@ describe('a new session instead', () => {
     await world.end();
     world = await startWorld({ resumeMs: 50 });
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
+    const { agent, session, bytes } = await enter(world, identity);
     agent.socket.terminate();
     await eventually(() => ends().length > 0, 'the end');
     expect(ends()).toMatchObject([{ reason: 'connection lost (1006); the agent did not come back within 0.05 s' }]);
-    const again = await greet(identity, { session, received: bytes.length });
+    const again = await greet(world, identity, { session, received: bytes.length });
     expect(await again.receive('welcome')).toMatchObject({ epoch: 2 });
   });
 
@@ -185,10 +144,10 @@ describe('a new session instead', () => {
     ['broke the protocol', 4000],
   ])('after an agent that %s', async (_what, code) => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
+    const { agent, session, bytes } = await enter(world, identity);
     agent.socket.close(code);
     await eventually(() => ends().length > 0, 'the end');
-    const again = await greet(identity, { session, received: bytes.length });
+    const again = await greet(world, identity, { session, received: bytes.length });
     expect(await again.receive('welcome')).toMatchObject({ epoch: 2 });
   });
 });
@@ -214,9 +173,10 @@ describe('refused', () => {
 
   test('bytes of the pipe before the welcome of a resume; the session is still there for a better attempt', async () => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
+    const { agent, session, bytes } = await enter(world, identity);
     agent.socket.terminate();
     const hasty = await greet(
+      world,
       identity,
       { session, received: bytes.length },
       {
@@ -224,24 +184,24 @@ describe('refused', () => {
       },
     );
     expect(await hasty.closed).toBe(4000);
-    const again = await greet(identity, { session, received: bytes.length });
+    const again = await greet(world, identity, { session, received: bytes.length });
     expect(await again.receive('welcome')).toMatchObject({ session, epoch: 1, received: 0 });
   });
 
   test('a resume without a valid proof; the session is still there', async () => {
     const identity = createIdentity();
-    const { agent, session, bytes } = await enter(identity);
+    const { agent, session, bytes } = await enter(world, identity);
     agent.socket.terminate();
     const { publicKey } = identity;
     const thief = { ...createIdentity(), publicKey };
-    const attempt = await greet(thief, { session, received: bytes.length });
+    const attempt = await greet(world, thief, { session, received: bytes.length });
     expect(await attempt.receive('reject')).toMatchObject({ code: 'auth' });
-    const again = await greet(identity, { session, received: bytes.length });
+    const again = await greet(world, identity, { session, received: bytes.length });
     expect(await again.receive('welcome')).toMatchObject({ session, epoch: 1 });
   });
 
   test('an acknowledgement of what was not sent', async () => {
-    const { agent, bytes } = await enter(createIdentity());
+    const { agent, bytes } = await enter(world, createIdentity());
     agent.socket.send(JSON.stringify({ type: 'ack', received: bytes.length + 1_000_000 }));
     expect(await agent.closed).toBe(4000);
     await eventually(() => ends().length > 0, 'the end');
@@ -251,7 +211,7 @@ describe('refused', () => {
 
 test('an agent that does not know of resuming is told that it cannot, and its loss is the end', async () => {
   const identity = createIdentity();
-  const agent = await greet(identity);
+  const agent = await greet(world, identity);
   expect(await agent.receive('welcome')).toMatchObject({ resumeMs: 0 });
   agent.socket.send('{"type":"ack","received":1000000}');
   agent.socket.ping();
@@ -263,7 +223,7 @@ test('an agent that does not know of resuming is told that it cannot, and its lo
 
 test('a take-over by a new session of the key ends the one that was lost: its clients are told', async () => {
   const identity = createIdentity();
-  const { agent, bytes } = await enter(identity);
+  const { agent, bytes } = await enter(world, identity);
   agent.socket.ping();
   await within(once(agent.socket, 'pong'), 'a pong');
   const before = agent.bytes().length;
