@@ -24,6 +24,8 @@ async function countTo(client: SdkClient, steps: number): Promise<void> {
 
 interface Load {
   readonly done: { calls: number; downloads: number };
+  /** Resolves when \`isReached\` does not throw any more; rejects with the first failure of a call. */
+  until(isReached: () => void): Promise<void>;
   /** Resolves when what is under way has ended; rejects with the first failure. */
   stop(): Promise<void>;
 }
@@ -52,6 +54,7 @@ async function startLoad(counting: Exposed, huge: Exposed): Promise<Load> {
   working.catch(() => {});
   return {
     done,
+    until: async (isReached) => void (await Promise.race([working, eventually(isReached, 30_000)])),
     async stop() {
       phase.isOver = true;
       await working;
@@ -77,7 +80,7 @@ test(
     for (const _ of ['the second', 'the third']) {
       /* oxlint-disable no-await-in-loop -- one restart after another */
       const before = { ...load.done };
-      await eventually(() => expect(load.done.downloads).toBeGreaterThan(before.downloads), 30_000);
+      await load.until(() => expect(load.done.downloads).toBeGreaterThan(before.downloads));
       const nextPort = await freePort();
       const next = await start(nextPort);
       balancer.retarget(nextPort);
@@ -86,7 +89,7 @@ test(
       /* oxlint-enable no-await-in-loop */
     }
     const before = { ...load.done };
-    await eventually(() => expect(load.done.calls).toBeGreaterThan(before.calls + 3), 30_000);
+    await load.until(() => expect(load.done.calls).toBeGreaterThan(before.calls + 3));
     await load.stop();
     // Every client found its way to each new relay without being asked for anything.
     expect([counting, huge].map(({ process: { exitCode } }) => exitCode)).toEqual([null, null]);
