@@ -214,13 +214,16 @@ describe.each<[string, (args: string[]) => Promise<Exposed>]>([
   );
 });
 
-test('a relay that ends tells clients that wait for an answer', async () => {
+test('a relay that is told twice to end tells clients that wait for an answer', async () => {
   const relay = await startRelay();
   const exposed = await startBehindRelay(relay, { server: fixture('slow') });
   const session = await openSession(exposed.url, exposed.token);
   const answer = session.post({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'wait', arguments: {} } });
   await eventually(async () => expect((await session.call(8, 'tools/list')).result).toBeDefined());
-  expect(await relay.stop('SIGINT')).toBe(130);
+  const ended = relay.stop('SIGINT');
+  await eventually(() => expect(fetch(`${relay.url}/healthz`)).rejects.toThrow('fetch failed'));
+  killIfAlive(relay.pid, 'SIGINT');
+  expect(await ended).toBe(130);
   const { status, messages } = await answer;
   expect(status).toBe(502);
   expect(messages).toMatchObject([{ error: { code: -32052 } }]);

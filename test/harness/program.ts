@@ -151,7 +151,7 @@ export function startProgram(args: string[], options: ProgramOptions): Program {
     exited,
     stop: (signal = 'SIGTERM') => {
       killIfAlive(pid, signal);
-      return within(15_000, `mcp-expose to end after ${signal}; it printed:\n${stderr.seen()}`, gone);
+      return within(30_000, `mcp-expose to end after ${signal}; it printed:\n${stderr.seen()}`, gone);
     },
   };
 }
