@@ -181,7 +181,7 @@ function createConnection(
     ended: ended.promise,
     goaway: goaway.promise,
     finish() {
-      socket.once('close', clock.after(sentAwayMs, finish));
+      if (socket.readyState !== socket.CLOSED) socket.once('close', clock.after(sentAwayMs, finish));
     },
     async close() {
       finish();

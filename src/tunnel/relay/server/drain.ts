@@ -1,5 +1,5 @@
 import type { Server, ServerResponse } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { createDeferred } from '../../../platform/deferred.ts';
 import type { AgentEndpoint } from './agent-endpoint.ts';
 
@@ -7,15 +7,16 @@ import type { AgentEndpoint } from './agent-endpoint.ts';
  * How long no response must have been open before a draining relay stops, in milliseconds: a client whose connection is idle
  * may be about to use it, and is told in the response to use another one.
  */
-const quietMs = 1_000;
+const quietMs = 3_000;
 
 /** How long sending the errors to their clients may take, in milliseconds. */
 const tellMs = 250;
 
-/** The responses of the relay that have not ended. */
+/** The responses of the relay that have not ended, and the connections that clients have used and kept. */
 export class OpenResponses {
   readonly #open = new Set<ServerResponse>();
-  /** Called when a response has begun or ended. */
+  readonly #connections = new Set<Socket>();
+  /** Called when a response has begun or ended, and when a connection has closed. */
   #onChange: (() => void) | undefined;
 
   add(response: ServerResponse): void {
@@ -25,12 +26,20 @@ export class OpenResponses {
       this.#open.delete(response);
       this.#onChange?.();
     });
+    const { socket } = response;
+    if (socket !== null && !this.#connections.has(socket)) {
+      this.#connections.add(socket);
+      socket.once('close', () => {
+        this.#connections.delete(socket);
+        this.#onChange?.();
+      });
+    }
     this.#onChange?.();
   }
 
   /**
    * From now on, each response is the last one of its connection.
-   * @returns resolves when none has been open for `forMs`, or after `withinMs`, or with `hurry`.
+   * @returns resolves when no client has a connection or none has used it for `forMs`, after `withinMs`, or with `hurry`.
    */
   async drain({ forMs, withinMs, hurry }: DrainTimes): Promise<void> {
     for (const response of this.#open) response.shouldKeepAlive = false;
@@ -41,7 +50,8 @@ export class OpenResponses {
     let quiet: NodeJS.Timeout | undefined;
     this.#onChange = () => {
       clearTimeout(quiet);
-      if (this.#open.size === 0) quiet = setTimeout(drained.resolve, forMs);
+      if (this.#connections.size === 0) drained.resolve();
+      else if (this.#open.size === 0) quiet = setTimeout(drained.resolve, forMs);
     };
     this.#onChange();
     await Promise.race([drained.promise, hurry]);

@@ -28,7 +28,11 @@ export async function findConnected(options: FindOptions): Promise<AgentSession 
     const able = found.state === 'online' ? candidates(found.agents) : [];
     const agent = leastBusy(able);
     if (agent?.isDetached === false) return agent;
-    const ways = able.map((each): Subscribe => (done) => each.onceAttached(done));
+    const ways = able.map(
+      (each): Subscribe =>
+        (done) =>
+          each.onceAttached(done),
+    );
     const hasChanged = await changes(ways.length === 0 ? [onceArrived] : ways, response, deadline - performance.now());
     if (!hasChanged) return found.state === 'online' ? 'offline' : found.state;
   }

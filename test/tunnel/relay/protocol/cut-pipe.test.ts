@@ -136,7 +136,7 @@ const runs = async (count: number, traffic: (random: Random) => Traffic): Promis
   return cuts.reduce((sum, some) => sum + some, 0);
 };
 
-test('ten thousand times up to 64 KiB', { timeout: 180_000 }, async () => {
+test('ten thousand times up to 64 KiB', { timeout: 400_000 }, async () => {
   const cuts = await runs(10_000, (random) => ({
     total: () => random.below(random.pick([100, 3_000, 65_536])),
     largest: random.pick([16, 1_000, 20_000]) * 4,
@@ -145,7 +145,7 @@ test('ten thousand times up to 64 KiB', { timeout: 180_000 }, async () => {
   expect(cuts).toBeGreaterThan(10_000);
 });
 
-test('a hundred times up to 10 MB', { timeout: 180_000 }, async () => {
+test('a hundred times up to 10 MB', { timeout: 400_000 }, async () => {
   const cuts = await runs(100, (random) => ({
     total: () => random.pick([1, 3, 10]) * 1_000_000 + random.below(1_000_000),
     largest: random.pick([100_000, 500_000]),
