@@ -26,6 +26,8 @@ const maxNameLength = 200;
 
 /** A call that needs approval. Names are cut. */
 export interface CallToApprove {
+  /** Of the request, as the server would get it. */
+  readonly id: RequestId;
   readonly tool: string;
   /** JSON text, as it was sent; undefined if there are none. */
   readonly argumentsText: Buffer | undefined;
@@ -104,7 +106,7 @@ export class PendingApprovals {
   async #decide(entry: PendingApproval, argumentsText: Buffer | undefined): Promise<void> {
     const { call, question } = entry;
     const tool = toolOf(call);
-    const refusal = await this.#options.ask({ tool, argumentsText }, question.signal);
+    const refusal = await this.#options.ask({ id: call.id, tool, argumentsText }, question.signal);
     // Withdrawn meanwhile; another call may have its id by now.
     if (this.#pending.get(call.id) !== entry) return;
     this.#forget(entry);

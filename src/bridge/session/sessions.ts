@@ -5,11 +5,11 @@ import { memberOf, type RpcRequest } from '../../mcp/json-rpc.ts';
 import { callFailure } from './call-failures.ts';
 import type { PendingRequest, CallFailure } from './pending-request.ts';
 import type { Policy } from '../../policy/policy.ts';
-import type { Approvals, CallToApprove } from './pending-approvals.ts';
-import { restrict } from './restricted-upstream.ts';
+import { guard, originOf, type GuardOptions, type SessionCaller } from './guarded-upstream.ts';
 import { createSession, type Session } from './session.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { watchTools, type ToolsChange } from './watched-tools.ts';
+
+export type { SessionApprovals, SessionCaller } from './guarded-upstream.ts';
 
 /** Each session has a server process of its own, which may well need 100 MB. */
 export const defaultMaxSessions = 32;
@@ -24,35 +24,7 @@ const minLookMs = 10;
 /** 128 bits from the system's generator, in base64url (MCP 2025-11-25, Streamable HTTP, session management). */
 const sessionIdBytes = 16;
 
-/** Longest name or version of a client in a question, in characters. */
-const maxInfoLength = 200;
-
-/** Who opens a session. */
-export interface SessionCaller {
-  /** Nobody else may use the session. */
-  readonly id: string;
-  /** For people. */
-  readonly label: string;
-  /** Address of the client, if it is known. */
-  readonly address?: string | undefined;
-}
-
-/** Who is behind a call that needs approval. */
-export interface CallOrigin {
-  /** As `SessionCaller.label`. */
-  readonly caller: string;
-  /** As `SessionCaller.address`. */
-  readonly client: string | undefined;
-  /** What the client says it is; cut. */
-  readonly clientInfo: { readonly name: string; readonly version: string };
-}
-
-/** How calls of all sessions are approved: as `Approvals`, and told who calls. */
-export interface SessionApprovals extends Pick<Approvals, 'rule'> {
-  ask(call: CallToApprove & CallOrigin, signal: AbortSignal): ReturnType<Approvals['ask']>;
-}
-
-export interface SessionsOptions {
+export interface SessionsOptions extends Pick<GuardOptions, 'approvals' | 'onToolsChange'> {
   /** Gives the upstream of a new session, not yet started. */
   readonly nextUpstream: () => Upstream;
   /** With which the ids of the sessions begin. */
@@ -67,13 +39,9 @@ export interface SessionsOptions {
    */
   readonly idleTimeoutMs?: number | undefined;
   readonly clock?: Clock;
-  /** Undefined if no call needs approval. */
-  readonly approvals?: SessionApprovals | undefined;
   readonly onChange?: (open: number) => void;
   /** A server has not answered `initialize` in time. */
   readonly onSilent?: (reason: string) => void;
-  /** The tools of the server have changed during a session in which rules apply to them, or calls need approval. */
-  readonly onToolsChange?: ((change: ToolsChange) => void) | undefined;
   readonly onWarning: (message: string) => void;
 }
 
@@ -132,15 +100,6 @@ export function createSessions(options: SessionsOptions): Sessions {
     return first?.session;
   }
 
-  function approvalsOf({ label, address }: SessionCaller, { json }: RpcRequest): Approvals | undefined {
-    const { approvals } = options;
-    if (approvals === undefined) return undefined;
-    const info = memberOf(json['params'], 'clientInfo');
-    const [name = '', version = ''] = ['name', 'version'].map((member) => textOf(memberOf(info, member)));
-    const origin = { caller: label, client: address, clientInfo: { name, version } };
-    return { rule: approvals.rule, ask: (call, signal) => approvals.ask({ ...call, ...origin }, signal) };
-  }
-
   const lookMs = Math.max(minLookMs, idleTimeoutMs / looksPerTimeout);
   let stopLooking = clock.after(lookMs, endIdle);
 
@@ -176,14 +135,14 @@ export function createSessions(options: SessionsOptions): Sessions {
         return undefined;
       }
       const id = idPrefix + randomBytes(sessionIdBytes).toString('base64url');
-      const approvals = approvalsOf(caller, initialize);
-      const server = watchTools(nextUpstream(), { policy, approvals }, options.onToolsChange);
-      const upstream = restrict(server, { policy, approvals, clock });
+      const origin = originOf(caller, memberOf(initialize.json['params'], 'clientInfo'));
+      const guards = { policy, approvals: options.approvals, originOf: () => origin, clock };
+      const upstream = guard(nextUpstream(), { ...guards, onToolsChange: options.onToolsChange });
       const session = createSession({
         id,
         callerId: caller.id,
         upstream,
-        isRestricted: policy?.isOpen === false || approvals !== undefined,
+        isRestricted: policy?.isOpen === false || options.approvals !== undefined,
         startTimeoutMs,
         onOpen() {
           // Only now: a client that fails to open a session costs nobody theirs. By now nobody may be idle any more.
@@ -228,10 +187,6 @@ export function createSessions(options: SessionsOptions): Sessions {
 const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this session has ended');
 
 const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value.slice(0, maxInfoLength) : '';
-}
 
 /** A response that was under way when the connection broke is the hardest to get again. */
 function useOf(session: Session): number {
