@@ -29,7 +29,7 @@ export interface LocatedMembers {
 }
 
 /** Most bytes of a character of a name, written as an escape such as \u0069. */
-const maxEscapeBytes = 6;
+export const maxEscapeBytes = 6;
 
 /** @param paths for each key, the names of the members from the outermost object to the value. */
 export function pathTree(paths: Readonly<Record<string, readonly string[]>>): PathTree {
@@ -132,7 +132,8 @@ function forget(spans: Map<string, Span>, node: PathTree): void {
   for (const child of node.children.values()) forget(spans, child);
 }
 
-function readName(bytes: Buffer, start: number, end: number, maxBytes: number): string | undefined {
+/** The name that is written between `start` and `end`, with its quotes; undefined if it is longer than `maxBytes`. */
+export function readName(bytes: Buffer, start: number, end: number, maxBytes: number): string | undefined {
   if (end - start - 2 > maxBytes) return undefined;
   const name = bytes.toString('utf8', start + 1, end - 1);
   if (!name.includes('\\')) return name;
