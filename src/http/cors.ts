@@ -1,7 +1,10 @@
 import { answerEmpty } from './responses/json-response.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 
-/** Request headers of MCP's Streamable HTTP transport (2025-11-25) that need permission in a browser. */
+/**
+ * Request headers of MCP's Streamable HTTP transport (2025-11-25 and 2026-07-28) that need permission in a browser; those of tools,
+ * `Mcp-Param-*`, are allowed as they are asked for.
+ */
 const ownHeaders = [
   'Authorization',
   'Content-Type',
@@ -9,6 +12,8 @@ const ownHeaders = [
   'Last-Event-ID',
   'Mcp-Session-Id',
   'MCP-Protocol-Version',
+  'Mcp-Method',
+  'Mcp-Name',
 ];
 
 /** Credentials for other servers, which a script of another origin has no reason to send here. */

@@ -4,7 +4,8 @@ import type { Caller } from '../auth/caller.ts';
 import type { CallFailure } from '../bridge/session/pending-request.ts';
 import type { Refused } from './responses/json-response.ts';
 import type { PostResponseOptions } from './responses/post-response.ts';
-import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
+import { memberOf, rpcCode, type RpcNotification, type RpcRequest } from '../mcp/json-rpc.ts';
+import { envelopeKeys } from '../mcp/request-envelope.ts';
 
 /** Of an HTTP response to a credential that is known and allows no more (RFC 6750 §3.1). */
 export const unauthorized: Pick<Refused, 'status' | 'headers'> = {
@@ -26,15 +27,26 @@ export const usedUp: CallFailure = {
   data: { reason: 'token_exhausted' },
 };
 
+/** Where a client says who it is, and what it can do: in `initialize`, or in the envelope of each request (MCP 2026-07-28). */
+function introductionIn({
+  method,
+  json,
+}: RpcRequest | RpcNotification): readonly [info: unknown, capabilities: unknown] {
+  const params = json['params'];
+  if (method === 'initialize') return [memberOf(params, 'clientInfo'), memberOf(params, 'capabilities')];
+  const meta = memberOf(params, '_meta');
+  return [memberOf(meta, envelopeKeys.clientInfo), memberOf(meta, envelopeKeys.clientCapabilities)];
+}
+
 /**
- * Whether a caller may open a session with this `initialize`. A credential for one client knows it by the `clientInfo` and
- * capabilities that it sends, so that the same client can connect again.
+ * Whether a caller may open a session with this `initialize`, or send this modern message. A credential for one client knows it
+ * by the `clientInfo` and capabilities that it sends, so that the same client can connect again.
  */
-export function isClaimed({ claim }: Caller, { json }: RpcRequest): boolean {
+export function isClaimed({ claim }: Caller, message: RpcRequest | RpcNotification): boolean {
   if (claim === undefined) return true;
-  const info = memberOf(json['params'], 'clientInfo');
+  const [info, capabilities] = introductionIn(message);
   const name = `${String(memberOf(info, 'name')).slice(0, 64)} ${String(memberOf(info, 'version')).slice(0, 32)}`;
-  const digest = hash('sha256', JSON.stringify([info, memberOf(json['params'], 'capabilities')]), 'base64url');
+  const digest = hash('sha256', JSON.stringify([info, capabilities]), 'base64url');
   return claim(`${name} ${digest}`);
 }
 
@@ -49,8 +61,6 @@ export function isAffordable({ spendCall }: Caller, { method }: Pick<RpcRequest,
  */
 export function stepUpOf({ stepUp }: Caller): PostResponseOptions['refusalOf'] {
   if (stepUp === undefined) return undefined;
-  return ({ json }: RpcResponse) => {
-    const reason = memberOf(memberOf(json['error'], 'data'), 'reason');
-    return reason === 'not_read_only' ? { status: 403, headers: { 'www-authenticate': stepUp } } : undefined;
-  };
+  return ({ reason }) =>
+    reason === 'not_read_only' ? { status: 403, headers: { 'www-authenticate': stepUp } } : undefined;
 }

@@ -1,25 +1,13 @@
 import type { Caller } from '../auth/caller.ts';
-import type { Session } from '../bridge/session/session.ts';
-import type { Sessions } from '../bridge/session/sessions.ts';
 import { accepts } from '../mcp/headers.ts';
 import { eventStreamType } from '../mcp/sse.ts';
-import type { BodyReader } from './body.ts';
-import { findSession, type PolicyOf } from './find-session.ts';
+import { findSession } from './find-session.ts';
+import type { McpParts } from './mcp-parts.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
-import type { ActiveResponse, ActiveResponses } from './responses/active-responses.ts';
+import type { ActiveResponse } from './responses/active-responses.ts';
 import { EventStream } from './responses/event-stream.ts';
 import { refuse, refuseAccept } from './responses/json-response.ts';
 import { listeningStream } from './responses/message-stream.ts';
-import type { SessionStreams } from './responses/session-streams.ts';
-
-/** What the parts of the endpoint share. */
-export interface McpParts {
-  readonly sessions: Sessions;
-  readonly policyOf: PolicyOf | undefined;
-  readonly bodies: BodyReader;
-  readonly active: ActiveResponses;
-  readonly streamsOf: (session: Session) => SessionStreams;
-}
 
 /**
  * Opens a stream for messages that belong to no request, or resumes an interrupted one (MCP 2025-11-25, Streamable

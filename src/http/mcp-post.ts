@@ -1,7 +1,7 @@
 import type { Caller } from '../auth/caller.ts';
 import type { Session } from '../bridge/session/session.ts';
-import { classify } from '../mcp/classify.ts';
-import { answerForm, revisionHeader, sessionHeader, type AnswerForm } from '../mcp/headers.ts';
+import { classify, classifyLegacy } from '../mcp/classify.ts';
+import { answerForm, methodHeader, nameHeader, revisionHeader, sessionHeader } from '../mcp/headers.ts';
 import {
   rpcCode,
   type RpcBatch,
@@ -11,24 +11,17 @@ import {
   type RpcResponse,
 } from '../mcp/json-rpc.ts';
 import { batchRevision } from '../mcp/revisions.ts';
+import type { MessageHeaders } from '../mcp/standard-headers.ts';
 import { eventStreamType } from '../mcp/sse.ts';
 import { isAffordable, isClaimed, stepUpOf, unauthorized, usedAlready, usedUp } from './credential-limits.ts';
+import { serveExchange } from './exchange-post.ts';
 import { findSession } from './find-session.ts';
-import type { McpParts } from './mcp-get.ts';
+import type { McpParts, Post } from './mcp-parts.ts';
 import { valueOf, type HttpRequest, type HttpResponse } from './message.ts';
 import { readPost } from './post-body.ts';
 import { BatchResponse } from './responses/batch-response.ts';
 import { answerEmpty, refuse, refuseAccept, refuseMessage, refuseSession } from './responses/json-response.ts';
 import { PostResponse, type PostResponseOptions } from './responses/post-response.ts';
-
-/** One POST whose body has been read. */
-interface Post {
-  readonly parts: McpParts;
-  readonly request: HttpRequest;
-  readonly response: HttpResponse;
-  readonly caller: Caller;
-  readonly form: AnswerForm;
-}
 
 /** Serves a message or a batch (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"). */
 export function servePost(parts: McpParts, request: HttpRequest, response: HttpResponse, caller: Caller): void {
@@ -42,7 +35,7 @@ export function servePost(parts: McpParts, request: HttpRequest, response: HttpR
   const session = sessionId === undefined ? undefined : sessions.find(sessionId, caller.id);
   readPost(request, response, { bodies, active, session }, (message) => {
     const post = { parts, request, response, caller, form };
-    if (message.kind === 'batch') serveBatch(post, message);
+    if (message.kind === 'batch') serveBatch(post, message, session?.revision);
     else serveMessage(post, message, session?.revision);
   });
 }
@@ -51,10 +44,17 @@ export function servePost(parts: McpParts, request: HttpRequest, response: HttpR
 function serveMessage(post: Post, message: RpcMessage, agreed: string | undefined): void {
   const { parts, request, response, caller } = post;
   const id = message.kind === 'request' ? message.id : null;
-  const verdict = classify(message, valueOf(request, revisionHeader), agreed);
+  const { exchanges } = parts;
+  const headers = headersOf(request);
+  const verdict =
+    exchanges === undefined ? classifyLegacy(message, headers.revision, agreed) : classify(message, headers, agreed);
   if (verdict.kind === 'reject') {
     const { status, code, reason, data } = verdict;
     refuse(request, response, { status, code, message: reason, id, data });
+    return;
+  }
+  if (verdict.kind === 'exchange' && exchanges !== undefined && message.kind !== 'response') {
+    serveExchange(post, exchanges, message);
     return;
   }
   const isOpening = verdict.kind === 'opening';
@@ -81,6 +81,15 @@ function serveMessage(post: Post, message: RpcMessage, agreed: string | undefine
     if (refusal === undefined) answerEmpty(response, 202);
     else refuseMessage(request, response, refusal);
   }
+}
+
+function headersOf(request: HttpRequest): MessageHeaders {
+  return {
+    session: valueOf(request, sessionHeader),
+    revision: valueOf(request, revisionHeader),
+    method: valueOf(request, methodHeader),
+    name: valueOf(request, nameHeader),
+  };
 }
 
 function openSession(post: Post, initialize: RpcRequest): void {
@@ -132,7 +141,17 @@ function beginCall(
   return call;
 }
 
-function serveBatch({ parts, request, response, caller, form }: Post, { messages }: RpcBatch): void {
+/** @param agreed as in `serveMessage`. */
+function serveBatch(post: Post, { messages }: RpcBatch, agreed: string | undefined): void {
+  const { parts, request, response, caller, form } = post;
+  const headers = headersOf(request);
+  const isOfSession = (message: RpcMessage): boolean =>
+    ['session', 'opening'].includes(classify(message, headers, agreed).kind);
+  if (parts.exchanges !== undefined && !messages.every(isOfSession)) {
+    const reason = 'revision 2026-07-28 has no batches: send each message in a request of its own';
+    refuseMessage(request, response, { code: rpcCode.invalidRequest, reason });
+    return;
+  }
   const session = findSession(parts.sessions, request, response, caller);
   if (session === undefined) return;
   const problem = batchProblem(messages, session);
@@ -173,7 +192,7 @@ function serveBatch({ parts, request, response, caller, form }: Post, { messages
 function batchProblem(messages: readonly RpcMessage[], { revision }: Session): string | undefined {
   if (revision !== batchRevision)
     return `only sessions of revision ${batchRevision} can send batches, this one is of ${revision}`;
-  return messages.some((message) => classify(message, undefined, undefined).kind !== 'session')
+  return messages.some((message) => classifyLegacy(message, undefined, undefined).kind !== 'session')
     ? 'initialize, and requests of other revisions, cannot be part of a batch'
     : undefined;
 }

@@ -2,7 +2,7 @@ import type { Caller } from '../auth/caller.ts';
 import type { Session } from '../bridge/session/session.ts';
 import type { Sessions } from '../bridge/session/sessions.ts';
 import type { CallFailure } from '../bridge/session/pending-request.ts';
-import { classify } from '../mcp/classify.ts';
+import { classifyLegacy } from '../mcp/classify.ts';
 import { revisionHeader } from '../mcp/headers.ts';
 import { rpcCode, type RequestId, type RpcBatch, type RpcMessage, type RpcRequest } from '../mcp/json-rpc.ts';
 import { encodeEndpoint } from '../mcp/sse.ts';
@@ -69,7 +69,7 @@ export class SseConnection {
     }
     const { sessions, active, caller } = this.#options;
     const session = this.session;
-    const verdict = classify(message, valueOf(request, revisionHeader), session?.revision);
+    const verdict = classifyLegacy(message, valueOf(request, revisionHeader), session?.revision);
     if (verdict.kind === 'reject' && message.kind === 'request') {
       const { code, reason, data } = verdict;
       accept(response);

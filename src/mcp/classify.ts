@@ -1,38 +1,72 @@
-import { memberOf, metaOf, rpcCode, type RpcMessage } from './json-rpc.ts';
+import {
+  badRequest,
+  checkNotification,
+  checkRequest,
+  malformedEnvelope,
+  mismatch,
+  unsupported,
+} from './check-exchange.ts';
+import type { Rejection } from './check-exchange.ts';
+import { rpcCode, type RpcMessage, type RpcRequest } from './json-rpc.ts';
+import { claimedRevision, envelopeProblem } from './request-envelope.ts';
 import { eraOf, legacyRevisions } from './revisions.ts';
-
-/** Member of `params._meta` that carries the revision of a modern request (MCP 2026-07-28, request envelope). */
-const revisionKey = 'io.modelcontextprotocol/protocolVersion';
+import type { MessageHeaders } from './standard-headers.ts';
 
 /** How to serve a POSTed message. The era of a request is decided only here. */
 export type Classification =
   | { readonly kind: 'opening' } /** `initialize`: opens a legacy session. */
   | { readonly kind: 'session' } /** Belongs to a legacy session that is already open. */
-  | {
-      readonly kind: 'reject';
-      readonly status: number;
-      readonly code: number;
-      readonly reason: string;
-      readonly data?: Readonly<Record<string, unknown>>;
-    };
+  | { readonly kind: 'exchange' } /** Of the modern era, and complete in itself. */
+  | Rejection;
 
-const opening: Classification = { kind: 'opening' };
-const session: Classification = { kind: 'session' };
+const opening = { kind: 'opening' } as const;
+const session = { kind: 'session' } as const;
+const exchange = { kind: 'exchange' } as const;
 
 /**
- * Classifies one message by its body first and by its `MCP-Protocol-Version` header second, since clients of the modern
- * era state the revision in both and legacy ones at most in the header.
- * @param agreed the revision that client and server agreed on in `initialize`, which is always accepted.
+ * Classifies one message where both eras are served, by its body first and by its headers second: a modern request states its
+ * revision in both, a legacy one at most in the header (MCP 2026-07-28, "Backward Compatibility").
+ * @param agreed the revision that client and server agreed on in `initialize`, if the request names a session.
  */
-export function classify(
+export function classify(message: RpcMessage, headers: MessageHeaders, agreed: string | undefined): Classification {
+  const { revision } = headers;
+  const isHeaderModern = revision !== undefined && revision !== agreed && eraOf(revision) === 'modern';
+  if (message.kind === 'response') {
+    const reason = 'a client of MCP 2026-07-28 sends no responses: what it is asked for belongs into inputResponses';
+    return isHeaderModern ? badRequest(rpcCode.invalidRequest, reason) : session;
+  }
+  const claimed = claimedRevision(message);
+  if (message.kind === 'request' && message.method === 'initialize' && !hasModernEnvelope(message, claimed)) {
+    const reason = 'initialize belongs to revisions before the one that the MCP-Protocol-Version header names';
+    return isHeaderModern ? mismatch(reason) : opening;
+  }
+  // A legacy request may have any member in its `_meta`, including this one.
+  if (typeof claimed === 'string' && eraOf(claimed) === 'legacy' && headers.session !== undefined) return session;
+  if (claimed === undefined && !isHeaderModern) return session;
+  if (message.kind === 'notification') return checkNotification(message, claimed ?? revision, headers) ?? exchange;
+  return claimed === undefined
+    ? malformedEnvelope(envelopeProblem(message) ?? 'params._meta names no revision')
+    : (checkRequest(message, claimed, headers) ?? exchange);
+}
+
+function hasModernEnvelope(request: RpcRequest, claimed: unknown): boolean {
+  return typeof claimed === 'string' && eraOf(claimed) === 'modern' && envelopeProblem(request) === undefined;
+}
+
+/**
+ * Classifies one message where only the legacy era is served: a modern one is refused with the revisions that are, after which a
+ * client of both eras opens a session.
+ * @param agreed as in `classify`; it is always accepted.
+ */
+export function classifyLegacy(
   message: RpcMessage,
   revisionHeader: string | undefined,
   agreed: string | undefined,
-): Classification {
+): Exclude<Classification, { kind: 'exchange' }> {
   if (message.kind !== 'response') {
-    const claimed = memberOf(metaOf(message), revisionKey);
+    const claimed = claimedRevision(message);
     if (claimed !== undefined && !isLegacy(claimed))
-      return unsupported(typeof claimed === 'string' ? claimed : 'malformed');
+      return unsupported(typeof claimed === 'string' ? claimed : 'malformed', legacyRevisions);
   }
   if (
     revisionHeader !== undefined &&
@@ -40,11 +74,10 @@ export function classify(
     isDate(revisionHeader) &&
     eraOf(revisionHeader) === 'modern'
   )
-    return unsupported(revisionHeader);
+    return unsupported(revisionHeader, legacyRevisions);
   return message.kind === 'request' && message.method === 'initialize' ? opening : session;
 }
 
-/** A legacy request may have any member in its `_meta`, including this one. */
 function isLegacy(claimed: unknown): boolean {
   return typeof claimed === 'string' && isDate(claimed) && eraOf(claimed) === 'legacy';
 }
@@ -52,15 +85,4 @@ function isLegacy(claimed: unknown): boolean {
 /** Other values are not revisions; in the header, they are rejected when it is compared with that of the session. */
 function isDate(revision: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(revision);
-}
-
-/** After this response, a client of both eras opens a legacy session. */
-function unsupported(requested: string): Classification {
-  return {
-    kind: 'reject',
-    status: 400,
-    code: rpcCode.unsupportedProtocolVersion,
-    reason: `protocol revision ${JSON.stringify(requested.slice(0, 64))} is not supported here`,
-    data: { supported: legacyRevisions, requested: requested.slice(0, 64) },
-  };
 }

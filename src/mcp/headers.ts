@@ -3,6 +3,9 @@ import { eventStreamType } from './sse.ts';
 /** HTTP headers of MCP's Streamable HTTP transport, in lower case as Node keeps them. */
 export const sessionHeader = 'mcp-session-id';
 export const revisionHeader = 'mcp-protocol-version';
+export const methodHeader = 'mcp-method';
+export const nameHeader = 'mcp-name';
+export const paramHeaderPrefix = 'mcp-param-';
 
 /** Whether a Content-Type header is `application/json`, with any parameters (RFC 9110 §8.3). */
 export function isJson(contentType: string | undefined): boolean {

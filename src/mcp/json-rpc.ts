@@ -32,6 +32,10 @@ export const rpcCode = {
   badRequest: -32000,
   /** No such session (HTTP 404); the same code as the official SDKs use. */
   sessionNotFound: -32001,
+  /** A header of the HTTP request is missing, or says something else than the body (MCP 2026-07-28). */
+  headerMismatch: -32020,
+  /** The request needs a capability that its client has not declared (MCP 2026-07-28). */
+  missingClientCapability: -32021,
   /** The requested protocol revision is not supported (MCP 2026-07-28). */
   unsupportedProtocolVersion: -32022,
 } as const;

@@ -22,6 +22,9 @@ export const preferredRevision = '2025-11-25';
 /** First revision of the modern era. Revisions are dates, so they compare as strings. */
 export const firstModernRevision = '2026-07-28';
 
+/** Revisions of the modern era that can be served. */
+export const modernRevisions: readonly string[] = [firstModernRevision];
+
 export function eraOf(revision: string): Era {
   return revision >= firstModernRevision ? 'modern' : 'legacy';
 }

@@ -19,7 +19,7 @@ describe.each(protocols)('over %s', (protocol) => {
       'access-control-allow-origin': origin,
       'access-control-allow-methods': 'GET, POST, DELETE',
       'access-control-allow-headers':
-        'Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version',
+        'Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name',
       'access-control-max-age': '600',
       vary: 'Origin',
     });
@@ -31,7 +31,7 @@ describe.each(protocols)('over %s', (protocol) => {
     // What docs/tunnels.md tells clients to send, W3C Trace Context and its like, later revisions, gateways in front.
     ['ngrok-skip-browser-warning', 'x-tunnel-skip-antiphishing-page', 'skip_zrok_interstitial', 'x-pinggy-no-screen'],
     ['serveo-skip-browser-warning', 'bypass-tunnel-reminder', 'traceparent', 'tracestate', 'baggage', 'sentry-trace'],
-    ['mcp-method', 'mcp-param-x', 'x-request-id', 'cf-access-client-id', 'x-api-key'],
+    ['Mcp-Param-Region', 'mcp-param-x', 'x-request-id', 'cf-access-client-id', 'x-api-key'],
   ])('every header that is asked for is allowed: %s …', async (...names) => {
     const { web } = await startGateway(protocol, { allowOrigins: [origin] });
     for (const path of ['/mcp', '/sse', '/messages', '/readyz', '/files/mcp', '/']) {
@@ -66,7 +66,8 @@ describe.each(protocols)('over %s', (protocol) => {
       ...preflight,
       headers: { ...preflight.headers, 'access-control-request-headers': asked.join(',') },
     });
-    const own = 'Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version';
+    const own =
+      'Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name';
     const further = ['x-good', ...many].slice(0, 64);
     expect(headers['access-control-allow-headers']).toBe([own, ...further].join(', '));
   });

@@ -32,6 +32,9 @@ export interface GatewayOptions {
   readonly hasGetStreams?: () => boolean;
   readonly maxBodyBytes?: number;
   readonly maxSessions?: number;
+  /** As in `McpEndpointOptions`. */
+  readonly exchanges?: McpEndpointOptions['exchanges'];
+  readonly policyOf?: McpEndpointOptions['policyOf'];
   readonly resumption?: Pick<McpEndpointOptions, 'eventStore' | 'retryMs' | 'graceMs'>;
   readonly sse?: Partial<Pick<SseEndpointOptions, 'startTimeoutMs' | 'maxWaiting'>>;
   /** Answers `initialize` by itself; default true. */
@@ -83,7 +86,8 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const onRequest = (report: RequestReport): unknown => reports.push(report);
   const bodies = createBodyReader({ maxBytes: maxBodyBytes });
   const keepAliveTimer = createKeepAliveTimer();
-  const mcp = new McpEndpoint({ sessions, bodies, keepAliveTimer, onRequest, ...options.resumption });
+  const { exchanges, policyOf, resumption } = options;
+  const mcp = new McpEndpoint({ sessions, exchanges, policyOf, bodies, keepAliveTimer, onRequest, ...resumption });
   const sse = new SseEndpoint({
     sessions,
     bodies,

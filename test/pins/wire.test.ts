@@ -11,9 +11,15 @@ import { ExposeError } from '../../src/errors.ts';
 import { defaultStartTimeoutMs } from '../../src/expose/servers/exposed-server.ts';
 import { defaultMaxBodyBytes } from '../../src/http/body.ts';
 import { mcpPath } from '../../src/http/route.ts';
-import { revisionHeader, sessionHeader } from '../../src/mcp/headers.ts';
+import { methodHeader, nameHeader, paramHeaderPrefix, revisionHeader, sessionHeader } from '../../src/mcp/headers.ts';
 import { errorResponse, maxJsonDepth, rpcCode } from '../../src/mcp/json-rpc.ts';
-import { batchRevision, firstModernRevision, legacyRevisions, preferredRevision } from '../../src/mcp/revisions.ts';
+import {
+  batchRevision,
+  firstModernRevision,
+  legacyRevisions,
+  modernRevisions,
+  preferredRevision,
+} from '../../src/mcp/revisions.ts';
 import { encodeComment, encodeEvent, eventStreamType } from '../../src/mcp/sse.ts';
 
 test('JSON-RPC error codes', () => {
@@ -25,6 +31,8 @@ test('JSON-RPC error codes', () => {
     internalError: -32603,
     badRequest: -32000,
     sessionNotFound: -32001,
+    headerMismatch: -32020,
+    missingClientCapability: -32021,
     unsupportedProtocolVersion: -32022,
   });
 });
@@ -37,11 +45,13 @@ test('the order of members in an error response', () => {
 
 test('names of headers and the path', () => {
   expect([sessionHeader, revisionHeader, mcpPath]).toEqual(['mcp-session-id', 'mcp-protocol-version', '/mcp']);
+  expect([methodHeader, nameHeader, paramHeaderPrefix]).toEqual(['mcp-method', 'mcp-name', 'mcp-param-']);
 });
 
 test('revisions', () => {
   expect(legacyRevisions).toEqual(['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']);
   expect([preferredRevision, firstModernRevision, batchRevision]).toEqual(['2025-11-25', '2026-07-28', '2025-03-26']);
+  expect(modernRevisions).toEqual(['2026-07-28']);
 });
 
 test('bytes of server-sent events', () => {

@@ -13,6 +13,8 @@ export interface ActiveResponsesOptions extends ReportReaders {
 export interface ActiveResponse {
   /** Its index in the list of active responses; -1 outside it. */
   place: number;
+  /** Whether it stays open for notifications until its client or mcp-expose ends it, so that nobody waits for it to end. */
+  readonly isSubscription?: boolean | undefined;
   /** What is reported of its request when it ends. */
   reported?: CallReport | undefined;
   /** As `EventStream.keepAlive`. */
@@ -53,8 +55,8 @@ export class ActiveResponses {
   report(request: RpcRequest, caller: Caller, session?: Session): CallReport | undefined {
     if (this.#readers === undefined) return undefined;
     this.#readers.onBegin?.(caller.label);
-    const isLeftOut =
-      this.#readers.isSelective === true && session?.isRestricted !== true && request.method !== 'initialize';
+    // A request without a session opens one, or is an exchange; either may be refused.
+    const isLeftOut = this.#readers.isSelective === true && session?.isRestricted === false;
     return isLeftOut ? undefined : new CallReport(this.#readers, request, caller, session);
   }
 
@@ -69,7 +71,7 @@ export class ActiveResponses {
       this.#responses[place] = last;
       last.place = place;
     }
-    if (this.#responses.length === 0) this.#onDrained?.();
+    if (this.#onDrained !== undefined && this.#isDrained()) this.#onDrained();
   };
 
   /** Adds a stream that answers no request, until it closes. */
@@ -78,10 +80,14 @@ export class ActiveResponses {
     stream.whenClosed(() => this.#listening.delete(stream));
   }
 
-  /** From now on new requests are refused. Resolves when no response is active. */
+  /** From now on new requests are refused. Resolves when no response is active, except for subscriptions. */
   drain(): Promise<void> {
     this.isDraining = true;
-    return this.#responses.length === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onDrained = resolve));
+    return this.#isDrained() ? Promise.resolve() : new Promise((resolve) => (this.#onDrained = resolve));
+  }
+
+  #isDrained(): boolean {
+    return this.#responses.every((response) => response.isSubscription === true);
   }
 
   /** Ends the streams that answer no request. The other responses end with their sessions. */

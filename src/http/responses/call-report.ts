@@ -5,6 +5,7 @@ import type { Session } from '../../bridge/session/session.ts';
 import type { RpcMessage, RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
 import { memberOf } from '../../mcp/json-rpc.ts';
 import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
+import { envelopeKeys } from '../../mcp/request-envelope.ts';
 import { inOnePiece } from '../../platform/bytes.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
 
@@ -132,7 +133,7 @@ export class CallReport {
     this.#readers = readers;
     this.#origin = { caller: cut(caller.label), client: caller.address };
     this.#about = { method: cut(request.method), ...nameIn(request), requestBytes: request.bytes.length };
-    this.#facts = (session && sessionFacts.get(session)) ?? (request.method === 'initialize' ? clientIn(request) : {});
+    this.#facts = session === undefined ? clientIn(request) : (sessionFacts.get(session) ?? {});
     const { tool, resource, prompt } = this.#about;
     if (readers.readBody !== undefined && (tool ?? resource ?? prompt) !== undefined)
       this.#bodies = { arguments: this.#bodyIn(request, ['params', 'arguments']) };
@@ -240,6 +241,11 @@ const clientMembers = memberReader({
   version: ['params', 'clientInfo', 'version'],
 });
 
+const envelopeMembers = memberReader({
+  name: ['params', '_meta', envelopeKeys.clientInfo, 'name'],
+  version: ['params', '_meta', envelopeKeys.clientInfo, 'version'],
+});
+
 const responseMembers = memberReader({
   isError: ['result', 'isError'],
   code: ['error', 'code'],
@@ -281,8 +287,9 @@ function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 
   return method.startsWith('tools/') ? { tool: cut(name) } : { prompt: cut(name) };
 }
 
-function clientIn(initialize: RpcRequest): SessionFacts {
-  const read = clientMembers(initialize);
+/** What the client says it is in `initialize`, or in the envelope of a modern request. */
+function clientIn(request: RpcRequest): SessionFacts {
+  const read = (request.method === 'initialize' ? clientMembers : envelopeMembers)(request);
   const [name, version] = [read('name'), read('version')].map((text) => (typeof text === 'string' ? cut(text) : ''));
   return { clientInfo: { name: name ?? '', version: version ?? '' } };
 }

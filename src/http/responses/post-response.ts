@@ -1,8 +1,9 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import { asTextIfShort, type Bytes } from '../../platform/bytes.ts';
-import type { PendingRequest, CallFailure, UpstreamMessage } from '../../bridge/session/pending-request.ts';
-import { errorResponse, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import type { ExchangeCall } from '../../bridge/exchange/exchanges.ts';
+import type { CallFailure, UpstreamMessage } from '../../bridge/session/pending-request.ts';
+import { errorResponse, memberOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import type { AnswerForm } from '../../mcp/headers.ts';
 import { encodeEvent } from '../../mcp/sse.ts';
 import type { ActiveResponse } from './active-responses.ts';
@@ -16,6 +17,15 @@ import { openingBeats } from './keep-alive-timer.ts';
 /** Whether the head is sent before the JSON-RPC response has come, as an event stream, or with it. */
 type AnswerBegin = 'early' | 'final';
 
+type HttpRefusal = Pick<Refused, 'status' | 'headers'>;
+
+/** What the HTTP status of an error depends on; of any type, since it may come from a server. */
+export interface ErrorFacts {
+  readonly code: unknown;
+  /** `data.reason` */
+  readonly reason: unknown;
+}
+
 export interface PostResponseOptions {
   readonly response: HttpResponse;
   readonly id: RequestId;
@@ -23,10 +33,14 @@ export interface PostResponseOptions {
   readonly form: AnswerForm;
   /** Returns further headers. Called when the head is written. */
   readonly headersAt?: ((begin: AnswerBegin) => OutgoingHttpHeaders) | undefined;
-  /** The HTTP status and headers of a response that is not sent with 200. Default: none. */
-  readonly refusalOf?: ((response: RpcResponse) => Pick<Refused, 'status' | 'headers'> | undefined) | undefined;
+  /** The HTTP status and headers of an error that is not sent with 200, unless a stream has begun. Default: none. */
+  readonly refusalOf?: ((error: ErrorFacts) => HttpRefusal | undefined) | undefined;
   /** Opens the stream if one is needed. Default: one that ends with its connection. */
   readonly openStream?: (() => MessageStream) | undefined;
+  /** As in `ExchangeCall`. */
+  readonly paramHeaders?: ExchangeCall['paramHeaders'];
+  /** As in `ActiveResponse`. */
+  readonly isSubscription?: boolean | undefined;
   /** Called when the response is complete, and again when it closes. The call continues if its client can resume it. */
   readonly onDone: (response: ActiveResponse) => void;
 }
@@ -36,10 +50,12 @@ export interface PostResponseOptions {
  * another message precedes it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server"), or after a silence.
  * A client that accepts only one of the two gets that one. A class, since each call has one.
  */
-export class PostResponse implements PendingRequest, ActiveResponse {
+export class PostResponse implements ExchangeCall, ActiveResponse {
   place = -1;
   reported: ActiveResponse['reported'];
   readonly isResponseOnly: boolean;
+  readonly paramHeaders: ExchangeCall['paramHeaders'];
+  readonly isSubscription: boolean | undefined;
   readonly #options: PostResponseOptions;
   readonly #backPressure: BackPressure;
   #stream: MessageStream | undefined;
@@ -51,6 +67,8 @@ export class PostResponse implements PendingRequest, ActiveResponse {
   constructor(options: PostResponseOptions) {
     this.#options = options;
     this.isResponseOnly = options.form === 'json';
+    this.paramHeaders = options.paramHeaders;
+    this.isSubscription = options.isSubscription;
     this.#backPressure = new BackPressure(options.response);
     this.#backPressure.whenClosed(() => {
       options.onDone(this);
@@ -73,13 +91,13 @@ export class PostResponse implements PendingRequest, ActiveResponse {
 
   finish(response: RpcResponse): boolean {
     if (!this.#isOver) this.reported?.answered(response);
-    return this.#conclude(response.bytes, this.#options.refusalOf?.(response));
+    return this.#conclude(response.bytes, response.failed ? this.#refusalOf(response.json['error']) : undefined);
   }
 
   fail(failure: CallFailure): void {
     const bytes = errorResponse({ id: this.#options.id, ...failure });
     if (!this.#isOver) this.reported?.failed(failure, bytes.length);
-    this.#conclude(bytes);
+    this.#conclude(bytes, this.#refusalOf(failure));
   }
 
   end(): void {
@@ -119,6 +137,11 @@ export class PostResponse implements PendingRequest, ActiveResponse {
     else if (++this.#silentBeats >= openingBeats) this.#beginStream();
   }
 
+  #refusalOf(error: unknown): HttpRefusal | undefined {
+    const reason = memberOf(memberOf(error, 'data'), 'reason');
+    return this.#options.refusalOf?.({ code: memberOf(error, 'code'), reason });
+  }
+
   #leave(): void {
     if (this.#isOver) return;
     this.#isOver = this.#stream?.canReturn() !== true;
@@ -139,7 +162,7 @@ export class PostResponse implements PendingRequest, ActiveResponse {
     return stream;
   }
 
-  #conclude(bytes: Bytes, refusal?: Pick<Refused, 'status' | 'headers'>): boolean {
+  #conclude(bytes: Bytes, refusal?: HttpRefusal): boolean {
     if (this.#isOver) return true;
     this.#isOver = true;
     const { response, id, form, headersAt } = this.#options;

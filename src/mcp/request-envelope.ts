@@ -1,0 +1,39 @@
+import { metaOf } from './json-rpc.ts';
+import { isObject, memberOf, type RpcNotification, type RpcRequest } from './rpc-message.ts';
+
+/** The members of `params._meta` in which a modern request says what a session would know (MCP 2026-07-28, "Request Metadata"). */
+export const envelopeKeys = {
+  revision: 'io.modelcontextprotocol/protocolVersion',
+  clientCapabilities: 'io.modelcontextprotocol/clientCapabilities',
+  clientInfo: 'io.modelcontextprotocol/clientInfo',
+  logLevel: 'io.modelcontextprotocol/logLevel',
+} as const;
+
+/** The revision that a message says it is of; undefined if it says nothing of it. Of any type: nobody has checked it. */
+export function claimedRevision(message: RpcRequest | RpcNotification): unknown {
+  return memberOf(metaOf(message), envelopeKeys.revision);
+}
+
+/** What is missing or of the wrong type in the envelope of a request; undefined if nothing is. */
+export function envelopeProblem(request: RpcRequest): string | undefined {
+  const meta = metaOf(request);
+  for (const [key, type, isRequired, isOfType] of rules) {
+    const value = memberOf(meta, key);
+    if (value === undefined && isRequired) return `params._meta lacks ${JSON.stringify(key)}, which every request has`;
+    if (value !== undefined && !isOfType(value)) return `${JSON.stringify(key)} in params._meta is not ${type}`;
+  }
+  return undefined;
+}
+
+type Rule = readonly [key: string, type: string, isRequired: boolean, isOfType: (value: unknown) => boolean];
+
+const rules: readonly Rule[] = [
+  [envelopeKeys.revision, 'a string', true, isString],
+  [envelopeKeys.clientCapabilities, 'an object', true, isObject],
+  [envelopeKeys.clientInfo, 'an object', false, isObject],
+  [envelopeKeys.logLevel, 'a string', false, isString],
+];
+
+function isString(value: unknown): boolean {
+  return typeof value === 'string';
+}
