@@ -1,0 +1,389 @@
+import type { Clock } from '../../platform/clock.ts';
+import { rpcCode, type RequestId, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { maxOpenServerRequests } from '../limits.ts';
+import { callFailure } from '../session/call-failures.ts';
+import type { CallFailure } from '../session/pending-request.ts';
+import { missingCapabilities } from '../translate/capabilities.ts';
+import { errorCodeOf, urlElicitationRequired } from '../translate/errors.ts';
+import { inputResponsesIn, isInteractive } from '../translate/input-requests.ts';
+import { bindingOf } from '../translate/request-state.ts';
+import type { ClientCall, ServerSide } from './client-call.ts';
+import { ServerRequest, type InputRequest } from './input-request.ts';
+import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
+import type { ParkedCall, ParkedCalls, Parking } from './parked-calls.ts';
+import { OutgoingCall, type LegacyRequest } from './outgoing-call.ts';
+import type { RequiredTasks } from './required-tasks.ts';
+import { urlRoundOf, type UrlRound } from './url-elicitations.ts';
+
+/** Server requests that come at the same time are put to the client at once, in milliseconds. */
+const coalesceMs = 20;
+
+/** A server takes the answer to a request for roots before the next message, but may act on it later, in milliseconds. */
+const rootsSettleMs = 30;
+
+/** Retries in a row without an answer to anything, and rounds of addresses to open, after which a call fails. */
+const maxFruitlessRounds = 3;
+const maxUrlRounds = 10;
+
+/** What a flow uses of its connection. */
+export interface FlowContext extends ServerSide {
+  readonly callerId: string;
+  /** Fingerprint of what the server is told of the client. */
+  readonly fingerprint: string;
+  readonly peer: LegacyPeer;
+  readonly clock: Clock;
+  readonly parkedCalls: ParkedCalls<Flow>;
+  readonly tasks: RequiredTasks;
+  /** Tells the server what it has to know before it gets this call. */
+  prepare(call: ClientCall): void;
+  /** Server requests from before any call, which this call's client can answer. */
+  adoptRequests(call: ClientCall): readonly ServerRequest[];
+  /** Puts a server request to another call; false if there is none. */
+  reroute(request: ServerRequest): boolean;
+  /** The progress of the server with this token is that of the flow. */
+  watchProgress(token: RequestId, flow: Flow): void;
+  /** Called once. @param tokens those whose progress it watched. */
+  onEnd(flow: Flow, tokens: readonly RequestId[]): void;
+}
+
+/**
+ * One call of a modern client in a legacy server, from the request to the result. While the server waits for an answer of the
+ * client, the call is parked: no request of the client is open, and the next retry goes on with it.
+ */
+export class Flow implements PeerCall, ParkedCall {
+  readonly callerId: string;
+  readonly isInteractive: boolean;
+  readonly #context: FlowContext;
+  readonly #outgoing: OutgoingCall;
+  readonly #tokens: RequestId[] = [];
+  /** The client's request that is to be answered; undefined while it is parked. */
+  #call: ClientCall | undefined;
+  #capabilities: unknown;
+  #parking: Parking | undefined;
+  #binding: string | undefined;
+  readonly #inputs = new Map<string, InputRequest>();
+  #lastKey = 0;
+  /** What to do when all of them are answered. */
+  #onAnswered: (() => void) | undefined;
+  #fruitlessRounds = 0;
+  #urlRounds = 0;
+  #urls: UrlRound | undefined;
+  /** Capabilities for lack of which a server request was refused. */
+  #missing: Readonly<Record<string, unknown>> | undefined;
+  /** What the call ended with while it was parked. */
+  #outcome: RpcResponse | CallFailure | undefined;
+  #lastProgress: RpcNotification | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #isOver = false;
+
+  constructor(call: ClientCall, legacy: LegacyRequest, context: FlowContext) {
+    this.callerId = context.callerId;
+    this.isInteractive = isInteractive(call.request.method);
+    this.#context = context;
+    const { peer, tasks } = context;
+    const onToken = (token: RequestId): void => {
+      this.#tokens.push(token);
+      context.watchProgress(token, this);
+    };
+    this.#outgoing = new OutgoingCall({ legacy, peer, tasks, onToken });
+    this.#attach(call);
+  }
+
+  /** The client's request that is to be answered; undefined while it is parked. */
+  get call(): ClientCall | undefined {
+    return this.#call;
+  }
+
+  /** Those of the client that waits, or has waited last. */
+  get capabilities(): unknown {
+    return this.#capabilities;
+  }
+
+  /** The task as which the server runs it. */
+  get taskId(): string | undefined {
+    return this.#outgoing.taskId;
+  }
+
+  /** Whether the server is at work on it. */
+  get isRunning(): boolean {
+    return this.#outgoing.id !== undefined && this.#outcome === undefined;
+  }
+
+  /** Its request at the server. */
+  get upstreamId(): RequestId | undefined {
+    return this.#outgoing.id;
+  }
+
+  /** The server can be sent requests now. */
+  begin(): void {
+    if (this.#isOver || this.#call === undefined) return;
+    const early = this.isInteractive ? this.#context.adoptRequests(this.#call) : [];
+    if (early.length === 0) {
+      this.#send();
+      return;
+    }
+    for (const request of early) this.#addInput(request);
+    this.#onAnswered = () => this.#after(rootsSettleMs, () => this.#send());
+    this.#park();
+  }
+
+  /** The client has sent the request again, with answers. */
+  resume(call: ClientCall): void {
+    this.#parking = undefined;
+    this.#attach(call);
+    const answered = this.#takeAnswers(call);
+    if (this.#outcome !== undefined) {
+      this.#flushProgress();
+      this.#conclude(this.#outcome);
+    } else if (this.#inputs.size === 0) {
+      this.#fruitlessRounds = 0;
+      this.#flushProgress();
+      const goOn = this.#onAnswered;
+      this.#onAnswered = undefined;
+      goOn?.();
+    } else {
+      this.#fruitlessRounds = answered ? 0 : this.#fruitlessRounds + 1;
+      if (this.#fruitlessRounds < maxFruitlessRounds) this.#park();
+      else this.stop(notAnswered);
+    }
+  }
+
+  /** Puts a server request to the client. */
+  ask(request: ServerRequest): void {
+    if (this.#inputs.size >= maxOpenServerRequests) {
+      request.giveUp();
+      return;
+    }
+    this.#addInput(request);
+    if (this.#call !== undefined) this.#cancelTimer ??= this.#context.clock.after(coalesceMs, () => this.#park());
+  }
+
+  /** A server request was refused, since the client has not declared these capabilities. */
+  refused(missing: Readonly<Record<string, unknown>>): void {
+    this.#missing = { ...this.#missing, ...missing };
+  }
+
+  /** The server has withdrawn a server request. Returns whether it was one of this call. */
+  withdraw(id: RequestId): boolean {
+    for (const [key, input] of this.#inputs) {
+      if (!(input instanceof ServerRequest) || input.request.id !== id) continue;
+      this.#inputs.delete(key);
+      if (this.#inputs.size === 0 && this.#call !== undefined) this.#stopTimer();
+      return true;
+    }
+    return false;
+  }
+
+  /** The server was started again, and does not remember what it has asked. */
+  forgetServerRequests(): void {
+    for (const [key, input] of this.#inputs) if (input instanceof ServerRequest) this.#inputs.delete(key);
+  }
+
+  progressed(notification: RpcNotification): void {
+    if (this.#call === undefined) this.#lastProgress = notification;
+    else this.#call.progress(notification, this.#context);
+  }
+
+  /** `notifications/elicitation/complete` of the server. */
+  elicitationCompleted(id: unknown): void {
+    this.#urls?.completed(id);
+  }
+
+  answered(response: RpcResponse): void {
+    if (this.#outgoing.goesOnAfter(response, this)) return;
+    this.#settle(response);
+  }
+
+  failed(failure: CallFailure): void {
+    this.forgetServerRequests();
+    if (this.#call === undefined) this.#end('upstream_exited');
+    else this.#settle(failure);
+  }
+
+  expire(): void {
+    this.#parking = undefined;
+    this.#abandon('the client did not return');
+    this.#end('expired');
+  }
+
+  /** Ends it without an answer of the server. @param failure for the client, if it waits. */
+  stop(failure: CallFailure): void {
+    if (this.#isOver) return;
+    this.#abandon(failure.message);
+    this.#call?.fail(failure);
+    this.#end('expired');
+  }
+
+  /** The server is gone. @param failure for the client, if it waits. */
+  lose(failure: CallFailure): void {
+    if (this.#isOver) return;
+    this.#call?.fail(failure);
+    this.#end('upstream_exited');
+  }
+
+  #attach(call: ClientCall): void {
+    this.#call = call;
+    this.#capabilities = call.capabilities;
+    call.whenCancelled(() => {
+      this.#abandon('the client has cancelled it');
+      this.#end('consumed');
+    });
+  }
+
+  #send(): void {
+    if (this.#call === undefined) return;
+    this.#context.prepare(this.#call);
+    this.#outgoing.send(this);
+  }
+
+  #addInput(input: InputRequest): void {
+    this.#inputs.set(`q${++this.#lastKey}`, input);
+  }
+
+  /** Returns whether there was an answer to anything. */
+  #takeAnswers({ request }: ClientCall): boolean {
+    let answered = false;
+    for (const [key, answer] of inputResponsesIn(request, this.#inputs.keys())) {
+      const input = this.#inputs.get(key);
+      if (input?.accepts(JSON.parse(answer.toString())) !== true) continue;
+      this.#inputs.delete(key);
+      input.settle(answer);
+      answered = true;
+    }
+    return answered;
+  }
+
+  #park(): void {
+    this.#stopTimer();
+    const call = this.#call;
+    if (call === undefined) return;
+    const { callerId, fingerprint, parkedCalls } = this.#context;
+    this.#binding ??= bindingOf(callerId, fingerprint, call.request);
+    this.#parking = parkedCalls.park(this, this.#binding);
+    this.#call = undefined;
+    const texts = new Map(Array.from(this.#inputs, ([key, { text }]) => [key, text]));
+    call.requireInput(texts, this.#parking.requestState, this.#context);
+  }
+
+  /** The server has ended the call, or cannot. */
+  #settle(outcome: RpcResponse | CallFailure): void {
+    this.#outcome = outcome;
+    if (this.#call !== undefined) this.#conclude(outcome);
+  }
+
+  #conclude(outcome: RpcResponse | CallFailure): void {
+    const call = this.#call;
+    if (call === undefined) return;
+    const urls = 'kind' in outcome ? this.#urlRound(outcome) : undefined;
+    if (urls !== undefined) {
+      this.#openUrls(urls, call);
+      return;
+    }
+    // Put to this call for want of a better one, it may belong to another.
+    for (const input of this.#inputs.values()) {
+      if (!(input instanceof ServerRequest) || input.isCertain || !this.#context.reroute(input)) input.giveUp();
+    }
+    this.#inputs.clear();
+    if (!('kind' in outcome)) call.fail(outcome);
+    else if (outcome.failed && this.#missing !== undefined) call.fail(missingFailure(this.#missing));
+    else call.answer(outcome, this.#context);
+    this.#end('consumed');
+  }
+
+  #urlRound(outcome: RpcResponse): UrlRound | undefined {
+    if (!this.isInteractive || errorCodeOf(outcome) !== urlElicitationRequired) return undefined;
+    return this.#urlRounds++ < maxUrlRounds ? urlRoundOf(outcome, this.#context.clock) : undefined;
+  }
+
+  /** The client is to open addresses, and then the call is made again (MCP 2025-11-25, elicitation, URL mode errors). */
+  #openUrls(urls: UrlRound, call: ClientCall): void {
+    const missing = missingCapabilities({ elicitation: { url: {} } }, call.capabilities);
+    if (missing !== undefined) {
+      call.fail(missingFailure(missing));
+      this.#end('consumed');
+      return;
+    }
+    this.#outcome = undefined;
+    this.#outgoing.forget();
+    this.#urls = urls;
+    for (const input of urls.inputs) this.#addInput(input);
+    this.#onAnswered = () => this.#afterUrls(urls);
+    this.#park();
+  }
+
+  #afterUrls(urls: UrlRound): void {
+    if (urls.isDeclined) {
+      this.#decline();
+      return;
+    }
+    this.#cancelTimer = urls.whenCompleted(() => {
+      this.#cancelTimer = undefined;
+      this.#urls = undefined;
+      this.#send();
+    });
+  }
+
+  #decline(): void {
+    const text = 'the server asks to open an address first, which was declined';
+    const call = this.#call;
+    if (call?.request.method === 'tools/call') {
+      call.answerWith({ content: [{ type: 'text', text }], isError: true }, this.#context);
+    } else {
+      call?.fail(callFailure('elicitation_declined', text));
+    }
+    this.#end('consumed');
+  }
+
+  #flushProgress(): void {
+    const progress = this.#lastProgress;
+    this.#lastProgress = undefined;
+    if (progress !== undefined) this.#call?.progress(progress, this.#context);
+  }
+
+  /** The server need not go on. */
+  #abandon(reason: string): void {
+    for (const input of this.#inputs.values()) input.giveUp();
+    this.#inputs.clear();
+    if (this.#outcome === undefined) this.#outgoing.cancel(reason);
+  }
+
+  /** @param why told to a client that comes back. */
+  #end(why: Parameters<Parking['leave']>[0]): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopTimer();
+    this.#parking?.leave(why);
+    this.#parking = undefined;
+    this.#call = undefined;
+    this.#urls?.close();
+    this.#context.onEnd(this, this.#tokens);
+  }
+
+  #after(delayMs: number, callback: () => void): void {
+    this.#cancelTimer = this.#context.clock.after(delayMs, () => {
+      this.#cancelTimer = undefined;
+      callback();
+    });
+  }
+
+  #stopTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+}
+
+const notAnswered: CallFailure = {
+  code: rpcCode.invalidParams,
+  message: `inputResponses answered nothing ${maxFruitlessRounds} times in a row, and the call was cancelled`,
+  data: { reason: 'not_answered' },
+};
+
+/** MCP 2026-07-28, "Missing Required Client Capability". */
+function missingFailure(requiredCapabilities: Readonly<Record<string, unknown>>): CallFailure {
+  const names = Object.keys(requiredCapabilities).join(', ');
+  return {
+    code: rpcCode.missingClientCapability,
+    message: `the server needs a capability that the client does not declare: ${names}`,
+    data: { requiredCapabilities },
+  };
+}

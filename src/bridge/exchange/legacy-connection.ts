@@ -1,0 +1,274 @@
+import type { Clock } from '../../platform/clock.ts';
+import {
+  memberOf,
+  progressTokenOf,
+  rpcCode,
+  type RequestId,
+  type RpcNotification,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
+import { cancelledBy } from '../../mcp/lifecycle.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { maxCalls, tooManyCalls } from '../session/call-failures.ts';
+import {
+  guard,
+  originOf,
+  type CallOrigin,
+  type GuardOptions,
+  type SessionCaller,
+} from '../session/guarded-upstream.ts';
+import type { CallFailure, MessageSink } from '../session/pending-request.ts';
+import { serverInfoIn } from '../translate/handshake.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { ClientCall } from './client-call.ts';
+import { Flow, type FlowContext } from './flow.ts';
+import { LegacyPeer, type LegacyPeerOptions } from './legacy-peer.ts';
+import { Listeners } from './listeners.ts';
+import { Logs } from './logs.ts';
+import { legacyRequestOf } from './outgoing-call.ts';
+import type { ParkedCalls } from './parked-calls.ts';
+import { RequiredTasks } from './required-tasks.ts';
+import { ServerRequests, type ServerRequestsOptions } from './server-requests.ts';
+
+/** What all connections have in common. */
+export interface ConnectionSettings
+  extends
+    Pick<LegacyPeerOptions, 'clientInfo' | 'startTimeoutMs'>,
+    Pick<GuardOptions, 'approvals' | 'onToolsChange'>,
+    Pick<ServerRequestsOptions, 'roots' | 'counters' | 'warnOnce'> {
+  readonly clock: Clock;
+  readonly parkedCalls: ParkedCalls<Flow>;
+  /** Whether calls in which a client may be asked something are made one after the other. */
+  readonly isSerial: boolean;
+}
+
+export interface LegacyConnectionOptions {
+  readonly settings: ConnectionSettings;
+  readonly caller: SessionCaller;
+  /** What the server is told of the client, and its fingerprint. */
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly fingerprint: string;
+  readonly policy: Policy | undefined;
+  /** Not yet started. */
+  readonly upstream: Upstream;
+  /** A request or a subscription has ended. */
+  readonly onIdle: () => void;
+  /** It is over. Called once. */
+  readonly onEnd: () => void;
+}
+
+/** One connection to a legacy server, over which all requests of one caller with the same capabilities go. */
+export class LegacyConnection implements FlowContext {
+  readonly callerId: string;
+  readonly fingerprint: string;
+  readonly clock: Clock;
+  readonly parkedCalls: ParkedCalls<Flow>;
+  readonly peer: LegacyPeer;
+  readonly tasks: RequiredTasks = new RequiredTasks();
+  serverInfo: Buffer | undefined;
+  readonly #options: LegacyConnectionOptions;
+  readonly #upstream: Upstream;
+  readonly #flows = new Set<Flow>();
+  readonly #progress = new Map<RequestId, Flow>();
+  readonly #logs: Logs;
+  readonly #listeners: Listeners;
+  readonly #serverRequests: ServerRequests;
+  #initialized: RpcResponse | undefined;
+  #failure: CallFailure | undefined;
+  /** Called with the answer to `initialize`, or without one when there is none. */
+  #whenOpen: ((initialized: RpcResponse | undefined, failure: CallFailure | undefined) => void)[] = [];
+  /** Calls that wait for another one to end. */
+  readonly #queue = new Set<Flow>();
+  #current: Flow | undefined;
+  #blocked = 0;
+
+  constructor(options: LegacyConnectionOptions) {
+    const { settings, caller, capabilities, fingerprint, policy, upstream } = options;
+    const { clock, clientInfo, startTimeoutMs, parkedCalls, approvals, onToolsChange } = settings;
+    this.#options = options;
+    this.callerId = caller.id;
+    this.fingerprint = fingerprint;
+    this.clock = clock;
+    this.parkedCalls = parkedCalls;
+    const guards = { policy, approvals, onToolsChange, clock, originOf: (id: RequestId) => this.#originOf(id) };
+    this.#upstream = guard(upstream, guards);
+    this.peer = new LegacyPeer({
+      upstream: this.#upstream,
+      capabilities,
+      clientInfo,
+      startTimeoutMs,
+      clock,
+      onOpen: (initialized) => this.#open(initialized),
+      onServerRequest: (request, origin) => this.#serverRequests.receive(request, origin),
+      onNotification: (notification, origin) => this.#notified(notification, origin),
+      onLost: () => this.#serverRequests.clear(),
+      onEnd: (failure) => this.#end(failure),
+    });
+    this.#logs = new Logs(this.peer);
+    this.#listeners = new Listeners({ peer: this.peer, server: this, onEmpty: options.onIdle });
+    this.#serverRequests = new ServerRequests({ ...settings, peer: this.peer, flows: this.#flows });
+  }
+
+  /** Whether a client waits for something, or would miss it. */
+  isBusy(): boolean {
+    return this.#flows.size > 0 || this.#listeners.size > 0 || this.#whenOpen.length > 0;
+  }
+
+  /** Whether it is one of this caller's, with these rights. */
+  serves(callerId: string, policy: Policy | undefined): boolean {
+    return this.callerId === callerId && this.#options.policy === policy;
+  }
+
+  start(): void {
+    this.peer.start();
+  }
+
+  /** Calls back once with the server's answer to `initialize`, or with why there is none. */
+  whenOpen(callback: (initialized: RpcResponse | undefined, failure: CallFailure | undefined) => void): void {
+    if (this.#initialized === undefined && this.#failure === undefined) this.#whenOpen.push(callback);
+    else callback(this.#initialized, this.#failure);
+  }
+
+  request(call: ClientCall): void {
+    if (this.#flows.size >= maxCalls) {
+      call.fail(tooManyCalls);
+      return;
+    }
+    const legacy = legacyRequestOf(call.request);
+    if (typeof legacy === 'string') {
+      call.fail({ code: rpcCode.invalidRequest, message: legacy, data: { reason: 'ambiguous_request' } });
+      return;
+    }
+    const flow = new Flow(call, legacy, this);
+    this.#flows.add(flow);
+    this.whenOpen(() => this.#begin(flow));
+  }
+
+  /** A `subscriptions/listen`. */
+  listen(call: ClientCall): void {
+    this.whenOpen((initialized, failure) => {
+      if (initialized === undefined) {
+        if (failure !== undefined) call.fail(failure);
+      } else if (call.isOpen()) {
+        this.#listeners.add(call, capabilitiesIn(initialized));
+      }
+    });
+  }
+
+  /** A notification of a client for its server. */
+  notify(notification: RpcNotification): void {
+    if (this.peer.isOpen) this.peer.send(notification);
+  }
+
+  /** Ends it, and tells clients that wait; resolves when nothing is left. */
+  async close(failure: CallFailure): Promise<void> {
+    this.#listeners.end();
+    await this.peer.close(failure);
+  }
+
+  waitFor(client: MessageSink): void {
+    if (++this.#blocked === 1) this.#upstream.pause();
+    client.whenWritable(() => {
+      if (--this.#blocked === 0) this.#upstream.resume();
+    });
+  }
+
+  prepare(call: ClientCall): void {
+    this.#logs.prepare(call);
+  }
+
+  adoptRequests(call: ClientCall): ReturnType<ServerRequests['adopt']> {
+    return this.#serverRequests.adopt(call);
+  }
+
+  reroute(request: Parameters<ServerRequests['reroute']>[0]): boolean {
+    return this.#serverRequests.reroute(request);
+  }
+
+  watchProgress(token: RequestId, flow: Flow): void {
+    this.#progress.set(token, flow);
+  }
+
+  onEnd(flow: Flow, tokens: readonly RequestId[]): void {
+    this.#flows.delete(flow);
+    this.#queue.delete(flow);
+    for (const token of tokens) this.#progress.delete(token);
+    if (this.#current === flow) {
+      const [next] = this.#queue;
+      this.#current = next;
+      if (next !== undefined) this.#queue.delete(next);
+      next?.begin();
+    }
+    this.#options.onIdle();
+  }
+
+  #begin(flow: Flow): void {
+    if (!this.#flows.has(flow)) return;
+    if (this.#options.settings.isSerial && flow.isInteractive) {
+      if (this.#current !== undefined) {
+        this.#queue.add(flow);
+        return;
+      }
+      this.#current = flow;
+    }
+    flow.begin();
+  }
+
+  #open(initialized: RpcResponse): void {
+    const capabilities = capabilitiesIn(initialized);
+    this.#initialized = initialized;
+    this.serverInfo = serverInfoIn(initialized);
+    this.tasks.introduced(capabilities);
+    this.#logs.introduced(capabilities);
+    for (const callback of this.#whenOpen.splice(0)) callback(initialized, undefined);
+  }
+
+  #notified(notification: RpcNotification, origin: RequestId | undefined): void {
+    switch (notification.method) {
+      case 'notifications/progress': {
+        const token = progressTokenOf(notification);
+        if (token !== undefined) this.#progress.get(token)?.progressed(notification);
+        return;
+      }
+      case 'notifications/cancelled': {
+        const id = cancelledBy(notification);
+        if (id !== undefined) this.#serverRequests.withdraw(id);
+        return;
+      }
+      case 'notifications/message':
+        this.#logged(notification, origin);
+        return;
+      case 'notifications/elicitation/complete': {
+        const id = memberOf(notification.json['params'], 'elicitationId');
+        for (const flow of this.#flows) flow.elicitationCompleted(id);
+        return;
+      }
+      default:
+        this.#listeners.notify(notification);
+    }
+  }
+
+  #logged(notification: RpcNotification, origin: RequestId | undefined): void {
+    const receiver = this.#logs.receiverOf(notification, origin, this.#flows);
+    if (receiver === undefined) this.#options.settings.counters.droppedLogs++;
+    else receiver.send(notification, this);
+  }
+
+  #originOf(id: RequestId): CallOrigin {
+    const flow = [...this.#flows].find(({ upstreamId }) => upstreamId === id);
+    return originOf(flow?.call?.caller ?? this.#options.caller, flow?.call?.clientInfo);
+  }
+
+  #end(failure: CallFailure): void {
+    this.#failure = failure;
+    this.#serverRequests.clear();
+    this.#listeners.end();
+    for (const flow of this.#flows) flow.lose(failure);
+    for (const callback of this.#whenOpen.splice(0)) callback(undefined, failure);
+    this.#options.onEnd();
+  }
+}
+
+function capabilitiesIn({ json }: RpcResponse): unknown {
+  return memberOf(json['result'], 'capabilities');
+}

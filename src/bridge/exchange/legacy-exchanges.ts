@@ -1,0 +1,254 @@
+import { systemClock, type Clock } from '../../platform/clock.ts';
+import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { callFailure } from '../session/call-failures.ts';
+import type { CallFailure, PendingRequest } from '../session/pending-request.ts';
+import type { SessionCaller } from '../session/sessions.ts';
+import { capabilityFingerprint, upstreamCapabilities } from '../translate/capabilities.ts';
+import { discoverFromInitialize } from '../translate/handshake.ts';
+import { isInteractive } from '../translate/input-requests.ts';
+import { bindingOf } from '../translate/request-state.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { ClientCall } from './client-call.ts';
+import { ConnectionPool, defaultIdleTimeoutMs, defaultMaxChildren } from './connection-pool.ts';
+import { createCounters, type ExchangeCounters } from './counters.ts';
+import type { Exchanges } from './exchanges.ts';
+import type { Flow } from './flow.ts';
+import { LegacyConnection, type ConnectionSettings } from './legacy-connection.ts';
+import { defaultParkTtlMs, ParkedCalls, stateFailure } from './parked-calls.ts';
+
+export interface LegacyExchangesOptions extends Pick<
+  ConnectionSettings,
+  'startTimeoutMs' | 'approvals' | 'onToolsChange'
+> {
+  /** Gives the upstream of a new connection, not yet started. */
+  readonly nextUpstream: () => Upstream;
+  /** Most connections to the server. Default 16. */
+  readonly maxChildren?: number | undefined;
+  /** A connection that nobody has used for so long ends, in milliseconds. Default 10 minutes. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** How long a call waits for the answer of its client, in milliseconds. Default 10 minutes. */
+  readonly parkTtlMs?: number | undefined;
+  /** The answer to requests for roots that no client can be asked. Default: none. */
+  readonly roots?: ConnectionSettings['roots'] | undefined;
+  /** Whether calls in which a client may be asked something are made one after the other. Default: no. */
+  readonly serializeInteractive?: boolean | undefined;
+  /**
+   * Whether several people may be behind a caller, of whom nobody is asked what is meant for another. Default: no caller is like that.
+   */
+  readonly isSharedCaller?: ((caller: SessionCaller) => boolean) | undefined;
+  /** Our own version, told to the server. */
+  readonly clientVersion: string;
+  readonly clock?: Clock | undefined;
+  readonly onWarning: (message: string) => void;
+}
+
+/** How modern clients of a legacy server fare, for `/healthz`. */
+export interface ExchangesReport {
+  /** Connections to the server. */
+  readonly children: number;
+  /** Calls that wait for their clients. */
+  readonly parked: number;
+  readonly counters: Readonly<ExchangeCounters>;
+}
+
+export interface LegacyExchanges extends Exchanges {
+  report(): ExchangesReport;
+}
+
+/** Serves modern clients from a legacy server: over a connection of its own for each caller and set of capabilities. */
+export function createLegacyExchanges(options: LegacyExchangesOptions): LegacyExchanges {
+  return new TranslatedExchanges(options);
+}
+
+/** Of the client itself: a server has no use for them. */
+const swallowed: ReadonlySet<string> = new Set([
+  'notifications/initialized',
+  'notifications/cancelled',
+  'notifications/progress',
+  'notifications/roots/list_changed',
+]);
+
+class TranslatedExchanges implements LegacyExchanges {
+  readonly #options: LegacyExchangesOptions;
+  readonly #settings: ConnectionSettings;
+  readonly #pool: ConnectionPool;
+  readonly #parkedCalls: ParkedCalls<Flow>;
+  readonly #counters = createCounters();
+  readonly #warned = new Set<string>();
+  readonly #policyIds = new WeakMap<Policy, number>();
+  #policies = 0;
+  /** The newest answer of the server to `initialize`: it does not depend on the client. */
+  #initialized: RpcResponse | undefined;
+  #isClosed = false;
+
+  constructor(options: LegacyExchangesOptions) {
+    const { clock = systemClock, parkTtlMs = defaultParkTtlMs, roots = [], serializeInteractive = false } = options;
+    const { startTimeoutMs, approvals, onToolsChange, clientVersion } = options;
+    this.#options = options;
+    this.#parkedCalls = new ParkedCalls(clock, parkTtlMs);
+    this.#settings = {
+      clientInfo: { name: 'mcp-expose', version: clientVersion },
+      startTimeoutMs,
+      approvals,
+      onToolsChange,
+      roots,
+      isSerial: serializeInteractive,
+      counters: this.#counters,
+      warnOnce: (kind, message) => this.#warnOnce(kind, message),
+      clock,
+      parkedCalls: this.#parkedCalls,
+    };
+    const { maxChildren = defaultMaxChildren, idleTimeoutMs = defaultIdleTimeoutMs } = options;
+    this.#pool = new ConnectionPool({
+      maxChildren,
+      idleTimeoutMs,
+      clock,
+      unused,
+      onEvicted: () => {
+        this.#counters.evictions++;
+        this.#warnOnce(
+          'evicted',
+          `ended an idle connection to the server: ${maxChildren} are the most that it may have`,
+        );
+      },
+    });
+  }
+
+  request(caller: SessionCaller, request: RpcRequest, pending: PendingRequest, policy?: Policy): void {
+    if (this.#isClosed) {
+      pending.fail(shuttingDown);
+      return;
+    }
+    const call = new ClientCall(caller, request, pending, this.#options.isSharedCaller?.(caller) !== true);
+    if (request.method === 'server/discover') {
+      this.#discover(call, policy);
+      return;
+    }
+    const requestState = memberOf(request.json['params'], 'requestState');
+    if (requestState !== undefined && isInteractive(request.method)) {
+      this.#resume(call, requestState);
+      return;
+    }
+    const connection = this.#connectionOf(call, policy);
+    if (connection === undefined) call.fail(this.#noRoom());
+    else if (request.method === 'subscriptions/listen') connection.listen(call);
+    else connection.request(call);
+  }
+
+  notify(caller: SessionCaller, notification: Parameters<Exchanges['notify']>[1], policy?: Policy): void {
+    if (swallowed.has(notification.method)) return;
+    const own = this.#pool.all().filter((connection) => connection.serves(caller.id, policy));
+    own.at(-1)?.notify(notification);
+  }
+
+  capabilities(): unknown {
+    return memberOf(this.#initialized?.json['result'], 'capabilities');
+  }
+
+  endCaller(callerId: string): void {
+    for (const connection of this.#pool.all()) {
+      if (connection.callerId === callerId) void connection.close(credentialEnded);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#pool.close(shuttingDown);
+  }
+
+  report(): ExchangesReport {
+    return { children: this.#pool.size, parked: this.#parkedCalls.size, counters: this.#counters };
+  }
+
+  /** Answers at once what is known; starts a server only if there is none. */
+  #discover(call: ClientCall, policy: Policy | undefined): void {
+    const answer = (initialized: RpcResponse): void => call.answer(discoverFromInitialize(initialized), nobody);
+    if (this.#initialized !== undefined) {
+      answer(this.#initialized);
+      return;
+    }
+    const [starting] = this.#pool.all();
+    const connection = starting ?? this.#connectionOf(call, policy);
+    if (connection === undefined) {
+      call.fail(this.#noRoom());
+      return;
+    }
+    connection.whenOpen((initialized, failure) => {
+      if (initialized !== undefined) answer(initialized);
+      else if (failure !== undefined) call.fail(failure);
+    });
+  }
+
+  /** Goes on with a call that waits. */
+  #resume(call: ClientCall, requestState: unknown): void {
+    const { fingerprint } = this.#declared(call);
+    const binding = bindingOf(call.caller.id, fingerprint, call.request);
+    const found = typeof requestState === 'string' ? this.#parkedCalls.take(requestState, binding) : 'malformed';
+    if (typeof found === 'string') call.fail(stateFailure(found));
+    else found.resume(call);
+  }
+
+  #connectionOf(call: ClientCall, policy: Policy | undefined): LegacyConnection | undefined {
+    const { capabilities, fingerprint } = this.#declared(call);
+    const key = JSON.stringify([call.caller.id, this.#policyId(policy), fingerprint]);
+    const known = this.#pool.find(key);
+    if (known !== undefined) return known;
+    return this.#pool.open(key, () => {
+      const upstream = this.#options.nextUpstream();
+      const connection = new LegacyConnection({
+        settings: this.#settings,
+        caller: call.caller,
+        capabilities,
+        fingerprint,
+        policy,
+        upstream,
+        onIdle: () => this.#pool.touch(key),
+        onEnd: () => this.#pool.remove(key, upstream.close()),
+      });
+      connection.whenOpen((initialized) => {
+        this.#initialized = initialized ?? this.#initialized;
+      });
+      return connection;
+    });
+  }
+
+  /** What the server is told of this client. */
+  #declared({ capabilities }: ClientCall): {
+    readonly capabilities: Readonly<Record<string, unknown>>;
+    readonly fingerprint: string;
+  } {
+    const given = upstreamCapabilities(capabilities);
+    const declared = this.#settings.roots.length > 0 ? { ...given, roots: {} } : given;
+    return { capabilities: declared, fingerprint: capabilityFingerprint(declared) };
+  }
+
+  #policyId(policy: Policy | undefined): number {
+    if (policy === undefined || policy.isOpen) return 0;
+    const id = this.#policyIds.get(policy) ?? ++this.#policies;
+    this.#policyIds.set(policy, id);
+    return id;
+  }
+
+  #noRoom(): CallFailure {
+    const { maxChildren = defaultMaxChildren } = this.#options;
+    const message = `${maxChildren} connections to the server are in use, the most that it may have`;
+    this.#warnOnce('full', `refused a request: ${message}`);
+    return callFailure('too_many_children', message);
+  }
+
+  #warnOnce(kind: string, message: string): void {
+    if (this.#warned.has(kind)) return;
+    this.#warned.add(kind);
+    this.#options.onWarning(message);
+  }
+}
+
+/** For an answer of our own. */
+const nobody = { serverInfo: undefined, waitFor() {} };
+
+const unused: CallFailure = callFailure('connection_unused', 'the connection to the server was not in use');
+
+const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this caller has ended');
+
+const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');

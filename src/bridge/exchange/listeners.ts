@@ -1,0 +1,149 @@
+import { subscriptionIdKey } from '../../mcp/envelope-keys.ts';
+import { memberOf, parseMessage, rpcCode, type RpcNotification } from '../../mcp/json-rpc.ts';
+import { newNotification } from '../../mcp/new-message.ts';
+import { jsonOfId } from '../../mcp/request-id.ts';
+import { makeRoom } from '../limits.ts';
+import { SharedSubscriptions } from '../shared/subscriptions.ts';
+import {
+  honouredFilter,
+  isSubscribed,
+  withSubscriptionId,
+  type SubscriptionFilter,
+} from '../translate/subscriptions.ts';
+import type { ClientCall, ServerSide } from './client-call.ts';
+import type { LegacyPeer } from './legacy-peer.ts';
+
+/** Notifications that wait for one client to read, without those that say the same. */
+const maxWaiting = 1000;
+
+interface Listener {
+  readonly call: ClientCall;
+  readonly lists: SubscriptionFilter;
+  /** The resources that the server has agreed to. */
+  readonly uris: string[];
+  /** What has come before the acknowledgement, or while the client does not read: one of each kind. */
+  readonly waiting: Map<string, RpcNotification>;
+  isWaiting: boolean;
+}
+
+export interface ListenersOptions {
+  readonly peer: LegacyPeer;
+  readonly server: ServerSide;
+  /** The last has gone. */
+  readonly onEmpty: () => void;
+}
+
+/** The `subscriptions/listen` requests over one connection (MCP 2026-07-28, subscriptions). */
+export class Listeners {
+  readonly #options: ListenersOptions;
+  readonly #listeners = new Set<Listener>();
+  readonly #resources = new SharedSubscriptions<Listener>();
+
+  constructor(options: ListenersOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  /** @param capabilities of the server. */
+  add(call: ClientCall, capabilities: unknown): void {
+    const wanted = memberOf(call.request.json['params'], 'notifications');
+    const { resourceSubscriptions = [], ...lists } = honouredFilter(wanted, capabilities);
+    const listener: Listener = { call, lists, uris: [], waiting: new Map(), isWaiting: true };
+    this.#listeners.add(listener);
+    call.whenCancelled(() => this.#remove(listener));
+    let pending = 1;
+    const settled = (): void => {
+      if (--pending === 0 && this.#listeners.has(listener)) this.#acknowledge(listener);
+    };
+    for (const uri of resourceSubscriptions) {
+      const subscribing = this.#resources.subscribe(listener, uri);
+      if (subscribing === 'full') break;
+      if (subscribing === undefined) {
+        listener.uris.push(uri);
+        continue;
+      }
+      pending++;
+      this.#options.peer.tell('resources/subscribe', { uri }, (failed) => {
+        subscribing.settle(failed);
+        if (!failed) listener.uris.push(uri);
+        settled();
+      });
+    }
+    settled();
+  }
+
+  /** A notification that belongs to no call. */
+  notify(notification: RpcNotification): void {
+    const uri = memberOf(notification.json['params'], 'uri');
+    if (notification.method === 'notifications/resources/updated') {
+      for (const listener of typeof uri === 'string' ? this.#resources.concerned(uri) : []) {
+        this.#deliver(listener, `${notification.method} ${String(uri)}`, notification);
+      }
+      return;
+    }
+    for (const listener of this.#listeners) {
+      if (isSubscribed(listener.lists, notification)) this.#deliver(listener, notification.method, notification);
+    }
+  }
+
+  /** There will be no more notifications. */
+  end(): void {
+    for (const listener of this.#listeners) this.#end(listener);
+  }
+
+  #acknowledge(listener: Listener): void {
+    const { call, lists, uris } = listener;
+    const notifications = { ...lists, ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }) };
+    const acknowledged = newNotification('notifications/subscriptions/acknowledged', { notifications });
+    call.send(withSubscriptionId(acknowledged, call.request.id), this.#options.server);
+    if (Object.keys(notifications).length === 0) this.#end(listener);
+    else this.#flush(listener);
+  }
+
+  #deliver(listener: Listener, kind: string, notification: RpcNotification): void {
+    const tagged = withSubscriptionId(notification, listener.call.request.id);
+    if (!listener.isWaiting) {
+      this.#send(listener, tagged);
+      return;
+    }
+    listener.waiting.delete(kind);
+    makeRoom(listener.waiting, maxWaiting);
+    listener.waiting.set(kind, tagged);
+  }
+
+  /** One that does not read must not hold up what else the server has to say. */
+  #send(listener: Listener, notification: RpcNotification): void {
+    if (listener.call.offer(notification)) return;
+    listener.isWaiting = true;
+    listener.call.whenWritable(() => this.#flush(listener));
+  }
+
+  #flush(listener: Listener): void {
+    listener.isWaiting = false;
+    for (const [kind, notification] of listener.waiting) {
+      if (listener.isWaiting) return;
+      listener.waiting.delete(kind);
+      this.#send(listener, notification);
+    }
+  }
+
+  #end(listener: Listener): void {
+    const { call } = listener;
+    const id = jsonOfId(call.request.id);
+    const text = `{"jsonrpc":"2.0","id":${id},"result":{"_meta":{${JSON.stringify(subscriptionIdKey)}:${id}}}}`;
+    const result = parseMessage(Buffer.from(text));
+    this.#remove(listener);
+    if (result.kind === 'response') call.answer(result, this.#options.server);
+    else call.fail({ code: rpcCode.internalError, message: 'the subscription has ended' });
+  }
+
+  #remove(listener: Listener): void {
+    if (!this.#listeners.delete(listener)) return;
+    listener.waiting.clear();
+    for (const uri of this.#resources.release(listener)) this.#options.peer.tell('resources/unsubscribe', { uri });
+    if (this.#listeners.size === 0) this.#options.onEmpty();
+  }
+}

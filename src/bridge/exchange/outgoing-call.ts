@@ -1,0 +1,127 @@
+import { memberOf, rpcCode, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { editMessage } from '../../mcp/edit-message.ts';
+import { editPlan, set } from '../../mcp/json/edit-members.ts';
+import { newRequest } from '../../mcp/new-message.ts';
+import { placesIn, rewriteRequest, type Places } from '../shared/messages.ts';
+import { stripEnvelope } from '../translate/envelope.ts';
+import { errorCodeOf } from '../translate/errors.ts';
+import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
+import type { RequiredTasks } from './required-tasks.ts';
+
+/** A client's request as a legacy server can read it, but for the ids. */
+export interface LegacyRequest {
+  readonly request: RpcRequest;
+  readonly places: Places;
+  readonly hasProgress: boolean;
+}
+
+/** @returns as a string, why it cannot be passed on. */
+export function legacyRequestOf(request: RpcRequest): LegacyRequest | string {
+  const stripped = stripEnvelope(request);
+  const places = placesIn(stripped);
+  return typeof places === 'string' ? places : { request: stripped, places, hasProgress: places.has('progressToken') };
+}
+
+export interface OutgoingCallOptions {
+  readonly legacy: LegacyRequest;
+  readonly peer: LegacyPeer;
+  readonly tasks: RequiredTasks;
+  /** Progress with this token is that of the call. */
+  readonly onToken: (token: RequestId) => void;
+}
+
+const asTask = editPlan([[['params', 'task'], set('{}')]]);
+
+/** What a call is in the server: one request, or a task that is begun with one and awaited with another. */
+export class OutgoingCall {
+  readonly #options: OutgoingCallOptions;
+  #id: RequestId | undefined;
+  #taskId: string | undefined;
+  #isTask = false;
+
+  constructor(options: OutgoingCallOptions) {
+    this.#options = options;
+  }
+
+  /** Of the request that waits for an answer. */
+  get id(): RequestId | undefined {
+    return this.#id;
+  }
+
+  /** As which the server runs the call. */
+  get taskId(): string | undefined {
+    return this.#taskId;
+  }
+
+  /** Sends the call, which `call` gets the answer to; sent again, it is a new call. */
+  send(call: PeerCall): void {
+    const { legacy, peer, tasks, onToken } = this.#options;
+    const { request, places, hasProgress } = legacy;
+    const id = peer.nextId();
+    this.#id = id;
+    this.#taskId = undefined;
+    this.#isTask = request.method === 'tools/call' && tasks.has(this.#tool);
+    if (hasProgress) onToken(id);
+    const sent = rewriteRequest(request, places, hasProgress ? { id, progressToken: id } : { id });
+    peer.request(this.#isTask ? editMessage(sent, asTask) : sent, call);
+  }
+
+  /** Whether an answer is not the last one: what follows it has been sent. */
+  goesOnAfter(response: RpcResponse, call: PeerCall): boolean {
+    const { legacy, peer, tasks } = this.#options;
+    if (legacy.request.method === 'tools/list' && !response.failed) tasks.listed(response);
+    if (this.#taskId !== undefined) return false;
+    if (this.#isTask) {
+      const taskId = taskIdIn(response);
+      if (taskId === undefined) return false;
+      this.#taskId = taskId;
+      this.#id = peer.nextId();
+      peer.request(newRequest(this.#id, 'tasks/result', { taskId }), call);
+      return true;
+    }
+    // A tool that runs as a task only refuses to do anything else with this code.
+    const isRefused = legacy.request.method === 'tools/call' && errorCodeOf(response) === rpcCode.methodNotFound;
+    if (!isRefused || !tasks.isSupported) return false;
+    tasks.add(this.#tool);
+    this.send(call);
+    return true;
+  }
+
+  cancel(reason: string): void {
+    const { peer } = this.#options;
+    if (this.#taskId !== undefined) this.#cancelTask(this.#taskId);
+    if (this.#id !== undefined) peer.cancel(this.#id, reason, this.#isTask ? this.#lateTask() : undefined);
+    this.forget();
+  }
+
+  /** It is not in the server any more. */
+  forget(): void {
+    this.#id = undefined;
+    this.#taskId = undefined;
+  }
+
+  /** A call that is cancelled before its task is known. */
+  #lateTask(): PeerCall {
+    return {
+      answered: (response) => {
+        const taskId = taskIdIn(response);
+        if (taskId !== undefined) this.#cancelTask(taskId);
+      },
+      failed() {},
+    };
+  }
+
+  #cancelTask(taskId: string): void {
+    this.#options.peer.tell('tasks/cancel', { taskId });
+  }
+
+  get #tool(): unknown {
+    return memberOf(this.#options.legacy.request.json['params'], 'name');
+  }
+}
+
+/** In a `CreateTaskResult` (MCP 2025-11-25, tasks). */
+function taskIdIn({ json: { result } }: RpcResponse): string | undefined {
+  const taskId = memberOf(memberOf(result, 'task'), 'taskId');
+  return typeof taskId === 'string' ? taskId : undefined;
+}

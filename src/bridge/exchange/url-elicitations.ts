@@ -1,0 +1,81 @@
+import type { Clock } from '../../platform/clock.ts';
+import { memberOf, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { isObject } from '../../mcp/rpc-message.ts';
+import { isResultOf } from '../translate/input-requests.ts';
+import type { InputRequest } from './input-request.ts';
+
+/** How long the server may take to say that what was opened is done, in milliseconds; it does not have to say so. */
+const completionMs = 45_000;
+
+/** Addresses that one error may ask for. */
+const maxUrls = 16;
+
+/** The addresses that a server wants to be opened before a call is made again. */
+export interface UrlRound {
+  readonly inputs: readonly InputRequest[];
+  /** Whether the client does not want one of them to be opened. */
+  readonly isDeclined: boolean;
+  /** The server says that what this elicitation was for is done. */
+  completed(id: unknown): void;
+  /** Calls back when all are, or it has taken too long. Returns what calls it off. */
+  whenCompleted(callback: () => void): () => void;
+  close(): void;
+}
+
+/** @returns undefined if the error names no address. */
+export function urlRoundOf({ json }: RpcResponse, clock: Clock): UrlRound | undefined {
+  const listed = memberOf(memberOf(json['error'], 'data'), 'elicitations');
+  const elicitations = (Array.isArray(listed) ? listed : []).filter(
+    (elicitation) => typeof memberOf(elicitation, 'url') === 'string',
+  );
+  if (elicitations.length === 0) return undefined;
+  const open = new Set(elicitations.map((elicitation: unknown) => memberOf(elicitation, 'elicitationId')));
+  let isDeclined = false;
+  let onCompleted: (() => void) | undefined;
+  let cancelTimeout: (() => void) | undefined;
+
+  function finish(): void {
+    cancelTimeout?.();
+    const callback = onCompleted;
+    onCompleted = undefined;
+    callback?.();
+  }
+
+  return {
+    inputs: elicitations.slice(0, maxUrls).map((elicitation: unknown) => ({
+      text: JSON.stringify({ method: 'elicitation/create', params: paramsOf(elicitation) }),
+      accepts: (answer) => isResultOf('elicitation/create', answer),
+      settle(answer) {
+        const result: unknown = JSON.parse(answer.toString());
+        if (memberOf(result, 'action') !== 'accept') isDeclined = true;
+      },
+      giveUp() {},
+    })),
+    get isDeclined() {
+      return isDeclined;
+    },
+    completed(id) {
+      open.delete(id);
+      if (open.size === 0) finish();
+    },
+    whenCompleted(callback) {
+      onCompleted = callback;
+      if (open.size === 0) finish();
+      else cancelTimeout = clock.after(completionMs, finish);
+      return () => {
+        onCompleted = undefined;
+        cancelTimeout?.();
+      };
+    },
+    close() {
+      onCompleted = undefined;
+      cancelTimeout?.();
+    },
+  };
+}
+
+/** Without what refers to a connection. */
+function paramsOf(elicitation: unknown): Readonly<Record<string, unknown>> {
+  const { elicitationId: _id, ...params } = isObject(elicitation) ? elicitation : {};
+  return { ...params, mode: 'url' };
+}
