@@ -88,6 +88,6 @@ export function withCancelledId(message: RpcNotification, requestId: RequestId):
   if (span === undefined) return message;
   const reason = memberOf(message.json['params'], 'reason');
   const params = reason === undefined ? { requestId } : { requestId, reason };
-  const bytes = replaceSpans(message.bytes, [[span, Buffer.from(JSON.stringify(requestId))]]);
+  const bytes = replaceSpans(message.bytes, [[span, Buffer.from(jsonOfId(requestId))]]);
   return { ...message, json: { ...message.json, params }, bytes };
 }

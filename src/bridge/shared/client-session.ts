@@ -1,4 +1,6 @@
 import { memberOf, type RequestId, type RpcMessage } from '../../mcp/json-rpc.ts';
+import { jsonOfId } from '../../mcp/request-id.ts';
+import { subscriptionIdOf } from '../translate/subscriptions.ts';
 import type { UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
 /** Messages that wait for one client which does not read, and their bytes. */
@@ -148,16 +150,25 @@ function isLosable(message: RpcMessage): boolean {
   );
 }
 
-/** A server request and its withdrawal belong together. */
+/** A server request and its withdrawal belong together; a subscription begins with its acknowledgement. */
 function mustArrive(message: RpcMessage): boolean {
-  return message.kind !== 'notification' || message.method === 'notifications/cancelled';
+  return (
+    message.kind !== 'notification' ||
+    message.method === 'notifications/cancelled' ||
+    message.method === 'notifications/subscriptions/acknowledged'
+  );
 }
 
 /** That something has changed is said once; whoever looks then sees all changes before that. */
 function newsIn(message: RpcMessage): string | undefined {
   if (message.kind !== 'notification') return undefined;
   const { method, json } = message;
-  if (method.endsWith('/list_changed')) return method;
+  const isList = method.endsWith('/list_changed');
+  if (!isList && method !== 'notifications/resources/updated') return undefined;
+  // Each subscription of a modern client is told (MCP 2026-07-28, "Subscriptions").
+  const subscription = subscriptionIdOf(message);
+  const kind = subscription === undefined ? method : `${method} ${jsonOfId(subscription)}`;
+  if (isList) return kind;
   const uri = memberOf(json['params'], 'uri');
-  return method === 'notifications/resources/updated' && typeof uri === 'string' ? `${method} ${uri}` : undefined;
+  return typeof uri === 'string' ? `${kind} ${uri}` : undefined;
 }

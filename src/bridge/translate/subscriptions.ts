@@ -1,6 +1,6 @@
 import { editMessage } from '../../mcp/edit-message.ts';
 import { subscriptionIdKey } from '../../mcp/envelope-keys.ts';
-import { memberOf, metaOf, type RequestId, type RpcNotification } from '../../mcp/json-rpc.ts';
+import { memberOf, metaOf, type RequestId, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editPlan, remove, set } from '../../mcp/json/edit-members.ts';
 import { exactValue, jsonOfId } from '../../mcp/request-id.ts';
 
@@ -82,6 +82,12 @@ export function subscriptionIdOf(notification: RpcNotification): RequestId | und
 /** @param id of the `subscriptions/listen` request. */
 export function withSubscriptionId(notification: RpcNotification, id: RequestId): RpcNotification {
   return editMessage(notification, editPlan([[subscriptionIdPath, set(jsonOfId(id))]]));
+}
+
+/** The result that ends a subscription. @param id of the `subscriptions/listen` request. */
+export function withEndedSubscriptionId(response: RpcResponse, id: RequestId): RpcResponse {
+  if (response.failed) return response;
+  return editMessage(response, editPlan([[['result', '_meta', subscriptionIdKey], set(jsonOfId(id))]]));
 }
 
 const untagged = editPlan([[subscriptionIdPath, remove]]);
