@@ -1,10 +1,11 @@
-import { createDeferred } from '../platform/deferred.ts';
 import { ExposeError } from '../errors.ts';
-import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../mcp/json-rpc.ts';
-import { newError, newNotification, newRequest, newResult } from '../mcp/new-message.ts';
-import { eraOf, preferredRevision, type Era } from '../mcp/revisions.ts';
-import type { PendingRequest, UpstreamMessage } from './session/pending-request.ts';
-import { Channel } from './session/channel.ts';
+import { memberOf, type RpcResponse } from '../mcp/json-rpc.ts';
+import { newNotification } from '../mcp/new-message.ts';
+import { firstModernRevision, preferredRevision, type Era } from '../mcp/revisions.ts';
+import { Interview, type InterviewOptions } from './era/interview.ts';
+import { listTools } from './era/list-tools.ts';
+import { discover, inEnvelope, initialize } from './era/own-requests.ts';
+import { probe, type Finding } from './era/probe.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
 export interface ServerDescription {
@@ -16,163 +17,126 @@ export interface ServerDescription {
   readonly tools: number;
 }
 
-/** Of a server's last words, as many lines are shown as a hint, without those that only its author can read. */
-const maxHintLines = 5;
-const stackFrame = /^\s*at .+|^\s*$|^\s*(?:code: |requireStack: |[{}]\s*$)|^Node\.js v/;
-
-/** A list that never ends is not followed for ever. */
-const maxToolPages = 100;
-
-export interface DescribeOptions {
-  readonly upstream: Upstream;
-  /** How long the server may take in all. */
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  /** The address of one that is called, for errors; left out where clients read them too. */
-  readonly url?: string | undefined;
+export interface DescribeOptions extends InterviewOptions {
+  /**
+   * Lends a connection of its own to the server, not yet started, in this era; the next one when the last is about to end.
+   */
+  readonly look: <T>(use: (connection: Upstream) => Promise<T>, era: Era) => Promise<T>;
+  /** Whether a connection carries both eras, and so can tell which one the server speaks. */
+  readonly carriesBoth: boolean;
+  /** The era of the server if it is known; `auto`: it is found out. */
+  readonly era: Era | 'auto';
   readonly onWarning: (message: string) => void;
   /** Called with the names of the tools that are counted. */
   readonly onTools?: ((names: readonly string[]) => void) | undefined;
-  /** What to do when it fails, in words. */
-  readonly checkAlone: string;
   /** Our own version, told to the server. */
   readonly clientVersion: string;
 }
 
+/** What another connection, over which nothing modern is said, may do better. */
+const confusions: ReadonlySet<string> = new Set([
+  'upstream_exited',
+  'upstream_silent',
+  'upstream_refused',
+  'upstream_unreachable',
+]);
+
 /**
  * Starts a server, asks what it is and what it has, and ends it: what a client will find, known before any client comes.
- * @throws ExposeError `upstream_not_started`, `upstream_exited`, `upstream_silent` or `upstream_refused`, or the
- * signal's reason.
+ * Unless its era is known, it is asked as a modern client would; a server that bears no such question is started again and
+ * asked as a legacy client would.
+ * @throws ExposeError `upstream_not_started`, `upstream_unreachable`, `upstream_exited`, `upstream_silent` or
+ * `upstream_refused`, or the signal's reason.
  */
 export async function describeServer(options: DescribeOptions): Promise<ServerDescription> {
-  const { upstream, url, timeoutMs, signal, onWarning, checkAlone, clientVersion } = options;
-  const subject = url === undefined ? 'the server' : `the server at ${url}`;
-  const { promise: failed, reject: fail } = createDeferred<never>();
-  const onAbort = (): void => fail(signal.reason);
-  signal.addEventListener('abort', onAbort);
-  const startTimeout = setTimeout(() => {
-    fail(
-      new ExposeError('upstream_silent', `${subject} did not answer within ${timeoutMs / 1000} s`, {
-        hints: [
-          url === undefined ? 'is it an MCP server that speaks over stdio? --verbose shows what it prints' : checkAlone,
-          'allow more time with --start-timeout 120s',
-        ],
-      }),
-    );
-  }, timeoutMs);
-
-  const channel = new Channel({
-    upstream,
-    standalone: {
-      isOpen: () => true,
-      send(message: UpstreamMessage) {
-        if (message.kind === 'request') upstream.send(answerWithoutClient(message));
-        return true;
-      },
-      whenWritable: (callback) => callback(),
-      end() {},
-    },
-    onClose({ code, reason, stderr, advice = checkAlone }) {
-      const lines = stderr.split('\n').filter((line) => !stackFrame.test(line));
-      const hints = stderr === '' ? [] : [`it printed: ${lines.slice(-maxHintLines).join('\n')}`];
-      const told = code === 'upstream_exited' ? `${reason} before it had answered` : reason;
-      const message =
-        url === undefined ? told : told.replace(/\bthe server\b|$/, (found) => (found === '' ? ` (${url})` : subject));
-      const known = code === 'upstream_session_lost' ? 'upstream_refused' : code;
-      fail(new ExposeError(known, message, { hints: [...hints, advice] }));
-    },
-  });
-
-  let lastId = 0;
-  function request(method: string, params: Readonly<Record<string, unknown>>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      channel.request(newRequest(++lastId, method, params), promisedCall(resolve, reject));
+  const { look, era, timeoutMs, signal, clientVersion, carriesBoth } = options;
+  let isModern = false;
+  const talk = (spoken: Era, find: (interview: Interview) => Promise<Finding>): Promise<ServerDescription> =>
+    look((upstream) => {
+      const interview = new Interview(upstream, options);
+      return interview.hold(async () => {
+        const finding = await find(interview);
+        isModern = finding.era === 'modern';
+        return await (isModern ? describeModern : describeLegacy)(interview, finding, options);
+      });
+    }, spoken);
+  const talkLegacy = (): Promise<ServerDescription> =>
+    talk('legacy', async (interview) => {
+      const answer = await initialize(interview, clientVersion);
+      return { era: 'legacy', answer, revision: undefined };
     });
-  }
-
-  async function describe(): Promise<ServerDescription> {
-    const result = await request('initialize', {
-      protocolVersion: preferredRevision,
-      capabilities: {},
-      clientInfo: { name: 'mcp-expose', version: clientVersion },
-    }).catch((cause: unknown) => {
-      const reason = textOf(memberOf(cause, 'message'), 'it gave no reason');
-      throw new ExposeError('upstream_refused', `${subject} refused initialize: ${reason}`);
-    });
-    upstream.send(newNotification('notifications/initialized'));
-    const serverInfo = memberOf(result, 'serverInfo');
-    const protocolVersion = textOf(memberOf(result, 'protocolVersion'), preferredRevision);
-    return {
-      name: textOf(memberOf(serverInfo, 'name'), 'unknown'),
-      version: textOf(memberOf(serverInfo, 'version'), ''),
-      era: eraOf(protocolVersion),
-      protocolVersion,
-      tools: memberOf(memberOf(result, 'capabilities'), 'tools') === undefined ? 0 : await countTools(),
-    };
-  }
-
-  async function countTools(): Promise<number> {
-    const tools = await listTools();
-    options.onTools?.([...tools].filter((name) => typeof name === 'string'));
-    return tools.size;
-  }
-
-  async function listTools(): Promise<ReadonlySet<unknown>> {
-    /** By name; what has none is counted by itself. */
-    const tools = new Set<unknown>();
-    const cursors = new Set<string>();
-    let cursor: string | undefined;
-    while (cursors.size < maxToolPages) {
-      // oxlint-disable-next-line no-await-in-loop -- the cursor of the next page stands in this one
-      const result = await request('tools/list', cursor === undefined ? {} : { cursor }).catch(() => undefined);
-      const page = memberOf(result, 'tools');
-      for (const tool of Array.isArray(page) ? page : []) tools.add(memberOf(tool, 'name') ?? {});
-      const next = memberOf(result, 'nextCursor');
-      if (typeof next !== 'string') return tools;
-      if (cursors.has(next)) {
-        onWarning(`tools/list repeats a cursor: only the first ${tools.size} tools are counted`);
-        return tools;
-      }
-      cursors.add(next);
-      cursor = next;
-    }
-    onWarning(`tools/list has more than ${maxToolPages} pages: only the first ${tools.size} tools are counted`);
-    return tools;
-  }
-
+  if (era === 'legacy') return await talkLegacy();
+  const isCertain = era === 'modern';
+  // Whom the question confuses has used up half of the time, and is then given all of it.
+  const limitMs = isCertain ? timeoutMs : timeoutMs / 2;
   try {
-    signal.throwIfAborted();
-    channel.start();
-    return await Promise.race([describe(), failed]);
-  } finally {
-    clearTimeout(startTimeout);
-    signal.removeEventListener('abort', onAbort);
-    failed.catch(() => {});
-    void channel.close();
+    return await talk(carriesBoth && !isCertain ? 'legacy' : 'modern', (interview) =>
+      probe(interview, { clientVersion, limitMs, carriesBoth: carriesBoth && !isCertain }),
+    );
+  } catch (error) {
+    const isConfused = error instanceof ExposeError && confusions.has(error.code);
+    if (!isConfused || isCertain || isModern || signal.aborted) throw error;
+    return await talkLegacy();
   }
 }
 
-/** What a client without capabilities answers (MCP 2025-11-25, ping). */
-function answerWithoutClient({ id, method }: RpcRequest): RpcResponse {
-  if (method === 'ping') return newResult(id, {});
-  return newError({ id, code: rpcCode.methodNotFound, message: `${method} is not supported by this client` });
+async function describeLegacy(
+  interview: Interview,
+  { answer }: Finding,
+  options: DescribeOptions,
+): Promise<ServerDescription> {
+  if (answer === undefined || answer.failed) throw interview.refusal('initialize', answer);
+  const { result } = answer.json;
+  interview.tell(newNotification('notifications/initialized'));
+  const hasTools = memberOf(memberOf(result, 'capabilities'), 'tools') !== undefined;
+  return {
+    ...nameIn(memberOf(result, 'serverInfo')),
+    era: 'legacy',
+    protocolVersion: textOf(memberOf(result, 'protocolVersion'), preferredRevision),
+    tools: hasTools ? await countTools((params) => interview.ask('tools/list', params), options) : 0,
+  };
 }
 
-/** A call whose outcome is a promise's. It is not open for anything but the response. */
-function promisedCall(resolve: (result: unknown) => void, reject: (reason: unknown) => void): PendingRequest {
+async function describeModern(
+  interview: Interview,
+  { answer, revision = firstModernRevision }: Finding,
+  options: DescribeOptions,
+): Promise<ServerDescription> {
+  const { clientVersion } = options;
+  // It has refused our revision and named another one.
+  const discovery = answer?.failed === true ? await discover(interview, clientVersion, revision) : answer;
+  if (discovery?.failed === true) throw interview.refusal('server/discover', discovery);
+  let named = serverInfoIn(discovery);
+  const hasTools =
+    discovery === undefined || memberOf(memberOf(discovery.json['result'], 'capabilities'), 'tools') !== undefined;
+  const tools = hasTools
+    ? await countTools(async (params) => {
+        const page = await interview.ask('tools/list', inEnvelope(params, clientVersion, revision));
+        named ??= serverInfoIn(page);
+        return page;
+      }, options)
+    : 0;
+  return { ...nameIn(named), era: 'modern', protocolVersion: revision, tools };
+}
+
+async function countTools(
+  ask: (params: Readonly<Record<string, unknown>>) => Promise<RpcResponse>,
+  { onWarning, onTools }: DescribeOptions,
+): Promise<number> {
+  const tools = await listTools(async (params) => (await ask(params)).json['result'], onWarning);
+  onTools?.([...tools].filter((name) => typeof name === 'string'));
+  return tools.size;
+}
+
+/** A modern server names itself in its results (MCP 2026-07-28, server info). */
+function serverInfoIn(response: RpcResponse | undefined): unknown {
+  return memberOf(memberOf(response?.json['result'], '_meta'), 'io.modelcontextprotocol/serverInfo');
+}
+
+function nameIn(serverInfo: unknown): Pick<ServerDescription, 'name' | 'version'> {
   return {
-    isOpen: () => false,
-    send: () => true,
-    whenWritable: (callback) => callback(),
-    finish(response: RpcResponse) {
-      if (response.failed) reject(response.json['error']);
-      else resolve(response.json['result']);
-      return true;
-    },
-    whenGone() {},
-    // An upstream that has gone says so, and better, through the channel's onClose.
-    fail() {},
-    end() {},
+    name: textOf(memberOf(serverInfo, 'name'), 'unknown'),
+    version: textOf(memberOf(serverInfo, 'version'), ''),
   };
 }
 

@@ -27,6 +27,11 @@ export function rejectIneffectiveOptions(command: Command, options: ExposeOption
 
 function problemOf(long: string, needs: Need, options: ExposeOptions, command: Command): Problem | undefined {
   if ('server' in needs) return serverProblem(long, needs.server, options);
+  if ('translation' in needs) {
+    return options.server.strictEra === true
+      ? { why: 'with --strict-era, which translates nothing', hint: 'omit one of the two' }
+      : undefined;
+  }
   if ('tunnels' in needs) return tunnelProblem(long, needs, options, command);
   if ('approve' in needs) {
     if (options.access?.approve !== undefined) return undefined;
@@ -63,13 +68,15 @@ interface Problem {
 
 function serverProblem(
   long: string,
-  need: 'process' | 'url' | 'url-or-config' | 'config',
+  need: Extract<Need, { readonly server: string }>['server'],
   { server: { http, sse, config } }: ExposeOptions,
 ): Problem | undefined {
   const callsUrl = http !== undefined || sse !== undefined;
   switch (need) {
     case 'process':
       return callsUrl ? { why: 'with --http or --sse, which start no process', hint: `omit ${long}` } : undefined;
+    case 'either-era':
+      return sse === undefined ? undefined : { why: 'with --sse, whose servers are all legacy', hint: `omit ${long}` };
     case 'config':
       return config === undefined ? { why: 'without --config', hint: 'name the file with --config <file>' } : undefined;
     default:

@@ -22,11 +22,12 @@ export interface OptionSpec {
 
 /**
  * What an option applies to: a server that is started (`process`), called (`url`; `url-or-config` also if it is in a
- * configuration) or read from a configuration (`config`), a token that is required, an audit file, approvals, or these tunnels.
- * With a token, `signIn` is what else it needs: OAuth, its identity provider (`oidc`), or OAuth without that (`pairing`).
+ * configuration), read from a configuration (`config`) or of one era or the other (`either-era`), a translation between eras, a token
+ * that is required, an audit file, approvals, or these tunnels. With a token, `signIn` is what else it needs: OAuth, its identity provider (`oidc`), or OAuth without that (`pairing`).
  */
 export type Need =
-  | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' }
+  | { readonly server: 'process' | 'url' | 'url-or-config' | 'config' | 'either-era' }
+  | { readonly translation: true }
   | { readonly token: true; readonly signIn?: 'oauth' | 'oidc' | 'pairing' }
   | { readonly audit: true }
   | { readonly approve: true }

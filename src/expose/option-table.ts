@@ -8,6 +8,7 @@ import {
   relayOptions,
   ruleOptions,
 } from './command-options.ts';
+import { eraOptions } from './era-options.ts';
 import { longOf, type Need, type OptionSpec } from './option-spec.ts';
 import type { GroupedOptions, OptionGroup, TunnelChoice } from './options.ts';
 import {
@@ -143,6 +144,12 @@ export const optionTable: Readonly<Record<OptionKey, OptionSpec | undefined>> = 
     description: 'with --http or --sse, allow unencrypted requests to other machines',
     needs: { server: 'url-or-config' },
   },
+  'server.upstreamEra': eraOptions.upstreamEra,
+  'server.strictEra': eraOptions.strictEra,
+  'server.roots': eraOptions.roots,
+  'server.maxChildren': eraOptions.maxChildren,
+  'server.parkTtlMs': eraOptions.parkTtlMs,
+  'server.serializeInteractive': eraOptions.serializeInteractive,
   'access.tokenFile': {
     flag: '--token-file <file>',
     description: 'read the bearer token from a file that only you can read; - is standard input',

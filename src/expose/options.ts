@@ -130,6 +130,21 @@ export interface ServerOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Allow unencrypted requests to an `http` or `sse` server on another machine. Default: false. */
   readonly allowPlainHttp?: boolean | undefined;
+  /**
+   * What the server speaks: revisions of MCP before 2026-07-28 (`legacy`), or that and later ones (`modern`). `auto`: it is asked. An
+   * `sse` server is `legacy` in any case. Default: `auto`.
+   */
+  readonly upstreamEra?: 'auto' | 'legacy' | 'modern' | undefined;
+  /** Refuse clients of the other era instead of translating for them. Default: false. */
+  readonly strictEra?: boolean | undefined;
+  /** Folders that a legacy server is told of when it asks a modern client for its roots outside of a call. Default: none. */
+  readonly roots?: readonly string[] | undefined;
+  /** Legacy servers (or connections to one) that run for modern clients at once. Default: 16. */
+  readonly maxChildren?: number | undefined;
+  /** How long a call of a modern client waits for what the server has asked it, in milliseconds. Default: 600 000. */
+  readonly parkTtlMs?: number | undefined;
+  /** For modern clients, let a legacy server do one call at a time, so that it is known which call asks. Default: false. */
+  readonly serializeInteractive?: boolean | undefined;
 }
 
 /** Who may use the server. */

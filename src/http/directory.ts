@@ -1,3 +1,4 @@
+import type { Era } from '../mcp/revisions.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
 import type { SseEndpoint } from './sse-endpoint.ts';
 
@@ -7,6 +8,9 @@ export interface Readiness {
   readonly status: 'ready' | 'starting' | 'down';
   /** Why it is down, as text. */
   readonly reason?: string;
+  /** The era of the server, and the revision that it speaks; left out before it has said so. */
+  readonly era?: Era;
+  readonly protocolVersion?: string;
   readonly sessions: number;
   /** Open connections to it, including idle ones in the warm pool; each is a process for a stdio server. */
   readonly children: number;

@@ -34,7 +34,9 @@ function described(
   onWarning: (message: string) => void = () => {},
 ): Promise<ServerDescription> {
   return describeServer({
-    upstream,
+    look: (use) => use(upstream),
+    carriesBoth: true,
+    era: 'legacy',
     onWarning,
     timeoutMs: 30_000,
     signal,

@@ -67,6 +67,16 @@ describe('an option that the others leave without effect is refused', () => {
     ['--audit-bodies has no effect without --audit', ['--audit-bodies']],
     ['--approve-command has no effect without --approve', ['--approve-command', 'x']],
     ['--approve-timeout has no effect without --approve', ['--approve-timeout', '1m']],
+    [
+      '--upstream-era has no effect with --sse, whose servers are all legacy',
+      ['--sse', 'http://a', '--upstream-era', 'modern'],
+    ],
+    ['--root has no effect with --strict-era, which translates nothing', ['--strict-era', '--root', '.']],
+    [
+      '--park-ttl has no effect with --strict-era, which translates nothing',
+      ['--park-ttl', '1m'],
+      { MCP_EXPOSE_STRICT_ERA: '1' },
+    ],
   ])('%s: %j %j', async (message, argv, env) => {
     await expect(check(argv, env)).rejects.toMatchObject({ code: 'usage', exitCode: 2, message });
   });
@@ -81,6 +91,9 @@ describe('an option that the others leave without effect is refused', () => {
     [['--audit', 'x', '--audit-bodies']],
     [['--approve', 'all', '--approve-command', 'x', '--approve-timeout', '1m']],
     [['--approve-command', 'x'], { MCP_EXPOSE_APPROVE: 'destructive' }],
+    [['--http', 'http://a', '--upstream-era', 'modern', '--strict-era']],
+    [['--root', '.', '--max-children', '2', '--park-ttl', '1m', '--serialize-interactive']],
+    [['--strict-era'], { MCP_EXPOSE_ROOT: '.' }],
     [[], { MCP_EXPOSE_APPROVE_COMMAND: 'x' }],
     [['--http', 'http://a', '--upstream-header', 'A: b', '--upstream-ca', 'x', '--allow-plain-http']],
     [['--config', 'x', '--server', 'a', '--watch', '--cwd', '.', '--warm', '0', '--upstream-timeout', '1s']],

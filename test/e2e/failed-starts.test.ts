@@ -72,6 +72,13 @@ describe('the server does not start: exit code 3', () => {
     expectVoice(stderr);
   });
 
+  test('a root that does not exist', async () => {
+    const { exitCode, stderr } = await failedStart({ server: fixture('echo'), args: ['--root', '/no/such/directory'] });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('error: --root /no/such/directory is not a folder');
+    expectVoice(stderr);
+  });
+
   test('a whole command that was quoted after --', async () => {
     const { exitCode, stderr } = await failedStart({ server: ['no-such-command-anywhere --api-key sesame'] });
     expect(exitCode).toBe(3);

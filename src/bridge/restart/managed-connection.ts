@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
+import type { Era } from '../../mcp/revisions.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 import { runsOnce, type Coexistence, type Process } from './coexistence.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
@@ -12,8 +13,8 @@ const settleMs = 2000;
 
 /** What the connections to one server share. */
 export interface ConnectionOwner {
-  /** Makes a connection, not yet started; what it has to say to the user is of interest only while `isWanted()`. */
-  readonly connect: (isWanted: () => boolean) => Upstream;
+  /** Makes a connection in an era, not yet started; what it has to say to the user is of interest only while `isWanted()`. */
+  readonly connect: (isWanted: () => boolean, era: Era) => Upstream;
   readonly coexistence: Coexistence;
   readonly health: UpstreamHealth;
   readonly clock: Clock;
@@ -53,10 +54,10 @@ export class ManagedConnection implements Upstream, Process {
   #isClosed = false;
 
   /** @param isBrief no other connection is made before it is gone. */
-  constructor(owner: ConnectionOwner, isBrief = false) {
+  constructor(owner: ConnectionOwner, isBrief = false, era: Era = 'legacy') {
     this.#owner = owner;
     this.isBrief = isBrief;
-    this.#upstream = owner.connect(() => this.#events !== undefined);
+    this.#upstream = owner.connect(() => this.#events !== undefined, era);
   }
 
   get isSettled(): boolean {

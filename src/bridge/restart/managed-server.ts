@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '../../platform/clock.ts';
+import type { Era } from '../../mcp/revisions.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Coexistence } from './coexistence.ts';
 import { ManagedConnection, type ConnectionOwner } from './managed-connection.ts';
@@ -64,9 +65,12 @@ export class ManagedServer {
     this.#warmPool.begin();
   }
 
-  /** A connection for a client: the oldest idle one, or a new one. For whoever takes it, both are not yet started. */
-  take(): Upstream {
-    return this.#warmPool.take() ?? new ManagedConnection(this.#owner);
+  /**
+   * A connection for a client: the oldest idle one, or a new one. For whoever takes it, both are not yet started.
+   * @param era a process that was started ahead has been told nothing yet, and serves either.
+   */
+  take(era: Era = 'legacy'): Upstream {
+    return this.#warmPool.take() ?? new ManagedConnection(this.#owner, false, era);
   }
 
   /** Whether a session would start no process beside one that may not bear it. */
@@ -75,10 +79,10 @@ export class ManagedServer {
   }
 
   /** Lets somebody use a connection of its own, beside which no other one is made unless they may coexist. */
-  look<T>(use: (connection: Upstream) => Promise<T>): Promise<T> {
+  look<T>(use: (connection: Upstream) => Promise<T>, era: Era = 'legacy'): Promise<T> {
     if (!this.coexistence.isAllowed) this.#warmPool.dismiss();
     return new Promise((resolve, reject) => {
-      this.coexistence.whenClear(() => void this.#lookNow(use).then(resolve, reject));
+      this.coexistence.whenClear(() => void this.#lookNow(use, era).then(resolve, reject));
     });
   }
 
@@ -88,8 +92,8 @@ export class ManagedServer {
     return this.coexistence.allEnded();
   }
 
-  async #lookNow<T>(use: (connection: Upstream) => Promise<T>): Promise<T> {
-    const connection = new ManagedConnection(this.#owner, true);
+  async #lookNow<T>(use: (connection: Upstream) => Promise<T>, era: Era): Promise<T> {
+    const connection = new ManagedConnection(this.#owner, true, era);
     try {
       return await use(connection);
     } finally {

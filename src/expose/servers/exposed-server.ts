@@ -8,7 +8,6 @@ import {
 } from '../../bridge/session/sessions.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
-import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { PolicyOf } from '../../http/find-session.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ListenOptions, ServerOptions } from '../options.ts';
@@ -25,6 +24,7 @@ import type { EventStore } from '../../http/responses/event-store.ts';
 import { McpEndpoint, type McpEndpointOptions } from '../../http/mcp-endpoint.ts';
 import { SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
+import { ServerEras, type EraSettings } from './server-eras.ts';
 import { ExposeError } from '../../errors.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
 import { version } from '../../version.ts';
@@ -34,6 +34,7 @@ export const defaultStartTimeoutMs: number = 60_000;
 
 /** How servers are run, the same for all of a run. */
 export type ServerSettings = ConnectionSettings &
+  EraSettings &
   Pick<ServerOptions, 'isolation' | 'warm' | 'restart' | 'startTimeoutMs'> &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
@@ -76,6 +77,7 @@ export class ExposedServer implements ServedServer {
   readonly #options: ExposedServerOptions;
   readonly #startTimeoutMs: number;
   readonly #server: ManagedServer;
+  readonly #eras: ServerEras;
   readonly #shared: SharedUpstream | undefined;
   readonly #sessions: Sessions;
   readonly #isReady: ReturnType<typeof createReadinessCheck>;
@@ -85,14 +87,14 @@ export class ExposedServer implements ServedServer {
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
     const { name, source, settings, idPrefix, eventStore, bodies, keepAliveTimer, policyOf, approvals } = options;
     const { onBegin, onRequest, onSession, onSessions, readBody, isSelective, onToolsChange, onWarning } = options;
-    const { startTimeoutMs = defaultStartTimeoutMs, restart = 'on-exit', isolation = 'session', warm } = settings;
+    const { startTimeoutMs = defaultStartTimeoutMs, isolation = 'session', warm } = settings;
     const [isProcess, isShared] = [source.kind === 'stdio', isolation === 'shared'];
     if (name !== undefined) this.name = name;
     this.#options = options;
     this.#startTimeoutMs = startTimeoutMs;
     this.#server = new ManagedServer({ connect, isProcess, isShared, warm, onWarning });
-    const nextUpstream = (): Upstream =>
-      new RestartingUpstream({ server: this.#server, restart, startTimeoutMs, onWarning });
+    this.#eras = new ServerEras({ kind: source.kind, settings, server: this.#server, startTimeoutMs, onWarning });
+    const nextUpstream = (): Upstream => this.#eras.sessionUpstream();
     this.#shared = isShared ? createSharedUpstream({ create: nextUpstream, onWarning }) : undefined;
     this.#sessions = createSessions({
       nextUpstream: this.#shared?.attach ?? nextUpstream,
@@ -126,7 +128,9 @@ export class ExposedServer implements ServedServer {
     const { status, reason } = this.#isStarting ? { status: 'starting' as const } : await this.#isReady();
     const { children, restarts } = this.#server.health.report();
     const why = reason === undefined ? {} : { reason };
-    return { status, ...why, sessions: this.#sessions.count(), children, restarts };
+    const { era, protocolVersion } = this.#eras.description ?? {};
+    const spoken = era === undefined || protocolVersion === undefined ? {} : { era, protocolVersion };
+    return { status, ...why, ...spoken, sessions: this.#sessions.count(), children, restarts };
   }
 
   /**
@@ -182,19 +186,22 @@ export class ExposedServer implements ServedServer {
   }
 
   /** @param url its address for errors, where no client reads them. */
-  #describe(signal: AbortSignal, url?: string): Promise<ServerDescription> {
-    const isProcess = this.#options.source.kind === 'stdio';
-    return this.#server.look((upstream) =>
-      describeServer({
-        upstream: restrict(upstream, { policy: this.#options.policy }),
-        url,
-        timeoutMs: this.#startTimeoutMs,
-        onWarning: this.#options.onWarning,
-        onTools: this.#options.approvals?.noteTools,
-        signal: AbortSignal.any([signal, this.#closing.signal]),
-        checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
-        clientVersion: version,
-      }),
-    );
+  async #describe(signal: AbortSignal, url?: string): Promise<ServerDescription> {
+    const { source, policy, onWarning, approvals } = this.#options;
+    const isProcess = source.kind === 'stdio';
+    const description = await describeServer({
+      look: (use, era) => this.#server.look((upstream) => use(restrict(upstream, { policy })), era),
+      carriesBoth: isProcess,
+      era: this.#eras.askedFor,
+      url,
+      timeoutMs: this.#startTimeoutMs,
+      onWarning,
+      onTools: approvals?.noteTools,
+      signal: AbortSignal.any([signal, this.#closing.signal]),
+      checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
+      clientVersion: version,
+    });
+    this.#eras.describedAs(description);
+    return description;
   }
 }

@@ -39,6 +39,12 @@ export async function readServerSources(
       hints: ['it takes an existing folder, in which the server runs'],
     });
   }
+  for (const root of options.roots ?? []) {
+    if (isFolder(root)) continue;
+    throw new ExposeError('usage', `--root ${root} is not a folder`, {
+      hints: ['it takes an existing folder, of which servers are told'],
+    });
+  }
   if (config !== undefined) return readConfigured(config, options, onWarning);
   if (stdio !== undefined) return fixed({ kind: 'stdio', command: commandOf(stdio), cwd, env });
   return http === undefined

@@ -4,6 +4,7 @@ import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
 import { childEnvironment } from '../../platform/process/environment.ts';
 import { defaultMaxMessageBytes } from '../../bridge/limits.ts';
+import type { Era } from '../../mcp/revisions.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import type { Watchdog } from '../../platform/process/watchdog.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
@@ -30,8 +31,11 @@ export interface UpstreamFactoryOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Creates a connection to the server, not yet started. Its messages to the user are shown only while `isWanted()`. */
-export type UpstreamFactory = (isWanted: () => boolean) => Upstream;
+/**
+ * Creates a connection to the server, not yet started. Its messages to the user are shown only while `isWanted()`. A process
+ * serves the era in which it is spoken to first, and an HTTP+SSE server the legacy one only.
+ */
+export type UpstreamFactory = (isWanted: () => boolean, era: Era) => Upstream;
 
 /**
  * Creates connections to one server of any kind. Imports only what that kind needs.
@@ -77,9 +81,14 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
     ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
   };
   if (source.kind === 'http') {
-    const { StreamableHttpUpstream } = await import('../../bridge/upstream/http/streamable-http.ts');
-    return (isWanted) =>
-      new StreamableHttpUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
+    const [{ StreamableHttpUpstream }, { HttpQuestions }] = await Promise.all([
+      import('../../bridge/upstream/http/streamable-http.ts'),
+      import('../../bridge/era/http-questions.ts'),
+    ]);
+    return (isWanted, era) => {
+      const Connection = era === 'legacy' ? StreamableHttpUpstream : HttpQuestions;
+      return new Connection({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
+    };
   }
   const { LegacySseUpstream } = await import('../../bridge/upstream/sse/legacy-sse.ts');
   return (isWanted) => new LegacySseUpstream({ ...http, onWarning: (message) => isWanted() && onWarning(message) });

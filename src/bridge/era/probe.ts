@@ -1,0 +1,65 @@
+import { createDeferred } from '../../platform/deferred.ts';
+import type { RpcResponse } from '../../mcp/json-rpc.ts';
+import type { Era } from '../../mcp/revisions.ts';
+import type { Interview } from './interview.ts';
+import { discover, initialize } from './own-requests.ts';
+import { modernRevisionIn } from './verdict.ts';
+
+/** After so much silence, `initialize` follows `server/discover`, in milliseconds: some servers answer nothing before it. */
+const maxSilenceMs = 3000;
+
+/** What a server is, and the answer that has told it. */
+export interface Finding {
+  readonly era: Era;
+  /** To `initialize` in the legacy era, also an error. In the modern one to `server/discover`, if it was answered. */
+  readonly answer: RpcResponse | undefined;
+  /** In which a modern server is spoken to. */
+  readonly revision: string | undefined;
+}
+
+export interface ProbeOptions {
+  /** Our own version, told to the server. */
+  readonly clientVersion: string;
+  /** How long the answer may take, in milliseconds. */
+  readonly limitMs: number;
+  /** Whether the connection carries both eras. On another one, a server that is not modern is not asked further. */
+  readonly carriesBoth: boolean;
+}
+
+/**
+ * Finds out the era of a server: `server/discover` first, and on the same connection `initialize`, if the answer names no
+ * modern revision or does not come. Both may be under way, and the first answer that tells something counts.
+ * @throws ExposeError `upstream_refused` if the server is not modern and the connection is, or as `Interview.hold` does.
+ */
+export async function probe(interview: Interview, options: ProbeOptions): Promise<Finding> {
+  const { clientVersion, limitMs, carriesBoth } = options;
+  const { promise: found, resolve, reject } = createDeferred<Finding>();
+  let hasGreeted = false;
+
+  async function greet(): Promise<void> {
+    if (hasGreeted) return;
+    hasGreeted = true;
+    const answer = await initialize(interview, clientVersion);
+    const revision = modernRevisionIn(answer);
+    if (revision === undefined) resolve({ era: 'legacy', answer, revision });
+    else resolve({ era: 'modern', answer: undefined, revision });
+  }
+
+  async function askForModern(): Promise<void> {
+    const answer = await discover(interview, clientVersion);
+    const revision = modernRevisionIn(answer);
+    if (revision !== undefined) resolve({ era: 'modern', answer, revision });
+    else if (carriesBoth) await greet();
+    else reject(interview.refusal('server/discover', answer));
+  }
+
+  void askForModern();
+  const silence = carriesBoth ? setTimeout(() => void greet(), Math.min(maxSilenceMs, limitMs / 2)) : undefined;
+  const limit = setTimeout(() => reject(interview.silence(limitMs)), limitMs);
+  try {
+    return await Promise.race([found, interview.failure]);
+  } finally {
+    clearTimeout(silence);
+    clearTimeout(limit);
+  }
+}

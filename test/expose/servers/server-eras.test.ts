@@ -1,0 +1,129 @@
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import type { ServerDescription } from '../../../src/bridge/describe-server.ts';
+import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
+import type { Era } from '../../../src/mcp/revisions.ts';
+import {
+  ServerEras,
+  translatedFor,
+  translationOptions,
+  type ServerErasOptions,
+} from '../../../src/expose/servers/server-eras.ts';
+import { eventually } from '../../harness/eventually.ts';
+import { createFakeUpstream, type FakeUpstream } from '../../bridge/fake-upstream.ts';
+import { initialize, notification } from '../../bridge/messages.ts';
+
+interface World {
+  readonly eras: ServerEras;
+  readonly connections: FakeUpstream[];
+}
+
+const quiet = { onWarning(): void {} };
+
+function worldOf(settings: ServerErasOptions['settings'], kind: ServerErasOptions['kind'] = 'stdio'): World {
+  const connections: FakeUpstream[] = [];
+  const { onWarning } = quiet;
+  const server = new ManagedServer({
+    connect() {
+      const connection = createFakeUpstream();
+      connections.push(connection);
+      return connection;
+    },
+    isProcess: true,
+    isShared: false,
+    onWarning,
+  });
+  return { eras: new ServerEras({ kind, settings, server, startTimeoutMs: 1000, onWarning }), connections };
+}
+
+function description(era: Era): ServerDescription {
+  const protocolVersion = era === 'legacy' ? '2025-11-25' : '2026-07-28';
+  return { name: 'fake', version: '1', era, protocolVersion, tools: 0 };
+}
+
+/** Sends `initialize`, and returns what comes back, if the server is not asked. */
+function opened({ eras }: World): string[] {
+  const received: string[] = [];
+  const upstream = eras.sessionUpstream();
+  upstream.start({
+    onMessage: ({ bytes }) => received.push(bytes.toString()),
+    onClose: () => received.push('closed'),
+  });
+  upstream.send(initialize);
+  upstream.send(notification('notifications/initialized'));
+  return received;
+}
+
+describe('the era in which a server is asked', () => {
+  test.each([
+    [{}, 'stdio', undefined, 'auto'],
+    [{}, 'http', 'modern', 'auto'],
+    [{}, 'http', 'legacy', 'legacy'],
+    [{ upstreamEra: 'modern' }, 'stdio', undefined, 'modern'],
+    [{ upstreamEra: 'legacy' }, 'http', undefined, 'legacy'],
+    [{ upstreamEra: 'modern' }, 'sse', undefined, 'legacy'],
+  ] as const)('%j of %s, described as %s: %s', (settings, kind, described, expected) => {
+    const { eras } = worldOf(settings, kind);
+    if (described !== undefined) eras.describedAs(description(described));
+    expect(eras.askedFor).toBe(expected);
+  });
+});
+
+describe('a session', () => {
+  test.each([
+    ['of a server that has not described itself', undefined, { strictEra: true }],
+    ['of a legacy server', 'legacy', { strictEra: true }],
+    ['of a modern server that may be translated', 'modern', {}],
+  ] as const)('%s reaches it', (_what, described, settings) => {
+    const world = worldOf(settings);
+    if (described !== undefined) world.eras.describedAs(description(described));
+    opened(world);
+    expect(world.connections.map(({ sent }) => sent.length)).toEqual([2]);
+  });
+
+  test('of a modern server is refused with --strict-era, and the revision is named', async () => {
+    const world = worldOf({ strictEra: true });
+    world.eras.describedAs(description('modern'));
+    const received = opened(world);
+    await eventually(() => expect(received).toHaveLength(1));
+    expect(JSON.parse(received[0] ?? '')).toEqual({
+      jsonrpc: '2.0',
+      id: 0,
+      error: {
+        code: -32022,
+        message: 'the server speaks 2026-07-28 only, and nothing is translated',
+        data: { supported: ['2026-07-28'], requested: '2025-11-25' },
+      },
+    });
+    expect(world.connections).toEqual([]);
+  });
+});
+
+test('who gets a translation', () => {
+  expect(translatedFor('legacy', {})).toBe('modern');
+  expect(translatedFor('modern', {})).toBe('legacy');
+  expect(translatedFor('modern', { strictEra: true })).toBeUndefined();
+});
+
+describe('how a legacy server serves modern clients', () => {
+  test('by default', () => {
+    expect(translationOptions({})).toEqual({
+      roots: [],
+      maxChildren: 16,
+      parkTtlMs: 600_000,
+      serializeInteractive: false,
+    });
+  });
+
+  test('as the user says; folders become absolute URLs', () => {
+    const given = { roots: ['.', '/tmp/two words'], maxChildren: 2, parkTtlMs: 1000, serializeInteractive: true };
+    expect(translationOptions(given)).toEqual({
+      ...given,
+      roots: [
+        { uri: pathToFileURL(process.cwd()).href, name: path.basename(process.cwd()) },
+        { uri: 'file:///tmp/two%20words', name: 'two words' },
+      ],
+    });
+  });
+});
