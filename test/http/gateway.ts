@@ -5,6 +5,7 @@ import { callersOf } from '../harness/callers.ts';
 import { createHostList } from '../../src/auth/hosts.ts';
 import { createOriginMatcher } from '../../src/auth/origins.ts';
 import { createSessions } from '../../src/bridge/session/sessions.ts';
+import type { Upstream } from '../../src/bridge/upstream/upstream.ts';
 import { createBodyReader } from '../../src/http/body.ts';
 import { createCors } from '../../src/http/cors.ts';
 import { createDirectory } from '../../src/http/directory.ts';
@@ -39,6 +40,8 @@ export interface GatewayOptions {
   readonly sse?: Partial<Pick<SseEndpointOptions, 'startTimeoutMs' | 'maxWaiting'>>;
   /** Answers `initialize` by itself; default true. */
   readonly agreeable?: boolean;
+  /** Real servers instead of those in memory. */
+  readonly nextUpstream?: () => Upstream;
 }
 
 export interface OpenSession {
@@ -74,6 +77,7 @@ export async function startGateway(protocol: Protocol, options: GatewayOptions =
   const reports: RequestReport[] = [];
   const sessions = createSessions({
     nextUpstream() {
+      if (options.nextUpstream !== undefined) return options.nextUpstream();
       const upstream = createFakeUpstream();
       if (agreeable) upstream.onSent = (line) => agree(upstream, line);
       upstreams.push(upstream);

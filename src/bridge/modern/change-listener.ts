@@ -135,14 +135,14 @@ export class ChangeListener {
     return this.#end(id, false);
   }
 
-  /** The server has been lost and comes back: it has no subscription any more. */
+  /** The server has been lost, and may come back: it has no subscription any more. */
   lost(): void {
+    if (this.#active === undefined && this.#opening === undefined) return;
     this.#hasMissed ||= this.#active !== undefined;
-    this.close();
+    this.#opening?.cancelTimeout();
     this.#active = undefined;
     this.#opening = undefined;
-    this.#cancelRetry = undefined;
-    this.#change();
+    this.#retry();
   }
 
   close(): void {

@@ -150,18 +150,24 @@ describe('a subscription that ends', () => {
   });
 });
 
-test('a server that comes back gets what is wanted now', () => {
+test('a server that comes back gets what is wanted now, but not at once: it may be lost again and again', () => {
   const { listener, clock, sent, missed, settled, subscribe, acknowledge } = world();
+  listener.lost();
+  expect(clock.pending).toBe(0);
   listener.begin({ promptsListChanged: true });
   acknowledge(1, { promptsListChanged: true });
-  listener.ended(response(1));
-  subscribe('a');
-  sent();
   listener.lost();
+  subscribe('a');
+  listener.lost();
+  expect(sent()).toEqual(['listen 1 promptsListChanged']);
+  clock.advance(250);
   expect(sent()).toEqual(['listen 2 promptsListChanged a']);
-  acknowledge(2, { promptsListChanged: true, resourceSubscriptions: ['a'] });
+  listener.lost();
+  clock.advance(499);
+  expect(sent()).toEqual([]);
+  clock.advance(1);
+  acknowledge(3, { promptsListChanged: true, resourceSubscriptions: ['a'] });
   expect(settled).toEqual(['a: yes']);
   expect(missed).toEqual(['notifications/prompts/list_changed']);
   expect(clock.pending).toBe(0);
-  listener.close();
 });

@@ -229,6 +229,7 @@ test('a server that comes back is asked anew, and the client looks at its lists 
   world.toServer();
   world.server.lose({ untaken: [request(2)] });
   expect(outcomeOf(lost)).toMatchObject([{ data: { reason: 'upstream_exited' } }]);
+  world.clock.advance(250);
   acknowledge(world);
   await Promise.resolve();
   expect(outcomeOf(subscribing)).toEqual([{}]);
