@@ -89,9 +89,10 @@ export class Alerts {
 
   /** A request was answered. */
   ended(report: RequestReport): void {
-    const { caller, method, outcome } = report;
+    const { caller, method, session, outcome } = report;
     if (caller === this.#options.ownCaller) return;
-    if (method === 'initialize' && outcome !== 'denied') this.#identify(report);
+    // A request of a modern client belongs to no session, and says itself who sends it.
+    if ((method === 'initialize' || session === undefined) && outcome !== 'denied') this.#identify(report);
     const { tool, resource, prompt, reason } = report;
     if (outcome !== 'denied' || !reasonsOfRules.has(reason)) return;
     const count = this.#callers.at(caller).refusals.add(this.#clock.now());

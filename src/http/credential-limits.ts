@@ -39,10 +39,10 @@ function introductionIn({
 }
 
 /**
- * Whether a caller may open a session with this `initialize`, or send this modern message. A credential for one client knows it
+ * Whether a caller may open a session with this `initialize`, or send this modern request. A credential for one client knows it
  * by the `clientInfo` and capabilities that it sends, so that the same client can connect again.
  */
-export function isClaimed({ claim }: Caller, message: RpcRequest | RpcNotification): boolean {
+export function isClaimed({ claim }: Caller, message: RpcRequest): boolean {
   if (claim === undefined) return true;
   const [info, capabilities] = introductionIn(message);
   const name = `${String(memberOf(info, 'name')).slice(0, 64)} ${String(memberOf(info, 'version')).slice(0, 32)}`;
@@ -53,6 +53,35 @@ export function isClaimed({ claim }: Caller, message: RpcRequest | RpcNotificati
 /** Whether a caller may send this message; counts tool calls. */
 export function isAffordable({ spendCall }: Caller, { method }: Pick<RpcRequest, 'method'>): boolean {
   return spendCall === undefined || method !== 'tools/call' || spendCall();
+}
+
+/** By caller with a number of calls: how many of them wait to be sent again with what the server has asked the client for. */
+const interrupted = new WeakMap<NonNullable<Caller['spendCall']>, number>();
+
+/**
+ * As `isAffordable`, for a modern message: a call that is sent again with the input that it needed is the same call (MCP 2026-07-28,
+ * Multi Round-Trip Requests). Each interruption pays for one message, so that no more calls than allowed can complete.
+ */
+export function isModernAffordable(caller: Caller, message: RpcRequest | RpcNotification): boolean {
+  const { spendCall } = caller;
+  const paid = spendCall === undefined ? 0 : (interrupted.get(spendCall) ?? 0);
+  if (spendCall === undefined || paid === 0 || !isRetry(message)) return isAffordable(caller, message);
+  interrupted.set(spendCall, paid - 1);
+  return true;
+}
+
+/** What has to be told of the response to a modern request; undefined if nothing. */
+export function interruptionsOf({ spendCall }: Caller, { method }: RpcRequest): PostResponseOptions['onResponse'] {
+  if (spendCall === undefined || method !== 'tools/call') return undefined;
+  return ({ json }) => {
+    if (memberOf(json['result'], 'resultType') === 'input_required')
+      interrupted.set(spendCall, (interrupted.get(spendCall) ?? 0) + 1);
+  };
+}
+
+function isRetry({ method, json: { params } }: RpcRequest | RpcNotification): boolean {
+  const hasInput = ['inputResponses', 'requestState'].some((member) => memberOf(params, member) !== undefined);
+  return method === 'tools/call' && hasInput;
 }
 
 /**

@@ -3,7 +3,15 @@ import type { Exchanges } from '../bridge/exchange/exchanges.ts';
 import { paramHeaderPrefix } from '../mcp/headers.ts';
 import type { RpcNotification, RpcRequest } from '../mcp/json-rpc.ts';
 import { listenMethod } from '../mcp/modern-methods.ts';
-import { isAffordable, isClaimed, stepUpOf, unauthorized, usedAlready, usedUp } from './credential-limits.ts';
+import {
+  interruptionsOf,
+  isClaimed,
+  isModernAffordable,
+  stepUpOf,
+  unauthorized,
+  usedAlready,
+  usedUp,
+} from './credential-limits.ts';
 import { exchangeStatusOf } from './exchange-status.ts';
 import type { Post } from './mcp-parts.ts';
 import type { HttpRequest } from './message.ts';
@@ -33,8 +41,10 @@ export function serveExchange(post: Post, exchanges: Exchanges, message: RpcRequ
 
 /** Why the credential does not allow a message; undefined if it does. */
 function refusalOf(caller: Caller, message: RpcRequest | RpcNotification): Refused | undefined {
-  if (!isClaimed(caller, message)) return usedAlready;
-  return isAffordable(caller, message) ? undefined : { ...unauthorized, ...usedUp };
+  // A notification need not say who sends it, so that it binds no credential, and proves nothing.
+  const isOfClient = message.kind === 'request' ? isClaimed(caller, message) : caller.claim === undefined;
+  if (!isOfClient) return usedAlready;
+  return isModernAffordable(caller, message) ? undefined : { ...unauthorized, ...usedUp };
 }
 
 function beginCall(
@@ -49,6 +59,7 @@ function beginCall(
     id: message.id,
     form,
     refusalOf: (error) => stepUp?.(error) ?? statusOf(error),
+    onResponse: interruptionsOf(caller, message),
     paramHeaders: message.method === 'tools/call' ? paramHeadersIn(request) : undefined,
     isSubscription: message.method === listenMethod,
     onDone: active.end,

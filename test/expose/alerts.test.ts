@@ -69,10 +69,18 @@ describe('an address', () => {
 
   test('is reported when a session is opened, by others than mcp-expose itself', () => {
     connect('198.51.100.7');
-    alerts.ended(report({ method: 'tools/call', client: '203.0.113.9' }));
+    alerts.ended(report({ method: 'tools/call', client: '203.0.113.9', session: '5f2a9c01' }));
     for (const address of ['198.51.100.7', '203.0.113.9']) connect(address, address, 'mcp-expose');
     expect(found).toEqual([]);
   });
+});
+
+test('a modern client, which opens no session, is new with any request', () => {
+  connect('198.51.100.7', 'one');
+  const call = { method: 'tools/call', clientInfo: { name: 'two', version: '1' } } as const;
+  alerts.ended(report({ ...call, client: '203.0.113.9' }));
+  alerts.ended(report({ method: 'tools/list', client: '203.0.113.9' }));
+  expect(found.map(({ kind }) => kind)).toEqual(['new_address', 'new_client']);
 });
 
 test('a client is reported by its name, and not for another version', () => {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { TokenStore } from '../../src/auth/token-store.ts';
 import type { ExchangeCall, Exchanges } from '../../src/bridge/exchange/exchanges.ts';
 import type { SessionCaller } from '../../src/bridge/session/sessions.ts';
 import type { RpcNotification, RpcRequest } from '../../src/mcp/json-rpc.ts';
-import type { Policy } from '../../src/policy/policy.ts';
+import { createPolicy, type Policy } from '../../src/policy/policy.ts';
 import { failedResponse, initialize, notification, response } from '../bridge/messages.ts';
 import { eventually } from '../harness/eventually.ts';
-import { clientHeaders, startGateway, verdict, type GatewayOptions } from './gateway.ts';
+import { clientHeaders, startGateway, token, verdict, type GatewayOptions } from './gateway.ts';
 import { eventsIn, protocols, readUntil, type Headers, type Protocol } from './web.ts';
 
 interface Begun {
@@ -52,11 +53,16 @@ const envelope = {
 };
 
 /** A modern request and its headers. */
-function asked(method: string, params: Record<string, unknown> = {}, id: string | number = 1): [object, Headers] {
+function asked(
+  method: string,
+  params: Record<string, unknown> = {},
+  id: string | number = 1,
+  meta: object = {},
+): [object, Headers] {
   const name = params['name'] ?? params['uri'];
   const headers = { 'mcp-protocol-version': revision, 'mcp-method': method };
   return [
-    { id, method, params: { ...params, _meta: envelope } },
+    { id, method, params: { ...params, _meta: { ...envelope, ...meta } } },
     typeof name === 'string' ? { ...headers, 'mcp-name': name } : headers,
   ];
 }
@@ -270,5 +276,67 @@ describe.each(protocols)('an exchange over %s', (protocol) => {
     expect(await (await calling).body()).toContain('acknowledged');
     exchanges.begun[0]?.call.finish(response(1));
     expect(eventsIn(await listening.body())).toHaveLength(2);
+  });
+
+  test('passes on what its caller may use', async () => {
+    const policy = createPolicy({ allowTools: ['echo'] });
+    const { post, exchanges } = await start(protocol, { policyOf: () => policy });
+    exchanges.onRequest = ({ call }) => call.finish(response(1));
+    await post(...echo);
+    expect(exchanges.begun[0]?.policy).toBe(policy);
+  });
+
+  test('without the token is no exchange', async () => {
+    const { post, exchanges } = await start(protocol);
+    const answer = await post(echo[0], { ...echo[1], authorization: 'Bearer wrong' });
+    expect([answer.status, exchanges.begun]).toEqual([401, []]);
+  });
+
+  test('with a token for one client is for the first one', async () => {
+    const callers = new TokenStore();
+    callers.add('anna', { once: true }, token);
+    const { post, exchanges, reports } = await start(protocol, { guard: { callers } });
+    exchanges.onRequest = ({ call }) => call.finish(response(1));
+    const other = { 'io.modelcontextprotocol/clientInfo': { name: 'other', version: '7' } };
+    const [message, headers] = asked('tools/list', {}, 1, other);
+    expect((await post(...echo)).status).toBe(200);
+    const refused = await post(message, headers);
+    expect([refused.status, await refused.json()]).toMatchObject([
+      401,
+      { id: 1, error: { data: { reason: 'token_already_used' } } },
+    ]);
+    expect((await post(...asked('tools/list'))).status).toBe(200);
+    expect((await post({ method: 'x/y' }, { 'mcp-protocol-version': revision })).status).toBe(401);
+    expect([exchanges.begun.length, exchanges.notified]).toEqual([2, []]);
+    expect(reports[1]).toMatchObject({ method: 'tools/list', outcome: 'denied', reason: 'token_already_used' });
+  });
+
+  test('with a token for some calls counts them, and a call that needs input once', async () => {
+    const callers = new TokenStore();
+    callers.add('anna', { maxCalls: 2 }, token);
+    const { post, exchanges, reports } = await start(protocol, { guard: { callers } });
+    const statuses: number[] = [];
+    const call = async (params: object, result: object): Promise<void> => {
+      exchanges.onRequest = (begun) => begun.call.finish(response(1, result));
+      statuses.push((await post(...asked('tools/call', { name: 'echo', ...params }))).status);
+    };
+    const [interrupted, complete] = [{ resultType: 'input_required' }, { resultType: 'complete' }];
+    await call({ requestState: 'made up' }, complete);
+    await call({}, interrupted);
+    await call({ requestState: 'x', inputResponses: {} }, interrupted);
+    await call({ requestState: 'y' }, complete);
+    await call({ requestState: 'y' }, complete);
+    statuses.push((await post(...asked('tools/list'))).status);
+    expect(statuses).toEqual([200, 200, 200, 200, 401, 200]);
+    expect(reports[4]).toMatchObject({ tool: 'echo', outcome: 'denied', reason: 'token_exhausted' });
+  });
+
+  test('of a caller whose scope is too small is told to ask for more', async () => {
+    const caller = { id: 'anna#1', label: 'anna', stepUp: 'Bearer error="insufficient_scope"' };
+    const { post, exchanges } = await start(protocol, { guard: { callers: { find: () => caller } } });
+    const error = { code: -32602, message: 'no', data: { reason: 'not_read_only' } };
+    exchanges.onRequest = ({ call }) => call.finish(failedResponse(1, error));
+    const answer = await post(...echo);
+    expect([answer.status, answer.headers['www-authenticate']]).toEqual([403, caller.stepUp]);
   });
 });

@@ -287,11 +287,12 @@ function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 
   return method.startsWith('tools/') ? { tool: cut(name) } : { prompt: cut(name) };
 }
 
-/** What the client says it is in `initialize`, or in the envelope of a modern request. */
+/** What the client says it is in `initialize`, or in the envelope of a modern request, which may leave it out. */
 function clientIn(request: RpcRequest): SessionFacts {
-  const read = (request.method === 'initialize' ? clientMembers : envelopeMembers)(request);
+  const isOpening = request.method === 'initialize';
+  const read = (isOpening ? clientMembers : envelopeMembers)(request);
   const [name, version] = [read('name'), read('version')].map((text) => (typeof text === 'string' ? cut(text) : ''));
-  return { clientInfo: { name: name ?? '', version: version ?? '' } };
+  return name === '' && !isOpening ? {} : { clientInfo: { name: name ?? '', version: version ?? '' } };
 }
 
 function cut(text: string): string {

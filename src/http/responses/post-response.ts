@@ -35,6 +35,8 @@ export interface PostResponseOptions {
   readonly headersAt?: ((begin: AnswerBegin) => OutgoingHttpHeaders) | undefined;
   /** The HTTP status and headers of an error that is not sent with 200, unless a stream has begun. Default: none. */
   readonly refusalOf?: ((error: ErrorFacts) => HttpRefusal | undefined) | undefined;
+  /** Called with the response of the server, before it is sent. */
+  readonly onResponse?: ((response: RpcResponse) => void) | undefined;
   /** Opens the stream if one is needed. Default: one that ends with its connection. */
   readonly openStream?: (() => MessageStream) | undefined;
   /** As in `ExchangeCall`. */
@@ -90,7 +92,10 @@ export class PostResponse implements ExchangeCall, ActiveResponse {
   }
 
   finish(response: RpcResponse): boolean {
-    if (!this.#isOver) this.reported?.answered(response);
+    if (!this.#isOver) {
+      this.reported?.answered(response);
+      this.#options.onResponse?.(response);
+    }
     return this.#conclude(response.bytes, response.failed ? this.#refusalOf(response.json['error']) : undefined);
   }
 

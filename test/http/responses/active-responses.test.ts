@@ -111,7 +111,7 @@ const sessionThat = (isRestricted: boolean): Session =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as much of a session as is read
   ({ isRestricted }) as Session;
 
-test('selective reports are those of initialize and of restricted sessions, and every beginning counts', () => {
+test('selective reports are those without a session and of restricted ones, and every beginning counts', () => {
   const [begun, ended]: [string[], unknown[]] = [[], []];
   const active = new ActiveResponses({
     keepAliveTimer: still,
@@ -122,8 +122,9 @@ test('selective reports are those of initialize and of restricted sessions, and 
   active.report(request(1, 'initialize'), caller)?.make();
   active.report(request(2, 'tools/call'), caller, sessionThat(false))?.make();
   active.report(request(3, 'prompts/get'), caller, sessionThat(true))?.make();
-  expect(ended).toEqual(['initialize', 'prompts/get']);
-  expect(begun).toEqual(Array.from({ length: 3 }, () => caller.label));
+  active.report(request(4, 'tools/list'), caller)?.make();
+  expect(ended).toEqual(['initialize', 'prompts/get', 'tools/list']);
+  expect(begun).toEqual(Array.from({ length: 4 }, () => caller.label));
 });
 
 test('draining refuses new requests, and waits for those that are active', async () => {
@@ -136,6 +137,17 @@ test('draining refuses new requests, and waits for those that are active', async
   active.end(call);
   await drained;
   await active.drain();
+});
+
+test('draining does not wait for subscriptions', async () => {
+  const active = activeResponses();
+  const [call, subscription] = [response(), { ...response(), isSubscription: true }];
+  active.begin(subscription);
+  active.begin(call);
+  expect(await isDrained(active)).toBe(false);
+  active.end(call);
+  expect(await isDrained(active)).toBe(true);
+  active.end(subscription);
 });
 
 describe('a stream that answers no request', () => {
