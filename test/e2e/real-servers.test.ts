@@ -132,7 +132,7 @@ describe.each(ways)('server-everything %s', (way) => {
   });
 
   test('SDK client v2 that tries the modern era first falls back to the legacy one', async () => {
-    const client = await connectV2(exposed.url, exposed.token, { negotiate: true });
+    const client = await connectV2(exposed.url, exposed.token, { era: 'auto' });
     expect(await client.call('echo', { message: 'hi' })).toBe('Echo: hi');
   });
 });

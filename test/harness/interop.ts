@@ -6,8 +6,8 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { within } from './eventually.ts';
 import { type Exposed, type ExposeOptions, startExpose } from './expose.ts';
+import { startHttpFixture } from './http-fixture.ts';
 import { atEnd, type Lifetime } from './lifetime.ts';
-import { parseJson } from './parse-json.ts';
 import { killIfAlive, processesWithMark } from './processes.ts';
 import { cleanEnvironment, fixture, projectRoot, temporaryDirectory } from './program.ts';
 
@@ -125,23 +125,6 @@ export type UpstreamKind = 'stdio' | 'http' | 'sse';
 export async function exposeConformance(kind: UpstreamKind, options: ExposeOptions = {}): Promise<Exposed> {
   const local = ['--tunnel', 'none', ...(options.args ?? [])];
   if (kind === 'stdio') return startExpose({ ...options, args: local, server: fixture('conformance') });
-  const urls = await startConformanceHttp(options.lifetime ?? 'test');
+  const urls = await startHttpFixture('conformance-http', { lifetime: options.lifetime ?? 'test' });
   return startExpose({ ...options, args: local, running: { kind, url: urls[kind] } });
-}
-
-/** Starts that fixture on HTTP and resolves with its URLs, one for each of the HTTP transports. */
-async function startConformanceHttp(lifetime: Lifetime): Promise<{ http: string; sse: string }> {
-  const mark = randomUUID();
-  const [node = '', ...args] = fixture('conformance-http');
-  const child = spawn(node, args, {
-    env: { ...cleanEnvironment(temporaryDirectory(lifetime)), TEST_RUN_MARK: mark },
-    stdio: ['pipe', 'pipe', 'inherit'], // it ends with its standard input
-  });
-  endAtEnd(child, mark, lifetime);
-  const printed = new Promise<string>((resolve, reject) => {
-    child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString()));
-    child.once('exit', (code) => reject(new Error(`conformance-http ended with exit code ${code}`)));
-    child.once('error', reject);
-  });
-  return parseJson(await within(10_000, 'conformance-http to listen', printed));
 }

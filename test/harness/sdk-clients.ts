@@ -8,6 +8,7 @@ import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
   ListRootsRequestSchema,
+  type LoggingLevel,
   type ServerCapabilities,
 } from '@modelcontextprotocol/sdk/types.js';
 import { within } from './eventually.ts';
@@ -22,8 +23,8 @@ export interface ClientHandlers {
   /** Accepts elicitation/create with this content. */
   elicit?: (message: string) => Record<string, string> | Promise<Record<string, string>>;
   roots?: string[];
-  /** v2 only: probe for the modern era first, as `mode: 'auto'` does. */
-  negotiate?: boolean;
+  /** v2 only: the era to speak, or to find out about the server; default: legacy. */
+  era?: 'legacy' | 'auto' | 'modern';
   lifetime?: Lifetime;
 }
 
@@ -33,15 +34,21 @@ export interface CallOptions {
 }
 
 export interface SdkClient {
+  era(): 'legacy' | 'modern' | undefined;
   sessionId(): string | undefined;
+  instructions(): string | undefined;
   serverCapabilities(): ServerCapabilities | undefined;
   serverName(): string | undefined;
   tools(): Promise<string[]>;
   /** The text blocks of the result, joined. */
   call(tool: string, args?: Record<string, unknown>, options?: CallOptions): Promise<string>;
+  /** Has log messages of this level and above sent along with the call. */
+  callWithLog(level: LoggingLevel, tool: string, args?: Record<string, unknown>): Promise<string>;
   resources(): Promise<string[]>;
   readResource(uri: string): Promise<string>;
   subscribe(uri: string): Promise<void>;
+  /** Wants to know of changes of all lists and of the resource, in the way of the era. */
+  watch(uri: string): Promise<void>;
   prompts(): Promise<string[]>;
   prompt(name: string, args?: Record<string, string>): Promise<string>;
   /** Methods of the notifications seen so far that nothing else consumes. */
@@ -111,6 +118,7 @@ const sampled = (text: string) => ({
   model: 'test-model',
   content: { type: 'text' as const, text },
 });
+const modes = { legacy: 'legacy', auto: 'auto', modern: { pin: '2026-07-28' } } as const;
 const rootsResult = (uris: string[]) => ({ roots: uris.map((uri) => ({ uri, name: uri })) });
 
 type TransportOptions = { requestInit: { headers: Record<string, string> } };
@@ -142,15 +150,22 @@ export async function connectV1(
   atEnd(handlers.lifetime ?? 'test', () => client.close());
   await client.connect(transport);
   return {
+    era: () => 'legacy',
     sessionId: () => ('sessionId' in transport ? transport.sessionId : undefined),
+    instructions: () => client.getInstructions(),
     serverCapabilities: () => client.getServerCapabilities(),
     serverName: () => client.getServerVersion()?.name,
     tools: async () => (await client.listTools()).tools.map(({ name }) => name),
     call: async (name, args = {}, options = {}) =>
       textOfBlocks(contentOf(await client.callTool({ name, arguments: args }, undefined, options))),
+    callWithLog: async (level, name, args = {}) => {
+      await client.setLoggingLevel(level);
+      return textOfBlocks(contentOf(await client.callTool({ name, arguments: args })));
+    },
     resources: async () => (await client.listResources()).resources.map(({ uri }) => uri),
     readResource: async (uri) => textOfContents((await client.readResource({ uri })).contents),
     subscribe: async (uri) => void (await client.subscribeResource({ uri })),
+    watch: async (uri) => void (await client.subscribeResource({ uri })),
     prompts: async () => (await client.listPrompts()).prompts.map(({ name }) => name),
     prompt: async (name, args = {}) =>
       textOfBlocks((await client.getPrompt({ name, arguments: args })).messages.map(({ content }) => content as Block)),
@@ -170,7 +185,7 @@ export async function connectV2(
 ): Promise<SdkClient> {
   const client = new v2.Client(clientInfo, {
     capabilities: capabilitiesOf(handlers),
-    ...(handlers.negotiate && { versionNegotiation: { mode: 'auto' as const } }),
+    versionNegotiation: { mode: modes[handlers.era ?? 'legacy'] },
   });
   const log = notificationLog();
   client.fallbackNotificationHandler = (notification) => Promise.resolve(log.add(notification));
@@ -191,15 +206,28 @@ export async function connectV2(
   atEnd(handlers.lifetime ?? 'test', () => client.close());
   await client.connect(transport);
   return {
+    era: () => client.getProtocolEra(),
     sessionId: () => transport.sessionId,
+    instructions: () => client.getInstructions(),
     serverCapabilities: () => client.getServerCapabilities(),
     serverName: () => client.getServerVersion()?.name,
     tools: async () => (await client.listTools()).tools.map(({ name }) => name),
     call: async (name, args = {}, options = {}) =>
       textOfBlocks((await client.callTool({ name, arguments: args }, options)).content),
+    callWithLog: async (level, name, args = {}) => {
+      const isModern = client.getProtocolEra() === 'modern';
+      if (!isModern) await client.setLoggingLevel(level);
+      const _meta = isModern ? { [v2.LOG_LEVEL_META_KEY]: level } : {};
+      return textOfBlocks((await client.callTool({ name, arguments: args, _meta })).content);
+    },
     resources: async () => (await client.listResources()).resources.map(({ uri }) => uri),
     readResource: async (uri) => textOfContents((await client.readResource({ uri })).contents),
     subscribe: async (uri) => void (await client.subscribeResource({ uri })),
+    watch: async (uri) => {
+      if (client.getProtocolEra() === 'legacy') return void (await client.subscribeResource({ uri }));
+      const lists = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
+      await client.listen({ ...lists, resourceSubscriptions: [uri] });
+    },
     prompts: async () => (await client.listPrompts()).prompts.map(({ name }) => name),
     prompt: async (name, args = {}) =>
       textOfBlocks((await client.getPrompt({ name, arguments: args })).messages.map(({ content }) => content as Block)),
