@@ -217,16 +217,16 @@ export async function connectV2(
     callWithLog: async (level, name, args = {}) => {
       const isModern = client.getProtocolEra() === 'modern';
       if (!isModern) await client.setLoggingLevel(level);
-      const _meta = isModern ? { [v2.LOG_LEVEL_META_KEY]: level } : {};
-      return textOfBlocks((await client.callTool({ name, arguments: args, _meta })).content);
+      const meta = isModern ? { [v2.LOG_LEVEL_META_KEY]: level } : {};
+      return textOfBlocks((await client.callTool({ name, arguments: args, _meta: meta })).content);
     },
     resources: async () => (await client.listResources()).resources.map(({ uri }) => uri),
     readResource: async (uri) => textOfContents((await client.readResource({ uri })).contents),
     subscribe: async (uri) => void (await client.subscribeResource({ uri })),
     watch: async (uri) => {
-      if (client.getProtocolEra() === 'legacy') return void (await client.subscribeResource({ uri }));
       const lists = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
-      await client.listen({ ...lists, resourceSubscriptions: [uri] });
+      if (client.getProtocolEra() === 'legacy') await client.subscribeResource({ uri });
+      else await client.listen({ ...lists, resourceSubscriptions: [uri] });
     },
     prompts: async () => (await client.listPrompts()).prompts.map(({ name }) => name),
     prompt: async (name, args = {}) =>
