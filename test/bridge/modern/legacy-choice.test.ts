@@ -20,16 +20,17 @@ interface World {
   readonly open: () => Session;
 }
 
+function added(list: FakeUpstream[]): FakeUpstream {
+  const upstream = createFakeUpstream();
+  list.push(upstream);
+  return upstream;
+}
+
 function world(): World {
   const own: FakeUpstream[] = [];
   const translated: FakeUpstream[] = [];
   const clock = createFakeClock();
-  const added = (list: FakeUpstream[]) => (): FakeUpstream => {
-    const upstream = createFakeUpstream();
-    list.push(upstream);
-    return upstream;
-  };
-  const choice = new LegacyChoice({ own: added(own), translated: added(translated), clock });
+  const choice = new LegacyChoice({ own: () => added(own), translated: () => added(translated), clock });
   const open = (): Session => {
     const upstream = choice.next();
     const got: string[] = [];
