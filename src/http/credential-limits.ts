@@ -5,7 +5,7 @@ import type { CallFailure } from '../bridge/session/pending-request.ts';
 import type { Refused } from './responses/json-response.ts';
 import type { PostResponseOptions } from './responses/post-response.ts';
 import { memberOf, rpcCode, type RpcNotification, type RpcRequest } from '../mcp/json-rpc.ts';
-import { envelopeKeys } from '../mcp/request-envelope.ts';
+import { claimedRevision, envelopeKeys } from '../mcp/request-envelope.ts';
 
 /** Of an HTTP response to a credential that is known and allows no more (RFC 6750 §3.1). */
 export const unauthorized: Pick<Refused, 'status' | 'headers'> = {
@@ -39,11 +39,13 @@ function introductionIn({
 }
 
 /**
- * Whether a caller may open a session with this `initialize`, or send this modern request. A credential for one client knows it
+ * Whether a caller may open a session with this `initialize`, or send this modern message. A credential for one client knows it
  * by the `clientInfo` and capabilities that it sends, so that the same client can connect again.
  */
-export function isClaimed({ claim }: Caller, message: RpcRequest): boolean {
+export function isClaimed({ claim }: Caller, message: RpcRequest | RpcNotification): boolean {
   if (claim === undefined) return true;
+  // A notification need not say who sends it. Then it binds nothing, and proves nothing.
+  if (message.kind === 'notification' && claimedRevision(message) === undefined) return false;
   const [info, capabilities] = introductionIn(message);
   const name = `${String(memberOf(info, 'name')).slice(0, 64)} ${String(memberOf(info, 'version')).slice(0, 32)}`;
   const digest = hash('sha256', JSON.stringify([info, capabilities]), 'base64url');

@@ -41,9 +41,7 @@ export function serveExchange(post: Post, exchanges: Exchanges, message: RpcRequ
 
 /** Why the credential does not allow a message; undefined if it does. */
 function refusalOf(caller: Caller, message: RpcRequest | RpcNotification): Refused | undefined {
-  // A notification need not say who sends it, so that it binds no credential, and proves nothing.
-  const isOfClient = message.kind === 'request' ? isClaimed(caller, message) : caller.claim === undefined;
-  if (!isOfClient) return usedAlready;
+  if (!isClaimed(caller, message)) return usedAlready;
   return isModernAffordable(caller, message) ? undefined : { ...unauthorized, ...usedUp };
 }
 

@@ -1,48 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { TokenStore } from '../../src/auth/token-store.ts';
-import type { ExchangeCall, Exchanges } from '../../src/bridge/exchange/exchanges.ts';
-import type { SessionCaller } from '../../src/bridge/session/sessions.ts';
-import type { RpcNotification, RpcRequest } from '../../src/mcp/json-rpc.ts';
-import { createPolicy, type Policy } from '../../src/policy/policy.ts';
+import { createPolicy } from '../../src/policy/policy.ts';
 import { failedResponse, initialize, notification, response } from '../bridge/messages.ts';
 import { eventually } from '../harness/eventually.ts';
+import { FakeExchanges } from './fake-exchanges.ts';
 import { clientHeaders, startGateway, token, verdict, type GatewayOptions } from './gateway.ts';
 import { eventsIn, protocols, readUntil, type Headers, type Protocol } from './web.ts';
-
-interface Begun {
-  readonly caller: SessionCaller;
-  readonly request: RpcRequest;
-  readonly call: ExchangeCall;
-  readonly policy: Policy | undefined;
-}
-
-/** Exchanges of a server that a test plays. */
-class FakeExchanges implements Exchanges {
-  readonly begun: Begun[] = [];
-  readonly notified: RpcNotification[] = [];
-  advertised: unknown;
-  onRequest: (begun: Begun) => void = () => {};
-
-  request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
-    const begun = { caller, request, call, policy };
-    this.begun.push(begun);
-    this.onRequest(begun);
-  }
-
-  notify(_caller: SessionCaller, sent: RpcNotification): void {
-    this.notified.push(sent);
-  }
-
-  capabilities(): unknown {
-    return this.advertised;
-  }
-
-  endCaller(): void {}
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
 
 const revision = '2026-07-28';
 const clientInfo = { name: 'tester', version: '7' };
@@ -306,8 +269,15 @@ describe.each(protocols)('an exchange over %s', (protocol) => {
       { id: 1, error: { data: { reason: 'token_already_used' } } },
     ]);
     expect((await post(...asked('tools/list'))).status).toBe(200);
-    expect((await post({ method: 'x/y' }, { 'mcp-protocol-version': revision })).status).toBe(401);
-    expect([exchanges.begun.length, exchanges.notified]).toEqual([2, []]);
+    for (const [params, status] of [
+      [{}, 401],
+      [{ _meta: { ...envelope, ...other } }, 401],
+      [{ _meta: envelope }, 202],
+    ]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      expect((await post({ method: 'x/y', params }, { 'mcp-protocol-version': revision })).status).toBe(status);
+    }
+    expect([exchanges.begun.length, exchanges.notified.length]).toEqual([2, 1]);
     expect(reports[1]).toMatchObject({ method: 'tools/list', outcome: 'denied', reason: 'token_already_used' });
   });
 
