@@ -2,10 +2,13 @@ import { memberOf, metaOf, type RequestId, type RpcRequest } from '../../mcp/jso
 import { relatedTaskKey } from '../translate/input-requests.ts';
 import type { Flow } from './flow.ts';
 
-/** To which call a server request belongs. `isCertain` is false where others may be meant. */
+/** To which call a server request belongs. */
 export interface Attribution {
   readonly flow: Flow;
+  /** Whether the server or the transport says so. */
   readonly isCertain: boolean;
+  /** Whether another call may be meant. */
+  readonly isAmbiguous: boolean;
 }
 
 /**
@@ -27,10 +30,11 @@ export function attribute(
     if (!flow.isRunning) continue;
     const isNamed =
       (origin !== undefined && flow.upstreamId === origin) || (taskId !== undefined && flow.taskId === taskId);
-    if (isNamed) return flow.isInteractive ? { flow, isCertain: true } : 'unfit';
+    if (isNamed) return flow.isInteractive ? { flow, isCertain: true, isAmbiguous: false } : 'unfit';
     if (flow.isInteractive) candidates.push(flow);
   }
   if (origin !== undefined) return 'none';
   const newest = candidates.findLast(({ call }) => call !== undefined) ?? candidates.at(-1);
-  return newest === undefined ? 'none' : { flow: newest, isCertain: candidates.length === 1 };
+  if (newest === undefined) return 'none';
+  return { flow: newest, isCertain: false, isAmbiguous: candidates.length > 1 };
 }

@@ -38,8 +38,8 @@ export interface FlowContext extends ServerSide {
   prepare(call: ClientCall): void;
   /** Server requests from before any call, which this call's client can answer. */
   adoptRequests(call: ClientCall): readonly ServerRequest[];
-  /** Puts a server request to another call; false if there is none. */
-  reroute(request: ServerRequest): boolean;
+  /** The call is over in which a server request was to be put to the client. */
+  reroute(request: ServerRequest): void;
   /** The progress of the server with this token is that of the flow. */
   watchProgress(token: RequestId, flow: Flow): void;
   /** Called once. @param tokens those whose progress it watched. */
@@ -279,11 +279,12 @@ export class Flow implements PeerCall, ParkedCall {
       this.#openUrls(urls, call);
       return;
     }
-    // Put to this call for want of a better one, it may belong to another.
-    for (const input of this.#inputs.values()) {
-      if (!(input instanceof ServerRequest) || input.isCertain || !this.#context.reroute(input)) input.giveUp();
-    }
+    const inputs = [...this.#inputs.values()];
     this.#inputs.clear();
+    for (const input of inputs) {
+      if (input instanceof ServerRequest) this.#context.reroute(input);
+      else input.giveUp();
+    }
     if (!('kind' in outcome)) call.fail(outcome);
     else if (outcome.failed && this.#missing !== undefined) call.fail(missingFailure(this.#missing));
     else call.answer(outcome, this.#context);

@@ -30,6 +30,9 @@ import type { ParkedCalls } from './parked-calls.ts';
 import { RequiredTasks } from './required-tasks.ts';
 import { ServerRequests, type ServerRequestsOptions } from './server-requests.ts';
 
+/** How long the first call waits for a server that does not answer a ping, in milliseconds. */
+const settleMs = 1000;
+
 /** What all connections have in common. */
 export interface ConnectionSettings
   extends
@@ -64,7 +67,7 @@ export class LegacyConnection implements FlowContext {
   readonly clock: Clock;
   readonly parkedCalls: ParkedCalls<Flow>;
   readonly peer: LegacyPeer;
-  readonly tasks: RequiredTasks = new RequiredTasks();
+  readonly tasks: RequiredTasks;
   serverInfo: Buffer | undefined;
   readonly #options: LegacyConnectionOptions;
   readonly #upstream: Upstream;
@@ -79,6 +82,9 @@ export class LegacyConnection implements FlowContext {
   #whenOpen: ((initialized: RpcResponse | undefined, failure: CallFailure | undefined) => void)[] = [];
   /** Calls that wait for another one to end. */
   readonly #queue = new Set<Flow>();
+  /** Calls of which the server has yet to ask what it asks first; undefined when it has. */
+  #whenSettled: (() => void)[] | undefined;
+  #cancelSettling: (() => void) | undefined;
   #current: Flow | undefined;
   #blocked = 0;
 
@@ -101,9 +107,13 @@ export class LegacyConnection implements FlowContext {
       onOpen: (initialized) => this.#open(initialized),
       onServerRequest: (request, origin) => this.#serverRequests.receive(request, origin),
       onNotification: (notification, origin) => this.#notified(notification, origin),
-      onLost: () => this.#serverRequests.clear(),
+      onLost: () => {
+        this.#serverRequests.clear();
+        this.tasks.forget();
+      },
       onEnd: (failure) => this.#end(failure),
     });
+    this.tasks = new RequiredTasks(this.peer);
     this.#logs = new Logs(this.peer);
     this.#listeners = new Listeners({ peer: this.peer, server: this, onEmpty: options.onIdle });
     this.#serverRequests = new ServerRequests({ ...settings, peer: this.peer, flows: this.#flows });
@@ -141,7 +151,7 @@ export class LegacyConnection implements FlowContext {
     }
     const flow = new Flow(call, legacy, this);
     this.#flows.add(flow);
-    this.whenOpen(() => this.#begin(flow));
+    this.whenOpen(() => this.#whenReadyFor(flow, () => this.#begin(flow)));
   }
 
   /** A `subscriptions/listen`. */
@@ -181,8 +191,8 @@ export class LegacyConnection implements FlowContext {
     return this.#serverRequests.adopt(call);
   }
 
-  reroute(request: Parameters<ServerRequests['reroute']>[0]): boolean {
-    return this.#serverRequests.reroute(request);
+  reroute(request: Parameters<ServerRequests['reroute']>[0]): void {
+    this.#serverRequests.reroute(request);
   }
 
   watchProgress(token: RequestId, flow: Flow): void {
@@ -200,6 +210,32 @@ export class LegacyConnection implements FlowContext {
       next?.begin();
     }
     this.#options.onIdle();
+  }
+
+  /** Before a call, the server is to ask what it asks first, and it has to be known what it runs as a task. */
+  #whenReadyFor({ isInteractive }: Flow, callback: () => void): void {
+    const proceed = (): void => this.tasks.whenKnown(callback);
+    if (!isInteractive) callback();
+    else if (this.#whenSettled === undefined) proceed();
+    else this.#whenSettled.push(proceed);
+  }
+
+  /**
+   * A server that wants to know the roots of its client asks as soon as it is initialized, and may not work before. Once it has
+   * answered a ping it has seen that message too.
+   */
+  #settle(): void {
+    const { clock, roots } = this.#options.settings;
+    if (this.#options.capabilities['roots'] === undefined || roots.length > 0) return;
+    this.#whenSettled = [];
+    const settled = (): void => {
+      this.#cancelSettling?.();
+      const waiting = this.#whenSettled ?? [];
+      this.#whenSettled = undefined;
+      for (const callback of waiting) callback();
+    };
+    this.#cancelSettling = clock.after(settleMs, settled);
+    this.peer.tell('ping', {}, settled);
   }
 
   #begin(flow: Flow): void {
@@ -220,6 +256,7 @@ export class LegacyConnection implements FlowContext {
     this.serverInfo = serverInfoIn(initialized);
     this.tasks.introduced(capabilities);
     this.#logs.introduced(capabilities);
+    this.#settle();
     for (const callback of this.#whenOpen.splice(0)) callback(initialized, undefined);
   }
 
@@ -244,6 +281,7 @@ export class LegacyConnection implements FlowContext {
         return;
       }
       default:
+        if (notification.method === 'notifications/tools/list_changed') this.tasks.forget();
         this.#listeners.notify(notification);
     }
   }
@@ -261,6 +299,7 @@ export class LegacyConnection implements FlowContext {
 
   #end(failure: CallFailure): void {
     this.#failure = failure;
+    this.#cancelSettling?.();
     this.#serverRequests.clear();
     this.#listeners.end();
     for (const flow of this.#flows) flow.lose(failure);

@@ -1,10 +1,9 @@
-import { memberOf, rpcCode, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editMessage } from '../../mcp/edit-message.ts';
 import { editPlan, set } from '../../mcp/json/edit-members.ts';
 import { newRequest } from '../../mcp/new-message.ts';
 import { placesIn, rewriteRequest, type Places } from '../shared/messages.ts';
 import { stripEnvelope } from '../translate/envelope.ts';
-import { errorCodeOf } from '../translate/errors.ts';
 import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
 import type { RequiredTasks } from './required-tasks.ts';
 
@@ -68,22 +67,12 @@ export class OutgoingCall {
 
   /** Whether an answer is not the last one: what follows it has been sent. */
   goesOnAfter(response: RpcResponse, call: PeerCall): boolean {
-    const { legacy, peer, tasks } = this.#options;
-    if (legacy.request.method === 'tools/list' && !response.failed) tasks.listed(response);
-    if (this.#taskId !== undefined) return false;
-    if (this.#isTask) {
-      const taskId = taskIdIn(response);
-      if (taskId === undefined) return false;
-      this.#taskId = taskId;
-      this.#id = peer.nextId();
-      peer.request(newRequest(this.#id, 'tasks/result', { taskId }), call);
-      return true;
-    }
-    // A tool that runs as a task only refuses to do anything else with this code.
-    const isRefused = legacy.request.method === 'tools/call' && errorCodeOf(response) === rpcCode.methodNotFound;
-    if (!isRefused || !tasks.isSupported) return false;
-    tasks.add(this.#tool);
-    this.send(call);
+    const { peer } = this.#options;
+    const taskId = this.#isTask && this.#taskId === undefined ? taskIdIn(response) : undefined;
+    if (taskId === undefined) return false;
+    this.#taskId = taskId;
+    this.#id = peer.nextId();
+    peer.request(newRequest(this.#id, 'tasks/result', { taskId }), call);
     return true;
   }
 

@@ -1,16 +1,27 @@
 import { memberOf, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { itemsIn } from '../../mcp/lists.ts';
+import { newRequest } from '../../mcp/new-message.ts';
+import type { LegacyPeer } from './legacy-peer.ts';
 
-/** Tools that are remembered. */
+/** Pages that are read, and tools that are remembered. */
+const maxPages = 100;
 const maxTools = 10_000;
 
 /**
- * The tools that a legacy server runs as tasks only (MCP 2025-11-25, tasks): it says so in its list, or refuses a plain call with
- * -32601.
+ * The tools that a legacy server runs as tasks only (MCP 2025-11-25, tasks, "Tool-Level Negotiation"). Its list says so, which is read
+ * before the first call where the server runs tools as tasks at all.
  */
 export class RequiredTasks {
-  readonly #tools = new Set<unknown>();
+  readonly #peer: LegacyPeer;
+  #tools = new Set<unknown>();
+  /** Undefined while the list need not be read, or has been. */
+  #waiting: (() => void)[] | undefined;
   #isSupported = false;
+  #isKnown = false;
+
+  constructor(peer: LegacyPeer) {
+    this.#peer = peer;
+  }
 
   /** @param capabilities of the server. */
   introduced(capabilities: unknown): void {
@@ -18,27 +29,52 @@ export class RequiredTasks {
     this.#isSupported = memberOf(memberOf(requests, 'tools'), 'call') !== undefined;
   }
 
-  /** Whether the server runs tools as tasks at all. */
-  get isSupported(): boolean {
-    return this.#isSupported;
+  /** The server may have other tools now. */
+  forget(): void {
+    this.#isKnown = false;
   }
 
-  /** @param response to a `tools/list`. */
-  listed({ json: { result } }: RpcResponse): void {
-    if (!this.#isSupported) return;
-    for (const tool of itemsIn('tools/list', result) ?? []) {
-      const support = memberOf(memberOf(tool, 'execution'), 'taskSupport');
-      const name = memberOf(tool, 'name');
-      if (support === 'required') this.add(name);
-      else this.#tools.delete(name);
+  has(tool: unknown): boolean {
+    return this.#tools.has(tool);
+  }
+
+  /** Calls back when it is known which tools they are, as far as the server says so. */
+  whenKnown(callback: () => void): void {
+    if (!this.#isSupported || this.#isKnown) {
+      callback();
+      return;
     }
+    if (this.#waiting === undefined) {
+      this.#waiting = [];
+      this.#readPage(new Set(), 1, {});
+    }
+    this.#waiting.push(callback);
   }
 
-  add(name: unknown): void {
-    if (this.#tools.size < maxTools) this.#tools.add(name);
+  #readPage(found: Set<unknown>, page: number, params: Readonly<Record<string, unknown>>): void {
+    this.#peer.request(newRequest(this.#peer.nextId(), 'tools/list', params), {
+      answered: (response) => {
+        note(response, found);
+        const cursor = memberOf(response.json['result'], 'nextCursor');
+        if (typeof cursor === 'string' && page < maxPages) this.#readPage(found, page + 1, { cursor });
+        else this.#settle(found);
+      },
+      failed: () => this.#settle(found),
+    });
   }
 
-  has(name: unknown): boolean {
-    return this.#tools.has(name);
+  #settle(found: Set<unknown>): void {
+    this.#tools = found;
+    this.#isKnown = true;
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const callback of waiting) callback();
+  }
+}
+
+function note({ json: { result } }: RpcResponse, found: Set<unknown>): void {
+  for (const tool of itemsIn('tools/list', result) ?? []) {
+    const support = memberOf(memberOf(tool, 'execution'), 'taskSupport');
+    if (support === 'required' && found.size < maxTools) found.add(memberOf(tool, 'name'));
   }
 }

@@ -72,12 +72,13 @@ export class ServerRequests {
     return missingCapabilities(rootsRequired, capabilities) === undefined ? this.#early.take() : [];
   }
 
-  /** Puts a request to another call than the one that it was put to. */
-  reroute({ request }: ServerRequest): boolean {
-    const found = attribute(request, undefined, this.#options.flows);
-    if (typeof found !== 'object') return false;
-    found.flow.ask(this.#serverRequest(request, false));
-    return true;
+  /** The call is over in which a request was to be put to its client. */
+  reroute(serverRequest: ServerRequest): void {
+    const { request, isCertain } = serverRequest;
+    const found = isCertain ? 'unfit' : attribute(request, undefined, this.#options.flows);
+    if (typeof found === 'object') found.flow.ask(this.#serverRequest(request, false));
+    else if (request.method === 'roots/list' && found === 'none') this.#answerEarly(request);
+    else serverRequest.giveUp();
   }
 
   /** The server does not remember any. */
@@ -86,7 +87,11 @@ export class ServerRequests {
     for (const flow of this.#options.flows) flow.forgetServerRequests();
   }
 
-  #ask(request: RpcRequest, required: Readonly<Record<string, unknown>>, { flow, isCertain }: Attribution): void {
+  #ask(
+    request: RpcRequest,
+    required: Readonly<Record<string, unknown>>,
+    { flow, isCertain, isAmbiguous }: Attribution,
+  ): void {
     const { counters, warnOnce, roots } = this.#options;
     const missing = missingCapabilities(required, flow.capabilities);
     if (missing !== undefined) {
@@ -98,7 +103,7 @@ export class ServerRequests {
       this.#refuse(request, rpcCode.internalError, `the client does not support ${request.method}`);
       return;
     }
-    if (!isCertain) {
+    if (isAmbiguous) {
       counters.ambiguousAttributions++;
       warnOnce(
         'ambiguous',

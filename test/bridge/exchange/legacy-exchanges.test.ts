@@ -21,9 +21,9 @@ describe('a request of a modern client', () => {
         },
       },
       { jsonrpc: '2.0', method: 'notifications/initialized' },
-      { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'echo', arguments: { n: 1 }, _meta: {} } },
+      { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'echo', arguments: { n: 1 }, _meta: {} } },
     ]);
-    world.say({ id: 2, result: { content: [] } });
+    world.say({ id: 3, result: { content: [] } });
     expect(call.responses.map(({ json }) => json)).toEqual([
       { jsonrpc: '2.0', id: 'a', result: { content: [], resultType: 'complete', _meta: serverInfo } },
     ]);
@@ -41,7 +41,7 @@ describe('a request of a modern client', () => {
   test('gets the error of the server with the code of its revision', () => {
     const world = exchangeWorld();
     const call = world.call('resources/read', { uri: 'a:b' });
-    world.say({ id: 2, error: { code: -32002, message: 'not found' } });
+    world.say({ id: 3, error: { code: -32002, message: 'not found' } });
     expect(call.responses.map(({ json }) => json['error'])).toEqual([
       { code: -32602, message: 'not found', data: { uri: 'a:b' } },
     ]);
@@ -54,7 +54,7 @@ describe('a request of a modern client', () => {
     expect(world.sent().map(({ method }) => method)).toEqual(['initialize']);
     world.say({ id: 1, result: world.introduction });
     expect(world.sent().map(({ method }) => method)).toEqual(['notifications/initialized', 'tools/list']);
-    world.say({ id: 2, result: { tools: [{ name: 'a', execution: { taskSupport: 'optional' } }] } });
+    world.say({ id: 3, result: { tools: [{ name: 'a', execution: { taskSupport: 'optional' } }] } });
     expect(resultOf(call)).toMatchObject({ tools: [{ name: 'a' }], ttlMs: 0, cacheScope: 'private' });
     expect(JSON.stringify(resultOf(call))).not.toContain('execution');
   });
@@ -107,7 +107,7 @@ describe('progress', () => {
     const world = exchangeWorld();
     const call = world.call('tools/call', { name: 'a' });
     expect(JSON.stringify(world.sent())).not.toContain('progressToken');
-    world.say({ method: 'notifications/progress', params: { progressToken: 2, progress: 1 } });
+    world.say({ method: 'notifications/progress', params: { progressToken: 3, progress: 1 } });
     expect(call.got).toEqual([]);
   });
 });

@@ -290,7 +290,7 @@ describe('the state of a parked call', () => {
   test('means nothing to a request that cannot be asked in', () => {
     const world = exchangeWorld();
     world.call('tools/list', { requestState: 'x', inputResponses: {} });
-    expect(world.sent().at(-1)).toEqual({ jsonrpc: '2.0', id: 2, method: 'tools/list', params: { _meta: {} } });
+    expect(world.sent().at(-1)).toEqual({ jsonrpc: '2.0', id: 3, method: 'tools/list', params: { _meta: {} } });
   });
 });
 

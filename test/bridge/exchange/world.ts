@@ -26,7 +26,7 @@ export interface CallOptions {
 
 export interface ExchangeWorld {
   readonly exchanges: LegacyExchanges;
-  /** Every server that was started, in order; each answers `initialize` at once unless `isSilent`. */
+  /** Every server that was started, in order; each answers `initialize` and pings at once unless `isSilent`. */
   readonly servers: FakeUpstream[];
   readonly clock: FakeClock;
   readonly warnings: string[];
@@ -34,7 +34,7 @@ export interface ExchangeWorld {
   /** What servers say of themselves. */
   introduction: Json;
   server(): FakeUpstream;
-  /** What the newest server was sent since the last time that this was read. */
+  /** What the newest server was sent since the last time that this was read, without pings. */
   sent(): Json[];
   /** Lets the newest server say something. */
   say(members: Json, origin?: number): void;
@@ -60,7 +60,9 @@ export function exchangeWorld(options: Partial<LegacyExchangesOptions> = {}): Ex
       const server = createFakeUpstream();
       server.onSent = (line) => {
         const { id, method } = jsonOf(line);
-        if (method === 'initialize' && !world.isSilent) server.say(message({ id, result: world.introduction }));
+        if (world.isSilent) return;
+        if (method === 'initialize') server.say(message({ id, result: world.introduction }));
+        if (method === 'ping') server.say(message({ id, result: {} }));
       };
       servers.push(server);
       return server;
@@ -92,7 +94,7 @@ export function exchangeWorld(options: Partial<LegacyExchangesOptions> = {}): Ex
       const server = world.server();
       const lines = server.sent.slice(read.get(server) ?? 0);
       read.set(server, server.sent.length);
-      return lines.map(jsonOf);
+      return lines.map(jsonOf).filter(({ method }) => method !== 'ping');
     },
     say: (members, origin) => world.server().say(message(members), origin),
     call(method, params = {}, { id = ++lastId, caller = 'me', capabilities = asking, meta = {}, policy } = {}) {
