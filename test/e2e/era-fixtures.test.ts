@@ -112,9 +112,9 @@ test('nasty asks in turn and at once, and in a hurry; it wants a sign-in and a t
   await expect(call('as-a-task')).rejects.toThrow('task');
 });
 
-describe('over HTTP', () => {
-  const elicit = () => ({ name: 'Ada' });
+const elicit = () => ({ name: 'Ada' });
 
+describe('over HTTP', () => {
   test.each([
     ['reject', 'Unsupported protocol version'],
     ['stateless', 'no error, but legacy'],

@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../harness/program.ts';
 const revision = '2025-11-25';
 
 /** The 30 scenarios that the suite's requirements for the revision name. */
-const required = [
+export const required: readonly string[] = [
   'server-initialize',
   'logging-set-level',
   'ping',
@@ -61,17 +61,17 @@ const suites = [
 /** Looks at what only an event stream can show, and is content where the answer to a call is JSON. */
 const mayShowNothing = 'server-sse-polling';
 
-interface Check {
+export interface Check {
   id: string;
   status: 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO';
   errorMessage?: string;
   details?: { statusCode?: number };
 }
 
-const preload = fileURLToPath(new URL('send-bearer.js', import.meta.url));
+export const preload: string = fileURLToPath(new URL('send-bearer.js', import.meta.url));
 
 /** The suite writes `server-<scenario>-<time>/checks.json` for each scenario that it has run. */
-function readReport(folder: string): Map<string, Check[]> {
+export function readReport(folder: string): Map<string, Check[]> {
   const report = new Map<string, Check[]>();
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     const [, scenario = name] = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(name) ?? [];
@@ -80,7 +80,7 @@ function readReport(folder: string): Map<string, Check[]> {
   return report;
 }
 
-const statusesOf = (checks: Check[] | undefined, ...statuses: Check['status'][]) =>
+export const statusesOf = (checks: Check[] | undefined, ...statuses: Check['status'][]): string[] | undefined =>
   checks?.filter(({ status }) => statuses.includes(status)).map(({ id, errorMessage }) => `${id}: ${errorMessage}`);
 
 /** Registers the tests: one for each scenario of each version of the suite. */
