@@ -245,11 +245,12 @@ export class LegacyFace implements Upstream {
       return;
     }
     this.#calls.delete(response.id);
-    if (resultTypeOf(response) === 'input_required' && mayAskForInput(call.request.method)) {
+    const type = resultTypeOf(response);
+    if (type === 'input_required' && mayAskForInput(call.request.method)) {
       this.#interactive.set(call.request.id, call);
       this.#loop.begin(call, response);
     } else {
-      this.#finish(call, this.#translate(call.request, response));
+      this.#finish(call, this.#translate(call.request, response, type));
     }
   }
 
@@ -258,14 +259,15 @@ export class LegacyFace implements Upstream {
     this.#events?.onMessage(serverId === request.id ? response : withId(response, request.id));
   }
 
-  #translate(request: RpcRequest, response: RpcResponse): RpcResponse {
+  #translate(request: RpcRequest, response: RpcResponse, type: string | undefined): RpcResponse {
     if (response.failed) return errorToLegacy(response);
-    const { method, json } = request;
+    const { method } = request;
     if (isInitialize(request)) return this.#agree(request, response);
-    const result = resultToLegacy(response);
+    const result = resultToLegacy(response, type);
     if (method === 'tools/list') return wrapOutputSchemas(result, this.#wrapped);
     if (method !== 'tools/call') return result;
-    const name = this.#wrapped.size === 0 ? undefined : memberOf(json['params'], 'name');
+    // Not parsed for nothing: most requests never are.
+    const name = this.#wrapped.size === 0 ? undefined : memberOf(request.json['params'], 'name');
     return wrapStructuredContent(result, typeof name === 'string' && this.#wrapped.has(name));
   }
 

@@ -2,7 +2,7 @@ import { inOnePiece } from '../../platform/bytes.ts';
 import { editMessage } from '../../mcp/edit-message.ts';
 import { memberOf, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { eachItem, editPlan, set, type Change } from '../../mcp/json/edit-members.ts';
-import { spanOf } from '../../mcp/json/locate-members.ts';
+import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
 import { openBrace } from '../../mcp/json/scan.ts';
 import { itemsIn } from '../../mcp/lists.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
@@ -58,6 +58,8 @@ export function wrapOutputSchemas(response: RpcResponse, wrapped: Set<string>): 
   return editMessage(response, wrapSchemas);
 }
 
+const structuredContent = pathTree({ content: ['result', 'structuredContent'] });
+
 /**
  * A modern server's answer to `tools/call` for a legacy client: structured content that is no object becomes the member
  * `result` of one, and is given as text too where the server gives none (SEP-2106).
@@ -65,7 +67,7 @@ export function wrapOutputSchemas(response: RpcResponse, wrapped: Set<string>): 
  */
 export function wrapStructuredContent(response: RpcResponse, isWrapped: boolean): RpcResponse {
   const bytes = inOnePiece(response.bytes);
-  const span = spanOf(bytes, ['result', 'structuredContent']);
+  const span = locateMembers(bytes, structuredContent).spans.get('content');
   if (span === undefined) return response;
   const isAnObject = bytes[span.start] === openBrace;
   if (isAnObject && !isWrapped) return response;

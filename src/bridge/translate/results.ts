@@ -3,7 +3,7 @@ import { editMessage } from '../../mcp/edit-message.ts';
 import { serverInfoKey, subscriptionIdKey } from '../../mcp/envelope-keys.ts';
 import { memberOf, rpcCode, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { eachItem, editPlan, remove, set, setDefault, type Change } from '../../mcp/json/edit-members.ts';
-import { spanOf } from '../../mcp/json/locate-members.ts';
+import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
 import { newError } from '../../mcp/new-message.ts';
 
 const stripped = editPlan([
@@ -34,20 +34,22 @@ export function resultTypeOf(response: RpcResponse): string | undefined {
   return type === undefined ? 'complete' : typeof type === 'string' ? type : undefined;
 }
 
+const resultType = pathTree({ type: ['result', 'resultType'] });
+
 /** Without parsing the whole response. */
 function typeIn(response: RpcResponse): unknown {
   const bytes = inOnePiece(response.bytes);
-  const span = spanOf(bytes, ['result', 'resultType']);
+  const span = locateMembers(bytes, resultType).spans.get('type');
   return span === undefined ? undefined : JSON.parse(bytes.toString('utf8', span.start, span.end));
 }
 
 /**
  * A modern server's result as a legacy one. What has another type than `complete` becomes an error: a legacy client would
  * take it for the result (`input_required` is to be answered before). Errors pass.
+ * @param type where it is known already.
  */
-export function resultToLegacy(response: RpcResponse): RpcResponse {
+export function resultToLegacy(response: RpcResponse, type: string | undefined = resultTypeOf(response)): RpcResponse {
   if (response.failed) return response;
-  const type = resultTypeOf(response);
   if (type === 'complete') return editMessage(response, stripped);
   const shown = type === undefined ? 'of an unknown type' : `of type ${JSON.stringify(type.slice(0, 64))}`;
   const message = `the server gave a result ${shown}, which a client of this revision cannot read`;

@@ -11,6 +11,8 @@ export type Change = (written: Buffer | undefined) => Buffer | undefined;
 
 /** Members to change, compiled once and used for many texts. */
 export interface EditPlan {
+  /** The name of the member with what stands before its value. */
+  readonly nameBytes: Buffer;
   readonly change: Change | undefined;
   readonly children: ReadonlyMap<string, EditPlan>;
   /** Greatest length of a child's name, with any escapes. */
@@ -58,18 +60,24 @@ export function setDefault(json: string): Change {
  * created; what is neither on the way is left alone.
  */
 export function editPlan(edits: Iterable<readonly [path: readonly string[], change: Change]>): EditPlan {
+  return planOf('', edits);
+}
+
+function planOf(name: string, edits: Iterable<readonly [readonly string[], Change]>): EditPlan {
+  const nameBytes = Buffer.from(`${JSON.stringify(name)}:`);
   const entries = [...edits];
-  const [first] = entries;
-  if (entries.length === 1 && first?.[0].length === 0)
-    return { change: first[1], children: new Map(), maxNameBytes: 0 };
-  const groups = new Map<string, (readonly [readonly string[], Change])[]>();
-  for (const [[name, ...rest], change] of entries) {
-    if (name === undefined) throw new Error('one path is the beginning of another');
-    groups.set(name, [...(groups.get(name) ?? []), [rest, change]]);
+  const [only] = entries;
+  if (entries.length === 1 && only?.[0].length === 0) {
+    return { nameBytes, change: only[1], children: new Map(), maxNameBytes: 0 };
   }
-  const children = new Map(Array.from(groups, ([name, group]) => [name, editPlan(group)] as const));
-  const maxNameBytes = Math.max(...Array.from(children.keys(), (name) => name.length * maxEscapeBytes));
-  return { change: undefined, children, maxNameBytes };
+  const groups = new Map<string, (readonly [readonly string[], Change])[]>();
+  for (const [[first, ...rest], change] of entries) {
+    if (first === undefined) throw new Error('one path is the beginning of another');
+    groups.set(first, [...(groups.get(first) ?? []), [rest, change]]);
+  }
+  const children = new Map(Array.from(groups, ([child, group]) => [child, planOf(child, group)] as const));
+  const maxNameBytes = Math.max(...Array.from(children.keys(), (child) => child.length * maxEscapeBytes));
+  return { nameBytes, change: undefined, children, maxNameBytes };
 }
 
 /**
@@ -201,7 +209,7 @@ class MemberEditor {
       const value = this.#newValue(plan, [...path, name]);
       if (value === undefined) continue;
       if (parts.length > 0) parts.push(commaByte);
-      parts.push(Buffer.from(`${JSON.stringify(name)}:`), value);
+      parts.push(plan.nameBytes, value);
     }
     return parts;
   }
