@@ -186,7 +186,7 @@ class RestrictedUpstream implements Upstream {
     if (this.#events === undefined || this.#heldBytes > maxHeldBytes) return false;
     this.#held.set(call.id, { call, isApproved });
     this.#heldBytes += call.bytes.length;
-    this.#tools.ask();
+    this.#tools.ask(call);
     return true;
   }
 

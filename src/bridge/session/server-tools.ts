@@ -1,19 +1,30 @@
 import { randomBytes } from 'node:crypto';
 
-import { memberOf, type RpcMessage, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, metaOf, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { isDestructiveTool, isReadOnlyTool, itemsIn } from '../../mcp/lists.ts';
 import { newNotification, newRequest } from '../../mcp/new-message.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { clientCapabilitiesKey, clientInfoKey, protocolVersionKey } from '../../mcp/envelope-keys.ts';
 import type { ToolFacts } from '../../policy/policy.ts';
 
 /** How long a server may take to list its tools, in milliseconds: a call waits for it. */
 const timeoutMs = 10_000;
+
+/** How long what a modern server says of its tools is believed, in milliseconds: it tells of changes only on subscriptions. */
+const modernTrustMs = 60_000;
 
 /** Most pages that are read before a call is decided, also those of a list that changes meanwhile, and most tools. */
 const maxPages = 100;
 const maxTools = 10_000;
 
 const method = 'tools/list';
+
+/** Without them, a modern server refuses a request (MCP 2026-07-28, "Request Metadata"). */
+const envelopeKeys = [protocolVersionKey, clientCapabilitiesKey, clientInfoKey];
+
+interface Envelope {
+  readonly _meta: Readonly<Record<string, unknown>>;
+}
 
 type Tools = ReadonlyMap<string, ToolFacts>;
 
@@ -31,9 +42,17 @@ export class ServerTools {
   readonly #prefix = `mcp-expose-${randomBytes(16).toString('base64url')}-`;
   #lastId = 0;
   #known: Tools | undefined;
+  #knownUntil = Infinity;
   /** Undefined unless an answer is awaited. */
   #asking:
-    | { id: string; pages: number; readonly found: Map<string, ToolFacts>; readonly cancelTimeout: () => void }
+    | {
+        id: string;
+        pages: number;
+        /** For a modern server. */
+        readonly envelope: Envelope | undefined;
+        readonly found: Map<string, ToolFacts>;
+        readonly cancelTimeout: () => void;
+      }
     | undefined;
 
   constructor(options: ServerToolsOptions) {
@@ -42,14 +61,18 @@ export class ServerTools {
 
   /** By name; undefined if they are not known. */
   get known(): Tools | undefined {
+    if (this.#options.clock.now() >= this.#knownUntil) this.#known = undefined;
     return this.#known;
   }
 
-  /** Asks for all pages of the list, unless that is being done. */
-  ask(): void {
+  /**
+   * Asks for all pages of the list, unless that is being done.
+   * @param call because of which: a modern server reads in each request who its client is.
+   */
+  ask(call: RpcRequest): void {
     if (this.#asking !== undefined) return;
     const cancelTimeout = this.#options.clock.after(timeoutMs, () => this.#giveUp());
-    this.#asking = { id: '', pages: 0, found: new Map(), cancelTimeout };
+    this.#asking = { id: '', pages: 0, envelope: envelopeOf(call), found: new Map(), cancelTimeout };
     this.#askForPage();
   }
 
@@ -78,7 +101,7 @@ export class ServerTools {
     const asking = this.#asking;
     if (asking === undefined) return;
     asking.id = `${this.#prefix}${++this.#lastId}`;
-    const request = newRequest(asking.id, method, cursor === undefined ? {} : { cursor });
+    const request = newRequest(asking.id, method, { ...asking.envelope, ...(cursor === undefined ? {} : { cursor }) });
     if (++asking.pages > maxPages || !this.#options.send(request)) this.#settle(undefined);
   }
 
@@ -111,8 +134,16 @@ export class ServerTools {
   }
 
   #settle(tools: Tools | undefined): void {
+    const isModern = this.#asking?.envelope !== undefined;
+    this.#knownUntil = isModern ? this.#options.clock.now() + modernTrustMs : Infinity;
     this.close();
     this.#known = tools;
     this.#options.onListed();
   }
+}
+
+function envelopeOf(call: RpcRequest): Envelope | undefined {
+  const meta = metaOf(call);
+  if (memberOf(meta, protocolVersionKey) === undefined) return undefined;
+  return { _meta: Object.fromEntries(envelopeKeys.map((key) => [key, memberOf(meta, key)])) };
 }

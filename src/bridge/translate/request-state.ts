@@ -1,8 +1,11 @@
-import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { isObject } from '../../mcp/rpc-message.ts';
 import type { RpcRequest } from '../../mcp/json-rpc.ts';
 import { inOnePiece } from '../../platform/bytes.ts';
+import { StateSeal, type UnreadableState } from './state-seal.ts';
+
+export type { UnreadableState } from './state-seal.ts';
 
 /** What a `requestState` says (MCP 2026-07-28, multi round-trip requests). */
 export interface StateClaims {
@@ -14,51 +17,22 @@ export interface StateClaims {
   readonly expiresAt: number;
 }
 
-export type UnreadableState = 'malformed' | 'integrity' | 'bridge_restarted';
+/** Longest state of ours, in characters; they have about 200. */
+const maxStateLength = 1100;
 
-/** Of states that we have sealed, as `mx1.<epoch>.<sealed>`, the shape. Ours have about 200 characters. */
-const shape = /^mx1\.([\w-]{8})\.([\w-]{40,1000})$/;
-
-const cipher = 'aes-256-gcm';
-const keyBytes = 32;
-const nonceBytes = 12;
-const tagBytes = 16;
-
-/** 48 bits: two runs do not have the same, and the key tells them apart in any case. */
-const epochBytes = 6;
-
-/**
- * Seals what a client keeps of a call that waits for it: it can neither be read nor made up. The key is one of this process, which is
- * also where the calls are.
- */
+/** Seals what a client keeps of a call that waits for it: calls are in this process, and so is the key. */
 export class RequestStates {
-  readonly #key = randomBytes(keyBytes);
-  readonly #epoch = randomBytes(epochBytes).toString('base64url');
+  readonly #seal = new StateSeal();
 
   seal({ id, binding, expiresAt }: StateClaims): string {
-    const nonce = randomBytes(nonceBytes);
-    const sealing = createCipheriv(cipher, this.#key, nonce, { authTagLength: tagBytes });
-    const claims = [sealing.update(JSON.stringify([id, binding, expiresAt])), sealing.final()];
-    return `mx1.${this.#epoch}.${Buffer.concat([nonce, sealing.getAuthTag(), ...claims]).toString('base64url')}`;
+    return this.#seal.seal(JSON.stringify([id, binding, expiresAt]));
   }
 
   open(state: string): StateClaims | UnreadableState {
-    const [, epoch, text = ''] = shape.exec(state) ?? [];
-    if (epoch === undefined) return 'malformed';
-    if (epoch !== this.#epoch) return 'bridge_restarted';
-    const sealed = Buffer.from(text, 'base64url');
-    const claimsStart = nonceBytes + tagBytes;
-    const nonce = sealed.subarray(0, nonceBytes);
-    const opening = createDecipheriv(cipher, this.#key, nonce, { authTagLength: tagBytes });
-    opening.setAuthTag(sealed.subarray(nonceBytes, claimsStart));
-    const parts = [opening.update(sealed.subarray(claimsStart))];
-    try {
-      parts.push(opening.final());
-    } catch {
-      return 'integrity';
-    }
+    const opened = state.length > maxStateLength ? 'malformed' : this.#seal.open(state);
+    if (typeof opened === 'string') return opened;
     // Nobody else can have sealed it.
-    const [id, binding, expiresAt]: [number, string, number] = JSON.parse(Buffer.concat(parts).toString());
+    const [id, binding, expiresAt]: [number, string, number] = JSON.parse(opened.toString());
     return { id, binding, expiresAt };
   }
 }

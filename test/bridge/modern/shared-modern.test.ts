@@ -67,7 +67,7 @@ describe('what is equal', () => {
     world.server().say(marked('notifications/tools/list_changed', 9));
     world.server().say(response(2, { resultType: 'complete', _meta: { [subscriptionKey]: 2 } }));
     world.server().say(failedResponse(3));
-    expect([a.take(), world.shared.dropped()]).toEqual([[], 0]);
+    expect([a.take(), world.shared.dropped]).toEqual([[], 0]);
     expect(b.take().map((line) => JSON.parse(line))).toEqual([
       {
         jsonrpc: '2.0',
@@ -107,7 +107,7 @@ describe('a notification that names no request', () => {
     expect([a.take().length, b.take().length, b.origins]).toEqual([0, 1, [7]]);
     b.upstream.send(cancelled(7));
     world.server().say(log, 2);
-    expect([a.take(), b.take(), world.shared.dropped()]).toEqual([[], [], 1]);
+    expect([a.take(), b.take(), world.shared.dropped]).toEqual([[], [], 1]);
   });
 
   test('without a stream goes to the only request in flight, beside any subscriptions', () => {
@@ -127,7 +127,7 @@ describe('a notification that names no request', () => {
     world.server().say(log);
     world.server().say(response(2));
     world.server().say(log);
-    expect([a.take().length, b.take().length, world.shared.dropped()]).toEqual([1, 2, 3]);
+    expect([a.take().length, b.take().length, world.shared.dropped]).toEqual([1, 2, 3]);
     expect(world.warnings).toEqual([
       'dropped "notifications/message" of the server: it does not say which request it belongs to',
     ]);
@@ -137,7 +137,7 @@ describe('a notification that names no request', () => {
     const { world, a, b } = twoCallers();
     a.upstream.send(cancelled(7));
     world.server().say(log);
-    expect([a.take(), b.take(), world.shared.dropped()]).toEqual([[], [], 1]);
+    expect([a.take(), b.take(), world.shared.dropped]).toEqual([[], [], 1]);
     world.clock.advance(10_000);
     world.server().say(log);
     expect(b.take().length).toBe(1);

@@ -1,7 +1,8 @@
 // Clients of one modern server in memory, in a time that the test moves.
 import { Coexistence } from '../../../src/bridge/restart/coexistence.ts';
 import { UpstreamHealth } from '../../../src/bridge/restart/upstream-health.ts';
-import { createSharedModern, type SharedModern } from '../../../src/bridge/modern/shared-modern.ts';
+import type { ModernMux } from '../../../src/bridge/modern/modern-mux.ts';
+import { createSharedModern } from '../../../src/bridge/modern/shared-modern.ts';
 import type { Upstream, UpstreamEnd } from '../../../src/bridge/upstream/upstream.ts';
 import type { RequestId, RpcMessage } from '../../../src/mcp/json-rpc.ts';
 import { createFakeClock, type FakeClock } from '../../harness/fake-clock.ts';
@@ -19,7 +20,7 @@ export interface ModernClient {
 }
 
 export interface ModernWorld {
-  readonly shared: SharedModern;
+  readonly shared: ModernMux;
   /** Every connection that was made, in order. */
   readonly servers: FakeUpstream[];
   readonly clock: FakeClock;

@@ -1,0 +1,120 @@
+import { clientInfoKey } from '../../mcp/envelope-keys.ts';
+import { memberOf, metaOf, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { systemClock, type Clock } from '../../platform/clock.ts';
+import type { Policy } from '../../policy/policy.ts';
+import type { ExchangeCall, Exchanges } from '../exchange/exchanges.ts';
+import { callFailure, maxCalls } from '../session/call-failures.ts';
+import { originOf, type GuardOptions, type SessionCaller } from '../session/guarded-upstream.ts';
+import type { CallFailure } from '../session/pending-request.ts';
+import { CallerConnections } from './caller-connections.ts';
+import { Exchange } from './exchange.ts';
+import { ForwardedStates } from './forwarded-states.ts';
+import type { ModernMux } from './modern-mux.ts';
+
+export interface SameEraExchangesOptions extends Pick<GuardOptions, 'approvals' | 'onToolsChange'> {
+  /** The connection to the server. It is not closed here. */
+  readonly shared: ModernMux;
+  /** Whether callers have credentials, so that one must not go on with what another one has begun. */
+  readonly areCallersKnown: boolean;
+  /** How long is kept what is known for a caller who sends nothing, in milliseconds. Default 30 minutes. */
+  readonly idleTimeoutMs?: number | undefined;
+  readonly clock?: Clock | undefined;
+  readonly onWarning: (message: string) => void;
+}
+
+/** Serves modern clients of a modern server: messages pass as they are, but for the ids and what a policy hides. */
+export function createSameEraExchanges(options: SameEraExchangesOptions): Exchanges {
+  return new SameEraExchanges(options);
+}
+
+/** A modern client cancels a request by closing its response; its ids are not those of others. */
+const swallowed: ReadonlySet<string> = new Set(['notifications/cancelled']);
+
+class SameEraExchanges implements Exchanges {
+  readonly #connections: CallerConnections;
+  readonly #states: ForwardedStates | undefined;
+  /** By caller. */
+  readonly #open = new Map<string, Set<Exchange>>();
+  #capabilities: unknown;
+  #isClosed = false;
+
+  constructor(options: SameEraExchangesOptions) {
+    const { areCallersKnown, clock = systemClock } = options;
+    this.#connections = new CallerConnections({ ...options, clock });
+    this.#states = areCallersKnown ? new ForwardedStates() : undefined;
+  }
+
+  request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
+    const own = this.#open.get(caller.id) ?? new Set();
+    if (this.#isClosed) {
+      call.fail(shuttingDown);
+    } else if (own.size >= maxCalls) {
+      call.fail(tooManyCalls);
+    } else {
+      const sent = this.#states === undefined ? request : this.#states.opened(request, caller.id);
+      if ('code' in sent) call.fail(sent);
+      else this.#begin(caller, request, sent, call, policy, own);
+    }
+  }
+
+  notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
+    if (this.#isClosed || swallowed.has(notification.method)) return;
+    const upstream = this.#connections.attach(caller.id, policy, originOf(caller, undefined));
+    upstream.start({ onMessage() {}, onClose() {} });
+    upstream.send(notification);
+    void upstream.close();
+  }
+
+  capabilities(): unknown {
+    return this.#capabilities;
+  }
+
+  endCaller(callerId: string): void {
+    for (const exchange of this.#open.get(callerId) ?? []) exchange.fail(credentialEnded);
+    this.#connections.endCaller(callerId);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const own of this.#open.values()) for (const exchange of own) exchange.fail(shuttingDown);
+    this.#connections.close();
+  }
+
+  #begin(
+    caller: SessionCaller,
+    request: RpcRequest,
+    sent: RpcRequest,
+    call: ExchangeCall,
+    policy: Policy | undefined,
+    own: Set<Exchange>,
+  ): void {
+    const origin = originOf(caller, memberOf(metaOf(request), clientInfoKey));
+    const exchange: Exchange = new Exchange({
+      request,
+      call,
+      upstream: this.#connections.attach(caller.id, policy, origin),
+      onAnswer: (response) => this.#answerOf(response, request, caller),
+      onOver: () => {
+        if (own.delete(exchange) && own.size === 0) this.#open.delete(caller.id);
+      },
+    });
+    this.#open.set(caller.id, own.add(exchange));
+    exchange.begin(sent);
+  }
+
+  #answerOf(response: RpcResponse, request: RpcRequest, caller: SessionCaller): RpcResponse {
+    if (request.method === 'server/discover' && !response.failed) {
+      this.#capabilities = memberOf(response.json['result'], 'capabilities');
+    }
+    return this.#states?.sealed(response, request, caller.id) ?? response;
+  }
+}
+
+const tooManyCalls: CallFailure = callFailure(
+  'too_many_calls',
+  `${maxCalls} requests are in flight, the most that a caller may have`,
+);
+
+const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this caller has ended');
+
+const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');
