@@ -7,11 +7,13 @@ import { LegacyFace } from '../../../src/bridge/modern/legacy-face.ts';
 import { LegacyChoice } from '../../../src/bridge/modern/legacy-choice.ts';
 import { StdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
 import type { Upstream } from '../../../src/bridge/upstream/upstream.ts';
+import { EventStore } from '../../../src/http/responses/event-store.ts';
 import { execa } from '../../../src/platform/process/execa.ts';
 import { cleanEnvironment } from '../../harness/program.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { connectWith, type ClientHandlers, type SdkClient, type SdkVersion } from '../../harness/sdk-clients.ts';
+import { startTcpProxy } from '../../harness/tcp-proxy.ts';
 import { startGateway, token } from '../../http/gateway.ts';
 import { fixtureCommand } from '../upstream/stdio/stdio-server.ts';
 
@@ -31,7 +33,7 @@ function start(name: string): Upstream {
 const translated = (name: string): Upstream => new LegacyFace(start(name), { onWarning() {} });
 
 async function serve(nextUpstream = () => translated('modern-only')): Promise<string> {
-  const { web } = await startGateway('HTTP/1.1', { nextUpstream });
+  const { web } = await startGateway('HTTP/1.1', { nextUpstream, resumption: { eventStore: new EventStore({}) } });
   return `http://127.0.0.1:${web.port}/mcp`;
 }
 
@@ -147,3 +149,23 @@ test.each([
   }
   expect(choice.speaksLegacy).toBe(era === 'legacy');
 });
+
+test.each(['v1', 'v2'] as const)(
+  'SDK client %s: a user who is asked while the network breaks is asked once, and the call goes on',
+  async (version) => {
+    const url = await serve();
+    const proxy = await startTcpProxy(url);
+    let asked = 0;
+    const client = await connectWith[version](proxy.through(url), token, {
+      async elicit() {
+        asked++;
+        const before = proxy.count();
+        proxy.cut();
+        await eventually(() => expect(proxy.count()).toBeGreaterThanOrEqual(before + 2), 10_000);
+        return { name: 'Ada' };
+      },
+    });
+    expect(JSON.parse(await client.call('multi-round', { rounds: 2 }))).toEqual(['Ada', 'Ada']);
+    expect(asked).toBe(2);
+  },
+);
