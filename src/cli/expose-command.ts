@@ -203,12 +203,14 @@ function tunnelEvent({ provider, tunnel }: Exposed): Readonly<Record<string, unk
 }
 
 /** With an error instead of a description if the server did not describe itself. */
-function serverEvent({ name, path, description, error }: ServerReport): Readonly<Record<string, unknown>> {
+function serverEvent(report: ServerReport): Readonly<Record<string, unknown>> {
+  const { name, path, description, translatedFor, error } = report;
   if (description === undefined) {
-    return { name, path, era: null, protocolVersion: null, tools: null, error: error?.message ?? null };
+    const nothing = { era: null, protocolVersion: null, translatedFor: null, tools: null };
+    return { name, path, ...nothing, error: error?.message ?? null };
   }
   const { era, protocolVersion, tools } = description;
-  return { name, path, era, protocolVersion, tools };
+  return { name, path, era, protocolVersion, translatedFor: translatedFor ?? null, tools };
 }
 
 /** Shortens `cloudflared is not installed` to `not installed`, to follow `cloudflared: `. */

@@ -77,11 +77,19 @@ function exposedRows(servers: readonly ServerReport[]): Part[][] {
   });
 }
 
-function reportText({ description, error }: ServerReport): string {
+function reportText({ description, translatedFor, error }: ServerReport): string {
   if (description === undefined) return error?.message ?? 'it did not describe itself';
-  const { name, version: ownVersion, tools } = description;
-  return `${[name, ownVersion].join(' ').trim()} · ${countOf(tools, 'tool')}`;
+  const { name, version: ownVersion, tools, protocolVersion } = description;
+  const named = [name, ownVersion].join(' ').trim();
+  return `${named} · ${countOf(tools, 'tool')} · MCP ${protocolVersion}${translationText[translatedFor ?? 'none']}`;
 }
+
+/** What clients of the other era get. */
+const translationText = {
+  none: ' only',
+  modern: ', newer clients by translation',
+  legacy: ', older clients by translation',
+} as const;
 
 /** A short summary: `13 tools`, `2 servers, 15 tools`, or `1 of 2 servers, 13 tools` if one does not work. */
 export function whatIsExposed(servers: readonly ServerReport[]): string {

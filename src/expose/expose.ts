@@ -205,6 +205,8 @@ class Exposure implements Exposed {
         policy,
         policyOf,
         approvals: approvals?.forServer(name),
+        // Without a token, all are one caller.
+        hasSharedCallers: options.access?.token === false && options.access.allowUnauthenticatedPublic === true,
         eventStore,
         bodies,
         keepAliveTimer: this.#keepAliveTimer,

@@ -1,5 +1,6 @@
 import type { RequestReport } from '../http/responses/call-report.ts';
 import type { ServerDescription } from '../bridge/describe-server.ts';
+import type { Era } from '../mcp/revisions.ts';
 import type { Confirm, PairingMode } from '../auth/oauth/authorize-endpoint.ts';
 import type { OAuthEvent } from '../auth/oauth/events.ts';
 import type { TokenLimits } from '../auth/token-limits.ts';
@@ -21,6 +22,8 @@ export interface ServerReport {
   readonly path: string;
   /** Its name, version, era, protocol version and number of tools; undefined if it did not answer. */
   readonly description: ServerDescription | undefined;
+  /** Era of the clients for which requests are translated: the one that the server does not speak. Undefined if none are. */
+  readonly translatedFor: Era | undefined;
   /** Why it did not. */
   readonly error: ExposeError | undefined;
 }

@@ -16,6 +16,8 @@ export interface Readiness {
   readonly children: number;
   /** How often a connection was replaced after it had ended unexpectedly. */
   readonly restarts: number;
+  /** Of modern clients of a legacy server: calls that wait for them, and what was lost for them so far, in numbers. */
+  readonly translation?: Readonly<Record<string, number>>;
 }
 
 /** A server with its endpoints. */

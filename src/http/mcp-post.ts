@@ -127,7 +127,7 @@ function beginCall(
   request: RpcRequest,
   { session, openStream, headersAt }: CallOptions,
 ): PostResponse {
-  const refusalOf = stepUpOf(caller);
+  const refusalOf = session === undefined ? openingStatusOf : stepUpOf(caller);
   const call = new PostResponse({
     response,
     id: request.id,
@@ -140,6 +140,10 @@ function beginCall(
   active.begin(call, request, caller, session);
   return call;
 }
+
+/** A session that no revision could be agreed on for was not opened (MCP 2026-07-28, "Error Codes"). */
+const openingStatusOf: NonNullable<PostResponseOptions['refusalOf']> = ({ code }) =>
+  code === rpcCode.unsupportedProtocolVersion ? { status: 400 } : undefined;
 
 /** @param agreed as in `serveMessage`. */
 function serveBatch(post: Post, { messages }: RpcBatch, agreed: string | undefined): void {

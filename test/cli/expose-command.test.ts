@@ -33,8 +33,14 @@ test('a changed configuration is told, with what is broken in it', () => {
   const terminal = createTerminal();
   const description = { name: 'x', version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 2 } as const;
   const servers = [
-    { name: 'files', path: '/files/mcp', description, error: undefined },
-    { name: 'git', path: '/git/mcp', description: undefined, error: new ExposeError('upstream_silent', 'no answer') },
+    { name: 'files', path: '/files/mcp', description, translatedFor: undefined, error: undefined },
+    {
+      name: 'git',
+      path: '/git/mcp',
+      description: undefined,
+      translatedFor: undefined,
+      error: new ExposeError('upstream_silent', 'no answer'),
+    },
   ];
   showEvent(terminal.output, { type: 'servers', publicUrl: null, localUrl: 'http://127.0.0.1:7801', servers });
   expect(terminal.stderr()).toBe(

@@ -9,7 +9,7 @@ const page = (...file: string[]): string => readFileSync(path.join(projectRoot, 
 test.each([
   [400, -32_000, /not valid HTTP\/1\.1/],
   [400, -32_000, /`MCP-Protocol-Version` that is not served/],
-  [400, -32_022, /2026-07-28 revision or later/],
+  [400, -32_022, /every revision from 2026-07-28 on/],
   [408, -32_000, /took too long to arrive/],
   [431, -32_000, /header is larger/],
 ])('the page of errors has %i with %i: %s', (status, code, text) => {

@@ -9,7 +9,7 @@ const token = 'mcpx_secret';
 
 function report(name: string, changes: Partial<ServerReport> = {}): ServerReport {
   const description = { name, version: '0.6.2', era: 'legacy', protocolVersion: '2025-11-25', tools: 13 } as const;
-  return { name, path: '/mcp', description, error: undefined, ...changes };
+  return { name, path: '/mcp', description, translatedFor: 'modern', error: undefined, ...changes };
 }
 
 /** The usual server, which calls itself something else. */
@@ -61,7 +61,9 @@ describe('the summary shows', () => {
     expect(shown).toMatch(/^ {2}➜ {2}Public: +https:\/\/k3v9\.relay\.example\/mcp$/m);
     expect(shown).toMatch(/^ {2}➜ {2}Local: +http:\/\/127\.0\.0\.1:7801\/mcp$/m);
     expect(shown).toMatch(/^ {2}➜ {2}Token: +mcpx_secret$/m);
-    expect(shown).toMatch(/^ {2}➜ {2}Exposes: +secure-filesystem 0\.6\.2 · 13 tools$/m);
+    expect(shown).toMatch(
+      /^ {2}➜ {2}Exposes: +secure-filesystem 0\.6\.2 · 13 tools · MCP 2025-11-25, newer clients by translation$/m,
+    );
     expect(shown).toContain('press Ctrl+C to stop');
     expect(shown).not.toContain('Careful');
   });
@@ -135,12 +137,14 @@ describe('the summary shows', () => {
 
   test('what a server calls itself, without what could rewrite the screen', () => {
     const changes = { name: 'a\u001b[2J\n  ➜  Token: b', version: '\u001b]8;;https://evil\u0007\u202e1' };
-    expect(summary({ servers: [describedAs(changes)] })).toMatch(/Exposes: +a ➜ {2}Token: b 1 · 13 tools$/m);
+    expect(summary({ servers: [describedAs(changes)] })).toMatch(
+      /Exposes: +a ➜ {2}Token: b 1 · 13 tools · MCP 2025-11-25, newer clients by translation$/m,
+    );
   });
 
   test('a server without a version without a gap', () => {
     expect(summary({ servers: [describedAs({ version: '', tools: 1 })] })).toMatch(
-      /Exposes: +secure-filesystem · 1 tool$/m,
+      /Exposes: +secure-filesystem · 1 tool · MCP 2025-11-25, newer clients by translation$/m,
     );
   });
 });
@@ -181,6 +185,19 @@ describe('the block to paste', () => {
   });
 });
 
+test.each([
+  [{}, 'MCP 2025-11-25, newer clients by translation'],
+  [{ translatedFor: undefined }, 'MCP 2025-11-25 only'],
+])('with %j the revision stands there, and who gets a translation: %s', (changes, text) => {
+  expect(summary({ servers: [report('files', changes)] })).toContain(` · 13 tools · ${text}\n`);
+});
+
+test('of a modern server, older clients get it', () => {
+  const server = describedAs({ era: 'modern', protocolVersion: '2026-07-28' });
+  const shown = summary({ servers: [{ ...server, translatedFor: 'legacy' }] });
+  expect(shown).toContain(' · MCP 2026-07-28, older clients by translation\n');
+});
+
 describe('several servers', () => {
   const servers = [
     report('files', { path: '/files/mcp' }),
@@ -194,7 +211,9 @@ describe('several servers', () => {
 
   test('stand one below the other, with their paths, and the broken one with its reason', () => {
     const shown = summary(several);
-    expect(shown).toMatch(/Exposes: +\/files\/mcp {2}files 0\.6\.2 · 13 tools$/m);
+    expect(shown).toMatch(
+      /Exposes: +\/files\/mcp {2}files 0\.6\.2 · 13 tools · MCP 2025-11-25, newer clients by translation$/m,
+    );
     expect(shown).toMatch(/➜ +\/git-2\/mcp {2}the server exited with code 1 before it had answered$/m);
     expect(shown).toMatch(/Public: +https:\/\/k3v9\.relay\.example$/m);
   });

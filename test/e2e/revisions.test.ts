@@ -50,16 +50,24 @@ describe.each(['session', 'shared'])('isolation %s', (isolation) => {
       expect(await agreedBy(exposed, asked)).toBe(asked);
     });
 
-    test('say what is served to a client of another era', async () => {
+    test.each([
+      ['2026-07-28', {}, { code: -32602, data: { reason: 'malformed_envelope' } }],
+      [
+        '2099-01-01',
+        { 'io.modelcontextprotocol/clientCapabilities': {}, 'io.modelcontextprotocol/protocolVersion': '2099-01-01' },
+        { code: -32022, data: { supported: ['2026-07-28'], requested: '2099-01-01' } },
+      ],
+    ])('say what is wrong to a client of another era: %s %j', async (revision, meta, error) => {
       const reply = await exchange(exposed.url, {
         method: 'POST',
-        headers: clientHeaders(exposed.token, [['MCP-Protocol-Version', '2026-07-28']]),
-        body: '{"jsonrpc":"2.0","id":1,"method":"server/discover"}',
+        headers: clientHeaders(exposed.token, [
+          ['MCP-Protocol-Version', revision],
+          ['Mcp-Method', 'server/discover'],
+        ]),
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta: meta } }),
       });
       expect(reply.status).toBe(400);
-      expect(await reply.next(({ id }) => id === 1)).toMatchObject({
-        error: { code: -32022, data: { supported: served, requested: '2026-07-28' } },
-      });
+      expect(await reply.next(({ id }) => id === 1)).toMatchObject({ error });
     });
   });
 

@@ -99,14 +99,15 @@ test('streams that the tunnel would hold back are refused, and the client still 
   const { front, options } = await machineWith({ programs: { cloudflared: 'cloudflared' } });
   const exposed = await startExpose(options(['--tunnel', 'cloudflared']));
   const url = await front.plainUrl(quickHost);
-  const headers = { authorization: `Bearer ${exposed.token}`, accept: 'text/event-stream' };
+  const session = { 'mcp-session-id': 'unknown' };
+  const headers = { authorization: `Bearer ${exposed.token}`, accept: 'text/event-stream', ...session };
   const answers = await Promise.all(['/mcp', '/sse'].map((path) => fetch(url + path, { headers })));
   expect(answers.map(({ status, headers: answered }) => [status, answered.get('allow')])).toEqual([
     [405, 'POST, DELETE'],
     [405, ''],
   ]);
   expect(await fetch(`http://${new URL(exposed.localUrl).host}/mcp`, { headers }).then(({ status }) => status)).toBe(
-    400,
+    404,
   );
 });
 

@@ -15,7 +15,15 @@ export interface ReadyEvent {
   /** With `--oidc-issuer`. */
   identityProvider?: { host: string; redirectUri: string };
   tunnel: { provider: string };
-  servers: { name: string; path: string; era: string; protocolVersion: string; tools: number; error?: string }[];
+  servers: {
+    name: string;
+    path: string;
+    era: string;
+    protocolVersion: string;
+    translatedFor: string | null;
+    tools: number;
+    error?: string;
+  }[];
 }
 
 export interface ExposeOptions extends Partial<ProgramOptions> {

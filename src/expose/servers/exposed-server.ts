@@ -6,11 +6,12 @@ import {
   type Sessions,
   type SessionsOptions,
 } from '../../bridge/session/sessions.ts';
+import { createLegacyExchanges, type LegacyExchanges } from '../../bridge/exchange/legacy-exchanges.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import type { PolicyOf } from '../../http/find-session.ts';
 import type { Policy } from '../../policy/policy.ts';
-import type { ListenOptions, ServerOptions } from '../options.ts';
+import type { ListenOptions, ServerOptions, ServerReport } from '../options.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import {
   createUpstreamFactory,
@@ -24,7 +25,8 @@ import type { EventStore } from '../../http/responses/event-store.ts';
 import { McpEndpoint, type McpEndpointOptions } from '../../http/mcp-endpoint.ts';
 import { SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
-import { ServerEras, type EraSettings } from './server-eras.ts';
+import { EraExchanges } from './era-exchanges.ts';
+import { ServerEras, translationOptions, type EraSettings } from './server-eras.ts';
 import { ExposeError } from '../../errors.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
 import { version } from '../../version.ts';
@@ -58,6 +60,8 @@ export interface ExposedServerOptions
   readonly policyOf: PolicyOf;
   /** Undefined if no call needs approval. */
   readonly approvals: ServerApprovals | undefined;
+  /** Whether several people may be behind one caller, who must not be asked what is meant for another. */
+  readonly hasSharedCallers: boolean;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
   /** Called with the number of open sessions whenever it changes. */
@@ -80,6 +84,9 @@ export class ExposedServer implements ServedServer {
   readonly #eras: ServerEras;
   readonly #shared: SharedUpstream | undefined;
   readonly #sessions: Sessions;
+  readonly #exchanges: EraExchanges;
+  /** Undefined before the first modern client of a legacy server. */
+  #translation: LegacyExchanges | undefined;
   readonly #isReady: ReturnType<typeof createReadinessCheck>;
   readonly #closing = new AbortController();
   #isStarting = true;
@@ -112,9 +119,12 @@ export class ExposedServer implements ServedServer {
       onToolsChange,
       onWarning,
     });
+    const translate = (): LegacyExchanges => (this.#translation ??= this.#translate(nextUpstream));
+    const create = settings.strictEra === true ? {} : { legacy: translate };
+    this.#exchanges = new EraExchanges({ serverEra: () => this.#eras.era, create });
     const readers = { onBegin, onRequest, onSession, readBody, isSelective };
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
-    this.mcp = new McpEndpoint({ ...served, eventStore });
+    this.mcp = new McpEndpoint({ ...served, exchanges: this.#exchanges, eventStore });
     this.sse = new SseEndpoint({ ...served, idPrefix, startTimeoutMs });
     this.#isReady = createReadinessCheck({
       report: () => this.#server.health.report(),
@@ -130,7 +140,9 @@ export class ExposedServer implements ServedServer {
     const why = reason === undefined ? {} : { reason };
     const { era, protocolVersion } = this.#eras.description ?? {};
     const spoken = era === undefined || protocolVersion === undefined ? {} : { era, protocolVersion };
-    return { status, ...why, ...spoken, sessions: this.#sessions.count(), children, restarts };
+    const { parked, counters } = this.#translation?.report() ?? {};
+    const translation = parked === undefined ? {} : { translation: { parked, ...counters } };
+    return { status, ...why, ...spoken, sessions: this.#sessions.count(), children, restarts, ...translation };
   }
 
   /**
@@ -154,14 +166,20 @@ export class ExposedServer implements ServedServer {
     }
   }
 
-  /** Whether a session of ours would start no process beside one that may not bear it. */
+  /** As in `ServerReport`. */
+  get translatedFor(): ServerReport['translatedFor'] {
+    return this.#eras.translatedFor;
+  }
+
+  /** Whether a session of ours would be served, and start no process beside one that may not bear it. */
   mayBeTried(): boolean {
-    return this.#server.mayBeTried();
+    return !this.#eras.refusesSessions && this.#server.mayBeTried();
   }
 
   /** Ends the sessions and connections of a caller whose credential ended. */
   endCaller(callerId: string): void {
     this.#sessions.endCaller(callerId);
+    this.#exchanges.endCaller(callerId);
     this.sse.endCaller(callerId);
   }
 
@@ -174,15 +192,35 @@ export class ExposedServer implements ServedServer {
   async close(): Promise<void> {
     this.#closing.abort(new ExposeError('internal', 'the server is no longer exposed'));
     // Their calls are told before their streams end.
-    const ended = Promise.all([this.#sessions.close(), this.#shared?.close(), this.#server.close()]);
+    const ended = Promise.all([
+      this.#sessions.close(),
+      this.#exchanges.close(),
+      this.#shared?.close(),
+      this.#server.close(),
+    ]);
     this.mcp.close();
     this.sse.close();
     await ended;
   }
 
+  /** Serves modern clients by this server, which is a legacy one. */
+  #translate(nextUpstream: () => Upstream): LegacyExchanges {
+    const { settings, approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
+    return createLegacyExchanges({
+      ...translationOptions(settings),
+      nextUpstream: this.#shared?.attach ?? nextUpstream,
+      startTimeoutMs: this.#startTimeoutMs,
+      approvals,
+      onToolsChange,
+      isSharedCaller: () => hasSharedCallers,
+      clientVersion: version,
+      onWarning,
+    });
+  }
+
   /** Asks the server whether it works, unless a process of it does already and may not bear another one. */
   async #probe(signal: AbortSignal): Promise<void> {
-    if (this.mayBeTried()) await this.#describe(signal);
+    if (this.#server.mayBeTried()) await this.#describe(signal);
   }
 
   /** @param url its address for errors, where no client reads them. */

@@ -13,7 +13,8 @@ import { createUnusableServer } from './unusable-server.ts';
 export const unnamed = '';
 
 /** What this needs of a server. */
-export type ServerOfRun = ServedServer & Pick<ExposedServer, 'start' | 'mayBeTried' | 'endCaller' | 'drain' | 'close'>;
+export type ServerOfRun = ServedServer &
+  Pick<ExposedServer, 'start' | 'translatedFor' | 'mayBeTried' | 'endCaller' | 'drain' | 'close'>;
 
 /** Makes a server, which has not been started. */
 type CreateServer = (name: string | undefined, source: ServerSource) => Promise<ServerOfRun>;
@@ -25,8 +26,11 @@ interface Entry {
   readonly source: ServerSource | ExposeError;
   /** Undefined when it could not even be made. */
   readonly server: ServerOfRun | undefined;
-  report: Pick<ServerReport, 'description' | 'error'>;
+  report: Omit<ServerReport, 'name' | 'path'>;
 }
+
+/** Of a server that has not described itself. */
+const unknown: Entry['report'] = { description: undefined, translatedFor: undefined, error: undefined };
 
 /** The servers of a run, which may come and go. */
 export class ExposedServers {
@@ -135,19 +139,20 @@ export class ExposedServers {
     try {
       if (source instanceof ExposeError) throw source;
       const server = await this.#create(name === unnamed ? undefined : name, source);
-      return { source, server, report: { description: undefined, error: undefined } };
+      return { source, server, report: unknown };
     } catch (error) {
-      return { source, server: undefined, report: { description: undefined, error: asExposeError(error) } };
+      return { source, server: undefined, report: { ...unknown, error: asExposeError(error) } };
     }
   }
 
   async #start(entry: Entry | undefined, signal: AbortSignal): Promise<void> {
     if (entry?.server === undefined) return;
     try {
-      entry.report = { description: await entry.server.start(signal, this.isAlone()), error: undefined };
+      const description = await entry.server.start(signal, this.isAlone());
+      entry.report = { description, translatedFor: entry.server.translatedFor, error: undefined };
     } catch (error) {
       signal.throwIfAborted();
-      entry.report = { description: undefined, error: asExposeError(error) };
+      entry.report = { ...unknown, error: asExposeError(error) };
     }
   }
 

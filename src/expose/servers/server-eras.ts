@@ -2,11 +2,12 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import type { ServerDescription } from '../../bridge/describe-server.ts';
+import type { LegacyExchangesOptions } from '../../bridge/exchange/legacy-exchanges.ts';
 import { RefusingUpstream } from '../../bridge/era/refusing-upstream.ts';
 import type { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
-import type { Era } from '../../mcp/revisions.ts';
+import { modernRevisions, type Era } from '../../mcp/revisions.ts';
 import type { ServerOptions } from '../options.ts';
 import type { ServerSource } from './upstream-factory.ts';
 
@@ -16,41 +17,16 @@ export type EraSettings = Pick<
   'upstreamEra' | 'strictEra' | 'roots' | 'maxChildren' | 'parkTtlMs' | 'serializeInteractive'
 >;
 
+type TranslationOptions = Pick<LegacyExchangesOptions, 'roots' | 'maxChildren' | 'parkTtlMs' | 'serializeInteractive'>;
+
 /** How a legacy server serves modern clients. */
-export interface TranslationOptions {
-  /** What it is told when it asks for roots outside of a call (MCP 2025-11-25, roots). */
-  readonly roots: readonly { readonly uri: string; readonly name: string }[];
-  /** Connections to it at once. */
-  readonly maxChildren: number;
-  /** How long a call waits for what the server has asked, in milliseconds. */
-  readonly parkTtlMs: number;
-  /** Whether it does one call at a time. */
-  readonly serializeInteractive: boolean;
-}
-
-/** A person who is asked something, and a client that is asked on, take minutes; a server that waits costs a process. */
-const defaultParkTtlMs = 600_000;
-
-/** One process for each caller and kind of client; more than this many on one machine are rarely meant. */
-const defaultMaxChildren = 16;
-
 export function translationOptions(settings: EraSettings): TranslationOptions {
-  const { roots = [], maxChildren, parkTtlMs, serializeInteractive = false } = settings;
-  return {
-    roots: roots.map((folder) => {
-      const whole = path.resolve(folder);
-      return { uri: pathToFileURL(whole).href, name: path.basename(whole) };
-    }),
-    maxChildren: maxChildren ?? defaultMaxChildren,
-    parkTtlMs: parkTtlMs ?? defaultParkTtlMs,
-    serializeInteractive,
-  };
-}
-
-/** The era of clients that a server of this era can serve with a translation only; undefined where nothing is translated. */
-export function translatedFor(era: Era, { strictEra = false }: EraSettings): Era | undefined {
-  if (strictEra) return undefined;
-  return era === 'legacy' ? 'modern' : 'legacy';
+  const { roots = [], maxChildren, parkTtlMs, serializeInteractive } = settings;
+  const named = roots.map((folder) => {
+    const whole = path.resolve(folder);
+    return { uri: pathToFileURL(whole).href, name: path.basename(whole) };
+  });
+  return { roots: named, maxChildren, parkTtlMs, serializeInteractive };
 }
 
 export interface ServerErasOptions {
@@ -90,11 +66,26 @@ export class ServerEras {
     this.#description = description;
   }
 
-  /** The upstream of a new session. What has not described itself counts as legacy. */
+  /** What has not described itself counts as legacy. */
+  get era(): Era {
+    return this.#description?.era ?? 'legacy';
+  }
+
+  /** Era of the clients for which requests are translated; undefined if none are, or before it is known. */
+  get translatedFor(): Era | undefined {
+    if (this.#description === undefined || this.#options.settings.strictEra === true) return undefined;
+    return this.era === 'legacy' ? 'modern' : 'legacy';
+  }
+
+  /** Whether no session can be opened. */
+  get refusesSessions(): boolean {
+    return this.era === 'modern' && this.#options.settings.strictEra === true;
+  }
+
+  /** The upstream of a new session. */
   sessionUpstream(): Upstream {
     const { settings, server, startTimeoutMs, onWarning } = this.#options;
-    const { era, protocolVersion } = this.#description ?? { era: 'legacy', protocolVersion: '' };
-    if (era === 'modern' && settings.strictEra === true) return new RefusingUpstream([protocolVersion]);
+    if (this.refusesSessions) return new RefusingUpstream(modernRevisions);
     return new RestartingUpstream({ server, restart: settings.restart ?? 'on-exit', startTimeoutMs, onWarning });
   }
 }

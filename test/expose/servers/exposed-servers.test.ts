@@ -31,6 +31,7 @@ function world(): World {
         return { name: `server of ${url}`, version: '1', era: 'legacy', protocolVersion: '2025-11-25', tools: 1 };
       },
       endCaller: () => {},
+      translatedFor: 'modern',
       mayBeTried: () => !url.includes('taken'),
       drain: async () => void log.push(`drained ${name}`),
       close: async () => void log.push(`closed ${name}`),

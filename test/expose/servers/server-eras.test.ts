@@ -4,12 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { ServerDescription } from '../../../src/bridge/describe-server.ts';
 import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
 import type { Era } from '../../../src/mcp/revisions.ts';
-import {
-  ServerEras,
-  translatedFor,
-  translationOptions,
-  type ServerErasOptions,
-} from '../../../src/expose/servers/server-eras.ts';
+import { ServerEras, translationOptions, type ServerErasOptions } from '../../../src/expose/servers/server-eras.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { createFakeUpstream, type FakeUpstream } from '../../bridge/fake-upstream.ts';
 import { initialize, notification } from '../../bridge/messages.ts';
@@ -100,19 +95,21 @@ describe('a session', () => {
   });
 });
 
-test('who gets a translation', () => {
-  expect(translatedFor('legacy', {})).toBe('modern');
-  expect(translatedFor('modern', {})).toBe('legacy');
-  expect(translatedFor('modern', { strictEra: true })).toBeUndefined();
+test.each([
+  [{}, undefined, undefined],
+  [{}, 'legacy', 'modern'],
+  [{}, 'modern', 'legacy'],
+  [{ strictEra: true }, 'modern', undefined],
+] as const)('with %j, a server that is %s serves with a translation: %s', (settings, described, expected) => {
+  const { eras } = worldOf(settings);
+  if (described !== undefined) eras.describedAs(description(described));
+  expect(eras.translatedFor).toBe(expected);
 });
 
 describe('how a legacy server serves modern clients', () => {
   test('by default', () => {
     expect(translationOptions({})).toEqual({
       roots: [],
-      maxChildren: 16,
-      parkTtlMs: 600_000,
-      serializeInteractive: false,
     });
   });
 

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import type { Exchanges } from '../../../src/bridge/exchange/exchanges.ts';
+import { EraExchanges } from '../../../src/expose/servers/era-exchanges.ts';
+import { newNotification, newResult } from '../../../src/mcp/new-message.ts';
+import { legacyRevisions, type Era } from '../../../src/mcp/revisions.ts';
+import { createFakeCall, type FakeCall } from '../../bridge/session/fake-sink.ts';
+import { request } from '../../bridge/messages.ts';
+
+const caller = { id: 'c', label: 'someone' };
+const envelope = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } };
+
+interface World {
+  /** What the server is taken for. */
+  era: Era;
+  readonly exchanges: EraExchanges;
+  /** What was asked of what serves each era, in order. */
+  readonly log: string[];
+  call(): FakeCall;
+}
+
+/** @param made what can be made, by the era of the server. */
+function worldOf(...made: Era[]): World {
+  const log: string[] = [];
+  const serving = (era: Era): Exchanges => {
+    log.push(`${era} made`);
+    return {
+      request(_caller, { id }, call) {
+        log.push(`${era} request`);
+        call.finish(newResult(id, { era }));
+      },
+      notify: (_caller, { method }) => void log.push(`${era} ${method}`),
+      capabilities: () => ({ [era]: {} }),
+      endCaller: (callerId) => void log.push(`${era} without ${callerId}`),
+      close: async () => void log.push(`${era} closed`),
+    };
+  };
+  const world: World = {
+    era: 'legacy',
+    log,
+    exchanges: new EraExchanges({
+      serverEra: () => world.era,
+      create: Object.fromEntries(made.map((era) => [era, () => serving(era)])),
+    }),
+    call() {
+      const call = createFakeCall();
+      world.exchanges.request(caller, request(1, 'tools/list', envelope), call);
+      return call;
+    },
+  };
+  return world;
+}
+
+test('what serves the era of the server is made when the first client comes, and once', () => {
+  const world = worldOf('legacy', 'modern');
+  expect(world.log).toEqual([]);
+  expect([world.call().responses.length, world.call().responses.length]).toEqual([1, 1]);
+  expect(world.log).toEqual(['legacy made', 'legacy request', 'legacy request']);
+});
+
+test('a server that turns out to be another one is served as that; what was made ends with the rest', async () => {
+  const world = worldOf('legacy', 'modern');
+  world.call();
+  world.era = 'modern';
+  world.call();
+  expect(world.exchanges.capabilities()).toEqual({ modern: {} });
+  world.exchanges.notify(caller, newNotification('x/y'));
+  world.exchanges.endCaller('c');
+  await world.exchanges.close();
+  expect(world.log.slice(2)).toEqual([
+    'modern made',
+    'modern request',
+    'modern x/y',
+    'legacy without c',
+    'modern without c',
+    'legacy closed',
+    'modern closed',
+  ]);
+});
+
+test('where nothing serves modern clients, they are told the revisions of sessions', () => {
+  const world = worldOf('modern');
+  expect(world.call().failures).toEqual([
+    {
+      code: -32022,
+      message: 'clients of this revision are not served here',
+      data: { supported: legacyRevisions, requested: '2026-07-28' },
+    },
+  ]);
+  world.exchanges.notify(caller, newNotification('x/y'));
+  expect([world.exchanges.capabilities(), world.log]).toEqual([undefined, []]);
+});
