@@ -3,6 +3,7 @@ import type { Exchanges } from '../bridge/exchange/exchanges.ts';
 import { paramHeaderPrefix } from '../mcp/headers.ts';
 import type { RpcNotification, RpcRequest } from '../mcp/json-rpc.ts';
 import { listenMethod } from '../mcp/modern-methods.ts';
+import { eventStreamType } from '../mcp/sse.ts';
 import {
   interruptionsOf,
   isClaimed,
@@ -15,7 +16,7 @@ import {
 import { exchangeStatusOf } from './exchange-status.ts';
 import type { Post } from './mcp-parts.ts';
 import type { HttpRequest } from './message.ts';
-import { answerEmpty, refuse, type Refused } from './responses/json-response.ts';
+import { answerEmpty, refuse, refuseAccept, type Refused } from './responses/json-response.ts';
 import { PostResponse } from './responses/post-response.ts';
 
 /**
@@ -28,6 +29,10 @@ export function serveExchange(post: Post, exchanges: Exchanges, message: RpcRequ
   if (refused !== undefined) {
     if (message.kind === 'request') parts.active.report(message, caller)?.refused(refused);
     refuse(request, response, { ...refused, id: message.kind === 'request' ? message.id : null });
+    return;
+  }
+  if (message.method === listenMethod && post.form === 'json') {
+    refuseAccept(request, response, eventStreamType);
     return;
   }
   const policy = parts.policyOf?.(caller);

@@ -241,6 +241,13 @@ describe.each(protocols)('an exchange over %s', (protocol) => {
     expect(eventsIn(await listening.body())).toHaveLength(2);
   });
 
+  test('that would be a stream of notifications is refused to a client that takes JSON alone', async () => {
+    const { post, exchanges } = await start(protocol);
+    const [message, headers] = asked('subscriptions/listen');
+    const answer = await post(message, { ...headers, accept: 'application/json' });
+    expect([answer.status, exchanges.begun]).toEqual([406, []]);
+  });
+
   test('passes on what its caller may use', async () => {
     const policy = createPolicy({ allowTools: ['echo'] });
     const { post, exchanges } = await start(protocol, { policyOf: () => policy });

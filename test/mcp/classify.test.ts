@@ -273,4 +273,29 @@ describe('where both eras are served', () => {
   ])('a notification %s', (_what, members, headers, expected) => {
     expect(outcome(members, headers)).toBe(expected);
   });
+
+  test('whatever is wrong with an envelope or a header, nothing modern becomes a part of a session', () => {
+    const revisions = [undefined, '2025-11-25', '2026-07-28', '2027-01-01', 'banana', ''];
+    const claims = [...revisions, null, 20260728, {}, []];
+    const methods = ['initialize', 'tools/call', 'x/y'];
+    const kinds = new Set<string>();
+    const wrong: unknown[] = [];
+    for (const claim of claims)
+      for (const inHeader of revisions)
+        for (const method of methods)
+          for (const agreed of [undefined, '2025-11-25', '2026-07-28'])
+            for (const id of [{ id: 1 }, {}]) {
+              const meta = { ...envelope, 'io.modelcontextprotocol/protocolVersion': claim };
+              const headers = { session: agreed && 'x', revision: inHeader, method, name: 'echo' };
+              const { kind } = both({ ...id, method, params: { name: 'echo', _meta: meta } }, headers, agreed);
+              kinds.add(kind);
+              const isModern = claim !== undefined && !(typeof claim === 'string' && claim < '2026-07-28');
+              const isHandshake = method === 'initialize' && 'id' in id && claim !== '2026-07-28';
+              const isServed = (claim ?? inHeader) === '2026-07-28' && (!('id' in id) || claim === inHeader);
+              const isRight = kind === 'exchange' ? isServed : kind === 'reject' || !isModern || isHandshake;
+              if (!isRight) wrong.push([kind, claim, inHeader, method, agreed]);
+            }
+    expect(wrong).toEqual([]);
+    expect([...kinds].toSorted()).toEqual(['exchange', 'opening', 'reject', 'session']);
+  });
 });
