@@ -86,11 +86,14 @@ export function inputRequiredOf({ result }: JsonRpcMessage): InputRequired {
   return { inputRequests: {}, ...result };
 }
 
+/** Members of a retry's params. */
+export type Answers = { inputResponses: Record<string, unknown>; requestState?: string };
+
 /** The members of the retry: each question answered by `answer`, and the state. */
 export function answering(
   message: JsonRpcMessage,
   answer: (request: { method: string; params: Record<string, unknown> }) => unknown,
-): Record<string, unknown> {
+): Answers {
   const { inputRequests, requestState } = inputRequiredOf(message);
   const answers = Object.entries(inputRequests).map(([key, request]) => [key, answer(request)] as const);
   return { inputResponses: Object.fromEntries(answers), ...(requestState !== undefined && { requestState }) };
