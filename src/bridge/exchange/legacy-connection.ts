@@ -203,7 +203,7 @@ export class LegacyConnection implements FlowContext {
     this.#flows.delete(flow);
     this.#queue.delete(flow);
     for (const token of tokens) this.#progress.delete(token);
-    if (this.#current === flow) {
+    if (this.#current === flow && this.peer.isOpen) {
       const [next] = this.#queue;
       this.#current = next;
       if (next !== undefined) this.#queue.delete(next);
