@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { classify, classifyLegacy, type Classification } from '../../src/mcp/classify.ts';
 import type { MessageHeaders } from '../../src/mcp/standard-headers.ts';
-import { parseMessage } from '../../src/mcp/json-rpc.ts';
+import { memberOf, parseMessage } from '../../src/mcp/json-rpc.ts';
 import { message } from '../bridge/messages.ts';
 
 function classified(members: object, revisionHeader?: string, agreed?: string): Classification {
@@ -219,6 +219,13 @@ describe('where both eras are served', () => {
     ['a badly encoded name', { ...modern, name: '=?base64?ZWNobw?=' }],
   ])('headers with %s are refused', (_what, headers) => {
     expect(outcome(call(), headers)).toBe('400 -32020');
+  });
+
+  test('a long name in a large message, which is not parsed there, is compared all the same', () => {
+    const name = 'n'.repeat(5000);
+    const members = call(envelope, { name, filling: 'x'.repeat(20_000) });
+    expect(memberOf(message(members).json['params'], 'name')).toBeNull();
+    expect([outcome(members, { ...modern, name }), outcome(members, modern)]).toEqual(['exchange', '400 -32020']);
   });
 
   test('a name in the header and none in the body is refused', () => {
