@@ -76,6 +76,7 @@ class Simulation {
       this.#clock.advance(10 * 60_000);
     }
     this.#must(this.#exchanges.report().parked === 0, 'no call waits for ever');
+    this.#must(this.#exchanges.report().children === 0, 'a connection that nobody needs ends');
     this.#check();
     await this.#exchanges.close();
     for (const { call, hasLeft } of this.#calls)
@@ -171,7 +172,8 @@ class Simulation {
         server.upstream.say(message({ id: this.#nextAsk(server), method: 'roots/list' }));
       server.upstream.say(message({ id, result: {} }));
     } else if (method === 'notifications/cancelled') {
-      server.open.delete(objectIn(params)['requestId']);
+      // It may answer all the same.
+      if (this.#random.below(2) === 0) server.open.delete(objectIn(params)['requestId']);
     } else if (method === undefined) {
       // Each question gets one answer, and only from where it was asked.
       this.#must(server.asked.delete(id), 'one answer to each question');
