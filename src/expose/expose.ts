@@ -190,7 +190,6 @@ class Exposure implements Exposed {
 
   #createServers(): ExposedServers {
     const { options, replicaId, watchdog, policy, approvals, onEvent } = this.#prepared;
-    const idPrefix = replicaId && `${replicaId}.`;
     const policyOf = policiesOfCallers(policy);
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
@@ -200,7 +199,7 @@ class Exposure implements Exposed {
         ...(name === undefined ? {} : { name }),
         source,
         settings: { ...options.server, ...options.listen },
-        idPrefix,
+        idPrefix: replicaId && `${replicaId}.`,
         watchdog,
         policy,
         policyOf,

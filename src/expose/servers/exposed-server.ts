@@ -25,6 +25,8 @@ import type { EventStore } from '../../http/responses/event-store.ts';
 import { McpEndpoint, type McpEndpointOptions } from '../../http/mcp-endpoint.ts';
 import { SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
+import { createSameEraExchanges } from '../../bridge/modern/same-era-exchanges.ts';
+import type { Exchanges } from '../../bridge/exchange/exchanges.ts';
 import { EraExchanges } from './era-exchanges.ts';
 import { ServerEras, translationOptions, type EraSettings } from './server-eras.ts';
 import { ExposeError } from '../../errors.ts';
@@ -100,11 +102,16 @@ export class ExposedServer implements ServedServer {
     this.#options = options;
     this.#startTimeoutMs = startTimeoutMs;
     this.#server = new ManagedServer({ connect, isProcess, isShared, warm, onWarning });
-    this.#eras = new ServerEras({ kind: source.kind, settings, server: this.#server, startTimeoutMs, onWarning });
-    const nextUpstream = (): Upstream => this.#eras.sessionUpstream();
-    this.#shared = isShared ? createSharedUpstream({ create: nextUpstream, onWarning }) : undefined;
+    const known = { kind: source.kind, settings, isShared };
+    this.#eras = new ServerEras({ ...known, server: this.#server, startTimeoutMs, onWarning });
+    const create = (): Upstream => this.#eras.sessionUpstream();
+    const shared = isShared ? createSharedUpstream({ create, onWarning }) : undefined;
+    this.#shared = shared;
+    // All clients of a modern server share it in any case.
+    const nextUpstream = (): Upstream =>
+      shared === undefined || this.#eras.era === 'modern' ? create() : shared.attach();
     this.#sessions = createSessions({
-      nextUpstream: this.#shared?.attach ?? nextUpstream,
+      nextUpstream,
       idPrefix,
       startTimeoutMs,
       maxSessions: settings.maxSessions,
@@ -120,8 +127,9 @@ export class ExposedServer implements ServedServer {
       onWarning,
     });
     const translate = (): LegacyExchanges => (this.#translation ??= this.#translate(nextUpstream));
-    const create = settings.strictEra === true ? {} : { legacy: translate };
-    this.#exchanges = new EraExchanges({ serverEra: () => this.#eras.era, create });
+    const legacy = settings.strictEra === true ? {} : { legacy: translate };
+    const made = { ...legacy, modern: () => this.#passThrough() };
+    this.#exchanges = new EraExchanges({ serverEra: () => this.#eras.era, create: made });
     const readers = { onBegin, onRequest, onSession, readBody, isSelective };
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
     this.mcp = new McpEndpoint({ ...served, exchanges: this.#exchanges, eventStore });
@@ -173,7 +181,7 @@ export class ExposedServer implements ServedServer {
 
   /** Whether a session of ours would be served, and start no process beside one that may not bear it. */
   mayBeTried(): boolean {
-    return !this.#eras.refusesSessions && this.#server.mayBeTried();
+    return !this.#eras.mayRefuseSessions && this.#server.mayBeTried();
   }
 
   /** Ends the sessions and connections of a caller whose credential ended. */
@@ -196,6 +204,7 @@ export class ExposedServer implements ServedServer {
       this.#sessions.close(),
       this.#exchanges.close(),
       this.#shared?.close(),
+      this.#eras.close(),
       this.#server.close(),
     ]);
     this.mcp.close();
@@ -203,12 +212,24 @@ export class ExposedServer implements ServedServer {
     await ended;
   }
 
+  /** Serves modern clients by this server, which is a modern one. */
+  #passThrough(): Exchanges {
+    const { approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
+    return createSameEraExchanges({
+      shared: this.#eras.modern(),
+      areCallersKnown: !hasSharedCallers,
+      approvals,
+      onToolsChange,
+      onWarning,
+    });
+  }
+
   /** Serves modern clients by this server, which is a legacy one. */
   #translate(nextUpstream: () => Upstream): LegacyExchanges {
     const { settings, approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
     return createLegacyExchanges({
       ...translationOptions(settings),
-      nextUpstream: this.#shared?.attach ?? nextUpstream,
+      nextUpstream,
       startTimeoutMs: this.#startTimeoutMs,
       approvals,
       onToolsChange,

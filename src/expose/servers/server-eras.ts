@@ -4,6 +4,10 @@ import { pathToFileURL } from 'node:url';
 import type { ServerDescription } from '../../bridge/describe-server.ts';
 import type { LegacyExchangesOptions } from '../../bridge/exchange/legacy-exchanges.ts';
 import { RefusingUpstream } from '../../bridge/era/refusing-upstream.ts';
+import { LegacyChoice } from '../../bridge/modern/legacy-choice.ts';
+import { LegacyFace } from '../../bridge/modern/legacy-face.ts';
+import type { ModernMux } from '../../bridge/modern/modern-mux.ts';
+import { createSharedModern } from '../../bridge/modern/shared-modern.ts';
 import type { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
@@ -33,6 +37,8 @@ export interface ServerErasOptions {
   readonly kind: ServerSource['kind'];
   readonly settings: EraSettings & Pick<ServerOptions, 'restart'>;
   readonly server: ManagedServer;
+  /** Whether one process is to serve all sessions. */
+  readonly isShared: boolean;
   readonly startTimeoutMs: number;
   readonly onWarning: (message: string) => void;
 }
@@ -40,10 +46,13 @@ export interface ServerErasOptions {
 /** What is known of the era of one server, and what follows from it for clients. */
 export class ServerEras {
   readonly #options: ServerErasOptions;
+  readonly #legacyChoice: LegacyChoice;
   #description: ServerDescription | undefined;
+  #modern: ModernMux | undefined;
 
   constructor(options: ServerErasOptions) {
     this.#options = options;
+    this.#legacyChoice = new LegacyChoice({ own: () => this.#ownUpstream(), translated: () => this.#translated() });
   }
 
   /** As the server has described itself last; undefined before the first time. */
@@ -77,15 +86,39 @@ export class ServerEras {
     return this.era === 'legacy' ? 'modern' : 'legacy';
   }
 
-  /** Whether no session can be opened. */
-  get refusesSessions(): boolean {
+  /** Whether legacy clients may find no way to the server. */
+  get mayRefuseSessions(): boolean {
     return this.era === 'modern' && this.#options.settings.strictEra === true;
+  }
+
+  /** The connection to a modern server, which all its clients share. */
+  modern(): ModernMux {
+    const { server, onWarning } = this.#options;
+    return (this.#modern ??= createSharedModern({ server, onWarning }));
   }
 
   /** The upstream of a new session. */
   sessionUpstream(): Upstream {
+    const { kind, isShared } = this.#options;
+    if (this.era === 'legacy') return this.#ownUpstream();
+    // Over HTTP, a modern server gives legacy clients less than it can (no requests of its own, no changes).
+    return kind === 'stdio' && !isShared ? this.#legacyChoice.next() : this.#translated();
+  }
+
+  /** Ends the connection to a modern server; resolves when nothing is left of it. */
+  async close(): Promise<void> {
+    await this.#modern?.close();
+  }
+
+  #ownUpstream(): Upstream {
     const { settings, server, startTimeoutMs, onWarning } = this.#options;
-    if (this.refusesSessions) return new RefusingUpstream(modernRevisions);
     return new RestartingUpstream({ server, restart: settings.restart ?? 'on-exit', startTimeoutMs, onWarning });
+  }
+
+  /** The modern server for a legacy client. */
+  #translated(): Upstream {
+    const { settings, onWarning } = this.#options;
+    if (settings.strictEra === true) return new RefusingUpstream(modernRevisions);
+    return new LegacyFace(this.modern().attach(), { onWarning });
   }
 }

@@ -29,7 +29,10 @@ function worldOf(settings: ServerErasOptions['settings'], kind: ServerErasOption
     isShared: false,
     onWarning,
   });
-  return { eras: new ServerEras({ kind, settings, server, startTimeoutMs: 1000, onWarning }), connections };
+  return {
+    eras: new ServerEras({ kind, settings, server, isShared: false, startTimeoutMs: 1000, onWarning }),
+    connections,
+  };
 }
 
 function description(era: Era): ServerDescription {
@@ -67,18 +70,18 @@ describe('the era in which a server is asked', () => {
 
 describe('a session', () => {
   test.each([
-    ['of a server that has not described itself', undefined, { strictEra: true }],
-    ['of a legacy server', 'legacy', { strictEra: true }],
-    ['of a modern server that may be translated', 'modern', {}],
-  ] as const)('%s reaches it', (_what, described, settings) => {
+    ['of a server that has not described itself reaches it', undefined, { strictEra: true }, 2],
+    ['of a legacy server reaches it', 'legacy', { strictEra: true }, 2],
+    ['of a modern server asks it first whether it speaks the legacy era too', 'modern', {}, 1],
+  ] as const)('%s', (_what, described, settings, messages) => {
     const world = worldOf(settings);
     if (described !== undefined) world.eras.describedAs(description(described));
     opened(world);
-    expect(world.connections.map(({ sent }) => sent.length)).toEqual([2]);
+    expect(world.connections.map(({ sent }) => sent.length)).toEqual([messages]);
   });
 
-  test('of a modern server is refused with --strict-era, and the revision is named', async () => {
-    const world = worldOf({ strictEra: true });
+  test('of a modern server at a URL is refused with --strict-era, and the revision is named', async () => {
+    const world = worldOf({ strictEra: true }, 'http');
     world.eras.describedAs(description('modern'));
     const received = opened(world);
     await eventually(() => expect(received).toHaveLength(1));
