@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
-import { inOnePiece } from '../../platform/bytes.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
+import { tasksExtension } from '../../mcp/envelope-keys.ts';
 import {
   memberOf,
   rpcCode,
@@ -11,15 +11,11 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
-import type { EditPlan } from '../../mcp/json/edit-members.ts';
-import { spanOf } from '../../mcp/json/locate-members.ts';
 import { cancelledBy, isInitialize, isInitialized } from '../../mcp/lifecycle.ts';
 import { newError, newRequest, newResult } from '../../mcp/new-message.ts';
 import { withCancelledId, withId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
 import type { CallFailure } from '../session/pending-request.ts';
-import { modernCapabilities } from '../translate/capabilities.ts';
-import { compileEnvelope, stampEnvelope } from '../translate/envelope.ts';
 import { errorToLegacy } from '../translate/errors.ts';
 import { initializeFromDiscover } from '../translate/handshake.ts';
 import { mayAskForInput, withInput } from '../translate/input-required.ts';
@@ -28,7 +24,9 @@ import { resultToLegacy, resultTypeOf } from '../translate/results.ts';
 import { listChangesOf, subscriptionIdOf, withoutSubscriptionId } from '../translate/subscriptions.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 import { ChangeListener } from './change-listener.ts';
+import { ClientEnvelope } from './client-envelope.ts';
 import { InputLoop } from './input-loop.ts';
+import { TaskDriver } from './task-driver.ts';
 
 /** How severe log messages can be (MCP 2025-11-25, logging). */
 const levels: ReadonlySet<unknown> = new Set([
@@ -73,6 +71,7 @@ export class LegacyFace implements Upstream {
   readonly #server: Upstream;
   readonly #onWarning: (message: string) => void;
   readonly #loop: InputLoop<Call>;
+  readonly #tasks: TaskDriver<Call>;
   readonly #listener: ChangeListener;
   /** With what ids of ours begin. Nobody can guess it, so no id of a client does. */
   readonly #prefix = `mcp-expose-${randomBytes(16).toString('base64url')}-`;
@@ -82,11 +81,10 @@ export class LegacyFace implements Upstream {
   readonly #calls = new Map<RequestId, Call>();
   /** By their ids, the calls that have another one at the server, or none while the client is asked. */
   readonly #interactive = new Map<RequestId, Call>();
-  #clientInfo: Buffer | undefined;
-  #capabilities: Buffer = Buffer.from('{}');
-  #level: string | undefined;
-  #envelope: EditPlan = compileEnvelope({ clientCapabilities: '{}' });
+  readonly #envelope = new ClientEnvelope();
   #serverCapabilities: unknown;
+  /** Whether the server may make tasks of calls. */
+  #hasTasks = false;
   /** Names of the tools whose output is wrapped. */
   readonly #wrapped = new Set<string>();
 
@@ -95,15 +93,29 @@ export class LegacyFace implements Upstream {
     this.#onWarning = onWarning;
     this.#loop = new InputLoop({
       clock,
-      capabilities: () => JSON.parse(this.#capabilities.toString()),
+      capabilities: () => this.#envelope.capabilities,
       toClient: (message, origin) => this.#events?.onMessage(message, origin),
-      onAnswered: (call, answers, requestState) => this.#sendAgain(call, answers, requestState),
+      onAnswered: (call, answers, requestState) => {
+        if (this.#tasks.has(call)) this.#tasks.answered(call, answers);
+        else this.#sendAgain(call, withInput(call.request, answers, requestState));
+      },
+      onFailed: (call, message, isServerFault) => {
+        this.#tasks.cancel(call);
+        this.#failCall(call, message, isServerFault);
+      },
+    });
+    this.#tasks = new TaskDriver({
+      clock,
+      ask: (call, request) => this.#sendAgain(call, request),
+      tell: (request) => void server.send(this.#envelope.stamp(withId(request, this.#nextId()))),
+      onInputRequired: (call, response) => this.#loop.begin(call, response),
+      onDone: (call, response) => this.#finish(call, this.#translate(call.request, response, resultTypeOf(response))),
       onFailed: (call, message, isServerFault) => this.#failCall(call, message, isServerFault),
     });
     this.#listener = new ChangeListener({
       clock,
       nextId: () => this.#nextId(),
-      send: (message) => server.send(message.kind === 'request' ? stampEnvelope(message, this.#envelope) : message),
+      send: (message) => server.send(message.kind === 'request' ? this.#envelope.stamp(message) : message),
       onMissed: (notification) => this.#events?.onMessage(notification),
     });
   }
@@ -145,35 +157,19 @@ export class LegacyFace implements Upstream {
         this.#changeSubscription(request);
         return true;
       default:
-        return this.#forward({ request, serverId: request.id, rounds: 0 }, request);
+        return this.#forward(newCall(request), request);
     }
   }
 
   /** @param message the call as it is now, without its envelope. */
   #forward(call: Call, message: RpcRequest): boolean {
     this.#calls.set(call.serverId, call);
-    return this.#server.send(stampEnvelope(message, this.#envelope)) || !this.#calls.delete(call.serverId);
+    return this.#server.send(this.#envelope.stamp(message)) || !this.#calls.delete(call.serverId);
   }
 
   #discover(initialize: RpcRequest): boolean {
-    const bytes = inOnePiece(initialize.bytes);
-    const [info, capabilities] = ['clientInfo', 'capabilities'].map((name) => {
-      const span = spanOf(bytes, ['params', name]);
-      return span && Buffer.from(bytes.subarray(span.start, span.end));
-    });
-    this.#clientInfo = info;
-    this.#capabilities = modernCapabilities(capabilities ?? Buffer.from('{}'));
-    this.#compile();
-    const call = { request: initialize, serverId: initialize.id, rounds: 0 };
-    return this.#forward(call, newRequest(initialize.id, 'server/discover'));
-  }
-
-  #compile(): void {
-    this.#envelope = compileEnvelope({
-      clientCapabilities: this.#capabilities,
-      clientInfo: this.#clientInfo,
-      logLevel: this.#level,
-    });
+    this.#envelope.begin(initialize);
+    return this.#forward(newCall(initialize), newRequest(initialize.id, 'server/discover'));
   }
 
   /** A modern client says so with each request, since the server keeps nothing. */
@@ -181,8 +177,7 @@ export class LegacyFace implements Upstream {
     const level = memberOf(json['params'], 'level');
     if (memberOf(this.#serverCapabilities, 'logging') === undefined) return newError({ id, ...unknownMethod });
     if (typeof level !== 'string' || !levels.has(level)) return newError({ id, ...invalidLevel });
-    this.#level = level;
-    this.#compile();
+    this.#envelope.setLevel(level);
     return newResult(id, {});
   }
 
@@ -194,7 +189,7 @@ export class LegacyFace implements Upstream {
       this.#answer(newError({ id, ...(canSubscribe ? invalidUri : unknownMethod) }));
       return;
     }
-    const call = { request, serverId: id, rounds: 0 };
+    const call = newCall(request);
     this.#interactive.set(id, call);
     const onSettled = (failure?: CallFailure): void => {
       // The client may have cancelled it.
@@ -226,7 +221,9 @@ export class LegacyFace implements Upstream {
     // It has been answered, or is a subscription, of which the server knows nothing.
     if (call === undefined) return true;
     this.#interactive.delete(id);
-    if (this.#loop.withdraw(call, 'the call was cancelled') || !this.#calls.delete(call.serverId)) return true;
+    const isAtServer = this.#calls.delete(call.serverId);
+    const hadTask = this.#tasks.cancel(call);
+    if (this.#loop.withdraw(call, 'the call was cancelled') || hadTask || !isAtServer) return true;
     return this.#server.send(call.serverId === id ? notification : withCancelledId(notification, call.serverId));
   }
 
@@ -246,7 +243,10 @@ export class LegacyFace implements Upstream {
     }
     this.#calls.delete(response.id);
     const type = resultTypeOf(response);
-    if (type === 'input_required' && mayAskForInput(call.request.method)) {
+    if (this.#tasks.has(call) || (type === 'task' && this.#hasTasks)) {
+      this.#interactive.set(call.request.id, call);
+      this.#tasks.received(call, response);
+    } else if (type === 'input_required' && mayAskForInput(call.request.method)) {
       this.#interactive.set(call.request.id, call);
       this.#loop.begin(call, response);
     } else {
@@ -254,9 +254,9 @@ export class LegacyFace implements Upstream {
     }
   }
 
-  #finish({ request, serverId }: Call, response: RpcResponse): void {
+  #finish({ request }: Call, response: RpcResponse): void {
     this.#interactive.delete(request.id);
-    this.#events?.onMessage(serverId === request.id ? response : withId(response, request.id));
+    this.#events?.onMessage(response.id === request.id ? response : withId(response, request.id));
   }
 
   #translate(request: RpcRequest, response: RpcResponse, type: string | undefined): RpcResponse {
@@ -278,6 +278,8 @@ export class LegacyFace implements Upstream {
       return newError({ id, ...wrongRevision });
     }
     this.#serverCapabilities = memberOf(result, 'capabilities');
+    this.#hasTasks = memberOf(memberOf(this.#serverCapabilities, 'extensions'), tasksExtension) !== undefined;
+    if (this.#hasTasks) this.#envelope.declareTasks();
     return initializeFromDiscover(discovered, memberOf(json['params'], 'protocolVersion'));
   }
 
@@ -306,10 +308,11 @@ export class LegacyFace implements Upstream {
     this.#server.send(newError({ id, ...unknownMethod }));
   }
 
-  #sendAgain(call: Call, answers: ReadonlyMap<string, Buffer>, requestState: Buffer | undefined): void {
+  /** @param next the call with what the server has asked for, or a question about its task. */
+  #sendAgain(call: Call, next: RpcRequest): void {
     call.serverId = this.#nextId();
-    const again = withId(withInput(call.request, answers, requestState), call.serverId);
-    if (!this.#forward(call, again)) this.#failCall(call, 'the server does not read its input', true);
+    if (!this.#forward(call, withId(next, call.serverId)))
+      this.#failCall(call, 'the server does not read its input', true);
   }
 
   /** A model can do something about a tool that fails, a person or a program about the rest. */
@@ -338,6 +341,7 @@ export class LegacyFace implements Upstream {
       if (!goesOn) this.#interactive.delete(id);
     }
     this.#loop.clear();
+    this.#tasks.clear();
     const calls = new Set([...this.#calls.values(), ...this.#interactive.values()]);
     this.#events?.onLost?.({ ...end, untaken: Array.from(calls, ({ request }) => request) });
     this.#listener.lost();
@@ -346,6 +350,7 @@ export class LegacyFace implements Upstream {
   #end(): void {
     this.#listener.close();
     this.#loop.clear();
+    this.#tasks.clear();
     this.#events = undefined;
   }
 
@@ -356,6 +361,10 @@ export class LegacyFace implements Upstream {
   #isOwn(id: RequestId): boolean {
     return typeof id === 'string' && id.startsWith(this.#prefix);
   }
+}
+
+function newCall(request: RpcRequest): Call {
+  return { request, serverId: request.id, rounds: 0 };
 }
 
 function isSubscription({ method }: RpcRequest): boolean {

@@ -1,0 +1,125 @@
+import type { Clock } from '../../platform/clock.ts';
+import type { RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
+import { newRequest } from '../../mcp/new-message.ts';
+import { withInput } from '../translate/input-required.ts';
+import { resultTypeOf } from '../translate/results.ts';
+import { readTask, taskOutcome } from '../translate/tasks.ts';
+
+/** How often a task is looked at whose server does not say, in milliseconds, and the bounds of what it may say. */
+const usualIntervalMs = 1000;
+const minIntervalMs = 100;
+const maxIntervalMs = 60_000;
+
+/** What is known of the task of a call. */
+interface Task {
+  readonly id: string;
+  readonly intervalMs: number;
+  /** Whether it was given input that the server has not confirmed. */
+  isUpdating: boolean;
+  /** Stops the wait for the next look. */
+  cancelWait: () => void;
+}
+
+export interface TaskDriverOptions<Call> {
+  readonly clock: Clock;
+  /** Sends a request whose answer is for the call, under an id of its own. */
+  readonly ask: (call: Call, request: RpcRequest) => void;
+  /** Sends a request whose answer nobody needs. */
+  readonly tell: (request: RpcRequest) => void;
+  /** The server wants input for the task: `answered` is called with it. */
+  readonly onInputRequired: (call: Call, response: RpcResponse) => void;
+  /** The task has come to an end, with the response to the call. */
+  readonly onDone: (call: Call, response: RpcResponse) => void;
+  /** The task, or the server, has failed without one. */
+  readonly onFailed: (call: Call, message: string, isServerFault: boolean) => void;
+}
+
+/**
+ * Waits for the tasks that a modern server makes of calls (SEP-2663), for a client that knows nothing of them: to it, such a
+ * call only takes longer.
+ */
+export class TaskDriver<Call extends { readonly request: RpcRequest }> {
+  readonly #options: TaskDriverOptions<Call>;
+  readonly #tasks = new Map<Call, Task>();
+
+  constructor(options: TaskDriverOptions<Call>) {
+    this.#options = options;
+  }
+
+  /** Whether the server has made a task of the call. */
+  has(call: Call): boolean {
+    return this.#tasks.has(call);
+  }
+
+  /** The server has answered a call with the result type `task`, or has answered what was asked about it. */
+  received(call: Call, response: RpcResponse): void {
+    const known = this.#tasks.get(call);
+    if (known?.isUpdating === true) {
+      // Whether it was taken or not, the task says what it wants now.
+      known.isUpdating = false;
+      this.#lookLater(call, known);
+      return;
+    }
+    this.#tasks.delete(call);
+    if (response.failed) this.#options.onDone(call, response);
+    else this.#follow(call, response);
+  }
+
+  #follow(call: Call, response: RpcResponse): void {
+    const { onDone, onFailed, onInputRequired } = this.#options;
+    const state = readTask(response);
+    if (state === undefined) {
+      onFailed(call, 'the server does not say which task it has made of the call', true);
+      return;
+    }
+    const outcome = taskOutcome(response, call.request.id);
+    if (outcome !== undefined) {
+      onDone(call, outcome);
+      return;
+    }
+    if (state.status === 'cancelled') {
+      onFailed(call, 'the server has cancelled the call', false);
+      return;
+    }
+    const { taskId: id, pollIntervalMs } = state;
+    const intervalMs = typeof pollIntervalMs === 'number' ? pollIntervalMs : usualIntervalMs;
+    const task = { id, intervalMs, isUpdating: false, cancelWait() {} };
+    this.#tasks.set(call, task);
+    if (state.status === 'input_required' && resultTypeOf(response) === 'complete') onInputRequired(call, response);
+    else this.#lookLater(call, task);
+  }
+
+  /** The client has given what the server wants for the task. */
+  answered(call: Call, answers: ReadonlyMap<string, Buffer>): void {
+    const task = this.#tasks.get(call);
+    if (task === undefined) return;
+    task.isUpdating = true;
+    this.#options.ask(
+      call,
+      withInput(newRequest(call.request.id, 'tasks/update', { taskId: task.id }), answers, undefined),
+    );
+  }
+
+  /** Nobody waits for the task of the call any more. @returns whether it had one. */
+  cancel(call: Call): boolean {
+    const task = this.#tasks.get(call);
+    if (task === undefined) return false;
+    task.cancelWait();
+    this.#tasks.delete(call);
+    this.#options.tell(newRequest(call.request.id, 'tasks/cancel', { taskId: task.id }));
+    return true;
+  }
+
+  /** Forgets all of it, without a word to the server. */
+  clear(): void {
+    for (const { cancelWait } of this.#tasks.values()) cancelWait();
+    this.#tasks.clear();
+  }
+
+  #lookLater(call: Call, task: Task): void {
+    const delayMs = Math.min(Math.max(task.intervalMs, minIntervalMs), maxIntervalMs);
+    task.cancelWait = this.#options.clock.after(delayMs, () => {
+      this.#options.ask(call, newRequest(call.request.id, 'tasks/get', { taskId: task.id }));
+    });
+  }
+}
