@@ -1,11 +1,10 @@
-import { inOnePiece } from '../../platform/bytes.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { rpcCode, type RequestId, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
-import { locateMembers, pathTree, replaceSpans, spanOf } from '../../mcp/json/locate-members.ts';
+import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
 import { repeatedName } from '../../mcp/json/repeated-name.ts';
-import { elementsOf } from '../../mcp/json/scan.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
-import { itemsIn, listMemberOf } from '../../mcp/lists.ts';
+import { listMemberOf } from '../../mcp/lists.ts';
+import { withResult } from '../../mcp/trim-list.ts';
 import { newError } from '../../mcp/new-message.ts';
 import type { ApprovalNeed } from '../../policy/approval-rule.ts';
 import type { Denied, Policy, ToolFacts } from '../../policy/policy.ts';
@@ -260,25 +259,6 @@ class RestrictedUpstream implements Upstream {
     this.#pendingApprovals?.close();
     this.#events = undefined;
   }
-}
-
-/** The same response with a part of its list; what is left of that keeps its bytes. */
-function withResult(response: RpcResponse, method: string, result: unknown): RpcResponse {
-  const { id, json } = response;
-  const bytes = inOnePiece(response.bytes);
-  const left = new Set(itemsIn(method, result));
-  const items = itemsIn(method, json['result']) ?? [];
-  const span = spanOf(bytes, ['result', listMemberOf(method) ?? '']);
-  const written = span === undefined ? undefined : elementsOf(bytes.subarray(span.start, span.end), items.length);
-  if (span === undefined || !Array.isArray(written)) throw new Error('the list is not where it was found');
-  const list = written.filter((_, index) => left.has(items[index])).join(',');
-  return {
-    kind: 'response',
-    id,
-    failed: false,
-    bytes: replaceSpans(bytes, [[span, Buffer.from(`[${list}]`)]]),
-    json: { ...json, result },
-  };
 }
 
 /** @param isUnlisted the server has not said what its tools are. */

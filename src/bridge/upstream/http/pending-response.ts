@@ -7,6 +7,7 @@ import {
   followEventStream,
   isEventStream,
   isJsonResponse,
+  type StreamContext,
   type StreamCursor,
   type StreamEnd,
 } from './follow-event-stream.ts';
@@ -28,7 +29,8 @@ const brokeWords = 'the connection broke before the server had answered';
 
 export interface PendingResponseOptions {
   readonly id: RequestId;
-  readonly context: SessionStreamContext;
+  /** Without a session, a stream that breaks is not resumed (MCP 2026-07-28). */
+  readonly context: StreamContext & Pick<SessionStreamContext, 'clock'> & Partial<SessionStreamContext>;
   /** Gets the messages before the answer, and the answer or an error in its place. */
   readonly onMessage: (message: RpcMessage) => void;
   /** Nothing is left to read. Called once. */
@@ -139,7 +141,7 @@ export class PendingResponse {
     if (this.#isOver) return;
     if (!this.#isAwaited) this.#finish();
     else if (how.hadOverlong) this.#failTooLarge();
-    else if (this.#cursor.lastEventId !== undefined) this.#resume(how);
+    else if (this.#cursor.lastEventId !== undefined && this.#options.context.session !== undefined) this.#resume(how);
     else this.lose(how.isClean ? 'the server ended its answer without a response' : brokeWords);
   }
 
@@ -164,9 +166,9 @@ export class PendingResponse {
 
   async #reconnect(): Promise<void> {
     const { session, onSessionLost } = this.#options.context;
-    this.#exchange = session.get(this.#cursor.lastEventId);
-    const outcome = await this.#exchange.outcome;
-    if (this.#isOver) return;
+    this.#exchange = session?.get(this.#cursor.lastEventId);
+    const outcome = await this.#exchange?.outcome;
+    if (outcome === undefined || this.#isOver) return;
     if (outcome.kind === 'failed') {
       this.#retry(outcome.reason);
       return;
@@ -177,7 +179,7 @@ export class PendingResponse {
       return;
     }
     response.destroy();
-    if (status === 404 && session.id !== undefined) onSessionLost();
+    if (status === 404 && session?.id !== undefined) onSessionLost?.();
     else if (isPassing(status)) this.#retry(statusWords(status));
     else this.lose(`${brokeWords}, and cannot be resumed: ${compressedWords(response) ?? statusWords(status)}`);
   }

@@ -21,6 +21,10 @@ export function unreachableWords({ reason }: UpstreamFailure): string {
   return `the server cannot be reached: ${reason}`;
 }
 
+export function brokeWords(reason: string): string {
+  return `the connection broke before the server had answered: ${reason}`;
+}
+
 /** Why the server cannot be used, from a request without a response. */
 export function connectFailure(failure: UpstreamFailure): UpstreamEndCause {
   const code = failure.isFinal ? 'upstream_refused' : 'upstream_unreachable';

@@ -6,9 +6,16 @@ import { isEventStream, isJsonResponse } from './follow-event-stream.ts';
 import { drainResponse, saysSessionLost } from './http-response.ts';
 import { HttpSession, type SessionStreamContext } from './http-session.ts';
 import { HttpUpstream, type Refusal } from './http-upstream.ts';
+import { OpenAnswers } from './open-answers.ts';
 import type { OutgoingPost } from './outgoing-posts.ts';
-import { PendingResponse } from './pending-response.ts';
-import { connectFailure, notMcp, openingFailure, statusWithExcerpt, unreachableWords } from './response-problems.ts';
+import {
+  brokeWords,
+  connectFailure,
+  notMcp,
+  openingFailure,
+  statusWithExcerpt,
+  unreachableWords,
+} from './response-problems.ts';
 import { openStandaloneStream, type StandaloneStream } from './standalone-stream.ts';
 import type { PostOptions, UpstreamExchange, UpstreamFailure } from './upstream-client.ts';
 
@@ -56,10 +63,12 @@ export class StreamableHttpUpstream extends HttpUpstream {
   #phase: Phase = 'new';
   /** The `initialize` request. */
   #opening: OutgoingPost | undefined;
-  /** Requests without an answer. */
-  readonly #answers = new Map<RequestId, PendingResponse>();
-  /** These, and the requests whose stream has not ended. */
-  readonly #openAnswers = new Set<PendingResponse>();
+  readonly #answers = new OpenAnswers({
+    context: this.#streamContext,
+    posts: this.posts,
+    onMessage: (id, message) => this.#receiveFor(id, message),
+    isInUse: () => this.#phase !== 'lost',
+  });
   #standalone: StandaloneStream | undefined;
   #cancelLeaving: (() => void) | undefined;
 
@@ -78,7 +87,7 @@ export class StreamableHttpUpstream extends HttpUpstream {
     if (message.kind === 'response' && this.#phase !== 'lost') void this.sendNow(outgoing);
     else this.posts.enqueue(outgoing);
     // The server need not answer a cancelled request or end its stream. Closing the stream is not a cancellation.
-    if (cancelled !== undefined) this.#answers.get(cancelled)?.release();
+    if (cancelled !== undefined) this.#answers.release(cancelled);
     this.posts.drain();
     return true;
   }
@@ -99,43 +108,19 @@ export class StreamableHttpUpstream extends HttpUpstream {
     } else if (this.#phase === 'open' && isInitialized(message) && this.#standalone === undefined) {
       this.#phase = 'confirming';
     }
-    if (message.kind === 'request') outgoing.answer ??= this.#expectAnswer(outgoing, message.id);
+    if (message.kind === 'request') outgoing.answer ??= this.#answers.expect(outgoing, message);
     return this.#session.post(message.bytes, options);
-  }
-
-  #expectAnswer(outgoing: OutgoingPost, id: RequestId): PendingResponse {
-    const answer = new PendingResponse({
-      id,
-      context: this.#streamContext,
-      onMessage: (message) => this.#receiveFor(id, message),
-      onOver: () => {
-        this.#openAnswers.delete(answer);
-        if (this.#answers.get(id) === answer) this.#answers.delete(id);
-        // Nobody waits for the response to the POST either.
-        if (this.#phase !== 'lost' && this.posts.isUnderWay(outgoing)) {
-          this.posts.settle(outgoing);
-          outgoing.exchange?.abort();
-        }
-        this.posts.drain();
-      },
-    });
-    this.#answers.get(id)?.abort();
-    this.#answers.set(id, answer);
-    this.#openAnswers.add(answer);
-    return answer;
   }
 
   #receiveFor(id: RequestId, message: RpcMessage): void {
     // A server that resumes a stream may repeat the answer.
-    const isRepeated = message.kind === 'response' && message.id === id && !this.#answers.has(id);
+    const isRepeated = message.kind === 'response' && message.id === id && this.#answers.find(id) === undefined;
     if (!isRepeated) this.receive(message, id);
   }
 
   protected onAnswer({ id, json }: RpcResponse): boolean {
-    const answer = this.#answers.get(id);
+    const answer = this.#answers.answered(id);
     if (answer === undefined) return false;
-    this.#answers.delete(id);
-    answer.release();
     if (answer === this.#opening?.answer) {
       const revision = memberOf(json['result'], 'protocolVersion');
       if (typeof revision === 'string') this.#session.agree(revision);
@@ -259,7 +244,7 @@ export class StreamableHttpUpstream extends HttpUpstream {
   protected override beforeEnd(reason: string): void {
     this.#phase = 'lost';
     for (const { answer } of this.posts.untaken()) answer?.abort();
-    for (const answer of this.#answers.values()) answer.lose(brokeWords(reason));
+    this.#answers.lose(brokeWords(reason));
   }
 
   protected override stop(): void {
@@ -267,7 +252,7 @@ export class StreamableHttpUpstream extends HttpUpstream {
     this.#phase = 'lost';
     this.#cancelLeaving?.();
     this.#standalone?.close();
-    for (const answer of this.#openAnswers) answer.abort();
+    this.#answers.end();
   }
 
   protected override async finish(): Promise<void> {
@@ -279,8 +264,4 @@ export class StreamableHttpUpstream extends HttpUpstream {
     }
     await super.finish();
   }
-}
-
-function brokeWords(reason: string): string {
-  return `the connection broke before the server had answered: ${reason}`;
 }

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 
 import { ExposeError } from '../../../errors.ts';
-import { revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
+import { methodHeader, nameHeader, revisionHeader, sessionHeader } from '../../../mcp/headers.ts';
 
 /** Headers for message framing and the connection, and those that the transport sets itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
@@ -9,6 +9,8 @@ const ownHeaders: ReadonlySet<string> = new Set([
   ...'last-event-id proxy-connection te trailer transfer-encoding upgrade'.split(' '),
   revisionHeader,
   sessionHeader,
+  methodHeader,
+  nameHeader,
 ]);
 
 /**

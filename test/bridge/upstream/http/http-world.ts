@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { HttpUpstreamOptions } from '../../../../src/bridge/upstream/http/http-upstream.ts';
 import { LegacySseUpstream } from '../../../../src/bridge/upstream/sse/legacy-sse.ts';
+import { ModernHttpUpstream } from '../../../../src/bridge/upstream/http/modern-http.ts';
 import { StreamableHttpUpstream } from '../../../../src/bridge/upstream/http/streamable-http.ts';
 import type { Upstream, UpstreamEnd } from '../../../../src/bridge/upstream/upstream.ts';
 import { createDeferred } from '../../../../src/platform/deferred.ts';
@@ -164,7 +165,9 @@ export interface Connection {
   shakeHands(): Promise<void>;
 }
 
-export type Kind = 'http' | 'sse';
+export type Kind = 'http' | 'sse' | 'modern';
+
+const kinds = { http: StreamableHttpUpstream, sse: LegacySseUpstream, modern: ModernHttpUpstream };
 
 const toJson = (arrived: RpcMessage): JsonRpcMessage => parseJson(arrived.bytes.toString());
 
@@ -178,7 +181,7 @@ export function connect(url: string, options: Partial<HttpUpstreamOptions> = {},
   const warnings: string[] = [];
   const ends: UpstreamEnd[] = [];
   const announced = createDeferred<UpstreamEnd>();
-  const Created = kind === 'http' ? StreamableHttpUpstream : LegacySseUpstream;
+  const Created = kinds[kind];
   const upstream = new Created({
     url,
     headers: new Map(),
