@@ -123,7 +123,7 @@ export class OnDemandUpstream implements Upstream {
   }
 
   #connect(): void {
-    const connection = this.#options.server.take();
+    const connection = this.#options.server.take('modern');
     this.#isAttempting = false;
     this.#current = connection;
     this.#isHeard = false;

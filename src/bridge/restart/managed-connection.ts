@@ -13,8 +13,11 @@ const settleMs = 2000;
 
 /** What the connections to one server share. */
 export interface ConnectionOwner {
-  /** Makes a connection in an era, not yet started; what it has to say to the user is of interest only while `isWanted()`. */
-  readonly connect: (isWanted: () => boolean, era: Era) => Upstream;
+  /**
+   * Makes a connection in an era, not yet started; what it has to say to the user is of interest only while `isWanted()`.
+   * @param isBrief it is to be asked what the server is, and for nothing else.
+   */
+  readonly connect: (isWanted: () => boolean, era: Era, isBrief: boolean) => Upstream;
   readonly coexistence: Coexistence;
   readonly health: UpstreamHealth;
   readonly clock: Clock;
@@ -57,7 +60,7 @@ export class ManagedConnection implements Upstream, Process {
   constructor(owner: ConnectionOwner, isBrief = false, era: Era = 'legacy') {
     this.#owner = owner;
     this.isBrief = isBrief;
-    this.#upstream = owner.connect(() => this.#events !== undefined, era);
+    this.#upstream = owner.connect(() => this.#events !== undefined, era, isBrief);
   }
 
   get isSettled(): boolean {

@@ -4,8 +4,7 @@ import type { ListenOptions, ServerOptions } from '../options.ts';
 import type { ServerCommand } from '../../bridge/upstream/stdio/command-line.ts';
 import { childEnvironment } from '../../platform/process/environment.ts';
 import { defaultMaxMessageBytes } from '../../bridge/limits.ts';
-import type { Era } from '../../mcp/revisions.ts';
-import type { Upstream } from '../../bridge/upstream/upstream.ts';
+import type { ConnectionOwner } from '../../bridge/restart/managed-connection.ts';
 import type { Watchdog } from '../../platform/process/watchdog.ts';
 import { ExposeError, messageOf } from '../../errors.ts';
 
@@ -35,7 +34,7 @@ export interface UpstreamFactoryOptions {
  * Creates a connection to the server, not yet started. Its messages to the user are shown only while `isWanted()`. A process
  * serves the era in which it is spoken to first, and an HTTP+SSE server the legacy one only.
  */
-export type UpstreamFactory = (isWanted: () => boolean, era: Era) => Upstream;
+export type UpstreamFactory = ConnectionOwner['connect'];
 
 /**
  * Creates connections to one server of any kind. Imports only what that kind needs.
@@ -81,12 +80,14 @@ export async function createUpstreamFactory(options: UpstreamFactoryOptions): Pr
     ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
   };
   if (source.kind === 'http') {
-    const [{ StreamableHttpUpstream }, { HttpQuestions }] = await Promise.all([
+    const [{ StreamableHttpUpstream }, { HttpQuestions }, { ModernHttpUpstream }] = await Promise.all([
       import('../../bridge/upstream/http/streamable-http.ts'),
       import('../../bridge/era/http-questions.ts'),
+      import('../../bridge/upstream/http/modern-http.ts'),
     ]);
-    return (isWanted, era) => {
-      const Connection = era === 'legacy' ? StreamableHttpUpstream : HttpQuestions;
+    return (isWanted, era, isBrief) => {
+      const Modern = isBrief ? HttpQuestions : ModernHttpUpstream;
+      const Connection = era === 'legacy' ? StreamableHttpUpstream : Modern;
       return new Connection({ ...http, onWarning: (message) => isWanted() && onWarning(message) });
     };
   }
