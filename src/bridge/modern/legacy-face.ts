@@ -18,7 +18,8 @@ import { firstModernRevision } from '../../mcp/revisions.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import { errorToLegacy } from '../translate/errors.ts';
 import { initializeFromDiscover } from '../translate/handshake.ts';
-import { mayAskForInput, withInput } from '../translate/input-required.ts';
+import { isInteractive } from '../translate/input-requests.ts';
+import { withInput } from '../translate/input-required.ts';
 import { wrapOutputSchemas, wrapStructuredContent } from '../translate/output-schema.ts';
 import { resultToLegacy, resultTypeOf } from '../translate/results.ts';
 import { listChangesOf, subscriptionIdOf, withoutSubscriptionId } from '../translate/subscriptions.ts';
@@ -246,7 +247,7 @@ export class LegacyFace implements Upstream {
     if (this.#tasks.has(call) || (type === 'task' && this.#hasTasks)) {
       this.#interactive.set(call.request.id, call);
       this.#tasks.received(call, response);
-    } else if (type === 'input_required' && mayAskForInput(call.request.method)) {
+    } else if (type === 'input_required' && isInteractive(call.request.method)) {
       this.#interactive.set(call.request.id, call);
       this.#loop.begin(call, response);
     } else {

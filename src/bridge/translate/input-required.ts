@@ -8,13 +8,6 @@ import { locateMembers, pathTree, spanOf } from '../../mcp/json/locate-members.t
 import { jsonOfId } from '../../mcp/request-id.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 
-/** The requests whose results may ask for input (MCP 2026-07-28, "Multi round-trip requests"). */
-const mayAsk: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
-
-export function mayAskForInput(method: string): boolean {
-  return mayAsk.has(method);
-}
-
 /** One thing that a server asks of a client to go on with a call. */
 export interface InputRequest {
   /** The server's name for it, which the answer has too. */
