@@ -80,8 +80,11 @@ const runs: Run[] = [
     flags: ['--suite', 'all', '--spec-version', '2026-07-28'],
     scenarios: [...modern, ...modernUnscored],
     exceptions: {
-      'input-required-result-basic-elicitation': { checks: [], reason: serverKeys },
-      'input-required-result-ignore-extra-params': { checks: [], reason: answersInAdvance },
+      'input-required-result-basic-elicitation': { checks: ['sep-2322-elicitation-incomplete'], reason: serverKeys },
+      'input-required-result-ignore-extra-params': {
+        checks: ['sep-2322-ignore-unexpected-params'],
+        reason: answersInAdvance,
+      },
     },
   },
   {

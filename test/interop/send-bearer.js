@@ -1,8 +1,10 @@
 // Loaded before the conformance suite, which has no option for it: the token goes with every request, so that the guard
 // is in the way of everything that is tested. Run by the suite's own Node: `node --import <this> <suite> …`.
-import { createRequire } from 'node:module';
+import http from 'node:http';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 
-// Both fetch and the suite's own undici send through the global dispatcher. undici is found from the suite's own file.
+// Both fetch and the suite's own undici send through the global dispatcher. undici is found from the suite's own file. A few
+// scenarios call node:http.
 const { getGlobalDispatcher, setGlobalDispatcher } = createRequire(process.argv[1])('undici');
 
 const authorization = `Bearer ${process.env.BEARER_TOKEN}`;
@@ -19,3 +21,11 @@ setGlobalDispatcher(
     (dispatch) => (options, handler) => dispatch({ ...options, headers: withBearer(options.headers) }, handler),
   ),
 );
+
+const { request } = http;
+http.request = (...args) => {
+  const outgoing = request(...args);
+  outgoing.setHeader('authorization', authorization);
+  return outgoing;
+};
+syncBuiltinESMExports();
