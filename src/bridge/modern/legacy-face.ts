@@ -15,6 +15,7 @@ import { cancelledBy, isInitialize, isInitialized } from '../../mcp/lifecycle.ts
 import { newError, newRequest, newResult } from '../../mcp/new-message.ts';
 import { withCancelledId, withId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
+import { callFailure, notTaken } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import { errorToLegacy } from '../translate/errors.ts';
 import { initializeFromDiscover } from '../translate/handshake.ts';
@@ -303,28 +304,27 @@ export class LegacyFace implements Upstream {
 
   /** A modern server has no requests of its own. */
   #refuse({ id, method }: RpcRequest): void {
-    this.#onWarning(
-      `the server sent the request ${JSON.stringify(method.slice(0, 64))}, which no server of revision ${firstModernRevision} may`,
-    );
-    this.#server.send(newError({ id, ...unknownMethod }));
+    const shown = JSON.stringify(method.slice(0, 64));
+    this.#onWarning(`the server sent the request ${shown}, which no server of revision ${firstModernRevision} may`);
+    const message = `a server of revision ${firstModernRevision} has no requests`;
+    this.#server.send(newError({ id, code: rpcCode.methodNotFound, message }));
   }
 
   /** @param next the call with what the server has asked for, or a question about its task. */
   #sendAgain(call: Call, next: RpcRequest): void {
     call.serverId = this.#nextId();
-    if (!this.#forward(call, withId(next, call.serverId)))
-      this.#failCall(call, 'the server does not read its input', true);
+    if (!this.#forward(call, withId(next, call.serverId))) {
+      this.#finish(call, newError({ id: call.request.id, ...notTaken }));
+    }
   }
 
   /** A model can do something about a tool that fails, a person or a program about the rest. */
   #failCall(call: Call, message: string, isServerFault: boolean): void {
     const { id, method } = call.request;
-    this.#interactive.delete(id);
-    this.#events?.onMessage(
-      method === 'tools/call' && !isServerFault
-        ? newResult(id, { content: [{ type: 'text', text: message }], isError: true })
-        : newError({ id, code: rpcCode.internalError, message, data: { reason: 'input_not_given' } }),
-    );
+    const failure = callFailure(isServerFault ? 'upstream_refused' : 'input_not_given', message);
+    const isToolError = method === 'tools/call' && !isServerFault;
+    const content = [{ type: 'text', text: message }];
+    this.#finish(call, isToolError ? newResult(id, { content, isError: true }) : newError({ id, ...failure }));
   }
 
   /** Later, as a server's answer would come: whoever has sent the request may not be ready for it before `send` returns. */
@@ -336,7 +336,10 @@ export class LegacyFace implements Upstream {
   /** What the server has not acted on is sent again by whoever brings it back; what waits for a subscription goes on here. */
   #lose(end: UpstreamEnd): void {
     const untaken = new Set(end.untaken?.flatMap((message) => (message.kind === 'request' ? [message.id] : [])));
-    for (const id of this.#calls.keys()) if (!untaken.has(id)) this.#calls.delete(id);
+    for (const [id, call] of this.#calls) {
+      // A server that comes back does not know the tasks of the one before.
+      if (!untaken.has(id) || this.#tasks.has(call)) this.#calls.delete(id);
+    }
     for (const [id, call] of this.#interactive) {
       const goesOn = isSubscription(call.request) || this.#calls.has(call.serverId);
       if (!goesOn) this.#interactive.delete(id);

@@ -187,9 +187,10 @@ class MemberEditor {
     const items = plan.children.get(eachItem);
     if (bytes[start] !== openBracket || items === undefined) return endOfValue(bytes, start);
     let at = skipSpace(bytes, start + 1);
-    for (let index = 0; bytes[at] !== closeBracket && at < bytes.length; index++) {
+    for (let index = 0; bytes[at] !== closeBracket; index++) {
       at = skipSpace(bytes, this.#editWithin(at, items, [...path, String(index)]));
-      if (bytes[at] === comma) at = skipSpace(bytes, at + 1);
+      if (bytes[at] !== comma) break;
+      at = skipSpace(bytes, at + 1);
     }
     return at + 1;
   }

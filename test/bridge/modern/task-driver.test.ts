@@ -1,6 +1,6 @@
 // A modern server makes tasks of calls (SEP-2663): a legacy client only waits longer.
 import { describe, expect, test } from 'vitest';
-import { failedResponse, notification, response } from '../messages.ts';
+import { failedResponse, notification, request, response } from '../messages.ts';
 import { methodsOf, type FakeCall } from '../session/fake-sink.ts';
 import { metaKey, openWorld, outcomeOf, type Sent, type World } from './legacy-world.ts';
 
@@ -82,7 +82,7 @@ describe('a task ends without a result', () => {
       {
         code: -32603,
         message: 'the server does not say which task it has made of the call',
-        data: { reason: 'input_not_given' },
+        data: { reason: 'upstream_refused' },
       },
     ],
   ])('that %s', async (_what, result, outcome) => {
@@ -108,6 +108,15 @@ describe('a task ends without a result', () => {
     answer(cancel ?? {}, { resultType: 'complete' });
     expect(outcomeOf(task)).toEqual([]);
     expect(clock.pending).toBe(0);
+  });
+
+  test('that is lost with its server while it is looked at', async () => {
+    const { server, look, task, say, toServer, standalone } = await taskWorld();
+    const asked = look(500);
+    server.lose({ untaken: [request(asked.id ?? '')] });
+    expect(outcomeOf(task)).toMatchObject([{ data: { reason: 'upstream_exited' } }]);
+    say(response(asked.id ?? '', state('working')));
+    expect([toServer(), methodsOf(standalone)]).toEqual([[], []]);
   });
 
   test('that is lost with its server', async () => {

@@ -8,6 +8,7 @@ import {
   setDefault,
   type Change,
 } from '../../../src/mcp/json/edit-members.ts';
+import { createRandom, type Random } from '../../harness/random.ts';
 
 type Edits = readonly (readonly [readonly string[], Change])[];
 
@@ -106,3 +107,85 @@ describe('members are changed, and no other byte', () => {
     ).toThrow('one path is the beginning of another');
   });
 });
+
+/** A JSON value: members of an object, items of an array, or anything else as it is written. */
+type Tree = Map<string, Tree> | Tree[] | string;
+
+const names = ['a', 'b', 'c', 'd'];
+
+function randomTree(random: Random, depth: number): Tree {
+  const size = random.below(4);
+  if (depth === 0 || random.below(5) === 0)
+    return random.pick(['1.0', '"}"', 'null', '1e999', String.raw`"\",a\""`, '[]', '{}']);
+  if (random.below(4) === 0) return Array.from({ length: size }, () => randomTree(random, depth - 1));
+  const chosen = names.filter(() => random.below(2) === 0);
+  return new Map(chosen.map((name) => [name, randomTree(random, depth - 1)]));
+}
+
+/** @param blank gives what may stand between tokens. */
+function textOf(tree: Tree, blank = () => ''): string {
+  if (typeof tree === 'string') return tree;
+  const list = (texts: readonly string[]): string => texts.map((text) => blank() + text + blank()).join(',') + blank();
+  if (Array.isArray(tree)) return `[${list(tree.map((item) => textOf(item, blank)))}]`;
+  const members = Array.from(tree, ([name, value]) => `"${name}"${blank()}:${blank()}${textOf(value, blank)}`);
+  return `{${list(members)}}`;
+}
+
+/** The same edit on a tree: a plain reading of what the plan says. */
+function editedTree(tree: Tree, [name = '', ...rest]: readonly string[], change: Change): Tree {
+  if (Array.isArray(tree) && name === eachItem) return tree.map((item) => editedTree(item, rest, change));
+  if (!(tree instanceof Map) || name === eachItem)
+    return tree === '{}' ? editedTree(new Map(), [name, ...rest], change) : tree;
+  const before = tree.get(name);
+  const after =
+    rest.length === 0
+      ? change(before === undefined ? undefined : Buffer.from(textOf(before)))?.toString()
+      : editedTree(before ?? new Map<string, Tree>(), rest, change);
+  const isNothing = after === undefined || (before === undefined && after instanceof Map && after.size === 0);
+  const members = new Map(tree);
+  if (isNothing) members.delete(name);
+  else members.set(name, after);
+  return members;
+}
+
+test('random texts and random edits', () => {
+  let count = 0;
+  for (let seed = 0; seed < 1000; seed++) {
+    const random = createRandom(seed);
+    const blank = (): string => random.pick(['', '', ' ', '\t ']);
+    const tree = new Map(names.map((name) => [name, randomTree(random, 3)]));
+    const edits = new Map<string, readonly [readonly string[], Change]>();
+    for (let round = 0; round < 3; round++) {
+      const path = Array.from({ length: 2 }, () => random.pick([...names, 'e', eachItem]));
+      if (path[0] === eachItem) continue;
+      edits.set(path.join('.'), [
+        path[1] === eachItem ? [...path, 'a'] : path,
+        random.pick([remove, set('7'), setDefault('8')]),
+      ]);
+    }
+    let expected: Tree = tree;
+    for (const [path, change] of edits.values()) expected = editedTree(expected, path, change);
+    const text = textOf(tree, blank);
+    const result = edited(text, [...edits.values()]);
+    // The order of new members is that of the plan, which tells nobody anything.
+    expect(sortedText(result), `seed ${seed}: ${text}`).toBe(sortedText(textOf(expected)));
+    if (result !== text) count++;
+  }
+  expect(count).toBeGreaterThan(300);
+});
+
+/** Without blanks, and with the members of each object in the order of their names; numbers stay as they are written. */
+function sortedText(text: string): string {
+  const marked = text.replaceAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    token.startsWith('"') ? token : `"#${token}"`,
+  );
+  const sort = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(sort)
+      : typeof value === 'object' && value !== null
+        ? Object.entries(value)
+            .toSorted(([a], [b]) => (a < b ? -1 : 1))
+            .map(([name, member]) => [name, sort(member)])
+        : value;
+  return JSON.stringify(sort(JSON.parse(marked)));
+}
