@@ -146,7 +146,7 @@ describe.each([['--verbose'], ['--verbose', '--json']])('with %s', (...flags) =>
       send(`${exposed.localUrl}?token=${secret}`, { headers: clientHeaders(exposed.token) }),
       send(new URL(`/${secret}/mcp`, exposed.localUrl).href, { headers: clientHeaders(exposed.token) }),
     ]);
-    expect(replies.map(({ status }) => status)).toEqual([400, 413, 400, 401, 404, 403, 400, 404]);
+    expect(replies.map(({ status }) => status)).toEqual([400, 413, 400, 401, 404, 403, 405, 404]);
     await exposed.stop();
     await exposed.exited;
     const printed = exposed.stdout() + exposed.stderr();
