@@ -123,7 +123,14 @@ describe('docs/errors.md lists what clients receive:', () => {
     ...new Set(Array.from(sources.matchAll(pattern), ([, each = '']) => each)),
   ];
   /** Of errors that end the start, and no reason for a client. */
-  const local = new Set(['address_unavailable', 'token_unusable', 'child_process', 'invalid_token', 'tool_error']);
+  const local = new Set([
+    'address_unavailable',
+    'token_unusable',
+    'child_process',
+    'invalid_token',
+    'tool_error',
+    'input_required',
+  ]);
 
   test.each(found(/'([a-z]+(?:_[a-z]+)+)'/g).filter((word) => !local.has(word)))('the reason %s', (reason) => {
     expect(told).toContain(`\`${reason}\``);

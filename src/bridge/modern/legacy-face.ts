@@ -321,7 +321,7 @@ export class LegacyFace implements Upstream {
   /** A model can do something about a tool that fails, a person or a program about the rest. */
   #failCall(call: Call, message: string, isServerFault: boolean): void {
     const { id, method } = call.request;
-    const failure = callFailure(isServerFault ? 'upstream_refused' : 'input_not_given', message);
+    const failure = callFailure(isServerFault ? 'message_unreadable' : 'input_not_given', message);
     const isToolError = method === 'tools/call' && !isServerFault;
     const content = [{ type: 'text', text: message }];
     this.#finish(call, isToolError ? newResult(id, { content, isError: true }) : newError({ id, ...failure }));

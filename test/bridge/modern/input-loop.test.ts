@@ -198,7 +198,7 @@ describe('a call ends without a result', () => {
     const world = await openWorld();
     const call = world.call(1);
     world.say(response(1, result));
-    expect(outcomeOf(call)).toEqual([{ code: -32603, message, data: { reason: 'upstream_refused' } }]);
+    expect(outcomeOf(call)).toEqual([{ code: -32603, message, data: { reason: 'message_unreadable' } }]);
   });
 
   test('when a method that may not ask does', async () => {

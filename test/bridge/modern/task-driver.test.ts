@@ -82,7 +82,7 @@ describe('a task ends without a result', () => {
       {
         code: -32603,
         message: 'the server does not say which task it has made of the call',
-        data: { reason: 'upstream_refused' },
+        data: { reason: 'message_unreadable' },
       },
     ],
   ])('that %s', async (_what, result, outcome) => {
