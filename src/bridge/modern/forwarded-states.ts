@@ -8,6 +8,8 @@ import type { CallFailure } from '../session/pending-request.ts';
 import { bindingOf } from '../translate/request-state.ts';
 import { StateSeal } from '../translate/state-seal.ts';
 
+const stateName: Buffer = Buffer.from('"requestState"');
+
 const inRequest = ['params', 'requestState'] as const;
 const inResult = ['result', 'requestState'] as const;
 
@@ -20,6 +22,8 @@ export class ForwardedStates {
 
   /** The response as the caller gets it. */
   sealed(response: RpcResponse, request: RpcRequest, callerId: string): RpcResponse {
+    // Most results have none, and need not be parsed.
+    if (Buffer.isBuffer(response.bytes) && !response.bytes.includes(stateName)) return response;
     if (memberOf(response.json['result'], 'requestState') === undefined) return response;
     const text = `${bindingOf(callerId, '', request)}${textAt(response, inResult)}`;
     return editMessage(response, editPlan([[inResult, set(JSON.stringify(this.#seal.seal(text)))]]));

@@ -1,7 +1,15 @@
 import { clientInfoKey } from '../../mcp/envelope-keys.ts';
-import { memberOf, metaOf, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import {
+  memberOf,
+  metaOf,
+  rpcCode,
+  type RpcNotification,
+  type RpcRequest,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { Policy } from '../../policy/policy.ts';
+import { DeclaredHeaders } from '../declared-headers.ts';
 import type { ExchangeCall, Exchanges } from '../exchange/exchanges.ts';
 import { callFailure, maxCalls } from '../session/call-failures.ts';
 import { originOf, type GuardOptions, type SessionCaller } from '../session/guarded-upstream.ts';
@@ -33,6 +41,7 @@ const swallowed: ReadonlySet<string> = new Set(['notifications/cancelled']);
 class SameEraExchanges implements Exchanges {
   readonly #connections: CallerConnections;
   readonly #states: ForwardedStates | undefined;
+  readonly #declaredHeaders = new DeclaredHeaders();
   /** By caller. */
   readonly #open = new Map<string, Set<Exchange>>();
   #capabilities: unknown;
@@ -51,7 +60,7 @@ class SameEraExchanges implements Exchanges {
     } else if (own.size >= maxCalls) {
       call.fail(tooManyCalls);
     } else {
-      const sent = this.#states === undefined ? request : this.#states.opened(request, caller.id);
+      const sent = this.#checked(request, call) ?? this.#states?.opened(request, caller.id) ?? request;
       if ('code' in sent) call.fail(sent);
       else this.#begin(caller, request, sent, call, policy, own);
     }
@@ -102,10 +111,17 @@ class SameEraExchanges implements Exchanges {
     exchange.begin(sent);
   }
 
+  /** What is wrong with the headers of a call. */
+  #checked(request: RpcRequest, { paramHeaders }: ExchangeCall): CallFailure | undefined {
+    const problem = paramHeaders && this.#declaredHeaders.problemOf(request, paramHeaders);
+    return problem === undefined ? undefined : { code: rpcCode.headerMismatch, message: problem };
+  }
+
   #answerOf(response: RpcResponse, request: RpcRequest, caller: SessionCaller): RpcResponse {
     if (request.method === 'server/discover' && !response.failed) {
       this.#capabilities = memberOf(response.json['result'], 'capabilities');
     }
+    if (request.method === 'tools/list') this.#declaredHeaders.learn(response);
     return this.#states?.sealed(response, request, caller.id) ?? response;
   }
 }

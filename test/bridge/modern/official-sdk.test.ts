@@ -105,7 +105,9 @@ describe.each<Kind>(['stdio', 'HTTP'])('over %s', (kind) => {
     const [a, b] = await Promise.all([connect(), connect()]);
     const gone = new AbortController();
     const onprogress = (): void => gone.abort();
-    await expect(a.call('slow', { hold: true, steps: 1 }, { signal: gone.signal, onprogress })).rejects.toThrow();
+    await expect(a.call('slow', { hold: true, steps: 1 }, { signal: gone.signal, onprogress })).rejects.toThrow(
+      'aborted',
+    );
     await eventually(async () => expect(await b.call('cancelled-calls')).toBe('1'));
   });
 

@@ -1,63 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { createSameEraExchanges, type SameEraExchangesOptions } from '../../../src/bridge/modern/same-era-exchanges.ts';
-import type { ExchangeCall } from '../../../src/bridge/exchange/exchanges.ts';
 import type { RpcRequest } from '../../../src/mcp/json-rpc.ts';
-import { createPolicy, type Policy } from '../../../src/policy/policy.ts';
-import { parseJson } from '../../harness/parse-json.ts';
+import { createPolicy } from '../../../src/policy/policy.ts';
 import { message, notification, request, response } from '../messages.ts';
-import { createFakeCall, type FakeCall } from '../session/fake-sink.ts';
 import { answered, written } from '../shared/world.ts';
-import { modernWorld } from './world.ts';
+import { call, envelope, exchangesWorld, reasonsOf, textsOf } from './exchanges-world.ts';
 
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
 
-const envelope = {
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientCapabilities': { elicitation: {} },
-  'io.modelcontextprotocol/clientInfo': { name: 'client', version: '3' },
-};
-
-interface Sent {
-  readonly id: number;
-  readonly method: string;
-  readonly params: Record<string, unknown>;
-}
-
-function exchangesWorld(options: Partial<SameEraExchangesOptions> = {}) {
-  const world = modernWorld();
-  const { shared, clock, warnings } = world;
-  const exchanges = createSameEraExchanges({
-    shared,
-    clock,
-    areCallersKnown: true,
-    onWarning: (warning) => warnings.push(warning),
-    ...options,
-  });
-  const run = (sent: RpcRequest, { caller = 'me', policy }: { caller?: string; policy?: Policy } = {}): FakeCall => {
-    const pending: FakeCall & ExchangeCall = createFakeCall();
-    exchanges.request({ id: caller, label: `${caller}!`, address: '1.2.3.4' }, sent, pending, policy);
-    return pending;
-  };
-  const sent = (): Sent[] => world.sent().map((line) => parseJson<Sent>(line));
-  return { world, exchanges, run, sent };
-}
-
-function call(id: number | string = 1, name = 'tool', params: object = {}): RpcRequest {
-  return request(id, 'tools/call', { name, ...params, _meta: { ...envelope, progressToken: id } });
-}
-
-const textsOf = ({ responses }: FakeCall): string[] => responses.map(({ bytes }) => bytes.toString());
-const reasonsOf = ({ failures }: FakeCall): unknown[] => failures.map(({ data }) => data?.['reason']);
-
 const listen = (id: number | string): RpcRequest =>
   request(id, 'subscriptions/listen', { notifications: { toolsListChanged: true }, _meta: envelope });
-
-const asks = (id: number) =>
-  written(`{"jsonrpc":"2.0","id":${id},"result":{"resultType":"input_required","requestState":"in\\u0041 ñ"}}`);
-const stateIn = ({ responses }: FakeCall): unknown =>
-  parseJson<{ result: { requestState: unknown } }>(responses[0]?.bytes.toString() ?? '').result.requestState;
-const retry = (requestState: unknown, args: object = {}) =>
-  call(2, 'tool', { ...args, requestState, inputResponses: { who: {} } });
 
 describe('a request', () => {
   test('passes as it is, with all that belongs to it, although another client uses the same ids', () => {
@@ -198,56 +149,21 @@ describe('a subscription', () => {
   });
 });
 
-describe('the requestState of a server', () => {
-  test('is bound to the caller and the request, and comes back as the server wrote it', () => {
-    const { world, run } = exchangesWorld();
-    const first = run(call(1, 'tool', { arguments: { b: 1, a: 2 } }));
-    world.server().say(asks(1));
-    const state = stateIn(first);
-    expect(state).toMatch(/^mx1\.[\w-]{8}\.[\w-]+$/);
-    world.sent();
-    run(retry(state, { arguments: { a: 2, b: 1 } }));
-    expect(world.sent()).toEqual([expect.stringContaining('"requestState":"in\\u0041 ñ"')]);
-    expect(
-      [
-        run(retry(state, { arguments: { a: 2, b: 1 } }), { caller: 'you' }),
-        run(retry(state, { arguments: { a: 2 } })),
-        run(retry(`${String(state).slice(0, -1)}${String(state).endsWith('A') ? 'B' : 'A'}`)),
-        run(retry(`mx1.AAAAAAAA.${'A'.repeat(80)}`)),
-        run(retry('inA ñ')),
-        run(retry(5)),
-      ].map((each) => [reasonsOf(each), each.failures[0]?.code]),
-    ).toEqual([
-      [['mismatch'], -32602],
-      [['mismatch'], -32602],
-      [['integrity'], -32602],
-      [['bridge_restarted'], -32602],
-      [['malformed'], -32602],
-      [['malformed'], -32602],
-    ]);
-    expect(world.sent()).toEqual([]);
-  });
-
-  test('of more than is read of a large message is whole, too', () => {
-    const { world, run } = exchangesWorld();
-    const first = run(call());
-    const inner = 'x'.repeat(100_000);
-    world
-      .server()
-      .say(written(`{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"${inner}"}}`));
-    world.sent();
-    run(retry(stateIn(first)));
-    expect(parseJson<Sent>(world.sent()[0] ?? '').params['requestState']).toBe(inner);
-  });
-
-  test('passes as it is where callers are not known', () => {
-    const { world, run, sent } = exchangesWorld({ areCallersKnown: false });
-    const first = run(call());
-    world.server().say(asks(1));
-    sent();
-    run(retry(stateIn(first)));
-    expect([stateIn(first), sent()[0]?.params['requestState']]).toEqual(['inA ñ', 'inA ñ']);
-  });
+test('headers that repeat arguments must be right, once the list of tools has passed', () => {
+  const { world, run, sent } = exchangesWorld();
+  const wrong = { paramHeaders: new Map([['mcp-param-region', 'eu']]) };
+  const query = call(2, 'query', { arguments: { region: 'us', text: 'x'.repeat(100_000) } });
+  run(query, wrong);
+  run(request('l', 'tools/list', { _meta: envelope }));
+  const properties = { region: { type: 'string', 'x-mcp-header': 'Region' } };
+  world.server().say(response(2, { tools: [{ name: 'query', inputSchema: { properties } }] }));
+  expect(sent().length).toBe(2);
+  expect(run(query, wrong).failures).toMatchObject([{ code: -32020 }]);
+  expect(run(query, { paramHeaders: new Map() }).failures).toMatchObject([{ code: -32020 }]);
+  run(query, { paramHeaders: new Map([['mcp-param-region', 'us']]) });
+  run(query);
+  run(call(3, 'other'), wrong);
+  expect(sent().length).toBe(3);
 });
 
 describe('a policy', () => {

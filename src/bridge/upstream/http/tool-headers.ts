@@ -6,13 +6,13 @@ import { memberOf, metaOf, type RequestId, type RpcRequest, type RpcResponse } f
 import { spanOf } from '../../../mcp/json/locate-members.ts';
 import { itemsIn } from '../../../mcp/lists.ts';
 import { newRequest } from '../../../mcp/new-message.ts';
-import { paramHeadersOf, type ParamHeader } from '../../../mcp/param-headers.ts';
 import { withResult } from '../../../mcp/trim-list.ts';
 import { inOnePiece } from '../../../platform/bytes.ts';
+import { DeclaredHeaders, type InvalidTool } from '../../declared-headers.ts';
 import { makeRoom } from '../../limits.ts';
 
-/** Tools with headers that are remembered; beyond it, the oldest is forgotten. */
-const maxTools = 10_000;
+/** Tools of which a warning was given that are remembered. */
+const maxWarned = 1000;
 
 /** Longest name of a tool in a warning, in characters. */
 const maxNameLength = 200;
@@ -36,7 +36,7 @@ export interface ToolHeadersOptions {
  */
 export class ToolHeaders {
   readonly #options: ToolHeadersOptions;
-  readonly #declared = new Map<string, readonly ParamHeader[]>();
+  readonly #declared = new DeclaredHeaders();
   readonly #warned = new Set<string>();
   /** Cannot be guessed, so no id of a client begins with it. */
   readonly #prefix = `mcp-expose-${randomBytes(16).toString('base64url')}-`;
@@ -71,9 +71,9 @@ export class ToolHeaders {
   }
 
   /** A call goes without headers if its tool is in no list. */
-  assumeKnown({ json }: RpcRequest): void {
-    const name = memberOf(json['params'], 'name');
-    if (typeof name === 'string' && !this.#declared.has(name)) this.#declare(name, []);
+  assumeKnown(call: RpcRequest): void {
+    const name = memberOf(call.json['params'], 'name');
+    if (typeof name === 'string' && this.#declared.of(call) === undefined) this.#declared.set(name, []);
   }
 
   /**
@@ -81,40 +81,19 @@ export class ToolHeaders {
    * @returns the same list without the tools whose declarations are invalid, which clients must not use.
    */
   learn(response: RpcResponse): RpcResponse {
+    const invalid = this.#declared.learn(response);
+    if (invalid.length === 0) return response;
+    for (const tool of invalid) this.#warn(tool);
+    const names = new Set<unknown>(invalid.map(({ name }) => name));
     const { result } = response.json;
-    const tools = response.failed ? undefined : itemsIn(method, result);
-    if (tools === undefined) return response;
-    const valid = tools.filter((tool) => this.#learnOne(tool));
-    return valid.length === tools.length
-      ? response
-      : withResult(response, method, Object.assign({}, result, { tools: valid }));
+    const tools = itemsIn(method, result)?.filter((tool) => !names.has(memberOf(tool, 'name')));
+    return withResult(response, method, Object.assign({}, result, { tools }));
   }
 
   /** The headers of a call, by name; undefined if nothing is known of its tool. */
   of(call: RpcRequest): Readonly<Record<string, string>> | undefined {
-    const name = memberOf(call.json['params'], 'name');
-    const declared = typeof name === 'string' ? this.#declared.get(name) : [];
-    if (declared === undefined) return undefined;
-    const headers = declared.map(({ path, header }) => [header, headerValueAt(call, path)] as const);
-    return Object.fromEntries(headers.filter((entry): entry is [string, string] => entry[1] !== undefined));
-  }
-
-  #learnOne(tool: unknown): boolean {
-    const name = memberOf(tool, 'name');
-    if (typeof name !== 'string') return true;
-    const declared = paramHeadersOf(memberOf(tool, 'inputSchema'));
-    this.#declared.delete(name);
-    if ('problem' in declared) {
-      this.#warn(name, declared.problem);
-      return false;
-    }
-    this.#declare(name, declared);
-    return true;
-  }
-
-  #declare(name: string, headers: readonly ParamHeader[]): void {
-    makeRoom(this.#declared, maxTools);
-    this.#declared.set(name, headers);
+    const headers = this.#declared.of(call)?.map(({ path, header }) => [header, headerValueAt(call, path)] as const);
+    return headers && Object.fromEntries(headers.filter((entry): entry is [string, string] => entry[1] !== undefined));
   }
 
   #askForPage(cursor?: string): void {
@@ -130,10 +109,10 @@ export class ToolHeaders {
     this.#options.onListed();
   }
 
-  #warn(name: string, problem: string): void {
+  #warn({ name, problem }: InvalidTool): void {
     const shown = JSON.stringify(name.slice(0, maxNameLength));
     if (this.#warned.has(shown)) return;
-    makeRoom(this.#warned, maxTools);
+    makeRoom(this.#warned, maxWarned);
     this.#warned.add(shown);
     this.#options.onWarning(`left out the tool ${shown} of the server, whose schema is invalid: ${problem}`);
   }
