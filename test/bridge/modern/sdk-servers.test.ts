@@ -5,12 +5,14 @@ import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect, test } from 'vitest';
 import { LegacyFace } from '../../../src/bridge/modern/legacy-face.ts';
 import { LegacyChoice } from '../../../src/bridge/modern/legacy-choice.ts';
+import { ModernHttpUpstream } from '../../../src/bridge/upstream/http/modern-http.ts';
 import { StdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
 import type { Upstream } from '../../../src/bridge/upstream/upstream.ts';
 import { EventStore } from '../../../src/http/responses/event-store.ts';
 import { execa } from '../../../src/platform/process/execa.ts';
 import { cleanEnvironment } from '../../harness/program.ts';
 import { eventually } from '../../harness/eventually.ts';
+import { startHttpFixture } from '../../harness/http-fixture.ts';
 import { atEnd } from '../../harness/lifetime.ts';
 import { connectWith, type ClientHandlers, type SdkClient, type SdkVersion } from '../../harness/sdk-clients.ts';
 import { startTcpProxy } from '../../harness/tcp-proxy.ts';
@@ -39,9 +41,21 @@ async function serve(nextUpstream = () => translated('modern-only')): Promise<st
 
 const versions: SdkVersion[] = ['v1', 'v2', 'v1 over HTTP+SSE'];
 
-describe.each(versions)('a legacy client of SDK %s', (version) => {
+/** A session with a server that is reached over HTTP. */
+async function serveHttp(): Promise<string> {
+  const { http: url } = await startHttpFixture('modern-http');
+  const settings = { url, headers: new Map<string, string>(), maxMessageBytes: 1_000_000, onWarning() {} };
+  return serve(() => new LegacyFace(new ModernHttpUpstream(settings), { onWarning() {} }));
+}
+
+const cells = versions.flatMap((version) => [
+  { version, transport: 'stdio', serveIt: serve },
+  { version, transport: 'HTTP', serveIt: serveHttp },
+]);
+
+describe.each(cells)('a legacy client of SDK $version, with a server over $transport', ({ version, serveIt }) => {
   const connect = async (handlers?: ClientHandlers): Promise<SdkClient> =>
-    connectWith[version](await serve(), token, handlers);
+    connectWith[version](await serveIt(), token, handlers);
 
   test('sees a server, its tools and their results', async () => {
     const client = await connect();
