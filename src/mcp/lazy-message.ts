@@ -14,6 +14,13 @@ export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
   return lazyResponse(bytes, envelope);
 }
 
+/** Like `lazyMessage`, for the envelope of a request. */
+export function lazyRequest(bytes: Buffer, envelope: Envelope): RpcRequest {
+  const { id, method } = envelope;
+  if (id === undefined || method === undefined) throw new Error('the envelope is not that of a request');
+  return new LazyRequest(bytes, envelope, id, method);
+}
+
 /** Like `lazyMessage`, for the envelope of a response. */
 export function lazyResponse(bytes: Buffer, envelope: Envelope): RpcResponse {
   const { id, failed } = envelope;

@@ -1,4 +1,4 @@
-import { clientCapabilitiesKey, clientInfoKey, logLevelKey } from '../../mcp/envelope-keys.ts';
+import { clientCapabilitiesKey, clientInfoKey, logLevelKey, serverInfoKey } from '../../mcp/envelope-keys.ts';
 import {
   memberOf,
   metaOf,
@@ -17,11 +17,11 @@ import type { CallFailure, PendingRequest, UpstreamMessage } from '../session/pe
 import type { SessionCaller } from '../session/sessions.ts';
 import { severityOf } from '../shared/levels.ts';
 import { rewriteProgress, rewriteResponse } from '../shared/messages.ts';
-import { errorToModern } from '../translate/errors.ts';
-import { resultToModern } from '../translate/results.ts';
+import type { ModernResults } from '../translate/modern-results.ts';
 
 /** What the answers to a client need of its server. */
 export interface ServerSide {
+  readonly results: ModernResults;
   /** As JSON; undefined if the server has not introduced itself. */
   readonly serverInfo: Buffer | undefined;
   /** Reads no more from the server while this client does not take what it was sent. */
@@ -76,12 +76,12 @@ export class ClientCall {
   }
 
   send(message: UpstreamMessage, server: ServerSide): void {
-    if (!this.#isOver && !this.#pending.send(message)) server.waitFor(this.#pending);
+    if (!this.offer(message)) server.waitFor(this.#pending);
   }
 
   /** Passes on without waiting, for a client that may be slow for long. @returns as `MessageSink.send`. */
-  offer(message: RpcNotification): boolean {
-    return this.#isOver || this.#pending.send(message);
+  offer(message: UpstreamMessage): boolean {
+    return this.#isOver || this.#pending.isResponseOnly === true || this.#pending.send(message);
   }
 
   whenWritable(callback: () => void): void {
@@ -90,11 +90,13 @@ export class ClientCall {
 
   /** @param response of the legacy server. */
   answer(response: RpcResponse, server: ServerSide): void {
-    const { id, method } = this.request;
-    const modern = response.failed
-      ? errorToModern(response, this.request)
-      : resultToModern(response, method, server.serverInfo);
-    this.#finish(rewriteResponse(modern, id, jsonOfId(id)), server);
+    this.#finish(server.results.translate(response, this.request, this.request.id), server);
+  }
+
+  /** @param response a modern one, to another request. */
+  answerAs(response: RpcResponse): void {
+    const { id } = this.request;
+    this.#finish(rewriteResponse(response, id, jsonOfId(id)), undefined);
   }
 
   /** A result of our own. */
@@ -105,11 +107,13 @@ export class ClientCall {
   /** @param inputRequests by key, as JSON. */
   requireInput(inputRequests: ReadonlyMap<string, string>, requestState: string, server: ServerSide): void {
     const members = Array.from(inputRequests, ([key, text]) => `${JSON.stringify(key)}:${text}`);
-    const result = `{"resultType":"input_required","inputRequests":{${members.join(',')}},"requestState":"${requestState}"}`;
+    const info =
+      server.serverInfo === undefined ? '' : `${JSON.stringify(serverInfoKey)}:${server.serverInfo.toString()}`;
+    const result = `{"resultType":"input_required","inputRequests":{${members.join(',')}},"requestState":"${requestState}","_meta":{${info}}}`;
     const response = parseMessage(
       Buffer.from(`{"jsonrpc":"2.0","id":${jsonOfId(this.request.id)},"result":${result}}`),
     );
-    if (response.kind === 'response') this.answer(response, server);
+    if (response.kind === 'response') this.#finish(response, server);
     else this.fail({ code: rpcCode.internalError, message: 'what the server asks for cannot be passed on' });
   }
 
@@ -119,10 +123,10 @@ export class ClientCall {
     this.#pending.fail(failure);
   }
 
-  #finish(response: RpcResponse, server: ServerSide): void {
+  #finish(response: RpcResponse, server: ServerSide | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (!this.#pending.finish(response)) server.waitFor(this.#pending);
+    if (!this.#pending.finish(response)) server?.waitFor(this.#pending);
   }
 }
 

@@ -11,7 +11,7 @@ import type { ClientCall, ServerSide } from './client-call.ts';
 import { ServerRequest, type InputRequest } from './input-request.ts';
 import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
 import type { ParkedCall, ParkedCalls, Parking } from './parked-calls.ts';
-import { OutgoingCall, type LegacyRequest } from './outgoing-call.ts';
+import { OutgoingCall } from './outgoing-call.ts';
 import type { RequiredTasks } from './required-tasks.ts';
 import { urlRoundOf, type UrlRound } from './url-elicitations.ts';
 
@@ -76,7 +76,7 @@ export class Flow implements PeerCall, ParkedCall {
   #cancelTimer: (() => void) | undefined;
   #isOver = false;
 
-  constructor(call: ClientCall, legacy: LegacyRequest, context: FlowContext) {
+  constructor(call: ClientCall, context: FlowContext) {
     this.callerId = context.callerId;
     this.isInteractive = isInteractive(call.request.method);
     this.#context = context;
@@ -85,7 +85,8 @@ export class Flow implements PeerCall, ParkedCall {
       this.#tokens.push(token);
       context.watchProgress(token, this);
     };
-    this.#outgoing = new OutgoingCall({ legacy, peer, tasks, onToken });
+    const { request, progressToken } = call;
+    this.#outgoing = new OutgoingCall({ request, hasProgress: progressToken !== undefined, peer, tasks, onToken });
     this.#attach(call);
   }
 

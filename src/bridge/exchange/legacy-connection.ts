@@ -18,14 +18,15 @@ import {
   type SessionCaller,
 } from '../session/guarded-upstream.ts';
 import type { CallFailure, MessageSink } from '../session/pending-request.ts';
+import { placesIn } from '../shared/messages.ts';
 import { serverInfoIn } from '../translate/handshake.ts';
+import { ModernResults } from '../translate/modern-results.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { ClientCall } from './client-call.ts';
 import { Flow, type FlowContext } from './flow.ts';
 import { LegacyPeer, type LegacyPeerOptions } from './legacy-peer.ts';
 import { Listeners } from './listeners.ts';
 import { Logs } from './logs.ts';
-import { legacyRequestOf } from './outgoing-call.ts';
 import type { ParkedCalls } from './parked-calls.ts';
 import { RequiredTasks } from './required-tasks.ts';
 import { ServerRequests, type ServerRequestsOptions } from './server-requests.ts';
@@ -68,6 +69,7 @@ export class LegacyConnection implements FlowContext {
   readonly parkedCalls: ParkedCalls<Flow>;
   readonly peer: LegacyPeer;
   readonly tasks: RequiredTasks;
+  results: ModernResults = new ModernResults(undefined);
   serverInfo: Buffer | undefined;
   readonly #options: LegacyConnectionOptions;
   readonly #upstream: Upstream;
@@ -144,12 +146,12 @@ export class LegacyConnection implements FlowContext {
       call.fail(tooManyCalls);
       return;
     }
-    const legacy = legacyRequestOf(call.request);
-    if (typeof legacy === 'string') {
-      call.fail({ code: rpcCode.invalidRequest, message: legacy, data: { reason: 'ambiguous_request' } });
+    const places = placesIn(call.request);
+    if (typeof places === 'string') {
+      call.fail({ code: rpcCode.invalidRequest, message: places, data: { reason: 'ambiguous_request' } });
       return;
     }
-    const flow = new Flow(call, legacy, this);
+    const flow = new Flow(call, this);
     this.#flows.add(flow);
     this.whenOpen(() => this.#whenReadyFor(flow, () => this.#begin(flow)));
   }
@@ -254,6 +256,7 @@ export class LegacyConnection implements FlowContext {
     const capabilities = capabilitiesIn(initialized);
     this.#initialized = initialized;
     this.serverInfo = serverInfoIn(initialized);
+    this.results = new ModernResults(this.serverInfo);
     this.tasks.introduced(capabilities);
     this.#logs.introduced(capabilities);
     this.#settle();

@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '../../platform/clock.ts';
+import { RecentlyUsed } from '../../platform/recently-used.ts';
 import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { callFailure } from '../session/call-failures.ts';
@@ -61,6 +62,15 @@ export function createLegacyExchanges(options: LegacyExchangesOptions): LegacyEx
   return new TranslatedExchanges(options);
 }
 
+/** What a server is told of a client. */
+interface Declared {
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly fingerprint: string;
+}
+
+/** Sets of capabilities that are remembered: there are about as many as kinds of clients. */
+const maxDeclarations = 64;
+
 /** Of the client itself: a server has no use for them. */
 const swallowed: ReadonlySet<string> = new Set([
   'notifications/initialized',
@@ -76,6 +86,8 @@ class TranslatedExchanges implements LegacyExchanges {
   readonly #parkedCalls: ParkedCalls<Flow>;
   readonly #counters = createCounters();
   readonly #warned = new Set<string>();
+  /** By what clients declare, as JSON: most requests of a client declare the same. */
+  readonly #declarations: RecentlyUsed<Declared>;
   readonly #policyIds = new WeakMap<Policy, number>();
   #policies = 0;
   /** The newest answer of the server to `initialize`: it does not depend on the client. */
@@ -86,6 +98,11 @@ class TranslatedExchanges implements LegacyExchanges {
     const { clock = systemClock, parkTtlMs = defaultParkTtlMs, roots = [], serializeInteractive = false } = options;
     const { startTimeoutMs, approvals, onToolsChange, clientVersion } = options;
     this.#options = options;
+    this.#declarations = new RecentlyUsed(maxDeclarations, (capabilities) => {
+      const given = upstreamCapabilities(JSON.parse(capabilities));
+      const declared = roots.length > 0 ? { ...given, roots: {} } : given;
+      return { capabilities: declared, fingerprint: capabilityFingerprint(declared) };
+    });
     this.#parkedCalls = new ParkedCalls(clock, parkTtlMs);
     this.#settings = {
       clientInfo: { name: 'mcp-expose', version: clientVersion },
@@ -163,7 +180,7 @@ class TranslatedExchanges implements LegacyExchanges {
 
   /** Answers at once what is known; starts a server only if there is none. */
   #discover(call: ClientCall, policy: Policy | undefined): void {
-    const answer = (initialized: RpcResponse): void => call.answer(discoverFromInitialize(initialized), nobody);
+    const answer = (initialized: RpcResponse): void => call.answerAs(discoverFromInitialize(initialized));
     if (this.#initialized !== undefined) {
       answer(this.#initialized);
       return;
@@ -214,13 +231,8 @@ class TranslatedExchanges implements LegacyExchanges {
   }
 
   /** What the server is told of this client. */
-  #declared({ capabilities }: ClientCall): {
-    readonly capabilities: Readonly<Record<string, unknown>>;
-    readonly fingerprint: string;
-  } {
-    const given = upstreamCapabilities(capabilities);
-    const declared = this.#settings.roots.length > 0 ? { ...given, roots: {} } : given;
-    return { capabilities: declared, fingerprint: capabilityFingerprint(declared) };
+  #declared({ capabilities }: ClientCall): Declared {
+    return this.#declarations.at(JSON.stringify(capabilities ?? {}));
   }
 
   #policyId(policy: Policy | undefined): number {
@@ -243,9 +255,6 @@ class TranslatedExchanges implements LegacyExchanges {
     this.#options.onWarning(message);
   }
 }
-
-/** For an answer of our own. */
-const nobody = { serverInfo: undefined, waitFor() {} };
 
 const unused: CallFailure = callFailure('connection_unused', 'the connection to the server was not in use');
 

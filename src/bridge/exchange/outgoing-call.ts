@@ -1,28 +1,19 @@
-import { memberOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, requestTokenPath, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editMessage } from '../../mcp/edit-message.ts';
 import { editPlan, set } from '../../mcp/json/edit-members.ts';
 import { newRequest } from '../../mcp/new-message.ts';
-import { placesIn, rewriteRequest, type Places } from '../shared/messages.ts';
-import { stripEnvelope } from '../translate/envelope.ts';
+import { Renumbering } from '../../mcp/renumber.ts';
+import { strippedEdits } from '../translate/envelope.ts';
 import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
 import type { RequiredTasks } from './required-tasks.ts';
 
-/** A client's request as a legacy server can read it, but for the ids. */
-export interface LegacyRequest {
-  readonly request: RpcRequest;
-  readonly places: Places;
-  readonly hasProgress: boolean;
-}
-
-/** @returns as a string, why it cannot be passed on. */
-export function legacyRequestOf(request: RpcRequest): LegacyRequest | string {
-  const stripped = stripEnvelope(request);
-  const places = placesIn(stripped);
-  return typeof places === 'string' ? places : { request: stripped, places, hasProgress: places.has('progressToken') };
-}
+/** A request of a modern client becomes one of a legacy client, whose progress token is its id. */
+const toLegacy = new Renumbering(strippedEdits, requestTokenPath);
 
 export interface OutgoingCallOptions {
-  readonly legacy: LegacyRequest;
+  /** Of the client. */
+  readonly request: RpcRequest;
+  readonly hasProgress: boolean;
   readonly peer: LegacyPeer;
   readonly tasks: RequiredTasks;
   /** Progress with this token is that of the call. */
@@ -54,14 +45,13 @@ export class OutgoingCall {
 
   /** Sends the call, which `call` gets the answer to; sent again, it is a new call. */
   send(call: PeerCall): void {
-    const { legacy, peer, tasks, onToken } = this.#options;
-    const { request, places, hasProgress } = legacy;
+    const { request, hasProgress, peer, tasks, onToken } = this.#options;
     const id = peer.nextId();
     this.#id = id;
     this.#taskId = undefined;
     this.#isTask = request.method === 'tools/call' && tasks.has(this.#tool);
     if (hasProgress) onToken(id);
-    const sent = rewriteRequest(request, places, hasProgress ? { id, progressToken: id } : { id });
+    const sent = toLegacy.request(request, id);
     peer.request(this.#isTask ? editMessage(sent, asTask) : sent, call);
   }
 
@@ -105,7 +95,7 @@ export class OutgoingCall {
   }
 
   get #tool(): unknown {
-    return memberOf(this.#options.legacy.request.json['params'], 'name');
+    return memberOf(this.#options.request.json['params'], 'name');
   }
 }
 

@@ -26,7 +26,8 @@ export function stampEnvelope(request: RpcRequest, envelope: EditPlan): RpcReque
   return editMessage(request, envelope);
 }
 
-const stripped = editPlan([
+/** What `stripEnvelope` changes, as for `editPlan`. */
+export const strippedEdits: readonly (readonly [readonly string[], Change])[] = [
   metaEdit(protocolVersionKey, remove),
   metaEdit(clientCapabilitiesKey, remove),
   metaEdit(clientInfoKey, remove),
@@ -35,7 +36,9 @@ const stripped = editPlan([
   [['params', 'requestState'], remove],
   // A modern server ignores it (SEP-2663); a legacy one would run the call as a task.
   [['params', 'task'], remove],
-]);
+];
+
+const stripped = editPlan(strippedEdits);
 
 /** A modern request as a legacy one: without its envelope and what only a modern server reads. Progress token and trace stay. */
 export function stripEnvelope(request: RpcRequest): RpcRequest {

@@ -79,13 +79,24 @@ const withoutExecution = [[['result', 'tools', eachItem, 'execution'], remove]] 
 export function resultToModern(response: RpcResponse, method: string, serverInfo: Buffer | undefined): RpcResponse {
   if (response.failed) return response;
   const mayBeCached = cacheable.has(method) && resultTypeOf(response) !== 'input_required';
-  return editMessage(
-    response,
-    editPlan([
-      [['result', 'resultType'], setDefault('"complete"')],
-      ...(serverInfo === undefined ? [] : [[['result', '_meta', serverInfoKey], set(serverInfo)] as const]),
-      ...(mayBeCached ? notCached : []),
-      ...(method === 'tools/list' ? withoutExecution : []),
-    ]),
-  );
+  return editMessage(response, editPlan(modernResultEdits(method, serverInfo, mayBeCached)));
+}
+
+/** What `resultToModern` changes, as for `editPlan`. */
+export function modernResultEdits(
+  method: string,
+  serverInfo: Buffer | undefined,
+  mayBeCached: boolean = cacheable.has(method),
+): readonly (readonly [readonly string[], Change])[] {
+  return [
+    [['result', 'resultType'], setDefault('"complete"')],
+    ...(serverInfo === undefined ? [] : [[['result', '_meta', serverInfoKey], set(serverInfo)] as const]),
+    ...(mayBeCached ? notCached : []),
+    ...(method === 'tools/list' ? withoutExecution : []),
+  ];
+}
+
+/** Whether results of this method say how long they may be cached. */
+export function isCacheable(method: string): boolean {
+  return cacheable.has(method);
 }

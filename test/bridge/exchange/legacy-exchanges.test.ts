@@ -112,6 +112,25 @@ describe('progress', () => {
   });
 });
 
+test('a client that takes only the response gets nothing else', () => {
+  const world = exchangeWorld();
+  const { call, id } = world.begun({ name: 'a' }, { meta: { progressToken: 'p' }, isResponseOnly: true });
+  world.say({ method: 'notifications/progress', params: { progressToken: id, progress: 1 } });
+  world.say({ id, result: {} });
+  expect(call.got).toEqual([]);
+  expect(resultOf(call)['resultType']).toBe('complete');
+});
+
+test('a client that does not read holds up its server until it does', () => {
+  const world = exchangeWorld();
+  const { call, id } = world.begun({ name: 'a' }, { meta: { progressToken: 'p' } });
+  call.fast = false;
+  world.say({ method: 'notifications/progress', params: { progressToken: id, progress: 1 } });
+  expect(world.server().paused).toBe(true);
+  call.drain();
+  expect(world.server().paused).toBe(false);
+});
+
 describe('a client that gives up', () => {
   test('cancels its request at the server, and a late answer is dropped', () => {
     const world = exchangeWorld();

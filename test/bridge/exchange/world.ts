@@ -22,6 +22,7 @@ export interface CallOptions {
   /** Further members of `params._meta`. */
   readonly meta?: Json;
   readonly policy?: Policy;
+  readonly isResponseOnly?: boolean;
 }
 
 export interface ExchangeWorld {
@@ -97,8 +98,12 @@ export function exchangeWorld(options: Partial<LegacyExchangesOptions> = {}): Ex
       return lines.map(jsonOf).filter(({ method }) => method !== 'ping');
     },
     say: (members, origin) => world.server().say(message(members), origin),
-    call(method, params = {}, { id = ++lastId, caller = 'me', capabilities = asking, meta = {}, policy } = {}) {
-      const call = createFakeCall();
+    call(
+      method,
+      params = {},
+      { id = ++lastId, caller = 'me', capabilities = asking, meta = {}, policy, isResponseOnly } = {},
+    ) {
+      const call: FakeCall = Object.assign(createFakeCall(), { isResponseOnly });
       const envelope = {
         'io.modelcontextprotocol/protocolVersion': '2026-07-28',
         'io.modelcontextprotocol/clientCapabilities': capabilities,
