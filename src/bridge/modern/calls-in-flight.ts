@@ -1,73 +1,81 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RequestId } from '../../mcp/json-rpc.ts';
 import { makeRoom, maxUnansweredCancelled } from '../limits.ts';
-import { SharedIds, type CallDetails, type SharedCall } from '../shared/ids.ts';
+import type { CallDetails } from '../shared/ids.ts';
 
 /** For so long after a call was cancelled, the server may have more to say of it, in milliseconds. */
 const cancelledMs = 10_000;
 
+/** What is to be known of a call that one of several clients has made. */
+export interface ModernCall<Owner> extends Omit<CallDetails, 'onOutcome'> {
+  /** The id at the server, and the progress token. */
+  readonly id: number;
+  readonly owner: Owner;
+}
+
 /** The calls of several clients over one connection to a modern server. */
 export class CallsInFlight<Owner> {
   readonly #clock: Clock;
-  readonly #ids: SharedIds<Owner>;
+  #last = 0;
+  readonly #calls = new Map<number, ModernCall<Owner>>();
+  readonly #byOwner = new Map<Owner, Map<RequestId, ModernCall<Owner>>>();
   /** Those in flight but for subscriptions, which a server has nothing to say of without naming them. */
-  readonly #nameless = new Map<number, SharedCall<Owner>>();
+  readonly #nameless = new Map<number, ModernCall<Owner>>();
   /** Until when the server may speak of one that was cancelled; the oldest stand first. */
   readonly #cancelled = new Map<number, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#ids = new SharedIds(clock);
   }
 
   /** A number that no call of this connection has had. */
   next(): number {
-    return this.#ids.next();
+    return ++this.#last;
   }
 
-  open(owner: Owner, id: number, details: CallDetails): void {
-    const call = { ...details, id, owner };
-    this.#ids.open(call);
-    if (call.method !== 'subscriptions/listen') this.#nameless.set(id, call);
+  open(call: ModernCall<Owner>): void {
+    this.#calls.set(call.id, call);
+    if (call.method !== 'subscriptions/listen') this.#nameless.set(call.id, call);
+    const own = this.#byOwner.get(call.owner);
+    if (own === undefined) this.#byOwner.set(call.owner, new Map([[call.clientId, call]]));
+    else own.set(call.clientId, call);
   }
 
   /** A call in flight that nobody has cancelled. */
-  find(id: unknown): SharedCall<Owner> | undefined {
-    return this.#ids.find(id);
+  find(id: unknown): ModernCall<Owner> | undefined {
+    return typeof id === 'number' ? this.#calls.get(id) : undefined;
   }
 
-  /** Takes a call off the list, also one that was cancelled: it is answered, or was never sent. */
-  settle(id: unknown): SharedCall<Owner> | undefined {
-    const call = this.#ids.settle(id, false);
-    if (call === undefined) return undefined;
-    this.#nameless.delete(call.id);
-    this.#cancelled.delete(call.id);
+  /** Takes a call off the list: it is answered, or was never sent. Undefined if it was cancelled. */
+  settle(id: unknown): ModernCall<Owner> | undefined {
+    if (typeof id === 'number') this.#cancelled.delete(id);
+    const call = this.find(id);
+    if (call !== undefined) this.#drop(call);
     return call;
   }
 
   /** The client no longer waits for its call. */
-  cancel(owner: Owner, clientId: RequestId): SharedCall<Owner> | undefined {
-    const call = this.#ids.cancel(owner, clientId);
+  cancel(owner: Owner, clientId: RequestId): ModernCall<Owner> | undefined {
+    const call = this.#byOwner.get(owner)?.get(clientId);
     if (call !== undefined) this.#withdraw(call);
     return call;
   }
 
   /** The client has gone; returns its calls in flight. */
-  release(owner: Owner): readonly SharedCall<Owner>[] {
-    const own = this.#ids.release(owner);
+  release(owner: Owner): readonly ModernCall<Owner>[] {
+    const own = [...(this.#byOwner.get(owner)?.values() ?? [])];
     for (const call of own) this.#withdraw(call);
     return own;
   }
 
   /** The server has forgotten everything but these calls, which will be sent to it again. */
   forget(surviving: ReadonlySet<number>): void {
-    this.#ids.forget(surviving);
-    for (const id of this.#nameless.keys()) if (!surviving.has(id)) this.#nameless.delete(id);
+    for (const call of this.#calls.values()) if (!surviving.has(call.id)) this.#drop(call);
     this.#cancelled.clear();
   }
 
   /** The only call that the server can be at work for, subscriptions apart; undefined if there is none, or are several. */
-  only(): SharedCall<Owner> | undefined {
+  only(): ModernCall<Owner> | undefined {
     const now = this.#clock.now();
     for (const [id, until] of this.#cancelled) {
       if (until > now) return undefined;
@@ -77,9 +85,19 @@ export class CallsInFlight<Owner> {
     return this.#nameless.size === 1 ? only : undefined;
   }
 
-  #withdraw({ id }: SharedCall<Owner>): void {
-    if (!this.#nameless.delete(id)) return;
+  #withdraw(call: ModernCall<Owner>): void {
+    const isNameless = this.#nameless.has(call.id);
+    this.#drop(call);
+    if (!isNameless) return;
     makeRoom(this.#cancelled, maxUnansweredCancelled);
-    this.#cancelled.set(id, this.#clock.now() + cancelledMs);
+    this.#cancelled.set(call.id, this.#clock.now() + cancelledMs);
+  }
+
+  #drop(call: ModernCall<Owner>): void {
+    this.#calls.delete(call.id);
+    this.#nameless.delete(call.id);
+    const own = this.#byOwner.get(call.owner);
+    if (own?.get(call.clientId) === call) own.delete(call.clientId);
+    if (own?.size === 0) this.#byOwner.delete(call.owner);
   }
 }

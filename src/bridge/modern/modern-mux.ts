@@ -14,7 +14,6 @@ import { newError, newNotification } from '../../mcp/new-message.ts';
 import { jsonOfId, wholeNumberOf, withCancelledId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
 import { ClientSession } from '../shared/client-session.ts';
-import type { SharedCall } from '../shared/ids.ts';
 import {
   placesIn,
   restoreRequest,
@@ -25,7 +24,7 @@ import {
 } from '../shared/messages.ts';
 import { subscriptionIdOf, withEndedSubscriptionId, withSubscriptionId } from '../translate/subscriptions.ts';
 import type { Upstream, UpstreamEnd } from '../upstream/upstream.ts';
-import { CallsInFlight } from './calls-in-flight.ts';
+import { CallsInFlight, type ModernCall } from './calls-in-flight.ts';
 
 /** Longest name of a method in a warning, in characters. */
 const shownMethodLength = 64;
@@ -171,7 +170,9 @@ export class ModernMux<Label = undefined> {
     const value = requestTokenOf(request);
     const token =
       value !== undefined && tokenPlace !== undefined ? { value, written: writtenAt(request, tokenPlace) } : undefined;
-    this.#calls.open(session, id, {
+    this.#calls.open({
+      id,
+      owner: session,
       method: request.method,
       clientId: request.id,
       writtenId: idPlace === undefined ? jsonOfId(request.id) : writtenAt(request, idPlace),
@@ -192,9 +193,8 @@ export class ModernMux<Label = undefined> {
 
   /** One that was cancelled meanwhile is answered all the same: nobody waits for that. */
   #receiveResponse(response: RpcResponse): void {
-    const isAwaited = this.#calls.find(response.id) !== undefined;
     const call = this.#calls.settle(response.id);
-    if (call?.owner === undefined || !isAwaited) return;
+    if (call === undefined) return;
     const restored = rewriteResponse(response, call.clientId, call.writtenId);
     const isListen = call.method === 'subscriptions/listen';
     call.owner.deliver(isListen ? withEndedSubscriptionId(restored, call.clientId) : restored);
@@ -214,12 +214,12 @@ export class ModernMux<Label = undefined> {
     if (message.method === 'notifications/progress') {
       const call = this.#calls.find(progressTokenOf(message));
       if (call?.token === undefined) return;
-      call.owner?.deliver(rewriteProgress(message, call.token.value, call.token.written), call.clientId);
+      call.owner.deliver(rewriteProgress(message, call.token.value, call.token.written), call.clientId);
     } else if (message.method === 'notifications/cancelled') {
       this.#endSubscription(message);
     } else if (subscription !== undefined) {
       const call = this.#calls.find(wholeNumberOf(subscription));
-      if (call !== undefined) call.owner?.deliver(withSubscriptionId(message, call.clientId), call.clientId);
+      if (call !== undefined) call.owner.deliver(withSubscriptionId(message, call.clientId), call.clientId);
     } else {
       this.#deliverNameless(message, origin);
     }
@@ -228,14 +228,14 @@ export class ModernMux<Label = undefined> {
   /** A server ends a subscription so, too. */
   #endSubscription(message: RpcNotification): void {
     const call = this.#calls.settle(cancelledBy(message));
-    call?.owner?.deliver(withCancelledId(message, call.clientId), call.clientId);
+    call?.owner.deliver(withCancelledId(message, call.clientId), call.clientId);
   }
 
   /** What does not say to which request it belongs: the transport does, or there is only one that it can belong to. */
   #deliverNameless(message: RpcNotification, origin: RequestId | undefined): void {
-    const call: SharedCall<Session> | undefined = origin === undefined ? this.#calls.only() : this.#calls.find(origin);
+    const call: ModernCall<Session> | undefined = origin === undefined ? this.#calls.only() : this.#calls.find(origin);
     if (call !== undefined) {
-      call.owner?.deliver(message, call.clientId);
+      call.owner.deliver(message, call.clientId);
       return;
     }
     this.#dropped++;
@@ -249,7 +249,7 @@ export class ModernMux<Label = undefined> {
     const untaken = new Map<Session, RpcMessage[]>();
     for (const message of end.untaken ?? []) {
       const call = message.kind === 'request' ? this.#calls.find(message.id) : undefined;
-      if (message.kind !== 'request' || call?.owner === undefined) continue;
+      if (message.kind !== 'request' || call === undefined) continue;
       surviving.add(call.id);
       const own = untaken.get(call.owner) ?? [];
       own.push(restoreRequest(message, call.clientId, call.token?.value));
