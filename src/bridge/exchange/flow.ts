@@ -36,6 +36,8 @@ export interface FlowContext extends ServerSide {
   readonly tasks: RequiredTasks;
   /** Tells the server what it has to know before it gets this call. */
   prepare(call: ClientCall): void;
+  /** The server has answered a `tools/list`. */
+  learnTools(response: RpcResponse): void;
   /** Server requests from before any call, which this call's client can answer. */
   adoptRequests(call: ClientCall): readonly ServerRequest[];
   /** The call is over in which a server request was to be put to the client. */
@@ -192,6 +194,7 @@ export class Flow implements PeerCall, ParkedCall {
 
   answered(response: RpcResponse): void {
     if (this.#outgoing.goesOnAfter(response, this)) return;
+    if (this.#call?.request.method === 'tools/list') this.#context.learnTools(response);
     this.#settle(response);
   }
 

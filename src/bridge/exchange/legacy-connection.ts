@@ -18,6 +18,7 @@ import {
   type SessionCaller,
 } from '../session/guarded-upstream.ts';
 import type { CallFailure, MessageSink } from '../session/pending-request.ts';
+import { DeclaredHeaders } from '../declared-headers.ts';
 import { placesIn } from '../shared/messages.ts';
 import { serverInfoIn } from '../translate/handshake.ts';
 import { ModernResults } from '../translate/modern-results.ts';
@@ -75,6 +76,7 @@ export class LegacyConnection implements FlowContext {
   readonly #upstream: Upstream;
   readonly #flows = new Set<Flow>();
   readonly #progress = new Map<RequestId, Flow>();
+  readonly #declaredHeaders = new DeclaredHeaders();
   readonly #logs: Logs;
   readonly #listeners: Listeners;
   readonly #serverRequests: ServerRequests;
@@ -151,6 +153,11 @@ export class LegacyConnection implements FlowContext {
       call.fail({ code: rpcCode.invalidRequest, message: places, data: { reason: 'ambiguous_request' } });
       return;
     }
+    const mismatch = call.paramHeaders && this.#declaredHeaders.problemOf(call.request, call.paramHeaders);
+    if (mismatch !== undefined) {
+      call.fail({ code: rpcCode.headerMismatch, message: mismatch });
+      return;
+    }
     const flow = new Flow(call, this);
     this.#flows.add(flow);
     this.whenOpen(() => this.#whenReadyFor(flow, () => this.#begin(flow)));
@@ -187,6 +194,10 @@ export class LegacyConnection implements FlowContext {
 
   prepare(call: ClientCall): void {
     this.#logs.prepare(call);
+  }
+
+  learnTools(response: RpcResponse): void {
+    this.#declaredHeaders.learn(response);
   }
 
   adoptRequests(call: ClientCall): ReturnType<ServerRequests['adopt']> {

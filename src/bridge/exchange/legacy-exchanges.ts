@@ -3,7 +3,7 @@ import { RecentlyUsed } from '../../platform/recently-used.ts';
 import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { callFailure } from '../session/call-failures.ts';
-import type { CallFailure, PendingRequest } from '../session/pending-request.ts';
+import type { CallFailure } from '../session/pending-request.ts';
 import type { SessionCaller } from '../session/sessions.ts';
 import { capabilityFingerprint, upstreamCapabilities } from '../translate/capabilities.ts';
 import { discoverFromInitialize } from '../translate/handshake.ts';
@@ -13,7 +13,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { ClientCall } from './client-call.ts';
 import { ConnectionPool, defaultIdleTimeoutMs, defaultMaxChildren } from './connection-pool.ts';
 import { createCounters, type ExchangeCounters } from './counters.ts';
-import type { Exchanges } from './exchanges.ts';
+import type { ExchangeCall, Exchanges } from './exchanges.ts';
 import type { Flow } from './flow.ts';
 import { LegacyConnection, type ConnectionSettings } from './legacy-connection.ts';
 import { defaultParkTtlMs, ParkedCalls, stateFailure } from './parked-calls.ts';
@@ -132,7 +132,7 @@ class TranslatedExchanges implements LegacyExchanges {
     });
   }
 
-  request(caller: SessionCaller, request: RpcRequest, pending: PendingRequest, policy?: Policy): void {
+  request(caller: SessionCaller, request: RpcRequest, pending: ExchangeCall, policy?: Policy): void {
     if (this.#isClosed) {
       pending.fail(shuttingDown);
       return;

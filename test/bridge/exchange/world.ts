@@ -23,6 +23,7 @@ export interface CallOptions {
   readonly meta?: Json;
   readonly policy?: Policy;
   readonly isResponseOnly?: boolean;
+  readonly paramHeaders?: ReadonlyMap<string, string>;
 }
 
 export interface ExchangeWorld {
@@ -101,9 +102,9 @@ export function exchangeWorld(options: Partial<LegacyExchangesOptions> = {}): Ex
     call(
       method,
       params = {},
-      { id = ++lastId, caller = 'me', capabilities = asking, meta = {}, policy, isResponseOnly } = {},
+      { id = ++lastId, caller = 'me', capabilities = asking, meta = {}, policy, isResponseOnly, paramHeaders } = {},
     ) {
-      const call: FakeCall = Object.assign(createFakeCall(), { isResponseOnly });
+      const call: FakeCall = Object.assign(createFakeCall(), { isResponseOnly, paramHeaders });
       const envelope = {
         'io.modelcontextprotocol/protocolVersion': '2026-07-28',
         'io.modelcontextprotocol/clientCapabilities': capabilities,
