@@ -1,6 +1,5 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { RequestId } from '../../mcp/json-rpc.ts';
-import { makeRoom } from '../limits.ts';
 import type { ServerRequest } from './input-request.ts';
 
 /** Shorter than the minute for which most servers wait for an answer, in milliseconds. */
@@ -36,7 +35,10 @@ export class EarlyRequests {
   hold(request: ServerRequest, isBlocking: () => boolean): void {
     const { id } = request.request;
     const [oldest] = this.#held.values();
-    if (makeRoom(this.#held, maxHeld) !== undefined) oldest?.request.giveUp();
+    if (oldest !== undefined && this.#held.size >= maxHeld) {
+      this.withdraw(oldest.request.request.id);
+      oldest.request.giveUp();
+    }
     const giveUp = (): void => {
       if (this.withdraw(id)) request.giveUp();
     };

@@ -32,6 +32,9 @@ import type { ParkedCalls } from './parked-calls.ts';
 import { RequiredTasks } from './required-tasks.ts';
 import { ServerRequests, type ServerRequestsOptions } from './server-requests.ts';
 
+/** Notifications that concern no call, whatever is under way. */
+const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated|tasks\/status)$/;
+
 /** How long the first call waits for a server that does not answer a ping, in milliseconds. */
 const settleMs = 1000;
 
@@ -296,8 +299,15 @@ export class LegacyConnection implements FlowContext {
       }
       default:
         if (notification.method === 'notifications/tools/list_changed') this.tasks.forget();
-        this.#listeners.notify(notification);
+        if (connectionWide.test(notification.method)) this.#listeners.notify(notification);
+        else this.#callFor(origin)?.send(notification, this);
     }
+  }
+
+  /** The call that gets what nobody here understands: that on whose stream it came, or the newest. */
+  #callFor(origin: RequestId | undefined): ClientCall | undefined {
+    const calls = [...this.#flows].filter(({ upstreamId }) => origin === undefined || origin === upstreamId);
+    return calls.findLast(({ call }) => call !== undefined)?.call;
   }
 
   #logged(notification: RpcNotification, origin: RequestId | undefined): void {

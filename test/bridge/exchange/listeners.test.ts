@@ -133,6 +133,14 @@ describe('a subscription', () => {
 const log = (level: string): Json => ({ method: 'notifications/message', params: { level, data: level } });
 const wants = (level: string): Json => ({ 'io.modelcontextprotocol/logLevel': level });
 
+test('notifications that nobody here understands go to the call that they come with', () => {
+  const world = exchangeWorld();
+  const [one, other] = [world.begun({ name: 'a' }), world.begun({ name: 'b' })];
+  world.say({ method: 'notifications/x', params: { a: 1 } }, one.id);
+  world.say({ method: 'notifications/y' });
+  expect([methodsOf(one.call), methodsOf(other.call)]).toEqual([['notifications/x'], ['notifications/y']]);
+});
+
 describe('log messages', () => {
   test('go to the newest request that wants them, and the server is told the most verbose level so far', () => {
     const world = exchangeWorld();

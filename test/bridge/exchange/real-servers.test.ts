@@ -220,6 +220,19 @@ test('server-everything: a subscription', async () => {
   expect(resultOf(listen)).toMatchObject({ _meta: { 'io.modelcontextprotocol/subscriptionId': 1 } });
 });
 
+test('server-everything: a subscription to a server that was started again brings what may have changed', async () => {
+  const client = everything();
+  const listen = client.send('subscriptions/listen', { notifications: { toolsListChanged: true } });
+  await eventually(() => expect(methodsOf(listen)).toContain('notifications/subscriptions/acknowledged'), 20_000);
+  await askedForRoots(client);
+  const before = listen.got.length;
+  const [pid] = client.pids;
+  if (pid !== undefined) killGroup(pid);
+  await eventually(() => expect(methodsOf(listen).slice(before)).toContain('notifications/tools/list_changed'), 20_000);
+  expect([listen.responses, listen.failures]).toEqual([[], []]);
+  expect(client.pids).toHaveLength(2);
+});
+
 test('server-everything: killed while a call is in flight, it is there for the next one', async () => {
   const client = everything();
   await askedForRoots(client);

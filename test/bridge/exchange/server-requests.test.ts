@@ -150,6 +150,15 @@ describe('a request for roots before any call', () => {
     expect(world.sent()).toMatchObject([{ id: 'r', error: { code: -32603 } }]);
   });
 
+  test('gives way when there are more than sixteen', () => {
+    const world = exchangeWorld();
+    world.call('server/discover');
+    world.sent();
+    for (let id = 1; id <= 17; id++) world.say({ id, method: 'roots/list' });
+    expect(world.sent()).toMatchObject([{ id: 1, error: { code: -32603 } }]);
+    expect(askedIn(world.call('tools/call', { name: 'a' })).keys).toHaveLength(16);
+  });
+
   test('that the server withdraws is forgotten', () => {
     const world = exchangeWorld();
     world.call('server/discover');
