@@ -6,6 +6,7 @@ import { openConnection } from './connection.js';
 /** @typedef {import('./connection.js').Response} Response */
 
 const revision = '2025-11-25';
+const modernRevision = '2026-07-28';
 
 /** For a bridge without sessions: as long as a real session id, so that it has as many bytes to read. */
 const placeholderSessionId = 'x'.repeat(22);
@@ -21,6 +22,7 @@ const shownLength = 200;
 /**
  * @typedef {object} Session
  * @property {() => number} nextId
+ * @property {string} envelope what begins the params of a request, with a comma behind it: nothing with a legacy server
  * @property {(connection: Connection, message: Message, onBody?: (part: Buffer) => void) => Promise<Response>} post
  * @property {(connection: Connection) => Promise<void>} end DELETEs it
  */
@@ -47,15 +49,16 @@ const shownLength = 200;
  */
 
 /**
- * Opens a session for many calls.
+ * Opens a session for many calls; a modern client has none, and calls `echo` only, which its headers repeat.
  * @param {Bridge} bridge
+ * @param {'legacy' | 'modern'} [era]
  * @returns {Promise<Client>}
  */
-export async function connect(bridge) {
+export async function connect(bridge, era = 'legacy') {
   /** @type {Connection[]} */
   const connections = [openConnection(bridge)];
   const [first = openConnection(bridge)] = connections;
-  const session = await openSession(bridge, first);
+  const session = era === 'modern' ? modernSession(bridge) : await openSession(bridge, first);
 
   return {
     async run(work, { inFlight, ...amount }) {
@@ -98,10 +101,31 @@ export async function connect(bridge) {
 export async function openSession(bridge, connection) {
   const sessionId = await initialize(bridge, connection);
   const head = headOf(bridge, `mcp-session-id: ${sessionId}\r\nmcp-protocol-version: ${revision}\r\n`);
+  const session = sessionOf(head, '');
+  const { status } = await session.post(connection, '{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  if (status !== 202) throw new Error(`notifications/initialized was answered with ${status}`);
+  return session;
+}
+
+/** The envelope of a request (MCP 2026-07-28, "Request Metadata"). */
+const modernEnvelope = JSON.stringify({
+  'io.modelcontextprotocol/protocolVersion': modernRevision,
+  'io.modelcontextprotocol/clientCapabilities': {},
+  'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' },
+});
+
+/** @param {Bridge} bridge @returns {Session} */
+function modernSession(bridge) {
+  const standard = `mcp-protocol-version: ${modernRevision}\r\nmcp-method: tools/call\r\nmcp-name: echo\r\n`;
+  return sessionOf(headOf(bridge, standard), `"_meta":${modernEnvelope},`);
+}
+
+/** @param {string} head of each request @param {string} envelope @returns {Session} */
+function sessionOf(head, envelope) {
   let lastId = 0;
-  /** @type {Session} */
-  const session = {
+  return {
     nextId: () => ++lastId,
+    envelope,
     post(via, message, onBody) {
       if (typeof message === 'string') {
         return via.exchange([`${head}content-length: ${message.length}\r\n\r\n${message}`], onBody);
@@ -115,9 +139,6 @@ export async function openSession(bridge, connection) {
       if (status !== 200 && status !== 204) throw new Error(`DELETE was answered with ${status}`);
     },
   };
-  const { status } = await session.post(connection, '{"jsonrpc":"2.0","method":"notifications/initialized"}');
-  if (status !== 202) throw new Error(`notifications/initialized was answered with ${status}`);
-  return session;
 }
 
 /**

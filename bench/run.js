@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 
 import { access } from './cases/access.js';
 import { calls } from './cases/calls.js';
+import { eras } from './cases/eras.js';
 import { memory } from './cases/memory.js';
 import { argument, latency, progressCalls, result } from './cases/one-kind.js';
 import { open } from './cases/open.js';
@@ -27,7 +28,7 @@ import { renderTable } from './table.js';
 
 /** @typedef {import('./row.js').Row} Row */
 
-const ofBridge = [calls, access, latency, result, argument, progressCalls, open, start, memory];
+const ofBridge = [calls, eras, access, latency, result, argument, progressCalls, open, start, memory];
 const ofTunnel = [tunnel, tunnelTls, tunnelFairness, tunnelIdle, tunnelCut];
 const cases = [...ofBridge, ...ofTunnel];
 

@@ -13,6 +13,9 @@ const pathOf = (/** @type {string} */ relative) => fileURLToPath(new URL(relativ
 /** @type {Server} */
 export const trivialChild = [process.execPath, pathOf('trivial-child.js')];
 
+/** The same of MCP 2026-07-28. @type {Server} */
+export const trivialModernChild = [process.execPath, pathOf('trivial-modern-child.js')];
+
 /** @type {Server} */
 export const idleChild = ['/bin/sh', pathOf('idle-child.sh')];
 

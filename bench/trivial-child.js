@@ -3,6 +3,14 @@
 import { readSync, writeSync } from 'node:fs';
 
 const chunk = Buffer.allocUnsafe(64 * 1024);
+const serverInfo = { name: 'trivial', version: '1.0.0' };
+
+/** Whether it speaks MCP 2026-07-28, and refuses what was before: see trivial-modern-child.js. */
+const isModern = process.env['TRIVIAL_ERA'] === 'modern';
+const revision = '2026-07-28';
+const modern = { resultType: 'complete', _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo } };
+const refusal = JSON.stringify({ code: -32022, message: 'unsupported', data: { supported: [revision] } });
+
 /** What has come of a line that is not complete yet. */
 let rest = '';
 
@@ -34,8 +42,9 @@ function answer(line) {
   const { id, method, params } = JSON.parse(line);
   if (id === undefined) return;
   if (method === 'tools/call' && params?.name === 'progress') reportProgress(params);
-  const result = JSON.stringify(resultOf(method, params));
-  writeAll(Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}\n`, 'latin1'));
+  const isRefused = isModern && method === 'initialize';
+  const outcome = isRefused ? `"error":${refusal}` : `"result":${JSON.stringify(resultOf(method, params))}`;
+  writeAll(Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${outcome}}\n`, 'latin1'));
 }
 
 /**
@@ -45,17 +54,20 @@ function answer(line) {
 function resultOf(method, params) {
   switch (method) {
     case 'tools/call':
-      return { content: [{ type: 'text', text: textOf(params) }] };
+      return { content: [{ type: 'text', text: textOf(params) }], ...(isModern && modern) };
     case 'initialize':
       return {
         protocolVersion: params?.protocolVersion,
         capabilities: { tools: {} },
-        serverInfo: { name: 'trivial', version: '1.0.0' },
+        serverInfo,
       };
     case 'tools/list':
       return {
         tools: ['echo', 'length', 'big', 'progress'].map((name) => ({ name, inputSchema: { type: 'object' } })),
+        ...(isModern && { ...modern, ttlMs: 0, cacheScope: 'private' }),
       };
+    case 'server/discover':
+      return { supportedVersions: [revision], capabilities: { tools: {} }, ttlMs: 0, cacheScope: 'private', ...modern };
     default:
       return {};
   }

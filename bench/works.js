@@ -17,7 +17,8 @@ const largeText = pasted.repeat(Math.ceil(largeBytes / pasted.length)).slice(0, 
 export async function echo(session, connection) {
   const id = session.nextId();
   const text = `call ${id}, and a few words more so that it looks like a question to a tool`;
-  const call = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"echo","arguments":{"text":"${text}"}}}`;
+  const params = `${session.envelope}"name":"echo","arguments":{"text":"${text}"}`;
+  const call = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{${params}}}`;
   const response = await session.post(connection, call);
   const answer = response.status === 200 ? answerIn(response) : undefined;
   if (answer?.id !== id || answer.result?.content?.[0]?.text !== text) throw wrong('a call', response);

@@ -43,10 +43,10 @@ export const calls = {
   },
 };
 
-/** @param {import('../subjects.js').Subject} subject */
-export async function createMeter(subject) {
+/** @param {import('../subjects.js').Subject} subject @param {'legacy' | 'modern'} [era] of the client */
+export async function createMeter(subject, era) {
   const bridge = await subject.start();
-  const client = await connect(bridge);
+  const client = await connect(bridge, era);
   await client.run(echo, { inFlight, ms: warmUpMs });
   return {
     async measure() {
