@@ -178,7 +178,7 @@ describe('a relay that cannot be used', () => {
         server: fixture('echo'),
         args: ['--tunnel', 'relay', '--relay', `http://127.0.0.1:${port}`],
       });
-      await run.waitForStderr(new RegExp(`127\\.0\\.0\\.1:${port}`), 20_000);
+      await run.waitForStderr(new RegExp(`127\\.0\\.0\\.1:${port}`), 50_000);
       const stderr = run.stderr();
       return {
         what,
