@@ -3,18 +3,13 @@ import { mkdtempSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { createLegacyExchanges, type LegacyExchanges } from '../../../src/bridge/exchange/legacy-exchanges.ts';
-import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
-import { RestartingUpstream } from '../../../src/bridge/restart/restarting-upstream.ts';
-import { StdioUpstream } from '../../../src/bridge/upstream/stdio/stdio.ts';
+import type { LegacyExchanges } from '../../../src/bridge/exchange/legacy-exchanges.ts';
 import { eventually } from '../../harness/eventually.ts';
-import { atEnd } from '../../harness/lifetime.ts';
-import { cleanEnvironment, installedServer } from '../../harness/program.ts';
 import { killGroup } from '../../platform/process/node-process.ts';
 import { createFakeCall, methodsOf, type FakeCall } from '../session/fake-sink.ts';
 import { request } from '../messages.ts';
+import { exchangesOf } from './real-server.ts';
 import { askedIn, objectIn, resultOf, type Json } from './world.ts';
 
 interface Client {
@@ -33,41 +28,8 @@ async function settled(call: FakeCall): Promise<FakeCall> {
   return call;
 }
 
-const onWarning = (): void => {};
-
 function clientOf(name: string, args: readonly string[], answers: Readonly<Record<string, Json>>): Client {
-  const [file = '', ...rest] = installedServer(name, ...args);
-  const pids: number[] = [];
-  const server = new ManagedServer({
-    connect: () =>
-      new StdioUpstream({
-        command: { kind: 'argv', file, args: rest },
-        env: cleanEnvironment('/nonexistent'),
-        execa,
-        watchdog: {
-          guard: (pid) => void pids.push(pid),
-          release() {},
-          killAll() {},
-          close: () => Promise.resolve(),
-        },
-        onStderr() {},
-        onWarning,
-      }),
-    isProcess: true,
-    isShared: false,
-    warm: 0,
-    onWarning,
-  });
-  const exchanges = createLegacyExchanges({
-    nextUpstream: () => new RestartingUpstream({ server, restart: 'on-exit', startTimeoutMs: 30_000, onWarning }),
-    startTimeoutMs: 30_000,
-    clientVersion: '0',
-    onWarning,
-  });
-  atEnd('test', async () => {
-    for (const pid of pids) killGroup(pid);
-    await Promise.all([exchanges.close(), server.close()]);
-  });
+  const { exchanges, pids } = exchangesOf(name, ...args);
   let lastId = 0;
   const send: Client['send'] = (method, params = {}, meta = {}) => {
     const call = createFakeCall();
