@@ -4,7 +4,7 @@ import { type Exposed, startExpose } from '../harness/expose.ts';
 import { startHttpFixture } from '../harness/http-fixture.ts';
 import { parseJson } from '../harness/parse-json.ts';
 import { fixture } from '../harness/program.ts';
-import { connectV1, connectV2, connectWith, type SdkClient } from '../harness/sdk-clients.ts';
+import { connectV1, connectV2, connectWith, progressOf, type SdkClient } from '../harness/sdk-clients.ts';
 
 const lifetime = 'file';
 const onHttp = async (kind: 'http' | 'sse', name: string, ...args: string[]): Promise<Exposed> => {
@@ -61,9 +61,7 @@ describe.each(Object.entries(servers))('a server: %s', (_server, { start, era: e
     expect(client.era()).toBe(era === 0 ? 'legacy' : 'modern');
     expect(await client.call('era')).toBe(eras[era]);
     expect(await client.call('echo', { text: 'grüße 🦊' })).toBe('grüße 🦊');
-    const steps: number[] = [];
-    await client.call('slow', { steps: 3 }, { onprogress: ({ progress }) => void steps.push(progress) });
-    expect(steps).toEqual([1, 2, 3]);
+    expect(await progressOf(client)).toEqual([1, 2, 3]);
     expect(parseJson(await client.call('ask'))).toMatchObject({ content: { name: 'told What is your name?' } });
   });
 });

@@ -12,6 +12,7 @@ import {
   type ServerCapabilities,
 } from '@modelcontextprotocol/sdk/types.js';
 import { within } from './eventually.ts';
+import { gate } from './gate.ts';
 import { atEnd, type Lifetime } from './lifetime.ts';
 
 /** The third is the old HTTP+SSE transport, which only v1 has; its URL ends in /sse. */
@@ -247,3 +248,20 @@ export const connectWith: Record<
   'v1 over HTTP+SSE': (url, token, handlers) =>
     connectV1(url.replace(/\/mcp$/, '/sse'), token, handlers, (sse, options) => new LegacyTransport(sse, options)),
 };
+
+/**
+ * The progress of a call of `slow` in the fixtures of either era. The call goes on until all of it has come: a client forgets the
+ * progress of a call as it reads the result, which may be in the same chunk.
+ */
+export async function progressOf(client: SdkClient): Promise<number[]> {
+  const steps: number[] = [];
+  const all = gate();
+  const onprogress = ({ progress }: { progress: number }) => {
+    if (steps.push(progress) === 3) all.open();
+  };
+  const call = client.call('slow', { steps: 3, hold: true }, { onprogress });
+  await within(20_000, 'progress', Promise.race([all.opened, call]));
+  await client.call('release');
+  await call;
+  return steps;
+}
