@@ -126,7 +126,7 @@ class TranslatedExchanges implements LegacyExchanges {
         this.#counters.evictions++;
         this.#warnOnce(
           'evicted',
-          `ended an idle connection to the server: ${maxChildren} are the most that it may have`,
+          `ended an idle connection to the server: ${maxChildren} are the most that --max-children allows`,
         );
       },
     });
@@ -245,7 +245,7 @@ class TranslatedExchanges implements LegacyExchanges {
   #noRoom(): CallFailure {
     const { maxChildren = defaultMaxChildren } = this.#options;
     const message = `${maxChildren} connections to the server are in use, the most that it may have`;
-    this.#warnOnce('full', `refused a request: ${message}`);
+    this.#warnOnce('full', `refused a request: ${message} (--max-children)`);
     return callFailure('too_many_children', message);
   }
 
