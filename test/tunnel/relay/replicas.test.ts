@@ -2,6 +2,7 @@
 import type { Http2ServerResponse } from 'node:http2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createIdentity, type Identity } from '../../../src/tunnel/relay/protocol/identity.ts';
+import { candidatesFor } from '../../../src/tunnel/relay/server/replicas.ts';
 import { startBrokenWorld } from './broken-world.ts';
 import { ask, eventually, inTurn, startWorld, within, type AgentHandler, type TestAgent, type World } from './world.ts';
 
@@ -163,6 +164,48 @@ test('a replica that is not connected: new requests go to the other, those of it
   restore();
   expect((await waiting).body).toBe('a');
   expect(world.events.filter(({ type }) => type === 'agent_disconnected')).toEqual([]);
+});
+
+describe('a relay that replaces another, where one of two replicas is connected again', () => {
+  beforeEach(async () => {
+    await world.end();
+    world = await startWorld({ replacesOther: true });
+  });
+
+  test('a request of a session of the other one waits for it', async () => {
+    const { url } = await replica('a');
+    const waiting = ask(url, { headers: { 'mcp-session-id': 'b.s1' } });
+    // The relay has read the request: it has answered one that came later.
+    expect(await answers(url, 2)).toEqual(['a', 'a']);
+    await replica('c');
+    await replica('b');
+    expect((await waiting).body).toBe('b');
+  });
+
+  test('if that does not come, the request goes to any after five seconds', async () => {
+    const { url } = await replica('a');
+    const began = performance.now();
+    expect((await ask(url, { headers: { 'mcp-session-id': 'b.s1' } })).body).toBe('a');
+    expect(performance.now() - began).toBeGreaterThan(4_900);
+  });
+
+  test('an agent that is no replica has all sessions, whatever their ids look like', async () => {
+    const { url } = await world.agent(namer('alone'), { keys, name: 'files' });
+    const began = performance.now();
+    expect((await ask(url, { headers: { 'mcp-session-id': 'b.s1' } })).body).toBe('alone');
+    expect(performance.now() - began).toBeLessThan(4_900);
+  });
+});
+
+test('a replica that leaves is gone for its sessions, too; one that may come back is not', () => {
+  const other = { replica: 'b', isConnected: true, isDetached: false };
+  const ownersOf = (isDetached: boolean): unknown =>
+    candidatesFor(
+      [{ replica: 'a', isConnected: false, isDetached }, other],
+      { headers: { 'mcp-session-id': 'a.s1' } },
+      '/',
+    ).agents.map(({ replica: id }) => id);
+  expect([ownersOf(false), ownersOf(true)]).toEqual([['b'], ['a']]);
 });
 
 const directUrl = (url: string): string => new URL(url).origin;

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AgentSession } from './agent-session.ts';
 import type { Found } from './registry.ts';
-import { leastBusy } from './replicas.ts';
+import { leastBusy, type Candidates } from './replicas.ts';
 
 /** How long a request waits for an agent that has lost its connection, in milliseconds: several attempts to dial. */
 const attachWaitMs = 5_000;
@@ -11,9 +11,9 @@ type Subscribe = (done: () => void) => (() => void) | undefined;
 
 export interface FindOptions {
   readonly find: () => Promise<Found<AgentSession>>;
-  /** Those of the agents found that can get the request; not empty. */
-  readonly candidates: (agents: readonly AgentSession[]) => readonly AgentSession[];
-  /** For an agent that has not come yet to a relay which has just started. */
+  /** Those of the agents found that can get the request. */
+  readonly candidates: (agents: readonly AgentSession[]) => Candidates;
+  /** For an agent, or the replica that has the session, that has not come yet to a relay which has just started. */
   readonly onceArrived: Subscribe;
   readonly response: ServerResponse;
 }
@@ -25,10 +25,13 @@ export async function findConnected(options: FindOptions): Promise<AgentSession 
   /* oxlint-disable no-await-in-loop -- the connection may be lost again */
   for (;;) {
     const found = await find();
-    const able = found.state === 'online' ? candidates(found.agents) : [];
-    const agent = leastBusy(able);
+    const { agents, isOwnerMissing } =
+      found.state === 'online' ? candidates(found.agents) : { agents: [], isOwnerMissing: false };
+    if (isOwnerMissing && (await changes([onceArrived], response, deadline - performance.now()))) continue;
+    if (response.destroyed) return 'offline';
+    const agent = leastBusy(agents);
     if (agent?.isDetached === false) return agent;
-    const ways = able.map(
+    const ways = agents.map(
       (each): Subscribe =>
         (done) =>
           each.onceAttached(done),

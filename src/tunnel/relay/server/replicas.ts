@@ -8,6 +8,14 @@ import type { AgentSession } from './agent-session.ts';
 const idHeaders = ['mcp-session-id', 'x-mcp-expose-probe'];
 const idParameter = 'sessionId';
 
+/** Who can get a request. */
+export interface Candidates<Agent = AgentSession> {
+  /** Not empty. */
+  readonly agents: readonly Agent[];
+  /** The id of the request's session may be that of a replica that is not among the agents. */
+  readonly isOwnerMissing: boolean;
+}
+
 /**
  * Those of a name's agents that can get a request: the replica with whose id, and a dot, the id of the request's session begins;
  * otherwise the ones that are connected, or all if none is. A session whose replica is gone goes to any of the others, which
@@ -15,22 +23,23 @@ const idParameter = 'sessionId';
  * @param agents not empty.
  * @param path with the query.
  */
-export function candidatesFor(
-  agents: readonly AgentSession[],
+export function candidatesFor<Agent extends Pick<AgentSession, 'replica' | 'isConnected' | 'isDetached'>>(
+  agents: readonly Agent[],
   { headers }: Pick<IncomingMessage, 'headers'>,
   path: string,
-): readonly AgentSession[] {
-  if (agents.length === 1) return agents;
+): Candidates<Agent> {
   const query = path.indexOf('?');
   const ids = [
     ...idHeaders.map((name) => headers[name]),
     query === -1 ? undefined : new URLSearchParams(path.slice(query)).get(idParameter),
   ];
-  const owners = new Set(ids.map((id) => String(id ?? '').split('.', 1)[0]));
-  const own = agents.find(({ replica }) => owners.has(replica));
-  if (own !== undefined) return [own];
+  const owners = new Set(ids.flatMap((id) => /^([^.]+)\./.exec(String(id ?? ''))?.[1] ?? []));
+  // One that is leaving is gone for its sessions, too.
+  const own = agents.find((agent) => owners.has(agent.replica ?? '') && (agent.isConnected || agent.isDetached));
+  if (own !== undefined) return { agents: [own], isOwnerMissing: false };
   const connected = agents.filter(({ isConnected }) => isConnected);
-  return connected.length === 0 ? agents : connected;
+  const isOwnerMissing = owners.size > 0 && agents.some(({ replica }) => replica !== undefined);
+  return { agents: connected.length === 0 ? agents : connected, isOwnerMissing };
 }
 
 /**
