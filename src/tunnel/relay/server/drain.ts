@@ -60,11 +60,16 @@ export class OpenResponses {
     this.#onChange = () => {};
   }
 
-  /** Event streams that answer no request would never end; their clients open them again, at last at another relay. */
+  /**
+   * Event streams that a session of Streamable HTTP has opened would never end; their clients open them again, at last at another
+   * relay. One without the header of a session is that of HTTP+SSE, on which the responses to calls come.
+   */
   #endListening(): void {
     for (const response of this.#open) {
+      const { method, headers } = response.req;
       const type = String(response.getHeader('content-type') ?? '');
-      if (response.req.method === 'GET' && type.startsWith('text/event-stream')) response.destroy();
+      const isListening = method === 'GET' && headers['mcp-session-id'] !== undefined;
+      if (isListening && type.startsWith('text/event-stream')) response.destroy();
     }
   }
 }
@@ -95,7 +100,7 @@ export async function drainRelay({
   endpoint.close();
   const stopped = servers.map(stopListening);
   for (const agent of endpoint.agents) agent.goaway();
-  await responses.drain({ forMs: Math.min(quietMs, drainMs / 10), withinMs: drainMs, hurry });
+  await responses.drain({ forMs: Math.min(quietMs, drainMs / 3), withinMs: drainMs, hurry });
   // First, so that clients that wait for an agent get an error.
   const gone = endpoint.agents.map(async (agent) => {
     agent.close(1001, 'the relay is stopping');

@@ -31,10 +31,10 @@ let url: string;
 const keeper: AgentHandler = (request, response) => {
   request.resume();
   if (request.url === '/held') kept.set('/held', response);
-  else if (request.url === '/events') {
+  else if (request.url.startsWith('/events')) {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(': open\n\n');
-    kept.set('/events', response);
+    kept.set(request.url, response);
   } else response.end('served');
 };
 
@@ -48,7 +48,7 @@ afterEach(async () => {
 });
 
 interface Client {
-  get(path: string): Promise<{ response: IncomingMessage; text: Promise<string> }>;
+  get(path: string, headers?: Record<string, string>): Promise<{ response: IncomingMessage; text: Promise<string> }>;
   close(): void;
 }
 
@@ -56,8 +56,8 @@ interface Client {
 function keepConnection(): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   return {
-    async get(suffix) {
-      const request = httpRequest(`${url}${suffix}`, { agent });
+    async get(suffix, headers = {}) {
+      const request = httpRequest(`${url}${suffix}`, { agent, headers });
       request.end();
       const response = await headOf(request);
       const text = (async () => {
@@ -77,11 +77,23 @@ describe('a relay that stops', () => {
     const client = keepConnection();
     const first = await client.get('/a');
     expect([first.response.headers.connection, await first.text]).toEqual(['keep-alive', 'served']);
-    const closed = world.relay.close({ drainMs: 10_000 });
+    // Connections may be idle for three seconds.
+    const closed = world.relay.close({ drainMs: 60_000 });
     const second = await client.get('/b');
     expect([second.response.headers.connection, await second.text]).toEqual(['close', 'served']);
     await within(closed, 'the relay to close');
     await expect(ask(url)).rejects.toThrow('ECONNREFUSED');
+    client.close();
+  });
+
+  test('gives clients three seconds to use an idle connection', async () => {
+    const client = keepConnection();
+    await (
+      await client.get('/a')
+    ).text;
+    const began = performance.now();
+    await within(world.relay.close({ drainMs: 10_000 }), 'the relay to close');
+    expect(performance.now() - began).toBeGreaterThan(2_900);
     client.close();
   });
 
@@ -113,11 +125,23 @@ describe('a relay that stops', () => {
     expect((await held).status).toBe(502);
   });
 
-  test('does not wait for event streams that answer no request', async () => {
+  test('does not wait for the event stream of a session, which answers no request', async () => {
     const client = keepConnection();
-    const { text } = await client.get('/events');
+    const { text } = await client.get('/events', { 'mcp-session-id': 's1' });
     await within(world.relay.close({ drainMs: 60_000 }), 'the relay to close');
     await expect(text).rejects.toThrow('aborted');
+    client.close();
+  });
+
+  test('waits for the event stream of HTTP+SSE, on which responses come', async () => {
+    const client = keepConnection();
+    const { text } = await client.get('/events?sse');
+    const listening = await keepConnection().get('/events', { 'mcp-session-id': 's1' });
+    const closed = world.relay.close({ drainMs: 20_000 });
+    await expect(listening.text).rejects.toThrow('aborted');
+    kept.get('/events?sse')?.end('data: response\n\n');
+    expect(await text).toBe(': open\n\ndata: response\n\n');
+    await within(closed, 'the relay to close');
     client.close();
   });
 
@@ -131,7 +155,8 @@ describe('a relay that stops', () => {
       return response.statusCode;
     };
     expect(await check()).toBe(200);
-    const closed = world.relay.close({ drainMs: 10_000 });
+    // Connections may be idle for three seconds.
+    const closed = world.relay.close({ drainMs: 60_000 });
     expect(await check()).toBe(503);
     await within(closed, 'the relay to close');
     agent.destroy();
