@@ -13,9 +13,14 @@ export class Arrivals {
     this.#expectedUntil = performance.now() + expectedMs;
   }
 
+  /** Whether a name that is unknown may be that of an agent on its way. */
+  get areExpected(): boolean {
+    return performance.now() < this.#expectedUntil;
+  }
+
   /** Calls `done` when an agent with this name has connected. Returns what cancels that; undefined if nobody waits here. */
   onceArrived(name: string, done: () => void): (() => void) | undefined {
-    if (performance.now() >= this.#expectedUntil || this.#waiting.size >= maxStreams) return undefined;
+    if (!this.areExpected || this.#waiting.size >= maxStreams) return undefined;
     const waiter = { name, done };
     this.#waiting.add(waiter);
     return () => this.#waiting.delete(waiter);

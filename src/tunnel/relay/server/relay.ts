@@ -6,7 +6,7 @@ import type { WebSocketServer } from 'ws';
 import { createDeferred } from '../../../platform/deferred.ts';
 import { watchOpenFiles } from '../../../platform/net/listening.ts';
 import { inUrl, isWildcardAddress, lanAddresses } from '../../../platform/net/addresses.ts';
-import { deriveName } from '../protocol/identity.ts';
+import { deriveName, isDerivedForm } from '../protocol/identity.ts';
 import { defaultResumeMs, maxMessageBytes } from '../protocol/limits.ts';
 import { protocolVersion } from '../protocol/protocol.ts';
 import { AgentEndpoint } from './agent-endpoint.ts';
@@ -232,6 +232,11 @@ export class Relay {
     return name !== undefined && (await this.#registry.find(name)).state !== 'unknown';
   }
 
+  /** Names that are requested are stored in a file, those that are derived from keys are not. */
+  #mayArrive(name: string): boolean {
+    return this.#arrivals.areExpected && isDerivedForm(name);
+  }
+
   async #forward(
     { name, path }: Extract<Route, { readonly kind: 'agent' }>,
     request: IncomingMessage,
@@ -250,7 +255,8 @@ export class Relay {
       const forwardedFor = request.headers['x-forwarded-for'];
       const address = clientAddress(remoteAddress, forwardedFor, this.#urls.hasProxy());
       forward(request, response, { agent, path, scheme, origin, clientAddress: address });
-    } else if (agent === 'offline' || this.#options.sole !== undefined) answerOffline(response, name);
+    } else if (agent === 'offline' || this.#options.sole !== undefined || this.#mayArrive(name))
+      answerOffline(response, name);
     else sendAnswer(response, unknownAnswer(`the name ${name}`));
   }
 }
