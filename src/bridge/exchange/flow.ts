@@ -346,10 +346,11 @@ export class Flow implements PeerCall, ParkedCall {
   }
 
   /** The server need not go on. */
+  /** The cancellation first: a server that is told of no answer before may take that for the end of its call. */
   #abandon(reason: string): void {
+    if (this.#outcome === undefined) this.#outgoing.cancel(reason);
     for (const input of this.#inputs.values()) input.giveUp();
     this.#inputs.clear();
-    if (this.#outcome === undefined) this.#outgoing.cancel(reason);
   }
 
   /** @param why told to a client that comes back. */

@@ -166,8 +166,8 @@ describe('a request of the server during a call', () => {
     const last = retry({ requestState: state, inputResponses: 'nonsense' });
     expect(last.failures).toMatchObject([{ code: -32602, data: { reason: 'not_answered' } }]);
     expect(world.sent()).toMatchObject([
-      { id: 7, error: { code: -32603 } },
       { method: 'notifications/cancelled', params: { requestId: id } },
+      { id: 7, error: { code: -32603 } },
     ]);
     expect(world.exchanges.report().parked).toBe(0);
   });
@@ -213,8 +213,8 @@ describe('a parked call', () => {
     const { world, id, requestState, retry } = parked(exchangeWorld({ parkTtlMs: 5000 }));
     world.clock.advance(5000);
     expect(world.sent()).toMatchObject([
-      { id: 7, error: { code: -32603, data: { reason: 'client_gone' } } },
       { method: 'notifications/cancelled', params: { requestId: id } },
+      { id: 7, error: { code: -32603, data: { reason: 'client_gone' } } },
     ]);
     expect(world.exchanges.report().parked).toBe(0);
     const call = retry({ requestState });
