@@ -195,7 +195,7 @@ describe('every file keeps to the rules', () => {
     ].flatMap((file) => importsIn(withoutComments(readFileSync(path.join(root, file), 'utf8'))));
     expect(imported).toContainEqual({ from: '../auth/guard.ts', typeOnly: false });
     expect(imported).toContainEqual({ from: './providers/relay.ts', typeOnly: false });
-    expect(imported).toContainEqual({ from: '../../bridge/upstream/upstream.ts', typeOnly: true });
+    expect(imported).toContainEqual({ from: '../../bridge/restart/managed-connection.ts', typeOnly: true });
     expect(imported).toContainEqual({ from: '../../platform/process/execa.ts', typeOnly: false });
   });
 });

@@ -117,7 +117,8 @@ async function openLocked<Entry>(path: string, options: StateFileOptions<Entry>)
 
   const write = async (kept: readonly Entry[]): Promise<void> => {
     // Written to a draft and renamed, so that a crash never leaves half a file.
-    const draft = `${path}.new`;
+    // Another process may write the same file, such as a relay that takes over from this one.
+    const draft = `${path}.${process.pid}.new`;
     await rm(draft, { force: true });
     await writeFile(draft, `${JSON.stringify({ version, [member]: kept })}\n`, { mode: 0o600, flush: true });
     const before = statSync(path, { throwIfNoEntry: false });

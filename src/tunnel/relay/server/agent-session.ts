@@ -186,7 +186,7 @@ export class AgentSession {
 
   /** Asks the agent to dial again. Until `close` it is sent the requests that still come here, but its session is not resumed. */
   goaway(): void {
-    this.#endReason ??= 'the relay sent it away';
+    this.#endReason ??= 'the relay is stopping';
     if (this.#socket.readyState === this.#socket.CLOSED) this.#end(this.#endReason);
     else if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(encodeMessage({ type: 'goaway' }));
   }

@@ -148,7 +148,7 @@ test('a default folder that this user may not search only costs the memory', asy
 
 test('a write that fails later is told once, and the next ones are tried all the same', async () => {
   const file = await open();
-  const draft = `${path}.new`;
+  const draft = `${path}.${process.pid}.new`;
   mkdirSync(join(draft, 'in-the-way'), { recursive: true });
   await file.save(() => [kept]);
   await file.save(() => [kept]);
@@ -166,7 +166,7 @@ test('a shared file that then cannot be written: both are told, each once', asyn
   const one = await open();
   await open();
   await one.save(() => [kept]);
-  mkdirSync(join(`${path}.new`, 'in-the-way'), { recursive: true });
+  mkdirSync(join(`${path}.${process.pid}.new`, 'in-the-way'), { recursive: true });
   await one.save(() => [kept]);
   await one.save(() => [kept]);
   expect(warnings).toEqual([
