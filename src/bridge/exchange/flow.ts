@@ -321,11 +321,13 @@ export class Flow implements PeerCall, ParkedCall {
       this.#decline();
       return;
     }
-    this.#cancelTimer = urls.whenCompleted(() => {
+    const callAgain = (): void => {
       this.#cancelTimer = undefined;
       this.#urls = undefined;
       this.#send();
-    });
+    };
+    if (urls.isCompleted) callAgain();
+    else this.#cancelTimer = urls.whenCompleted(callAgain);
   }
 
   #decline(): void {

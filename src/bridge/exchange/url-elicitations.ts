@@ -17,7 +17,9 @@ export interface UrlRound {
   readonly isDeclined: boolean;
   /** The server says that what this elicitation was for is done. */
   completed(id: unknown): void;
-  /** Calls back when all are, or it has taken too long. Returns what calls it off. */
+  /** Whether it has said so of all. */
+  readonly isCompleted: boolean;
+  /** Calls back once it has, or that takes too long. Returns what calls it off. */
   whenCompleted(callback: () => void): () => void;
   close(): void;
 }
@@ -58,10 +60,12 @@ export function urlRoundOf({ json }: RpcResponse, clock: Clock): UrlRound | unde
       open.delete(id);
       if (open.size === 0) finish();
     },
+    get isCompleted() {
+      return open.size === 0;
+    },
     whenCompleted(callback) {
       onCompleted = callback;
-      if (open.size === 0) finish();
-      else cancelTimeout = clock.after(completionMs, finish);
+      cancelTimeout = clock.after(completionMs, finish);
       return () => {
         onCompleted = undefined;
         cancelTimeout?.();

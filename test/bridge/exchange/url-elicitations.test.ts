@@ -51,8 +51,12 @@ describe('an address that has to be opened before a call', () => {
   test('may be done before the client returns', () => {
     const { world, retry } = requiredIn();
     world.say(complete);
-    retry({ action: 'accept' });
+    const call = retry({ action: 'accept' });
     expect(world.sent()).toMatchObject([{ method: 'tools/call' }]);
+    // What the server asks then is put to the client like anything else.
+    world.say({ id: 's', method: 'elicitation/create', params: { message: 'sure?', requestedSchema: {} } });
+    world.clock.advance(20);
+    expect(askedIn(call).keys).toHaveLength(1);
   });
 
   test('is taken to be done after 45 s, and may be required again, up to ten times', () => {
