@@ -168,6 +168,10 @@ export class LegacyConnection implements FlowContext {
 
   /** A `subscriptions/listen`. */
   listen(call: ClientCall): void {
+    if (this.#listeners.size + this.#whenOpen.length >= maxCalls) {
+      call.fail(tooManyCalls);
+      return;
+    }
     this.whenOpen((initialized, failure) => {
       if (initialized === undefined) {
         if (failure !== undefined) call.fail(failure);
@@ -327,8 +331,9 @@ export class LegacyConnection implements FlowContext {
     this.#serverRequests.clear();
     this.#listeners.end();
     for (const flow of this.#flows) flow.lose(failure);
-    for (const callback of this.#whenOpen.splice(0)) callback(undefined, failure);
+    // Whoever is told may look for another connection.
     this.#options.onEnd();
+    for (const callback of this.#whenOpen.splice(0)) callback(undefined, failure);
   }
 }
 

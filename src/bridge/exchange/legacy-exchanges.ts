@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../../platform/clock.ts';
 import { RecentlyUsed } from '../../platform/recently-used.ts';
 import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { callFailure } from '../session/call-failures.ts';
+import { callFailure, credentialEnded, shuttingDown } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import type { SessionCaller } from '../session/sessions.ts';
 import { capabilityFingerprint, upstreamCapabilities } from '../translate/capabilities.ts';
@@ -193,6 +193,8 @@ class TranslatedExchanges implements LegacyExchanges {
     }
     connection.whenOpen((initialized, failure) => {
       if (initialized !== undefined) answer(initialized);
+      // It was somebody else's.
+      else if (failure === credentialEnded && connection.callerId !== call.caller.id) this.#discover(call, policy);
       else if (failure !== undefined) call.fail(failure);
     });
   }
@@ -257,7 +259,3 @@ class TranslatedExchanges implements LegacyExchanges {
 }
 
 const unused: CallFailure = callFailure('connection_unused', 'the connection to the server was not in use');
-
-const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this caller has ended');
-
-const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');

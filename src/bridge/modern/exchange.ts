@@ -46,19 +46,30 @@ export class Exchange {
     if (this.#end()) this.#options.call.fail(failure);
   }
 
+  /** Ends it from this side. @param failure for a client that waits for an answer; a subscription ends with a result. */
+  close(failure: CallFailure): void {
+    if (this.#options.request.method === listenMethod) this.#endSubscription();
+    else this.fail(failure);
+  }
+
   #receive(message: RpcMessage): void {
     if (this.#isOver) return;
     const { request, call, upstream, onAnswer } = this.#options;
     if (message.kind === 'response') {
       if (this.#end()) call.finish(onAnswer(message));
     } else if (message.method === 'notifications/cancelled' && request.method === listenMethod) {
-      // Over HTTP, a subscription ends with a result.
-      const { id } = request;
-      if (this.#end()) call.finish(withEndedSubscriptionId(newResult(id, { resultType: 'complete' }), id));
+      this.#endSubscription();
     } else if (message.kind === 'notification' && !call.send(message)) {
       upstream.pause();
       call.whenWritable(() => upstream.resume());
     }
+  }
+
+  /** Over HTTP, it ends with a result (MCP 2026-07-28, "Subscriptions"). */
+  #endSubscription(): void {
+    const { request, call } = this.#options;
+    const { id } = request;
+    if (this.#end()) call.finish(withEndedSubscriptionId(newResult(id, { resultType: 'complete' }), id));
   }
 
   /** What the server has not acted on is sent again. */

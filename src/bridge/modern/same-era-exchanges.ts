@@ -11,7 +11,7 @@ import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { DeclaredHeaders } from '../declared-headers.ts';
 import type { ExchangeCall, Exchanges } from '../exchange/exchanges.ts';
-import { callFailure, maxCalls } from '../session/call-failures.ts';
+import { credentialEnded, maxCalls, shuttingDown, tooManyCalls } from '../session/call-failures.ts';
 import { originOf, type GuardOptions, type SessionCaller } from '../session/guarded-upstream.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import { CallerConnections } from './caller-connections.ts';
@@ -79,13 +79,13 @@ class SameEraExchanges implements Exchanges {
   }
 
   endCaller(callerId: string): void {
-    for (const exchange of this.#open.get(callerId) ?? []) exchange.fail(credentialEnded);
+    for (const exchange of this.#open.get(callerId) ?? []) exchange.close(credentialEnded);
     this.#connections.endCaller(callerId);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const own of this.#open.values()) for (const exchange of own) exchange.fail(shuttingDown);
+    for (const own of this.#open.values()) for (const exchange of own) exchange.close(shuttingDown);
     this.#connections.close();
   }
 
@@ -125,12 +125,3 @@ class SameEraExchanges implements Exchanges {
     return this.#states?.sealed(response, request, caller.id) ?? response;
   }
 }
-
-const tooManyCalls: CallFailure = callFailure(
-  'too_many_calls',
-  `${maxCalls} requests are in flight, the most that a caller may have`,
-);
-
-const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this caller has ended');
-
-const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');

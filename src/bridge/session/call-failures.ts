@@ -17,11 +17,15 @@ export const notTaken: CallFailure = callFailure('upstream_not_reading', 'the se
 
 export const tooManyCalls: CallFailure = callFailure(
   'too_many_calls',
-  `${maxCalls} requests are in flight, the most that a session may have`,
+  `${maxCalls} requests are in flight, the most that a client may have`,
 );
 
 /** Nobody gets it. */
 export const clientGone: CallFailure = callFailure('client_gone', 'the client has gone');
+
+export const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this caller has ended');
+
+export const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');
 
 export const sessionEnded: CallFailure = callFailure('session_ended', 'the session was ended');
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { memberOf, type RpcRequest } from '../../mcp/json-rpc.ts';
-import { callFailure } from './call-failures.ts';
-import type { PendingRequest, CallFailure } from './pending-request.ts';
+import { credentialEnded, shuttingDown } from './call-failures.ts';
+import type { PendingRequest } from './pending-request.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { guard, originOf, type GuardOptions, type SessionCaller } from './guarded-upstream.ts';
 import { createSession, type Session } from './session.ts';
@@ -183,10 +183,6 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
   };
 }
-
-const credentialEnded: CallFailure = callFailure('credential_ended', 'the credential of this session has ended');
-
-const shuttingDown: CallFailure = callFailure('shutting_down', 'the server is shutting down');
 
 /** A response that was under way when the connection broke is the hardest to get again. */
 function useOf(session: Session): number {

@@ -1,4 +1,5 @@
 import type { ExchangeCall, Exchanges } from '../../bridge/exchange/exchanges.ts';
+import { shuttingDown } from '../../bridge/session/call-failures.ts';
 import type { SessionCaller } from '../../bridge/session/sessions.ts';
 import { rpcCode, type RpcNotification, type RpcRequest } from '../../mcp/json-rpc.ts';
 import { claimedRevision } from '../../mcp/request-envelope.ts';
@@ -16,6 +17,7 @@ export interface EraExchangesOptions {
 export class EraExchanges implements Exchanges {
   readonly #options: EraExchangesOptions;
   readonly #made = new Map<Era, Exchanges>();
+  #isClosed = false;
 
   constructor(options: EraExchangesOptions) {
     this.#options = options;
@@ -23,15 +25,15 @@ export class EraExchanges implements Exchanges {
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
     const serving = this.#serving();
-    if (serving !== undefined) {
-      serving.request(caller, request, call, policy);
-      return;
+    if (serving !== undefined) serving.request(caller, request, call, policy);
+    else if (this.#isClosed) call.fail(shuttingDown);
+    else {
+      call.fail({
+        code: rpcCode.unsupportedProtocolVersion,
+        message: 'clients of this revision are not served here',
+        data: { supported: legacyRevisions, requested: claimedRevision(request) },
+      });
     }
-    call.fail({
-      code: rpcCode.unsupportedProtocolVersion,
-      message: 'clients of this revision are not served here',
-      data: { supported: legacyRevisions, requested: claimedRevision(request) },
-    });
   }
 
   notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
@@ -47,13 +49,15 @@ export class EraExchanges implements Exchanges {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(Array.from(this.#made.values(), async (exchanges) => exchanges.close()));
   }
 
   #serving(): Exchanges | undefined {
     const { serverEra, create } = this.#options;
     const era = serverEra();
-    const exchanges = this.#made.get(era) ?? create[era]?.();
+    // What is made now would never end.
+    const exchanges = this.#made.get(era) ?? (this.#isClosed ? undefined : create[era]?.());
     if (exchanges !== undefined) this.#made.set(era, exchanges);
     return exchanges;
   }

@@ -201,6 +201,16 @@ describe('server/discover', () => {
     world.say({ error: { code: 1, message: 'no' }, id: 1 });
     expect([call, discover].map(({ failures }) => failures.length)).toEqual([1, 1]);
   });
+
+  test('goes to another server when the one that was starting ends with its caller', () => {
+    const world = exchangeWorld();
+    world.isSilent = true;
+    world.call('tools/list', {}, { caller: 'you' });
+    const discover = world.call('server/discover');
+    world.isSilent = false;
+    world.exchanges.endCaller('you');
+    expect(resultOf(discover)['supportedVersions']).toEqual(['2026-07-28']);
+  });
 });
 
 describe('connections', () => {

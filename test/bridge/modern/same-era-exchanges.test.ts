@@ -147,6 +147,18 @@ describe('a subscription', () => {
       [{ resultType: 'complete', _meta: { [subscriptionKey]: 's' } }],
     ]);
   });
+
+  test('ends with a result when its caller or the run ends', async () => {
+    const { exchanges, run } = exchangesWorld();
+    const [a, b] = [run(listen('s')), run(listen('s'), { caller: 'you' })];
+    exchanges.endCaller('me');
+    expect([a.responses.length, b.responses.length]).toEqual([1, 0]);
+    await exchanges.close();
+    expect([...a.responses, ...b.responses].map(({ json }) => json['result'])).toEqual(
+      [1, 2].map(() => ({ resultType: 'complete', _meta: { [subscriptionKey]: 's' } })),
+    );
+    expect([...a.failures, ...b.failures]).toEqual([]);
+  });
 });
 
 test('headers that repeat arguments must be right, once the list of tools has passed', () => {

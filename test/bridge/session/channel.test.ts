@@ -92,7 +92,7 @@ describe('a request is refused, without harm to others,', () => {
 test('of more than a thousand requests in flight each fails, until one is answered', () => {
   const { upstream, call } = world();
   for (let id = 0; id < 1000; id++) expect(call(id).failures).toEqual([]);
-  const message = '1000 requests are in flight, the most that a session may have';
+  const message = '1000 requests are in flight, the most that a client may have';
   expect(call(1000, 't').failures).toEqual([{ code: -32603, message, data: { reason: 'too_many_calls' } }]);
   expect(upstream.sent).toHaveLength(1000);
   upstream.say(response(5));

@@ -77,6 +77,14 @@ test('a server that turns out to be another one is served as that; what was made
   ]);
 });
 
+test('nothing is made any more once it is closed', async () => {
+  const world = worldOf('legacy');
+  await world.exchanges.close();
+  expect(world.call().failures).toMatchObject([{ data: { reason: 'shutting_down' } }]);
+  world.exchanges.notify(caller, newNotification('x/y'));
+  expect(world.log).toEqual([]);
+});
+
 test('where nothing serves modern clients, they are told the revisions of sessions', () => {
   const world = worldOf('modern');
   expect(world.call().failures).toEqual([
