@@ -1,9 +1,19 @@
 import { systemClock, type Clock } from '../../platform/clock.ts';
-import { rpcCode, type RequestId, type RpcMessage, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import {
+  memberOf,
+  rpcCode,
+  type RequestId,
+  type RpcMessage,
+  type RpcRequest,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
+import { editMessage } from '../../mcp/edit-message.ts';
+import { editPlan } from '../../mcp/json/edit-members.ts';
 import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
 import { repeatedName } from '../../mcp/json/repeated-name.ts';
 import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { listMemberOf } from '../../mcp/lists.ts';
+import { listenMethod } from '../../mcp/modern-methods.ts';
 import { withResult } from '../../mcp/trim-list.ts';
 import { newError } from '../../mcp/new-message.ts';
 import type { ApprovalNeed } from '../../policy/approval-rule.ts';
@@ -27,12 +37,18 @@ const judgedPaths = {
   uri: ['params', 'uri'],
   promptRef: ['params', 'ref', 'name'],
   resourceRef: ['params', 'ref', 'uri'],
+  subscriptions: ['params', 'notifications', 'resourceSubscriptions'],
 } as const;
 
 const judged = pathTree(judgedPaths);
 
 /** Whoever approves a call reads its arguments too. */
 const judgedWithArguments = pathTree({ ...judgedPaths, arguments: ['params', 'arguments'] });
+
+/** Where a list says who may get it from a cache (MCP 2026-07-28, `CacheableResult`): what is left of it is for this caller. */
+const notShared = editPlan([
+  [['result', 'cacheScope'], (written) => (written === undefined ? undefined : Buffer.from('"private"'))],
+]);
 
 const noTools: ReadonlyMap<string, ToolFacts> = new Map();
 
@@ -157,7 +173,7 @@ class RestrictedUpstream implements Upstream {
   /** Passes on a message, asks for its approval, or refuses it. @returns false if it was not taken. */
   #admit(message: Exclude<RpcMessage, RpcResponse>, denied: Denied | undefined, isApproved: boolean): boolean {
     if (denied !== undefined) return this.#refuse(message, failureOf(denied, this.#tools.known === undefined));
-    if (isApproved || this.#approvalOf(message) === 'unneeded') return this.#forward(message);
+    if (isApproved || this.#approvalOf(message) === 'unneeded') return this.#forward(this.#withoutHidden(message));
     // A notification is dropped, since nobody could be told of the decision.
     if (message.kind === 'request') this.#ask(message);
     return true;
@@ -173,6 +189,26 @@ class RestrictedUpstream implements Upstream {
     const name = argumentsText && repeatedName(argumentsText);
     if (name === undefined) this.#pendingApprovals?.ask(call, argumentsText);
     else this.#refuse(call, ambiguous(name));
+  }
+
+  /** A modern client names in one request all resources that it wants to hear of: it does not hear of those that are hidden. */
+  #withoutHidden<Message extends Exclude<RpcMessage, RpcResponse>>(message: Message): Message | RpcRequest {
+    if (message.kind !== 'request' || message.method !== listenMethod || this.#policy === undefined) return message;
+    const plan = editPlan([
+      [
+        judgedPaths.subscriptions,
+        (written) => written && Buffer.from(JSON.stringify(this.#visible(JSON.parse(written.toString())))),
+      ],
+    ]);
+    return editMessage(message, plan);
+  }
+
+  #visible(uris: unknown): unknown[] {
+    return Array.isArray(uris) ? uris.filter((uri: unknown) => !this.#isHidden(uri)) : [];
+  }
+
+  #isHidden(uri: unknown): boolean {
+    return this.#policy?.decide({ method: 'resources/subscribe', params: { uri } }, noTools) !== undefined;
   }
 
   #forward(message: RpcMessage): boolean {
@@ -226,10 +262,8 @@ class RestrictedUpstream implements Upstream {
     }
     if (message.method === 'notifications/tools/list_changed') this.#tools.forget();
     // Its URI may be one that is hidden.
-    const isHidden =
-      message.method === 'notifications/resources/updated' &&
-      this.#policy?.decide({ method: 'resources/subscribe', params: message.json['params'] }, noTools) !== undefined;
-    if (!isHidden) this.#events?.onMessage(message, origin);
+    const isUpdate = message.method === 'notifications/resources/updated';
+    if (!isUpdate || !this.#isHidden(memberOf(message.json['params'], 'uri'))) this.#events?.onMessage(message, origin);
   }
 
   /** The response as it came, unless it has something that is not allowed. */
@@ -239,7 +273,7 @@ class RestrictedUpstream implements Upstream {
     this.#lists.delete(response.id);
     const { result } = response.json;
     const trimmed = this.#policy === undefined ? result : this.#policy.trim(method, result);
-    return trimmed === result ? response : withResult(response, method, trimmed);
+    return trimmed === result ? response : editMessage(withResult(response, method, trimmed), notShared);
   }
 
   /** The restarted server may have other tools, and answers only what is sent to it again. */

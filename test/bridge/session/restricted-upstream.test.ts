@@ -177,6 +177,18 @@ describe('lists', () => {
     expect(got).toEqual([answer]);
   });
 
+  test('are for this caller alone, whatever a cache may do with the whole list', () => {
+    const { upstream, server, got } = world({ denyTools: ['rm'] });
+    for (const id of [1, 2]) upstream.send(request(id, 'tools/list'));
+    const cached = { ttlMs: 1000, cacheScope: 'public' };
+    server.say(response(1, { tools: [{ name: 'ls' }], ...cached }));
+    server.say(response(2, { tools: [{ name: 'rm' }], ...cached }));
+    expect(got.map(({ json }) => json['result'])).toEqual([
+      { tools: [{ name: 'ls' }], ...cached },
+      { tools: [], ttlMs: 1000, cacheScope: 'private' },
+    ]);
+  });
+
   test('errors pass', () => {
     const { upstream, server, got } = world({ denyTools: ['rm'] });
     upstream.send(request(1, 'tools/list'));
@@ -195,6 +207,21 @@ describe('lists', () => {
     server.say(response(2, { tools: [{ name: 'rm' }] }));
     expect(got[0]?.json['result']).toEqual({ tools: [] });
   });
+});
+
+test('a subscription goes without the resources that are hidden', () => {
+  const { upstream, sent, got } = world({ denyResources: ['x:*'] });
+  const listen = (id: number, resourceSubscriptions: unknown): boolean =>
+    upstream.send(
+      request(id, 'subscriptions/listen', { notifications: { toolsListChanged: true, resourceSubscriptions } }),
+    );
+  listen(1, ['x:1', 'y:1']);
+  listen(2, 'x:1');
+  expect(sent().map(({ params }) => params?.['notifications'])).toEqual([
+    { toolsListChanged: true, resourceSubscriptions: ['y:1'] },
+    { toolsListChanged: true, resourceSubscriptions: [] },
+  ]);
+  expect(got).toEqual([]);
 });
 
 test('updates of a hidden resource do not reach the client', () => {
