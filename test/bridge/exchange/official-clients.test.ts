@@ -49,7 +49,12 @@ test('hears of progress and of resources that it has subscribed to', async () =>
   const progress: number[] = [];
   await client.callTool(
     { name: 'trigger-long-running-operation', arguments: { duration: 0.3, steps: 3 } },
-    { onprogress: (report) => void progress.push(report.progress) },
+    {
+      onprogress(report) {
+        // With a message, it is the client's own report that it was asked something: the server may ask for roots meanwhile.
+        if (report.message === undefined) progress.push(report.progress);
+      },
+    },
   );
   // The client also tells of each round in which it was asked something: here for its roots.
   expect([...new Set(progress)]).toEqual([1, 2, 3]);
