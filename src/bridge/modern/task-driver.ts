@@ -3,7 +3,7 @@ import type { RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
 import { newRequest } from '../../mcp/new-message.ts';
 import { withInput } from '../translate/input-required.ts';
 import { resultTypeOf } from '../translate/results.ts';
-import { readTask, taskOutcome } from '../translate/tasks.ts';
+import { hasEnded, readTask, taskOutcome } from '../translate/tasks.ts';
 
 /** How often a task is looked at whose server does not say, in milliseconds, and the bounds of what it may say. */
 const usualIntervalMs = 1000;
@@ -77,6 +77,11 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
       onDone(call, outcome);
       return;
     }
+    const isAnswer = resultTypeOf(response) === 'complete';
+    if (isAnswer && hasEnded(state)) {
+      onFailed(call, 'the server does not say what has come of the call', true);
+      return;
+    }
     if (state.status === 'cancelled') {
       onFailed(call, 'the server has cancelled the call', false);
       return;
@@ -85,7 +90,7 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
     const intervalMs = typeof pollIntervalMs === 'number' ? pollIntervalMs : usualIntervalMs;
     const task = { id, intervalMs, isUpdating: false, cancelWait() {} };
     this.#tasks.set(call, task);
-    if (state.status === 'input_required' && resultTypeOf(response) === 'complete') onInputRequired(call, response);
+    if (state.status === 'input_required' && isAnswer) onInputRequired(call, response);
     else this.#lookLater(call, task);
   }
 

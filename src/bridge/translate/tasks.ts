@@ -24,6 +24,11 @@ const outcomes: ReadonlyMap<unknown, string> = new Map([
   ['failed', 'error'],
 ]);
 
+/** Whether there is an outcome: the answer to `tasks/get` has it then. */
+export function hasEnded({ status }: TaskState): boolean {
+  return outcomes.has(status);
+}
+
 /**
  * What a task has come to, as the response to the call that it was made of; its bytes stay as they are.
  * @returns undefined if the response does not say: the task goes on, or this is the result of the type `task`.

@@ -130,6 +130,20 @@ describe('a subscription', () => {
   });
 });
 
+test('a connection has no more than 1,000 subscriptions, also before the server has answered', () => {
+  const world = exchangeWorld();
+  world.isSilent = true;
+  const open = (): FakeCall => listen(world, { toolsListChanged: true });
+  const calls = Array.from({ length: 1100 }, open);
+  const refused = calls.flatMap(({ failures }) => failures.map(({ data }) => data?.['reason']));
+  expect([refused.length >= 100, new Set(refused)]).toEqual([true, new Set(['too_many_calls'])]);
+  world.say({ id: 1, result: world.introduction });
+  calls.push(...Array.from({ length: 100 }, open));
+  expect(calls.filter(({ got }) => got.length > 0)).toHaveLength(1000);
+  calls[0]?.leave();
+  expect(methodsOf(open())).toEqual(['notifications/subscriptions/acknowledged']);
+});
+
 const log = (level: string): Json => ({ method: 'notifications/message', params: { level, data: level } });
 const wants = (level: string): Json => ({ 'io.modelcontextprotocol/logLevel': level });
 

@@ -76,6 +76,15 @@ describe('a task ends without a result', () => {
       state('cancelled'),
       { content: [{ type: 'text', text: 'the server has cancelled the call' }], isError: true },
     ],
+    ...['completed', 'failed'].map((status): [string, object, object] => [
+      `is ${status}, but has nothing to show for it`,
+      state(status),
+      {
+        code: -32603,
+        message: 'the server does not say what has come of the call',
+        data: { reason: 'message_unreadable' },
+      },
+    ]),
     [
       'is forgotten',
       { resultType: 'complete' },
