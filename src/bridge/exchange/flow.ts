@@ -112,6 +112,12 @@ export class Flow implements PeerCall, ParkedCall {
     return this.#outgoing.id !== undefined && this.#outcome === undefined;
   }
 
+  /** Whether the server has not seen it yet: it waits for the list of tools, or for approval. */
+  get isHeld(): boolean {
+    const { id } = this.#outgoing;
+    return id !== undefined && this.#context.peer.isHeld(id);
+  }
+
   /** Its request at the server. */
   get upstreamId(): RequestId | undefined {
     return this.#outgoing.id;

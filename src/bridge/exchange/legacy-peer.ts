@@ -95,6 +95,11 @@ export class LegacyPeer {
     if (!this.#options.upstream.send(request) && this.#calls.delete(request.id)) call.failed(notTaken);
   }
 
+  /** Whether the server has not seen a request yet. */
+  isHeld(id: RequestId): boolean {
+    return this.#options.upstream.withdrawalOf?.(id) !== undefined;
+  }
+
   /** Nobody waits for the answer any more. @param late gets it should it come; default: it is dropped. */
   cancel(requestId: RequestId, reason: string, late?: PeerCall): void {
     if (!this.#calls.delete(requestId)) return;

@@ -99,7 +99,8 @@ export class ServerRequests {
         this.#answerRoots(request);
         return;
       }
-      flow.refused(missing);
+      // What the server has not seen cannot fail for that: it asks for another reason, such as our reading the list of tools.
+      if (!flow.isHeld) flow.refused(missing);
       this.#refuse(request, rpcCode.internalError, `the client does not support ${request.method}`);
       return;
     }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ApprovalRule } from '../../../src/policy/approval-rule.ts';
+import { createPolicy } from '../../../src/policy/policy.ts';
 import { askedIn, asking, exchangeWorld, objectIn, resultOf } from './world.ts';
 
 const elicitation = { method: 'elicitation/create', params: { message: 'who?', requestedSchema: { type: 'object' } } };
@@ -70,6 +71,18 @@ describe('a request of the server that no client can be asked', () => {
     expect(world.sent()).toMatchObject([{ id: 'r', error: { code: -32603 } }]);
     world.say({ id, result: { tools: [] } });
     expect(resultOf(call)).toMatchObject({ tools: [] });
+  });
+
+  test('while a call waits for the list of tools does not hide why the call is refused', async () => {
+    const world = exchangeWorld();
+    const policy = createPolicy({ readOnly: true });
+    const call = world.call('tools/call', { name: 'write' }, { capabilities: {}, policy });
+    const { id } = objectIn(world.sent().findLast(({ method }) => method === 'tools/list'));
+    world.say({ id: 1, ...elicitation });
+    expect(world.sent()).toMatchObject([{ id: 1, error: { code: -32603 } }]);
+    world.say({ id, result: { tools: [{ name: 'write' }] } });
+    await Promise.resolve();
+    expect(call.responses.map(({ json }) => json)).toMatchObject([{ error: { data: { reason: 'not_read_only' } } }]);
   });
 
   test('of a kind that modern clients do not know is refused', () => {
