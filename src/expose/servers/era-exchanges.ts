@@ -1,5 +1,6 @@
 import type { ExchangeCall, Exchanges } from '../../bridge/exchange/exchanges.ts';
-import { shuttingDown } from '../../bridge/session/call-failures.ts';
+import { credentialEnded, maxCalls, shuttingDown, tooManyCalls } from '../../bridge/session/call-failures.ts';
+import type { CallFailure } from '../../bridge/session/pending-request.ts';
 import type { SessionCaller } from '../../bridge/session/sessions.ts';
 import { rpcCode, type RpcNotification, type RpcRequest } from '../../mcp/json-rpc.ts';
 import { claimedRevision } from '../../mcp/request-envelope.ts';
@@ -7,16 +8,27 @@ import { legacyRevisions, type Era } from '../../mcp/revisions.ts';
 import type { Policy } from '../../policy/policy.ts';
 
 export interface EraExchangesOptions {
+  /** Whether the server has yet to say what it is: requests wait until `begin`. */
+  readonly isStarting: () => boolean;
   /** The era of the server, as far as it is known now. */
   readonly serverEra: () => Era;
   /** How to make what serves modern clients, by the era of the server; where there is nothing, they are refused. */
   readonly create: Readonly<Partial<Record<Era, () => Exchanges>>>;
 }
 
+interface EarlyRequest {
+  readonly caller: SessionCaller;
+  readonly request: RpcRequest;
+  readonly call: ExchangeCall;
+  readonly policy: Policy | undefined;
+}
+
 /** Serves modern clients by a server whose era is known only once it has described itself, and may be another one later. */
 export class EraExchanges implements Exchanges {
   readonly #options: EraExchangesOptions;
   readonly #made = new Map<Era, Exchanges>();
+  /** Requests from before the server has said what it is. */
+  readonly #early = new Set<EarlyRequest>();
   #isClosed = false;
 
   constructor(options: EraExchangesOptions) {
@@ -24,6 +36,31 @@ export class EraExchanges implements Exchanges {
   }
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
+    if (this.#options.isStarting() && !this.#isClosed) this.#hold({ caller, request, call, policy });
+    else this.#serve({ caller, request, call, policy });
+  }
+
+  /** The server has said what it is, or has failed to. */
+  begin(): void {
+    for (const early of this.#early) {
+      this.#early.delete(early);
+      this.#serve(early);
+    }
+  }
+
+  #hold(early: EarlyRequest): void {
+    const { call } = early;
+    if (this.#early.size >= maxCalls) {
+      call.fail(tooManyCalls);
+      return;
+    }
+    this.#early.add(early);
+    call.whenGone(() => {
+      if (this.#early.delete(early)) call.end();
+    });
+  }
+
+  #serve({ caller, request, call, policy }: EarlyRequest): void {
     const serving = this.#serving();
     if (serving !== undefined) serving.request(caller, request, call, policy);
     else if (this.#isClosed) call.fail(shuttingDown);
@@ -37,7 +74,7 @@ export class EraExchanges implements Exchanges {
   }
 
   notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
-    this.#serving()?.notify(caller, notification, policy);
+    if (!this.#options.isStarting()) this.#serving()?.notify(caller, notification, policy);
   }
 
   capabilities(): unknown {
@@ -45,12 +82,23 @@ export class EraExchanges implements Exchanges {
   }
 
   endCaller(callerId: string): void {
+    this.#failEarly(credentialEnded, callerId);
     for (const exchanges of this.#made.values()) exchanges.endCaller(callerId);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#failEarly(shuttingDown);
     await Promise.all(Array.from(this.#made.values(), async (exchanges) => exchanges.close()));
+  }
+
+  /** @param callerId whose requests; default: those of all. */
+  #failEarly(failure: CallFailure, callerId?: string): void {
+    for (const early of this.#early) {
+      if (callerId !== undefined && early.caller.id !== callerId) continue;
+      this.#early.delete(early);
+      early.call.fail(failure);
+    }
   }
 
   #serving(): Exchanges | undefined {

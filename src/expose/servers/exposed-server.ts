@@ -129,7 +129,11 @@ export class ExposedServer implements ServedServer {
     const translate = (): LegacyExchanges => (this.#translation ??= this.#translate(nextUpstream));
     const legacy = settings.strictEra === true ? {} : { legacy: translate };
     const made = { ...legacy, modern: () => this.#passThrough() };
-    this.#exchanges = new EraExchanges({ serverEra: () => this.#eras.era, create: made });
+    this.#exchanges = new EraExchanges({
+      isStarting: () => this.#isStarting,
+      serverEra: () => this.#eras.era,
+      create: made,
+    });
     const readers = { onBegin, onRequest, onSession, readBody, isSelective };
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
     this.mcp = new McpEndpoint({ ...served, exchanges: this.#exchanges, eventStore });
@@ -171,6 +175,7 @@ export class ExposedServer implements ServedServer {
       return description;
     } finally {
       this.#isStarting = false;
+      this.#exchanges.begin();
     }
   }
 

@@ -12,10 +12,11 @@ const envelope = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-
 interface World {
   /** What the server is taken for. */
   era: Era;
+  isStarting: boolean;
   readonly exchanges: EraExchanges;
   /** What was asked of what serves each era, in order. */
   readonly log: string[];
-  call(): FakeCall;
+  call(callerId?: string): FakeCall;
 }
 
 /** @param made what can be made, by the era of the server. */
@@ -36,14 +37,16 @@ function worldOf(...made: Era[]): World {
   };
   const world: World = {
     era: 'legacy',
+    isStarting: false,
     log,
     exchanges: new EraExchanges({
+      isStarting: () => world.isStarting,
       serverEra: () => world.era,
       create: Object.fromEntries(made.map((era) => [era, () => serving(era)])),
     }),
-    call() {
+    call(callerId = caller.id) {
       const call = createFakeCall();
-      world.exchanges.request(caller, request(1, 'tools/list', envelope), call);
+      world.exchanges.request({ ...caller, id: callerId }, request(1, 'tools/list', envelope), call);
       return call;
     },
   };
@@ -75,6 +78,29 @@ test('a server that turns out to be another one is served as that; what was made
     'legacy closed',
     'modern closed',
   ]);
+});
+
+test('requests wait until the server has said what it is', () => {
+  const world = worldOf('legacy', 'modern');
+  world.isStarting = true;
+  const [early, gone, revoked] = [world.call(), world.call(), world.call('revoked')];
+  world.exchanges.notify(caller, newNotification('x/y'));
+  gone.leave();
+  world.exchanges.endCaller('revoked');
+  expect([world.log, gone.ends, revoked.failures]).toMatchObject([[], 1, [{ data: { reason: 'credential_ended' } }]]);
+  [world.era, world.isStarting] = ['modern', false];
+  world.exchanges.begin();
+  expect([early.responses.length, world.log]).toEqual([1, ['modern made', 'modern request']]);
+});
+
+test('no more requests wait than a client may have, and all are told of the end', async () => {
+  const world = worldOf('legacy');
+  world.isStarting = true;
+  const calls = Array.from({ length: 1001 }, () => world.call());
+  expect(calls.at(-1)?.failures).toMatchObject([{ data: { reason: 'too_many_calls' } }]);
+  await world.exchanges.close();
+  expect(calls.map(({ failures }) => failures.length)).toEqual(calls.map(() => 1));
+  expect([world.call().failures.length, world.log]).toEqual([1, []]);
 });
 
 test('nothing is made any more once it is closed', async () => {
