@@ -79,7 +79,7 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
     }
     const isAnswer = resultTypeOf(response) === 'complete';
     if (isAnswer && hasEnded(state)) {
-      onFailed(call, 'the server does not say what has come of the call', true);
+      onFailed(call, 'the server does not say how the call has ended', true);
       return;
     }
     if (state.status === 'cancelled') {

@@ -81,7 +81,7 @@ describe('a task ends without a result', () => {
       state(status),
       {
         code: -32603,
-        message: 'the server does not say what has come of the call',
+        message: 'the server does not say how the call has ended',
         data: { reason: 'message_unreadable' },
       },
     ]),
