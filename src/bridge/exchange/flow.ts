@@ -353,8 +353,7 @@ export class Flow implements PeerCall, ParkedCall {
     if (progress !== undefined) this.#call?.progress(progress, this.#context);
   }
 
-  /** The server need not go on. */
-  /** The cancellation first: a server that is told of no answer before may take that for the end of its call. */
+  /** The server need not go on. It is told before its open requests fail, which might end the call as an error. */
   #abandon(reason: string): void {
     if (this.#outcome === undefined) this.#outgoing.cancel(reason);
     for (const input of this.#inputs.values()) input.giveUp();
