@@ -8,7 +8,7 @@ import { errorCodeOf, urlElicitationRequired } from '../translate/errors.ts';
 import { inputResponsesIn, isInteractive } from '../translate/input-requests.ts';
 import { bindingOf } from '../translate/request-state.ts';
 import type { ClientCall, ServerSide } from './client-call.ts';
-import { ServerRequest, type InputRequest } from './input-request.ts';
+import { missingFailure, ServerRequest, type InputRequest } from './input-request.ts';
 import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
 import type { ParkedCall, ParkedCalls, Parking } from './parked-calls.ts';
 import { OutgoingCall } from './outgoing-call.ts';
@@ -390,13 +390,3 @@ const notAnswered: CallFailure = {
   message: `inputResponses answered nothing ${maxFruitlessRounds} times in a row, and the call was cancelled`,
   data: { reason: 'not_answered' },
 };
-
-/** MCP 2026-07-28, "Missing Required Client Capability". */
-function missingFailure(requiredCapabilities: Readonly<Record<string, unknown>>): CallFailure {
-  const names = Object.keys(requiredCapabilities).join(', ');
-  return {
-    code: rpcCode.missingClientCapability,
-    message: `the server needs a capability that the client does not declare: ${names}`,
-    data: { requiredCapabilities },
-  };
-}

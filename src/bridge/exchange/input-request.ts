@@ -1,6 +1,7 @@
 import { parseMessage, rpcCode, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { newError } from '../../mcp/new-message.ts';
 import { jsonOfId } from '../../mcp/request-id.ts';
+import type { CallFailure } from '../session/pending-request.ts';
 import { inputRequestOf, isResultOf } from '../translate/input-requests.ts';
 
 /** What a client is asked for in an `input_required` result (MCP 2026-07-28, multi round-trip requests). */
@@ -52,4 +53,14 @@ export class ServerRequest implements InputRequest {
       }),
     );
   }
+}
+
+/** MCP 2026-07-28, "Missing Required Client Capability". */
+export function missingFailure(requiredCapabilities: Readonly<Record<string, unknown>>): CallFailure {
+  const names = Object.keys(requiredCapabilities).join(', ');
+  return {
+    code: rpcCode.missingClientCapability,
+    message: `the server needs a capability that the client does not declare: ${names}`,
+    data: { requiredCapabilities },
+  };
 }

@@ -12,8 +12,8 @@ export interface EraExchangesOptions {
   readonly isStarting: () => boolean;
   /** The era of the server, as far as it is known now. */
   readonly serverEra: () => Era;
-  /** How to make what serves modern clients, by the era of the server; where there is nothing, they are refused. */
-  readonly create: Readonly<Partial<Record<Era, () => Exchanges>>>;
+  /** How to make what serves modern clients, by the era of the server; where there is nothing, they are refused. Never rejects. */
+  readonly create: Readonly<Partial<Record<Era, () => Promise<Exchanges>>>>;
 }
 
 interface EarlyRequest {
@@ -27,7 +27,9 @@ interface EarlyRequest {
 export class EraExchanges implements Exchanges {
   readonly #options: EraExchangesOptions;
   readonly #made = new Map<Era, Exchanges>();
-  /** Requests from before the server has said what it is. */
+  /** Being made. */
+  readonly #making = new Map<Era, Promise<void>>();
+  /** Requests from before the server has said what it is, and while what serves them is made. */
   readonly #early = new Set<EarlyRequest>();
   #isClosed = false;
 
@@ -36,16 +38,36 @@ export class EraExchanges implements Exchanges {
   }
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
-    if (this.#options.isStarting() && !this.#isClosed) this.#hold({ caller, request, call, policy });
-    else this.#serve({ caller, request, call, policy });
+    const early = { caller, request, call, policy };
+    const serving = this.#serving();
+    if (serving !== undefined) serving.request(caller, request, call, policy);
+    else if (this.#isClosed) call.fail(shuttingDown);
+    else this.#hold(early);
+    if (!this.#options.isStarting()) this.begin();
   }
 
   /** The server has said what it is, or has failed to. */
   begin(): void {
+    if (this.#early.size === 0) return;
+    const era = this.#options.serverEra();
+    const create = this.#options.create[era];
+    if (this.#serving() === undefined && create !== undefined) {
+      if (!this.#making.has(era)) this.#making.set(era, this.#make(era, create));
+      return;
+    }
     for (const early of this.#early) {
       this.#early.delete(early);
       this.#serve(early);
     }
+  }
+
+  async #make(era: Era, create: () => Promise<Exchanges>): Promise<void> {
+    const made = await create();
+    this.#making.delete(era);
+    // What is not ended now would never end.
+    if (this.#isClosed) await made.close();
+    else this.#made.set(era, made);
+    this.begin();
   }
 
   #hold(early: EarlyRequest): void {
@@ -62,19 +84,19 @@ export class EraExchanges implements Exchanges {
 
   #serve({ caller, request, call, policy }: EarlyRequest): void {
     const serving = this.#serving();
-    if (serving !== undefined) serving.request(caller, request, call, policy);
-    else if (this.#isClosed) call.fail(shuttingDown);
-    else {
-      call.fail({
-        code: rpcCode.unsupportedProtocolVersion,
-        message: 'clients of this revision are not served here',
-        data: { supported: legacyRevisions, requested: claimedRevision(request) },
-      });
+    if (serving !== undefined) {
+      serving.request(caller, request, call, policy);
+      return;
     }
+    call.fail({
+      code: rpcCode.unsupportedProtocolVersion,
+      message: 'clients of this revision are not served here',
+      data: { supported: legacyRevisions, requested: claimedRevision(request) },
+    });
   }
 
   notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
-    if (!this.#options.isStarting()) this.#serving()?.notify(caller, notification, policy);
+    this.#serving()?.notify(caller, notification, policy);
   }
 
   capabilities(): unknown {
@@ -89,6 +111,7 @@ export class EraExchanges implements Exchanges {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#failEarly(shuttingDown);
+    await Promise.all(this.#making.values());
     await Promise.all(Array.from(this.#made.values(), async (exchanges) => exchanges.close()));
   }
 
@@ -102,11 +125,7 @@ export class EraExchanges implements Exchanges {
   }
 
   #serving(): Exchanges | undefined {
-    const { serverEra, create } = this.#options;
-    const era = serverEra();
-    // What is made now would never end.
-    const exchanges = this.#made.get(era) ?? (this.#isClosed ? undefined : create[era]?.());
-    if (exchanges !== undefined) this.#made.set(era, exchanges);
-    return exchanges;
+    const { isStarting, serverEra } = this.#options;
+    return isStarting() ? undefined : this.#made.get(serverEra());
   }
 }

@@ -6,7 +6,7 @@ import {
   type Sessions,
   type SessionsOptions,
 } from '../../bridge/session/sessions.ts';
-import { createLegacyExchanges, type LegacyExchanges } from '../../bridge/exchange/legacy-exchanges.ts';
+import type { LegacyExchanges } from '../../bridge/exchange/legacy-exchanges.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import type { PolicyOf } from '../../http/find-session.ts';
@@ -25,7 +25,6 @@ import type { EventStore } from '../../http/responses/event-store.ts';
 import { McpEndpoint, type McpEndpointOptions } from '../../http/mcp-endpoint.ts';
 import { SseEndpoint } from '../../http/sse-endpoint.ts';
 import { createReadinessCheck } from './readiness-check.ts';
-import { createSameEraExchanges } from '../../bridge/modern/same-era-exchanges.ts';
 import type { Exchanges } from '../../bridge/exchange/exchanges.ts';
 import { EraExchanges } from './era-exchanges.ts';
 import { ServerEras, translationOptions, type EraSettings } from './server-eras.ts';
@@ -126,13 +125,11 @@ export class ExposedServer implements ServedServer {
       onToolsChange,
       onWarning,
     });
-    const translate = (): LegacyExchanges => (this.#translation ??= this.#translate(nextUpstream));
-    const legacy = settings.strictEra === true ? {} : { legacy: translate };
-    const made = { ...legacy, modern: () => this.#passThrough() };
+    const legacy = settings.strictEra === true ? {} : { legacy: async () => this.#translate(nextUpstream) };
     this.#exchanges = new EraExchanges({
       isStarting: () => this.#isStarting,
       serverEra: () => this.#eras.era,
-      create: made,
+      create: { ...legacy, modern: async () => this.#passThrough() },
     });
     const readers = { onBegin, onRequest, onSession, readBody, isSelective };
     const served = { sessions: this.#sessions, bodies, keepAliveTimer, policyOf, ...readers };
@@ -218,21 +215,20 @@ export class ExposedServer implements ServedServer {
   }
 
   /** Serves modern clients by this server, which is a modern one. */
-  #passThrough(): Exchanges {
+  async #passThrough(): Promise<Exchanges> {
     const { approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
-    return createSameEraExchanges({
-      shared: this.#eras.modern(),
-      areCallersKnown: !hasSharedCallers,
-      approvals,
-      onToolsChange,
-      onWarning,
-    });
+    const { createSameEraExchanges } = await import('../../bridge/modern/same-era-exchanges.ts');
+    const { modern } = this.#eras;
+    if (modern === undefined) throw new Error('the server is not a modern one');
+    const callers = { areCallersKnown: !hasSharedCallers, approvals };
+    return createSameEraExchanges({ shared: modern.shared, ...callers, onToolsChange, onWarning });
   }
 
   /** Serves modern clients by this server, which is a legacy one. */
-  #translate(nextUpstream: () => Upstream): LegacyExchanges {
+  async #translate(nextUpstream: () => Upstream): Promise<Exchanges> {
     const { settings, approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
-    return createLegacyExchanges({
+    const { createLegacyExchanges } = await import('../../bridge/exchange/legacy-exchanges.ts');
+    this.#translation = createLegacyExchanges({
       ...translationOptions(settings),
       nextUpstream,
       startTimeoutMs: this.#startTimeoutMs,
@@ -242,6 +238,7 @@ export class ExposedServer implements ServedServer {
       clientVersion: version,
       onWarning,
     });
+    return this.#translation;
   }
 
   /** Asks the server whether it works, unless a process of it does already and may not bear another one. */
@@ -265,7 +262,7 @@ export class ExposedServer implements ServedServer {
       checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
       clientVersion: version,
     });
-    this.#eras.describedAs(description);
+    await this.#eras.describedAs(description);
     return description;
   }
 }

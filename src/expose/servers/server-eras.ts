@@ -3,16 +3,12 @@ import { pathToFileURL } from 'node:url';
 
 import type { ServerDescription } from '../../bridge/describe-server.ts';
 import type { LegacyExchangesOptions } from '../../bridge/exchange/legacy-exchanges.ts';
-import { RefusingUpstream } from '../../bridge/era/refusing-upstream.ts';
-import { LegacyChoice } from '../../bridge/modern/legacy-choice.ts';
-import { LegacyFace } from '../../bridge/modern/legacy-face.ts';
-import type { ModernMux } from '../../bridge/modern/modern-mux.ts';
-import { createSharedModern } from '../../bridge/modern/shared-modern.ts';
 import type { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
-import { modernRevisions, type Era } from '../../mcp/revisions.ts';
+import type { Era } from '../../mcp/revisions.ts';
 import type { ServerOptions } from '../options.ts';
+import type { ModernServer } from './modern-server.ts';
 import type { ServerSource } from './upstream-factory.ts';
 
 /** What the user says of eras. */
@@ -46,13 +42,11 @@ export interface ServerErasOptions {
 /** What is known of the era of one server, and what follows from it for clients. */
 export class ServerEras {
   readonly #options: ServerErasOptions;
-  readonly #legacyChoice: LegacyChoice;
   #description: ServerDescription | undefined;
-  #modern: ModernMux | undefined;
+  #modern: ModernServer | undefined;
 
   constructor(options: ServerErasOptions) {
     this.#options = options;
-    this.#legacyChoice = new LegacyChoice({ own: () => this.#ownUpstream(), translated: () => this.#translated() });
   }
 
   /** As the server has described itself last; undefined before the first time. */
@@ -71,7 +65,9 @@ export class ServerEras {
     return upstreamEra === 'auto' && this.#description?.era === 'legacy' ? 'legacy' : upstreamEra;
   }
 
-  describedAs(description: ServerDescription): void {
+  /** Loads what a modern server needs. */
+  async describedAs(description: ServerDescription): Promise<void> {
+    if (description.era === 'modern') this.#modern ??= await this.#load();
     this.#description = description;
   }
 
@@ -91,18 +87,14 @@ export class ServerEras {
     return this.era === 'modern' && this.#options.settings.strictEra === true;
   }
 
-  /** The connection to a modern server, which all its clients share. */
-  modern(): ModernMux {
-    const { server, onWarning } = this.#options;
-    return (this.#modern ??= createSharedModern({ server, onWarning }));
+  /** Undefined before the server has described itself as modern. */
+  get modern(): ModernServer | undefined {
+    return this.#modern;
   }
 
   /** The upstream of a new session. */
   sessionUpstream(): Upstream {
-    const { kind, isShared } = this.#options;
-    if (this.era === 'legacy') return this.#ownUpstream();
-    // Over HTTP, a modern server gives legacy clients less than it can (no requests of its own, no changes).
-    return kind === 'stdio' && !isShared ? this.#legacyChoice.next() : this.#translated();
+    return this.era === 'modern' && this.#modern !== undefined ? this.#modern.sessionUpstream() : this.#ownUpstream();
   }
 
   /** Ends the connection to a modern server; resolves when nothing is left of it. */
@@ -110,15 +102,16 @@ export class ServerEras {
     await this.#modern?.close();
   }
 
+  async #load(): Promise<ModernServer> {
+    const { ModernServer: Server } = await import('./modern-server.ts');
+    const { kind, isShared, settings, server, onWarning } = this.#options;
+    // Over HTTP, a modern server gives legacy clients less than it can (no requests of its own, no changes).
+    const own = kind === 'stdio' && !isShared ? (): Upstream => this.#ownUpstream() : undefined;
+    return new Server({ server, own, isStrict: settings.strictEra === true, onWarning });
+  }
+
   #ownUpstream(): Upstream {
     const { settings, server, startTimeoutMs, onWarning } = this.#options;
     return new RestartingUpstream({ server, restart: settings.restart ?? 'on-exit', startTimeoutMs, onWarning });
-  }
-
-  /** The modern server for a legacy client. */
-  #translated(): Upstream {
-    const { settings, onWarning } = this.#options;
-    if (settings.strictEra === true) return new RefusingUpstream(modernRevisions);
-    return new LegacyFace(this.modern().attach(), { onWarning });
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Exchanges } from '../../../src/bridge/exchange/exchanges.ts';
 import { EraExchanges } from '../../../src/expose/servers/era-exchanges.ts';
@@ -42,7 +43,7 @@ function worldOf(...made: Era[]): World {
     exchanges: new EraExchanges({
       isStarting: () => world.isStarting,
       serverEra: () => world.era,
-      create: Object.fromEntries(made.map((era) => [era, () => serving(era)])),
+      create: Object.fromEntries(made.map((era) => [era, async () => serving(era)])),
     }),
     call(callerId = caller.id) {
       const call = createFakeCall();
@@ -53,18 +54,23 @@ function worldOf(...made: Era[]): World {
   return world;
 }
 
-test('what serves the era of the server is made when the first client comes, and once', () => {
+test('what serves the era of the server is made when the first client comes, and once', async () => {
   const world = worldOf('legacy', 'modern');
   expect(world.log).toEqual([]);
-  expect([world.call().responses.length, world.call().responses.length]).toEqual([1, 1]);
-  expect(world.log).toEqual(['legacy made', 'legacy request', 'legacy request']);
+  const calls = [world.call(), world.call()];
+  await nextTurn();
+  calls.push(world.call());
+  expect(calls.map(({ responses }) => responses.length)).toEqual([1, 1, 1]);
+  expect(world.log).toEqual(['legacy made', 'legacy request', 'legacy request', 'legacy request']);
 });
 
 test('a server that turns out to be another one is served as that; what was made ends with the rest', async () => {
   const world = worldOf('legacy', 'modern');
   world.call();
+  await nextTurn();
   world.era = 'modern';
   world.call();
+  await nextTurn();
   expect(world.exchanges.capabilities()).toEqual({ modern: {} });
   world.exchanges.notify(caller, newNotification('x/y'));
   world.exchanges.endCaller('c');
@@ -80,7 +86,7 @@ test('a server that turns out to be another one is served as that; what was made
   ]);
 });
 
-test('requests wait until the server has said what it is', () => {
+test('requests wait until the server has said what it is', async () => {
   const world = worldOf('legacy', 'modern');
   world.isStarting = true;
   const [early, gone, revoked] = [world.call(), world.call(), world.call('revoked')];
@@ -90,6 +96,7 @@ test('requests wait until the server has said what it is', () => {
   expect([world.log, gone.ends, revoked.failures]).toMatchObject([[], 1, [{ data: { reason: 'credential_ended' } }]]);
   [world.era, world.isStarting] = ['modern', false];
   world.exchanges.begin();
+  await nextTurn();
   expect([early.responses.length, world.log]).toEqual([1, ['modern made', 'modern request']]);
 });
 

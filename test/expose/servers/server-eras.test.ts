@@ -61,9 +61,9 @@ describe('the era in which a server is asked', () => {
     [{ upstreamEra: 'modern' }, 'stdio', undefined, 'modern'],
     [{ upstreamEra: 'legacy' }, 'http', undefined, 'legacy'],
     [{ upstreamEra: 'modern' }, 'sse', undefined, 'legacy'],
-  ] as const)('%j of %s, described as %s: %s', (settings, kind, described, expected) => {
+  ] as const)('%j of %s, described as %s: %s', async (settings, kind, described, expected) => {
     const { eras } = worldOf(settings, kind);
-    if (described !== undefined) eras.describedAs(description(described));
+    if (described !== undefined) await eras.describedAs(description(described));
     expect(eras.askedFor).toBe(expected);
   });
 });
@@ -73,16 +73,16 @@ describe('a session', () => {
     ['of a server that has not described itself reaches it', undefined, { strictEra: true }, 2],
     ['of a legacy server reaches it', 'legacy', { strictEra: true }, 2],
     ['of a modern server asks it first whether it speaks the legacy era too', 'modern', {}, 1],
-  ] as const)('%s', (_what, described, settings, messages) => {
+  ] as const)('%s', async (_what, described, settings, messages) => {
     const world = worldOf(settings);
-    if (described !== undefined) world.eras.describedAs(description(described));
+    if (described !== undefined) await world.eras.describedAs(description(described));
     opened(world);
     expect(world.connections.map(({ sent }) => sent.length)).toEqual([messages]);
   });
 
   test('of a modern server at a URL is refused with --strict-era, and the revision is named', async () => {
     const world = worldOf({ strictEra: true }, 'http');
-    world.eras.describedAs(description('modern'));
+    await world.eras.describedAs(description('modern'));
     const received = opened(world);
     await eventually(() => expect(received).toHaveLength(1));
     expect(JSON.parse(received[0] ?? '')).toEqual({
@@ -103,9 +103,9 @@ test.each([
   [{}, 'legacy', 'modern'],
   [{}, 'modern', 'legacy'],
   [{ strictEra: true }, 'modern', undefined],
-] as const)('with %j, a server that is %s serves with a translation: %s', (settings, described, expected) => {
+] as const)('with %j, a server that is %s serves with a translation: %s', async (settings, described, expected) => {
   const { eras } = worldOf(settings);
-  if (described !== undefined) eras.describedAs(description(described));
+  if (described !== undefined) await eras.describedAs(description(described));
   expect(eras.translatedFor).toBe(expected);
 });
 
