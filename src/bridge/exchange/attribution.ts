@@ -34,7 +34,11 @@ export function attribute(
     if (flow.isInteractive) candidates.push(flow);
   }
   if (origin !== undefined) return 'none';
-  const newest = candidates.findLast(({ call }) => call !== undefined) ?? candidates.at(-1);
+  // One that has no question yet: with two calls that ask at once, each client gets a question.
+  const newest =
+    candidates.findLast(({ call, isAsking }) => call !== undefined && !isAsking) ??
+    candidates.findLast(({ call }) => call !== undefined) ??
+    candidates.at(-1);
   if (newest === undefined) return 'none';
   return { flow: newest, isCertain: false, isAmbiguous: candidates.length > 1 };
 }

@@ -97,6 +97,11 @@ export class Flow implements PeerCall, ParkedCall {
     return this.#call;
   }
 
+  /** Whether its client has something to answer. */
+  get isAsking(): boolean {
+    return this.#inputs.size > 0;
+  }
+
   /** Those of the client that waits, or has waited last. */
   get capabilities(): unknown {
     return this.#capabilities;

@@ -33,6 +33,14 @@ describe('to which call a request of the server belongs', () => {
     expect(world.warnings).toHaveLength(1);
   });
 
+  test('is one that has no question yet: two calls that ask at once get one each', () => {
+    const world = exchangeWorld();
+    const [one, other] = [world.begun({ name: 'a' }), world.begun({ name: 'b' })];
+    for (const id of [1, 2]) world.say({ id, ...elicitation });
+    world.clock.advance(20);
+    expect([askedIn(one.call).keys.length, askedIn(other.call).keys.length]).toEqual([1, 1]);
+  });
+
   test('is not one that cannot be asked in', () => {
     const world = exchangeWorld();
     const { call } = world.begun();
