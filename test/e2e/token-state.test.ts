@@ -122,7 +122,8 @@ describe('--state', () => {
   test('a change that cannot be saved is in effect, and says so', async () => {
     const state = path.join(temporaryDirectory(), 'tokens.json');
     const exposed = await startWith(state);
-    mkdirSync(`${state}.new`);
+    const draft = `${state}.${exposed.pid}.new`;
+    mkdirSync(draft);
     expect(await token(exposed, 'revoke', 'default')).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
@@ -133,7 +134,7 @@ describe('--state', () => {
     const added = await token(exposed, 'add', 'anna', '--json');
     expect(added.code).toBe(1);
     expect(parseJson(added.stdout.split('\n')[0] ?? '')).toMatchObject({ name: 'anna', isSaved: false });
-    rmSync(`${state}.new`, { recursive: true });
+    rmSync(draft, { recursive: true });
     expect(await token(exposed, 'add', 'ben')).toMatchObject({ code: 0, stderr: '' });
   });
 
