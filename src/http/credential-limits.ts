@@ -5,7 +5,8 @@ import type { CallFailure } from '../bridge/session/pending-request.ts';
 import type { Refused } from './responses/json-response.ts';
 import type { PostResponseOptions } from './responses/post-response.ts';
 import { memberOf, rpcCode, type RpcNotification, type RpcRequest } from '../mcp/json-rpc.ts';
-import { claimedRevision, envelopeKeys } from '../mcp/request-envelope.ts';
+import { clientCapabilitiesKey, clientInfoKey } from '../mcp/envelope-keys.ts';
+import { claimedRevision } from '../mcp/request-envelope.ts';
 
 /** Of an HTTP response to a credential that is known and allows no more (RFC 6750 §3.1). */
 export const unauthorized: Pick<Refused, 'status' | 'headers'> = {
@@ -35,7 +36,7 @@ function introductionIn({
   const params = json['params'];
   if (method === 'initialize') return [memberOf(params, 'clientInfo'), memberOf(params, 'capabilities')];
   const meta = memberOf(params, '_meta');
-  return [memberOf(meta, envelopeKeys.clientInfo), memberOf(meta, envelopeKeys.clientCapabilities)];
+  return [memberOf(meta, clientInfoKey), memberOf(meta, clientCapabilitiesKey)];
 }
 
 /**

@@ -35,7 +35,7 @@ const decisive = pathTree({
   name: ['params', 'name'],
   uri: ['params', 'uri'],
   taskId: ['params', 'taskId'],
-  ...Object.fromEntries(Object.values(envelopeKeys).map((key) => [key, ['params', '_meta', key]])),
+  ...Object.fromEntries(envelopeKeys.map((key) => [key, ['params', '_meta', key]])),
 });
 
 /**

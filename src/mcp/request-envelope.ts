@@ -1,17 +1,10 @@
+import { clientCapabilitiesKey, clientInfoKey, logLevelKey, protocolVersionKey } from './envelope-keys.ts';
 import { metaOf } from './json-rpc.ts';
 import { isObject, memberOf, type RpcNotification, type RpcRequest } from './rpc-message.ts';
 
-/** The members of `params._meta` in which a modern request says what a session would know (MCP 2026-07-28, "Request Metadata"). */
-export const envelopeKeys = {
-  revision: 'io.modelcontextprotocol/protocolVersion',
-  clientCapabilities: 'io.modelcontextprotocol/clientCapabilities',
-  clientInfo: 'io.modelcontextprotocol/clientInfo',
-  logLevel: 'io.modelcontextprotocol/logLevel',
-} as const;
-
 /** The revision that a message says it is of; undefined if it says nothing of it. Of any type: nobody has checked it. */
 export function claimedRevision(message: RpcRequest | RpcNotification): unknown {
-  return memberOf(metaOf(message), envelopeKeys.revision);
+  return memberOf(metaOf(message), protocolVersionKey);
 }
 
 /** What is missing or of the wrong type in the envelope of a request; undefined if nothing is. */
@@ -28,11 +21,14 @@ export function envelopeProblem(request: RpcRequest): string | undefined {
 type Rule = readonly [key: string, type: string, isRequired: boolean, isOfType: (value: unknown) => boolean];
 
 const rules: readonly Rule[] = [
-  [envelopeKeys.revision, 'a string', true, isString],
-  [envelopeKeys.clientCapabilities, 'an object', true, isObject],
-  [envelopeKeys.clientInfo, 'an object', false, isObject],
-  [envelopeKeys.logLevel, 'a string', false, isString],
+  [protocolVersionKey, 'a string', true, isString],
+  [clientCapabilitiesKey, 'an object', true, isObject],
+  [clientInfoKey, 'an object', false, isObject],
+  [logLevelKey, 'a string', false, isString],
 ];
+
+/** The members of `params._meta` in which a modern request says what a session would know (MCP 2026-07-28, "Request Metadata"). */
+export const envelopeKeys: readonly string[] = rules.map(([key]) => key);
 
 function isString(value: unknown): boolean {
   return typeof value === 'string';

@@ -1,5 +1,5 @@
 import type { RpcResponse } from '../../mcp/json-rpc.ts';
-import { envelopeKeys } from '../../mcp/request-envelope.ts';
+import { clientCapabilitiesKey, clientInfoKey, protocolVersionKey } from '../../mcp/envelope-keys.ts';
 import { firstModernRevision, preferredRevision } from '../../mcp/revisions.ts';
 import type { Interview } from './interview.ts';
 
@@ -32,9 +32,9 @@ export function inEnvelope(
   return {
     ...params,
     _meta: {
-      [envelopeKeys.revision]: revision,
-      [envelopeKeys.clientCapabilities]: {},
-      [envelopeKeys.clientInfo]: clientInfo(clientVersion),
+      [protocolVersionKey]: revision,
+      [clientCapabilitiesKey]: {},
+      [clientInfoKey]: clientInfo(clientVersion),
     },
   };
 }

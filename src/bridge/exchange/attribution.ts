@@ -12,8 +12,8 @@ export interface Attribution {
 }
 
 /**
- * Finds the call that a server request belongs to. The transport may tell (Streamable HTTP), or a task; over a single stream the newest
- * call that can be answered with a question is as good as any: all are of one caller, and the server gets the answer to what it has
+ * Finds the call that a server request belongs to. The transport may tell (Streamable HTTP), or a task; over a single stream it is the newest
+ * call that can be answered with a question: all are of one caller, and the server gets the answer to what it has
  * asked in any case.
  * @param origin as in `UpstreamEvents`.
  * @param flows all calls, the oldest first.

@@ -17,6 +17,7 @@ import { withCancelledId, withId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
 import { callFailure, notTaken } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
+import { severities, severityOf } from '../shared/levels.ts';
 import { errorToLegacy } from '../translate/errors.ts';
 import { initializeFromDiscover } from '../translate/handshake.ts';
 import { isInteractive } from '../translate/input-requests.ts';
@@ -29,18 +30,6 @@ import { ChangeListener } from './change-listener.ts';
 import { ClientEnvelope } from './client-envelope.ts';
 import { InputLoop } from './input-loop.ts';
 import { TaskDriver } from './task-driver.ts';
-
-/** How severe log messages can be (MCP 2025-11-25, logging). */
-const levels: ReadonlySet<unknown> = new Set([
-  'debug',
-  'info',
-  'notice',
-  'warning',
-  'error',
-  'critical',
-  'alert',
-  'emergency',
-]);
 
 export interface LegacyFaceOptions {
   readonly clock?: Clock;
@@ -178,7 +167,7 @@ export class LegacyFace implements Upstream {
   #setLevel({ id, json }: RpcRequest): RpcResponse {
     const level = memberOf(json['params'], 'level');
     if (memberOf(this.#serverCapabilities, 'logging') === undefined) return newError({ id, ...unknownMethod });
-    if (typeof level !== 'string' || !levels.has(level)) return newError({ id, ...invalidLevel });
+    if (typeof level !== 'string' || severityOf(level) === undefined) return newError({ id, ...invalidLevel });
     this.#envelope.setLevel(level);
     return newResult(id, {});
   }
@@ -379,7 +368,7 @@ const unknownMethod: CallFailure = { code: rpcCode.methodNotFound, message: 'the
 
 const invalidLevel: CallFailure = {
   code: rpcCode.invalidParams,
-  message: `the log level is none of ${[...levels].join(', ')}`,
+  message: `the log level is none of ${severities.join(', ')}`,
 };
 
 const invalidUri: CallFailure = { code: rpcCode.invalidParams, message: 'the "uri" is not a string' };

@@ -1,5 +1,5 @@
 /** Severities of RFC 5424 §6.2.1 as MCP names them (2025-11-25, logging), the most verbose first. */
-const severities: readonly unknown[] = 'debug info notice warning error critical alert emergency'.split(' ');
+export const severities: readonly unknown[] = 'debug info notice warning error critical alert emergency'.split(' ');
 
 /** The higher, the more severe; undefined if it is no level. */
 export function severityOf(level: unknown): number | undefined {

@@ -4,7 +4,11 @@ import { editPlan, set, type Change } from '../../mcp/json/edit-members.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 
 /** Codes that only modern clients know: headers differ, a capability is missing, the revision is not supported (MCP 2026-07-28). */
-const modernCodes: ReadonlySet<unknown> = new Set([-32020, -32021, rpcCode.unsupportedProtocolVersion]);
+const modernCodes: ReadonlySet<unknown> = new Set([
+  rpcCode.headerMismatch,
+  rpcCode.missingClientCapability,
+  rpcCode.unsupportedProtocolVersion,
+]);
 
 /** A resource is not there (MCP 2025-11-25, resources); the modern era says that the parameters are invalid. */
 const resourceNotFound = -32002;

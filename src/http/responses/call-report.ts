@@ -5,7 +5,7 @@ import type { Session } from '../../bridge/session/session.ts';
 import type { RpcMessage, RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
 import { memberOf } from '../../mcp/json-rpc.ts';
 import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
-import { envelopeKeys } from '../../mcp/request-envelope.ts';
+import { clientInfoKey } from '../../mcp/envelope-keys.ts';
 import { inOnePiece } from '../../platform/bytes.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
 
@@ -242,8 +242,8 @@ const clientMembers = memberReader({
 });
 
 const envelopeMembers = memberReader({
-  name: ['params', '_meta', envelopeKeys.clientInfo, 'name'],
-  version: ['params', '_meta', envelopeKeys.clientInfo, 'version'],
+  name: ['params', '_meta', clientInfoKey, 'name'],
+  version: ['params', '_meta', clientInfoKey, 'version'],
 });
 
 const responseMembers = memberReader({
