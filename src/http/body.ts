@@ -131,9 +131,6 @@ function readWhole(request: HttpRequest, limits: ReadLimits, onBody: (body: Body
   };
   request.on('data', onData);
   // Each event comes once, and `close` follows an error, so `once` would only cost more.
-  // An HTTP/2 stream that was reset, or whose connection was lost, emits `end` as if the body were complete.
-  request.on('end', () => {
-    finish(size < announced || request.aborted === true ? 'cut off' : gather(chunks.take(), size));
-  });
+  request.on('end', () => finish(size < announced ? 'cut off' : gather(chunks.take(), size)));
   request.on('close', () => finish('cut off'));
 }

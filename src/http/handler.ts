@@ -31,7 +31,7 @@ export interface HandlerOptions {
 }
 
 /**
- * The only request handler of the process, for the local listener (HTTP/1.1) and for tunnels (HTTP/2). It checks the
+ * The only request handler of the process, for the local listener and for tunnels. It checks the
  * caller and routes to an endpoint. The guard protects everything, so that a stranger learns nothing, except for:
  * - `/healthz`
  * - `/readyz`, which says without a token only whether all servers are up
@@ -151,8 +151,7 @@ export function createHandler(options: HandlerOptions): (request: HttpRequest, r
 
 /** The host that a request names; undefined if the request has been refused. */
 function hostOf(request: HttpRequest, response: HttpResponse): string | undefined {
-  const authority = valueOf(request, ':authority');
-  const hosts = authority === undefined ? valuesOf(request, 'host') : [authority];
+  const hosts = valuesOf(request, 'host');
   if (hosts.length === 1) return hosts[0];
   const message = hosts.length === 0 ? 'no Host header' : 'more than one Host header';
   refuse(request, response, { status: 400, message });

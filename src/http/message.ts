@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-/** What is used here of requests, both of node:http and of node:http2's compatibility API. */
+/** What is used here of requests, both of node:http and of our own tunnel. */
 export interface HttpRequest extends Readable {
   readonly httpVersionMajor: number;
   readonly method?: string | undefined;
@@ -11,14 +11,10 @@ export interface HttpRequest extends Readable {
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly complete: boolean;
-  /** The client disconnected or reset the stream before the response. */
-  readonly aborted?: boolean;
-  readonly socket: Socket;
-  /** HTTP/2 only. */
-  readonly stream?: { close(code: number): void };
+  readonly socket: Pick<Socket, 'remoteAddress'>;
 }
 
-/** What is used here of responses. With HTTP/2, they are not streams: they have neither `closed` nor `destroyed`. */
+/** What is used here of responses. Those of the tunnel are not streams: they have neither `closed` nor `destroyed`. */
 export interface HttpResponse {
   readonly headersSent: boolean;
   /** Bytes that have not been passed to the system yet. */
@@ -34,10 +30,8 @@ export interface HttpResponse {
   end(): unknown;
   end(chunk: Buffer | string): unknown;
   end(chunk: string, encoding: 'latin1'): unknown;
-  /** HTTP/2 only. */
-  readonly stream?: { close(code: number): void };
-  /** HTTP/1.1 only. */
-  destroy?(): unknown;
+  /** Aborts the response: destroys the connection, or the stream of the tunnel. */
+  destroy(): unknown;
   /** `close` is emitted once, after the end of the response or of the connection, whichever is first. */
   on(event: 'close' | 'drain' | 'error', listener: () => void): unknown;
   once(event: 'close' | 'drain', listener: () => void): unknown;
@@ -57,13 +51,4 @@ export function valuesOf({ rawHeaders }: HttpRequest, name: string): string[] {
 export function valueOf({ headers }: HttpRequest, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' ? value : undefined;
-}
-
-/** CANCEL (RFC 9113 §7). With NO_ERROR, node:http2 would first wait for unsent data. */
-const cancelCode = 8;
-
-/** Aborts an exchange: destroys the connection, or with HTTP/2 the stream. */
-export function cutOff(half: Pick<HttpRequest | HttpResponse, 'stream' | 'destroy'>): void {
-  if (half.stream === undefined) half.destroy?.();
-  else half.stream.close(cancelCode);
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 import type { Capabilities } from './capabilities.ts';
+import type { TunnelRequest } from './relay/agent/tunnel-request.ts';
+import type { TunnelResponse } from './relay/agent/tunnel-response.ts';
 
 /** The one request handler of the process, for the local listener and for every tunnel. */
 export type RequestHandler = (
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
+  request: IncomingMessage | TunnelRequest,
+  response: ServerResponse | TunnelResponse,
 ) => void;
 
 /** A listener on 127.0.0.1 whose port only one tunnel knows. */

@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { ByteText } from '../../platform/bytes.ts';
 import { encodeComment, eventStreamType } from '../../mcp/sse.ts';
 import { BackPressure } from './back-pressure.ts';
-import { cutOff, type HttpResponse } from '../message.ts';
+import type { HttpResponse } from '../message.ts';
 import { commentBeats } from './keep-alive-timer.ts';
 
 /** Proxies must neither buffer an event stream (X-Accel-Buffering is nginx's header for that) nor compress it. */
@@ -91,7 +91,7 @@ export class EventStream {
   keepAlive(checksStalls = true): void {
     if (!this.isOpen()) return;
     if (checksStalls) this.#stalls = this.#backPressure.hasStalled() ? this.#stalls + 1 : 0;
-    if (this.#stalls >= maxStalls) cutOff(this.#response);
+    if (this.#stalls >= maxStalls) this.#response.destroy();
     else if (++this.#silentBeats >= commentBeats) {
       this.#silentBeats = 0;
       this.#flush();

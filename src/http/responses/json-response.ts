@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { asTextIfShort, piecesOf, type Bytes } from '../../platform/bytes.ts';
 import type { Refusal } from '../../bridge/session/channel.ts';
 import { errorResponse, rpcCode, type RequestId, type RpcErrorOptions } from '../../mcp/json-rpc.ts';
-import { cutOff, type HttpRequest, type HttpResponse } from '../message.ts';
+import type { HttpRequest, HttpResponse } from '../message.ts';
 
 /**
  * How long a client may continue to send a body that was refused, in milliseconds, before its connection is cut. Cut at
@@ -70,9 +70,9 @@ export function refuse(request: HttpRequest, response: HttpResponse, refused: Re
   };
   const linger = setTimeout(() => {
     end();
-    cutOff(request);
+    request.destroy();
   }, lingerMs);
-  // node:http closes the connection when this response ends, so the end waits for the body. HTTP/2 closes nothing.
+  // node:http closes the connection when this response ends, so the end waits for the body. The tunnel closes nothing.
   if (isHttp1) request.once('end', end);
   else response.end();
   request.once('close', end);

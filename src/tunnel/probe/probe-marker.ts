@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 import type { RequestHandler } from '../provider.ts';
 
@@ -20,10 +18,7 @@ export interface Mark {
   forget(): void;
 }
 
-export type MarkerResponse = (
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-) => void;
+export type MarkerResponse = RequestHandler;
 
 /**
  * Wraps the handler at our end of a tunnel and recognises our own requests that come back through it. That proves that a public
@@ -45,8 +40,8 @@ export interface ProbeMarker {
 
 interface ExpectedMark {
   /** The request that has arrived, and the response to it. */
-  request: IncomingMessage | Http2ServerRequest | undefined;
-  response: ServerResponse | Http2ServerResponse | undefined;
+  request: Parameters<RequestHandler>[0] | undefined;
+  response: Parameters<RequestHandler>[1] | undefined;
   readonly answer: MarkerResponse | undefined;
 }
 

@@ -7,7 +7,7 @@ import { agentHandshake, type AgentHandshakeOptions } from './handshake.ts';
 import { watchSocket } from '../protocol/heartbeat.ts';
 import { pingIntervalMs } from '../protocol/limits.ts';
 import { parseRelayMessage } from '../protocol/parse-message.ts';
-import { closeCodes, type Welcome } from '../protocol/protocol.ts';
+import { closeCodes, encodeMessage, type Welcome } from '../protocol/protocol.ts';
 import type { ConnectFailure, TunnelSession } from '../../reconnect.ts';
 import { dial } from './dial.ts';
 import {
@@ -106,7 +106,7 @@ function createConnection(
   welcome: Welcome,
   { clock, state, onNotice }: ConnectOptions,
 ): TunnelSession {
-  const { pipe, served } = relaySession;
+  const { pipe, streams } = relaySession;
   const ended = createDeferred<ExposeError>();
   const goaway = createDeferred<void>();
   let deathReason: string | undefined;
@@ -119,13 +119,12 @@ function createConnection(
     const cancelGrace = clock.after(closeGraceMs, () => socket.terminate());
     socket.once('close', cancelGrace);
   };
-  /** Without HTTP/2 the connection is useless; the tunnel reconnects. */
-  const fail = (): void => {
-    deathReason = 'the HTTP/2 connection to the relay broke';
-    breakOff('HTTP/2 error');
+  relaySession.onFault = (reason) => {
+    deathReason = `the relay broke the tunnel protocol: ${reason}`;
+    relaySession.end();
+    breakOff(reason);
   };
   socket.once('close', (code, reason) => {
-    pipe.off('broken', fail);
     if (!isEnding && relaySession.survives(code)) {
       relaySession.detach();
       state.lostSession = relaySession;
@@ -145,9 +144,6 @@ function createConnection(
         isEnding = true;
         goaway.resolve();
         break;
-      case 'cancel':
-        served?.cancel(message.stream);
-        break;
       case 'notice':
         if (message.message !== undefined) onNotice(message.message);
         break;
@@ -165,16 +161,13 @@ function createConnection(
       socket.terminate();
     },
   });
-  pipe.once('broken', fail);
-  if (served === undefined) fail();
 
   const finish = (): void => {
     // The session may go on over the next connection.
     if (socket.readyState === socket.CLOSED) return;
     isEnding = true;
-    const session = served?.session;
-    if (session === undefined || session.destroyed) socket.close(closeCodes.normal);
-    else session.close(() => socket.close(closeCodes.normal));
+    if (socket.readyState === socket.OPEN) socket.send(encodeMessage({ type: 'goaway' }));
+    streams.finish(() => socket.close(closeCodes.normal));
   };
   return {
     publicUrls: welcome.urls,

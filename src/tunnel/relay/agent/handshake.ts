@@ -104,7 +104,6 @@ export async function agentHandshake<Session extends object>(
           fail(`it sent a ${message.reason}`);
           break;
         case 'ack':
-        case 'cancel':
         case 'goaway':
         case 'notice':
         case 'unknown':

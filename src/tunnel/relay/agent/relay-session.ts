@@ -1,18 +1,20 @@
 import type { WebSocket } from 'ws';
 import type { Clock } from '../../../platform/clock.ts';
-import { Pipe, reportFaults } from '../protocol/pipe.ts';
+import type { Multiplexer } from '../protocol/multiplexer.ts';
+import { Pipe } from '../protocol/pipe.ts';
 import { isLost, type Welcome } from '../protocol/protocol.ts';
-import type { ServedPipe, ServePipe } from './stream-server.ts';
+import type { ServePipe } from './stream-server.ts';
 
 /** The longest wait for a relay to come back, in milliseconds, whatever the relay says. */
 const maxResumeMs = 10 * 60 * 1000;
 
-/** The agent's end of a session at a relay: the pipe and the HTTP/2 server on it, which can outlive their socket. */
+/** The agent's end of a session at a relay: the pipe and its streams, which can outlive their socket. */
 export class RelaySession {
   readonly id: string;
   readonly pipe: Pipe;
-  /** Undefined when HTTP/2 could not begin. */
-  readonly served: ServedPipe | undefined;
+  readonly streams: Multiplexer;
+  /** Called when the relay breaks the protocol. */
+  onFault: (reason: string) => void = () => undefined;
   readonly #resumeMs: number;
   readonly #clock: Clock;
   #cancelExpiry: (() => void) | undefined;
@@ -21,11 +23,13 @@ export class RelaySession {
     this.id = session;
     this.#clock = clock;
     this.#resumeMs = Math.min(resumeMs, maxResumeMs);
-    this.pipe = new Pipe(socket, { isResumable: resumeMs > 0, clock });
-    // The HTTP/2 session reports it too; a pipe without a listener would end the process.
-    this.pipe.on('error', () => undefined);
-    this.served = serve(this.pipe);
-    if (this.served !== undefined) reportFaults(this.served.session, this.pipe);
+    this.pipe = new Pipe(socket, {
+      isResumable: resumeMs > 0,
+      clock,
+      onReceived: (bytes) => this.streams.receive(bytes),
+      onWritable: () => this.streams.flush(),
+    });
+    this.streams = serve(this.pipe, (reason) => this.onFault(reason));
   }
 
   /** Whether the session can outlive a socket that ended with this code. */
@@ -34,8 +38,7 @@ export class RelaySession {
   }
 
   get isAlive(): boolean {
-    const session = this.served?.session;
-    return session !== undefined && !session.closed && !session.destroyed && !this.pipe.destroyed;
+    return !this.streams.isClosed;
   }
 
   /** For the hello of a resume. */
@@ -59,7 +62,7 @@ export class RelaySession {
   /** Ends all streams: their handlers see that the clients have gone. */
   end(): void {
     this.#cancelExpiry?.();
-    this.served?.session.destroy();
-    this.pipe.destroy();
+    this.streams.close();
+    this.pipe.close();
   }
 }

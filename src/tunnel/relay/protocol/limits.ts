@@ -16,26 +16,14 @@ export const pingIntervalMs = 15_000;
 export const deadAfterMs = 35_000;
 /** A timer that is this late, in milliseconds, means that the machine slept and the peer has given up. */
 export const sleptAfterMs: number = 2 * deadAfterMs;
-/** Flow-control window of one HTTP/2 stream, in bytes: 50 Mbit/s at 80 ms, and the most that one slow reader can hold. */
+/** Window of one stream, in bytes: 50 Mbit/s at 80 ms, and the most that one slow reader can hold. */
 export const streamWindowBytes: number = 512 * 1024;
-/** Flow-control window of one HTTP/2 connection, in bytes: sixteen streams at full speed. */
-export const connectionWindowBytes: number = 8 * 1024 * 1024;
 /** Requests to one agent whose responses have not ended. */
 export const maxStreams = 256;
-/** Streams at one agent, including those that have ended for the client and not yet for HTTP/2. */
+/** Streams at one agent, including those that the relay has reset while the frame is on its way. */
 export const maxOpenStreams: number = 4 * maxStreams;
-/** Interim responses (1xx) to one request. Our own agent sends none; others send one or two. */
-export const maxInterimResponses = 16;
-/**
- * What node:http2 may count as buffered for one connection, in MB: without limit. It also counts what streams had not sent when
- * they were reset, and never stops, so that clients that give up large bodies would use up any limit. Windows, the number of
- * streams and the budgets for frames and headers bound what is really buffered.
- */
-export const maxSessionMemoryMb = 4_000_000;
-/** Request and response header block, in bytes: Node's own limit for HTTP/1.1, with room for our own headers. */
-export const maxHeaderListBytes: number = 64 * 1024;
-/** Headers of one message. Node accepts 2000 over HTTP/1.1, but by default resets an HTTP/2 stream with more than 128. */
-export const maxHeaderPairs = 2_048;
+/** Largest head of a request or response, in bytes of JSON: Node's own limit for HTTP/1.1 is 16 KiB. Fits into one message. */
+export const maxHeadBytes: number = maxDataBytes - 8;
 /** Public URLs in a welcome. */
 export const maxUrls = 16;
 /** Length of one public URL or message of the peer, in characters. */
@@ -51,8 +39,3 @@ export const ackMs = 200;
  */
 export const maxReplayBytes: number = 4 * 1024 * 1024;
 export const replayMessageCost = 256;
-/**
- * Bytes that are read from the socket while HTTP/2 does not read because it writes. Less than the windows allow would deadlock:
- * both ends would wait for the other's acknowledgement and read nothing.
- */
-export const maxUnreadBytes: number = 2 * connectionWindowBytes;

@@ -28,6 +28,8 @@ export function parseAgentMessage(bytes: Buffer): AgentMessage | UnknownMessage 
     }
     case 'ack':
       return readAck(fields);
+    case 'goaway':
+      return { type: 'goaway' };
     default:
       return { type: 'unknown' };
   }
@@ -66,10 +68,6 @@ export function parseRelayMessage(bytes: Buffer): RelayMessage | UnknownMessage 
     }
     case 'goaway':
       return { type: 'goaway' };
-    case 'cancel': {
-      const { stream } = fields;
-      return isCount(stream) ? { type: 'cancel', stream } : malformed('malformed cancel');
-    }
     default:
       return { type: 'unknown' };
   }

@@ -77,19 +77,16 @@ export interface Notice {
   readonly message?: string;
 }
 
-/** The relay is about to stop: dial a new connection, then let this one finish. */
+/**
+ * From a relay that is about to stop: dial a new connection, then let this one finish. From an agent that leaves: send it no new
+ * requests.
+ */
 export interface Goaway {
   readonly type: 'goaway';
 }
 
-/** The client of a request has gone: reset its stream. The relay itself may only send a limited number of RST_STREAM. */
-export interface Cancel {
-  readonly type: 'cancel';
-  readonly stream: number;
-}
-
-export type AgentMessage = Hello | Proof | Ack;
-export type RelayMessage = Challenge | Welcome | Reject | Ack | Notice | Goaway | Cancel;
+export type AgentMessage = Hello | Proof | Ack | Goaway;
+export type RelayMessage = Challenge | Welcome | Reject | Ack | Notice | Goaway;
 
 /** Close codes of the WebSocket. 4000 to 4999 are for private use (RFC 6455, section 7.4.2). */
 export const closeCodes = {

@@ -1,30 +1,16 @@
-import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
-import { connect, constants } from 'node:http2';
 import type { RawData, WebSocket } from 'ws';
 import { createDeferred } from '../../../platform/deferred.ts';
+import { createFrameBudget } from './frame-budget.ts';
 import { watchSocket } from '../protocol/heartbeat.ts';
-import {
-  connectionWindowBytes,
-  maxHeaderListBytes,
-  maxHeaderPairs,
-  maxOpenStreams,
-  maxSessionMemoryMb,
-  maxStreams,
-  streamWindowBytes,
-} from '../protocol/limits.ts';
+import { maxStreams } from '../protocol/limits.ts';
+import { Multiplexer } from '../protocol/multiplexer.ts';
+import type { MuxStream, StreamReceiver } from '../protocol/mux-stream.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
-import { Pipe, reportFaults } from '../protocol/pipe.ts';
+import { Pipe } from '../protocol/pipe.ts';
 import { closeCodes, encodeMessage, isLost } from '../protocol/protocol.ts';
-import { createFrameBudget, createRstStreamLimiter } from './http2-limits.ts';
 
 /** How long an orderly close of the socket may take before it is terminated, in milliseconds. */
 const closeGraceMs = 1_000;
-/**
- * How long the agent may take to end a stream whose response is complete while the request is not, in milliseconds. Our own
- * does so at once (RFC 9113, section 8.1), so that no reset has to be spent on it.
- */
-const answeredGraceMs = 1_000;
-
 /** How often clients of held event streams are sent a comment, in milliseconds: proxies cut connections idle for 30 s or more. */
 const keepAliveMs = 10_000;
 
@@ -42,8 +28,8 @@ export interface AgentSessionOptions {
 }
 
 /**
- * An admitted agent: the HTTP/2 client at the relay's end of its pipe. Create it in the same turn in which the welcome was
- * sent, since HTTP/2 starts at once. When its socket is lost, it waits for `resume`, and its clients with it.
+ * An admitted agent. Create it in the same turn in which the welcome was sent: what the agent sends then is for the pipe. When its
+ * socket is lost, it waits for `resume`, and its clients with it.
  */
 export class AgentSession {
   readonly name: string;
@@ -53,23 +39,21 @@ export class AgentSession {
   readonly #publicKey: string;
   readonly #resumeMs: number;
   readonly #pipe: Pipe;
-  readonly #session: ClientHttp2Session;
-  readonly #closed = createDeferred<string>();
-  readonly #resets = createRstStreamLimiter();
+  readonly #streams: Multiplexer;
   readonly #frames = createFrameBudget();
-  /** Streams whose clients wait. Other open streams are no reason to refuse a client. */
-  readonly #awaited = new Set<ClientHttp2Stream>();
+  readonly #closed = createDeferred<string>();
   /** Called when the agent is connected again, or is gone. */
   readonly #waiting = new Set<() => void>();
   /** Called every keepAliveMs while the agent is not connected. */
   readonly #held = new Set<() => void>();
   #socket: WebSocket;
   #lastRequestAt = 0;
-  #openStreams = 0;
   /** Why the connection ends on purpose. */
   #endReason: string | undefined;
   #hasFailed = false;
   #hasEnded = false;
+  /** It takes no new requests. */
+  #isLeaving = false;
   /** The timers of a session without a socket. */
   #expiry: NodeJS.Timeout | undefined;
   #keepAlive: NodeJS.Timeout | undefined;
@@ -82,12 +66,15 @@ export class AgentSession {
     this.#publicKey = publicKey;
     this.#resumeMs = resumeMs;
     this.#socket = socket;
-    this.#pipe = new Pipe(socket, { objectTo: (frame) => this.#frames.objectTo(frame), isResumable: resumeMs > 0 });
-    this.#pipe.on('error', () => undefined);
-    this.#pipe.once('broken', (reason: string) => this.#fail(reason));
-    this.#session = startHttp2(this.#pipe);
-    this.#session.once('close', () => {
-      if (!this.#hasFailed) this.close(closeCodes.normal, 'the agent left');
+    this.#pipe = new Pipe(socket, {
+      isResumable: resumeMs > 0,
+      onReceived: (bytes) => this.#streams.receive(bytes),
+      onWritable: () => this.#streams.flush(),
+    });
+    this.#streams = new Multiplexer({
+      carrier: this.#pipe,
+      objectTo: (_type, length) => this.#frames.objectTo(length),
+      onFault: (reason) => this.#fail(reason),
     });
     this.#watch(socket);
   }
@@ -97,11 +84,6 @@ export class AgentSession {
     return this.#closed.promise;
   }
 
-  /** Whether its streams end because it has. */
-  get hasEnded(): boolean {
-    return this.#hasEnded || this.#hasFailed;
-  }
-
   /** Whether it waits for the agent to resume. True also in the moment before the loss of the socket is known. */
   get isDetached(): boolean {
     return this.#mayResume() && this.#socket.readyState !== this.#socket.OPEN;
@@ -109,13 +91,12 @@ export class AgentSession {
 
   /** Whether it takes new requests. */
   get isConnected(): boolean {
-    const { closed, destroyed } = this.#session;
-    return !closed && !destroyed && this.#socket.readyState === this.#socket.OPEN;
+    return !this.#isLeaving && !this.#streams.isClosed && this.#socket.readyState === this.#socket.OPEN;
   }
 
   /** Requests whose clients wait for the end of the response. */
   get awaitedRequests(): number {
-    return this.#awaited.size;
+    return this.#streams.size;
   }
 
   /** In milliseconds of `performance.now()`. */
@@ -142,21 +123,16 @@ export class AgentSession {
     this.#wake();
   }
 
-  /** Opens a stream; `busy` when maxStreams clients wait for responses of the agent, `gone` when its connection is ending. */
-  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream | 'busy' | 'gone' {
+  /**
+   * Sends a request; `busy` when maxStreams clients wait for responses of the agent, `gone` when it takes no more.
+   * @param head as of `encodeHead`.
+   */
+  request(head: Buffer, isEnd: boolean, receiver: StreamReceiver): MuxStream | 'busy' | 'gone' {
     if (!this.isConnected) return 'gone';
-    if (this.#awaited.size >= maxStreams || this.#openStreams >= maxOpenStreams) return 'busy';
-    const stream = this.#session.request(headers, { endStream });
+    if (this.#streams.size >= maxStreams) return 'busy';
     this.#lastRequestAt = performance.now();
     this.#frames.onRequest();
-    this.#openStreams += 1;
-    this.#awaited.add(stream);
-    stream.once('end', () => this.#awaited.delete(stream));
-    stream.once('close', () => {
-      this.#openStreams -= 1;
-      this.#awaited.delete(stream);
-    });
-    return stream;
+    return this.#streams.open(head, isEnd, receiver);
   }
 
   /**
@@ -173,15 +149,6 @@ export class AgentSession {
   whileDetached(keepAlive: () => void): () => void {
     this.#held.add(keepAlive);
     return () => this.#held.delete(keepAlive);
-  }
-
-  /** Resets a stream whose client has gone. */
-  cancel(stream: ClientHttp2Stream): void {
-    this.#awaited.delete(stream);
-    // Paused, so that flow control limits what the agent still sends to one window.
-    stream.pause();
-    if (stream.readableEnded) setTimeout(() => this.#reset(stream), answeredGraceMs).unref();
-    else this.#reset(stream);
   }
 
   /** Asks the agent to dial again. Until `close` it is sent the requests that still come here, but its session is not resumed. */
@@ -211,6 +178,7 @@ export class AgentSession {
       if (socket !== this.#socket || isBinary || !Buffer.isBuffer(data)) return;
       const message = parseAgentMessage(data);
       if (message.type === 'malformed') this.#fail(message.reason);
+      else if (message.type === 'goaway') this.#isLeaving = true;
       else if (message.type === 'ack' && !this.#pipe.acknowledge(message.received))
         this.#fail('ack beyond what was sent');
     });
@@ -230,8 +198,8 @@ export class AgentSession {
   }
 
   #mayResume(): boolean {
-    const isEnding = this.#hasEnded || this.#hasFailed || this.#endReason !== undefined;
-    return this.#resumeMs > 0 && !isEnding && !this.#session.closed && !this.#session.destroyed;
+    const isEnding = this.#isLeaving || this.#endReason !== undefined;
+    return this.#resumeMs > 0 && !isEnding && !this.#streams.isClosed;
   }
 
   #detach(reason: string): void {
@@ -247,9 +215,8 @@ export class AgentSession {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#stopTimers();
-    this.#resets.close();
-    this.#session.destroy();
-    this.#pipe.destroy();
+    this.#streams.close();
+    this.#pipe.close();
     this.#closed.resolve(reason);
     this.#wake();
   }
@@ -264,47 +231,12 @@ export class AgentSession {
     this.#waiting.clear();
   }
 
-  #reset(stream: ClientHttp2Stream): void {
-    this.#resets.spend(() => {
-      const isOpen = !stream.closed;
-      // node:http2 ends the stream before it resets it, and half a body would look complete to the agent.
-      stream.end = () => stream;
-      if (isOpen) stream.close(constants.NGHTTP2_CANCEL);
-      stream.resume();
-      return isOpen;
-    });
-    if (stream.closed || stream.id === undefined || this.#socket.readyState !== this.#socket.OPEN) return;
-    // Out of budget: our own agent resets the stream itself. Other agents get a reset when there is budget again.
-    this.#socket.send(encodeMessage({ type: 'cancel', stream: stream.id }));
-  }
-
   /** Ends the connection because of what the agent did: nothing more is read from it, and its clients do not wait. */
   #fail(reason: string): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
     this.close(closeCodes.protocolError, reason);
-    this.#session.destroy();
-    this.#pipe.destroy();
+    this.#streams.close();
+    this.#pipe.close();
   }
-}
-
-function startHttp2(pipe: Pipe): ClientHttp2Session {
-  const session = connect('http://agent', {
-    createConnection: () => pipe,
-    maxSessionMemory: maxSessionMemoryMb,
-    maxHeaderListPairs: maxHeaderPairs,
-    peerMaxConcurrentStreams: maxStreams,
-    settings: {
-      enablePush: false,
-      // Otherwise a single byte could repeat a header of 4 KiB again and again.
-      headerTableSize: 0,
-      initialWindowSize: streamWindowBytes,
-      maxHeaderListSize: maxHeaderListBytes,
-    },
-  });
-  session.setLocalWindowSize(connectionWindowBytes);
-  // The streams report the error; here it only must not end the process.
-  session.on('error', () => undefined);
-  reportFaults(session, pipe);
-  return session;
 }

@@ -1,35 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { constants, type ClientHttp2Stream } from 'node:http2';
 import type { AgentSession } from './agent-session.ts';
 import { CallIds } from './call-ids.ts';
 import { relayErrorCodes, sendAnswer } from './error-responses.ts';
 import { eventStreamIn, type EventStream } from './event-stream.ts';
-import { maxInterimResponses } from '../protocol/limits.ts';
 import { toRequestHeaders, toResponseHeaders, type PublicOrigin } from './headers.ts';
+import { encodeHead, parseResponseHead } from '../protocol/heads.ts';
+import { resetCodes, type MuxStream, type StreamReceiver } from '../protocol/mux-stream.ts';
 
 /** How long clients are told to wait before a retry, in seconds: longer than an agent's first attempts to reconnect. */
 const retryAfterS = 2;
 
+export interface ForwardTarget {
+  readonly agent: AgentSession;
+  readonly path: string;
+  readonly scheme: 'http' | 'https';
+  readonly origin: PublicOrigin;
+  readonly clientAddress: string | undefined;
+}
+
 /**
- * Sends one public HTTP/1.1 request over an agent's HTTP/2 connection and streams the response back, unbuffered and with
- * back-pressure in both directions. When the client disconnects, the stream is reset at once; when a stream breaks, the public
- * socket is destroyed, so that a truncated body never looks complete. When the agent is lost, an event stream ends with an error
- * for the call.
+ * Sends one public HTTP/1.1 request to an agent and streams the response back, unbuffered and with back-pressure in both
+ * directions. When the client disconnects, the stream is reset at once; when a stream breaks, the public socket is destroyed, so
+ * that a truncated body never looks complete. When the agent is lost, an event stream ends with an error for the call.
  */
-export function forward(
-  request: IncomingMessage,
-  response: ServerResponse,
-  to: {
-    readonly agent: AgentSession;
-    readonly path: string;
-    readonly scheme: 'http' | 'https';
-    readonly origin: PublicOrigin;
-    readonly clientAddress: string | undefined;
-  },
-): void {
+export function forward(request: IncomingMessage, response: ServerResponse, to: ForwardTarget): void {
   const head = toRequestHeaders({
-    method: request.method ?? 'GET',
-    path: to.path,
     rawHeaders: request.rawHeaders,
     scheme: to.scheme,
     clientAddress: to.clientAddress,
@@ -39,19 +34,24 @@ export function forward(
     sendAnswer(response, { status: head.status, code: relayErrorCodes.badRequest, message: head.message });
     return;
   }
-  const stream = to.agent.request(head.headers, !head.hasBody);
+  const bytes = encodeHead({ method: request.method ?? 'GET', path: to.path, headers: head.headers });
+  if (bytes === undefined) {
+    const message = 'the headers of the request are too large for the tunnel';
+    sendAnswer(response, { status: 431, code: relayErrorCodes.badRequest, message });
+    return;
+  }
+  const forwarded = new ForwardedResponse(request, response, to);
+  const stream = to.agent.request(bytes, !head.hasBody, forwarded);
   if (stream === 'gone') {
     answerOffline(response, to.agent.name);
-    return;
-  }
-  if (stream === 'busy') {
+  } else if (stream === 'busy') {
     const message = `the agent of ${to.agent.name} has as many open requests as it can serve`;
     sendAnswer(response, { status: 429, code: relayErrorCodes.busy, message, retryAfterS: retryAfterS });
-    return;
+  } else {
+    forwarded.begin(stream);
+    if (head.hasBody) sendBody(request, stream);
+    else request.resume();
   }
-  const calls = new CallIds(request);
-  sendBody(request, stream, head.hasBody);
-  receiveAnswer(response, stream, { ...to, calls });
 }
 
 export function answerOffline(response: ServerResponse, name: string): void {
@@ -59,90 +59,109 @@ export function answerOffline(response: ServerResponse, name: string): void {
   sendAnswer(response, { status: 503, code: relayErrorCodes.offline, message, retryAfterS: retryAfterS });
 }
 
-function sendBody(request: IncomingMessage, stream: ClientHttp2Stream, hasBody: boolean): void {
-  if (!hasBody) {
-    request.resume();
-    return;
-  }
-  request.pipe(stream);
+function sendBody(request: IncomingMessage, stream: MuxStream): void {
   let bytesLeft = Number(request.headers['content-length']);
-  request.on('data', ({ length }: Buffer) => {
-    bytesLeft -= length;
-    // In the same turn as the last write, so that its frame has END_STREAM and the agent need not wait for another one.
+  request.on('data', (chunk: Buffer) => {
+    // A response may come before the whole body was read; the rest is then discarded.
+    if (stream.isClosed) return;
+    if (!stream.write(chunk)) request.pause();
+    bytesLeft -= chunk.length;
+    // Now, so that the end needs no frame of its own.
     if (bytesLeft === 0) stream.end();
   });
-  // A response may come before the whole body was read; the rest is then discarded.
-  stream.once('close', () => {
-    request.unpipe(stream);
-    request.resume();
-  });
+  request.once('end', () => stream.end());
 }
 
-function receiveAnswer(
-  response: ServerResponse,
-  stream: ClientHttp2Stream,
-  { agent, origin, calls }: { readonly agent: AgentSession; readonly origin: PublicOrigin; readonly calls: CallIds },
-): void {
-  const body = watchEnd(stream);
-  const lost = `the agent of ${agent.name} was lost before it answered`;
-  let events: EventStream | undefined;
-  let hasBegun = false;
-  let interimResponses = 0;
-  stream.on('headers', () => {
-    interimResponses += 1;
-    if (interimResponses <= maxInterimResponses || response.headersSent) return;
-    failAnswer(response, `the agent of ${agent.name} gave too many interim responses`);
-    agent.cancel(stream);
-  });
-  stream.once('response', (headers) => {
+/** The response of an agent on its way to the client. */
+class ForwardedResponse implements StreamReceiver {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #agent: AgentSession;
+  readonly #origin: PublicOrigin;
+  readonly #calls: CallIds;
+  #stream: MuxStream | undefined;
+  #events: EventStream | undefined;
+  #stopKeepAlive: (() => void) | undefined;
+  /** Bytes that the client's connection has not taken yet. */
+  #waitingBytes = 0;
+
+  constructor(request: IncomingMessage, response: ServerResponse, { agent, origin }: ForwardTarget) {
+    this.#request = request;
+    this.#response = response;
+    this.#agent = agent;
+    this.#origin = origin;
+    this.#calls = new CallIds(request);
+  }
+
+  begin(stream: MuxStream): void {
+    this.#stream = stream;
+    this.#response.on('drain', () => this.#consume());
+    this.#response.once('close', () => {
+      if (!this.#response.writableFinished) stream.reset(resetCodes.cancelled);
+      this.#end();
+    });
+  }
+
+  onHead(bytes: Buffer): void {
+    const head = parseResponseHead(bytes);
+    const response = this.#response;
     try {
-      const status = headers[':status'];
-      if (!isFinalStatus(status)) throw new TypeError('not the status of an answer');
-      response.statusCode = status;
-      for (const [name, value] of toResponseHeaders(headers, origin)) response.setHeader(name, value);
-      hasBegun = true;
-      events = eventStreamIn(response);
-      if (events === undefined) {
-        calls.forget();
-        // One system call for the headers and what comes of the body in this turn.
-        setImmediate(flushHeaders, response);
-      } else {
-        response.flushHeaders();
-        watchEvents(events, stream, agent);
-      }
-      stream.pipe(response, { end: false });
+      if (head === undefined) throw new TypeError('not the head of a response');
+      response.statusCode = head.status;
+      for (const [name, value] of toResponseHeaders(head.headers, this.#origin)) response.setHeader(name, value);
     } catch {
-      // node:http rejects some of what nghttp2 accepts; an exception here would end the process.
-      failAnswer(response, `the agent of ${agent.name} gave an answer that is not valid HTTP`);
-      agent.cancel(stream);
+      // node:http rejects names and values that are not valid HTTP; an exception here would end the process.
+      failAnswer(response, `the agent of ${this.#agent.name} gave an answer that is not valid HTTP`);
+      this.#stream?.reset(resetCodes.cancelled);
+      return;
     }
-  });
-  stream.once('end', () => {
-    if (body.isComplete && hasBegun) response.end();
-  });
-  // 'close' follows and is handled; without a listener the error would end the process.
-  stream.on('error', () => undefined);
-  stream.once('close', () => {
-    if (response.writableEnded) return;
-    if (agent.hasEnded && events?.fail(calls.read(), lost) === true) return;
+    this.#events = eventStreamIn(response);
+    if (this.#events === undefined) this.#calls.forget();
+    else this.#stopKeepAlive = this.#agent.whileDetached(() => this.#events?.keepAlive());
+    // One system call for the headers and what has come of the body with them.
+    process.nextTick(flushHeaders, response);
+  }
+
+  onData(bytes: Buffer): void {
+    this.#events?.watch(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#response.write(bytes)) this.#consume();
+  }
+
+  onEnd(): void {
+    this.#response.end();
+  }
+
+  onDrain(): void {
+    this.#request.resume();
+  }
+
+  onClose(reset: number | 'lost' | undefined): void {
+    this.#end();
+    // The rest of the request is discarded.
+    this.#request.resume();
+    const response = this.#response;
+    if (reset === undefined || response.writableEnded) return;
+    const lost = `the agent of ${this.#agent.name} was lost before it answered`;
+    if (reset === 'lost' && this.#events?.fail(this.#calls.read(), lost) === true) return;
     if (response.headersSent || response.destroyed) response.destroy();
-    else if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) answerOffline(response, agent.name);
+    else if (reset === resetCodes.refused) answerOffline(response, this.#agent.name);
     else failAnswer(response, lost);
-  });
-  response.once('close', () => {
-    if (!stream.destroyed && !(response.writableFinished && stream.writableFinished)) agent.cancel(stream);
-  });
+  }
+
+  #consume(): void {
+    this.#stream?.consumed(this.#waitingBytes);
+    this.#waitingBytes = 0;
+  }
+
+  #end(): void {
+    this.#stopKeepAlive?.();
+    this.#stopKeepAlive = undefined;
+  }
 }
 
 function flushHeaders(response: ServerResponse): void {
   if (!response.headersSent && !response.destroyed) response.flushHeaders();
-}
-
-/** Follows what the client gets, and keeps its connection alive while the agent is not connected. */
-function watchEvents(events: EventStream, stream: ClientHttp2Stream, agent: AgentSession): void {
-  stream.on('data', (chunk: Buffer) => events.watch(chunk));
-  const stop = agent.whileDetached(() => events.keepAlive());
-  stream.once('close', stop);
 }
 
 /** Ends one failed request: with a 502 without any of the agent's headers, or by closing the connection if a response has begun. */
@@ -153,23 +172,4 @@ export function failAnswer(response: ServerResponse, message: string): void {
   }
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   sendAnswer(response, { status: 502, code: relayErrorCodes.agentLost, message });
-}
-
-/** RFC 9110, section 15: nghttp2 accepts any three digits. Informational statuses never arrive as the response. */
-function isFinalStatus(status: unknown): status is number {
-  return typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 599;
-}
-
-/**
- * Tells END_STREAM from RST_STREAM(NO_ERROR): node:http2 ends the readable side after both, but END_STREAM does so while the
- * stream is still open, and a reset closes the stream first.
- */
-function watchEnd(stream: ClientHttp2Stream): { readonly isComplete: boolean } {
-  const state = { isComplete: false };
-  const push = stream.push.bind(stream);
-  stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-    if (chunk === null && !stream.closed) state.isComplete = true;
-    return push(chunk, encoding);
-  };
-  return state;
 }

@@ -1,5 +1,3 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
-
 /** Headers of one connection (RFC 9110, section 7.6.1), and `expect`, which the relay answers itself. */
 const hopByHop: ReadonlySet<string> = new Set(
   [
@@ -7,9 +5,6 @@ const hopByHop: ReadonlySet<string> = new Set(
     'proxy-connection te trailer transfer-encoding upgrade',
   ].flatMap((line) => line.split(' ')),
 );
-
-/** Lists by definition, so duplicates are joined (RFC 9110, section 5.3); node:http2 sends these only once. */
-const joinable: ReadonlySet<string> = new Set(['content-encoding', 'content-language', 'if-match', 'if-none-match']);
 
 /** Never valid twice: a mistake, or an attempt to make two parsers disagree. */
 const singleValue: ReadonlySet<string> = new Set(
@@ -21,10 +16,8 @@ const singleValue: ReadonlySet<string> = new Set(
   ].flatMap((line) => line.split(' ')),
 );
 
-export interface RequestHead {
-  readonly method: string;
-  readonly path: string;
-  /** `raw` as in IncomingMessage.rawHeaders: name, value, name, value. */
+export interface ReceivedHead {
+  /** As in IncomingMessage.rawHeaders: names and values in turn. */
   readonly rawHeaders: readonly string[];
   readonly scheme: 'http' | 'https';
   /** Undefined if it is not known. */
@@ -34,14 +27,15 @@ export interface RequestHead {
 }
 
 export type RequestHeaders =
-  | { readonly ok: true; readonly headers: OutgoingHttpHeaders; readonly hasBody: boolean }
+  | { readonly ok: true; readonly headers: readonly string[]; readonly hasBody: boolean }
   | { readonly ok: false; readonly status: number; readonly message: string };
 
 /**
- * The HTTP/2 header block for the agent: the client's headers without those of the connection and without forwarding headers,
- * which only the relay sets. Refuses duplicates of single-value headers and transfer codings other than `chunked`.
+ * The headers for the agent, names in lower case and values in turn: the client's without those of the connection and without
+ * forwarding headers, which only the relay sets. Refuses duplicates of single-value headers and transfer codings other than
+ * `chunked`.
  */
-export function toRequestHeaders(head: RequestHead): RequestHeaders {
+export function toRequestHeaders(head: ReceivedHead): RequestHeaders {
   const values = new Map<string, string[]>();
   for (let index = 0; index + 1 < head.rawHeaders.length; index += 2) {
     const name = (head.rawHeaders[index] ?? '').toLowerCase();
@@ -58,49 +52,50 @@ export function toRequestHeaders(head: RequestHead): RequestHeaders {
     return refuse(501, 'the only transfer coding that this relay knows is chunked');
 
   const dropped = new Set((values.get('connection') ?? []).flatMap((value) => value.toLowerCase().split(/\s*,\s*/)));
-  const headers = new Map<string, string | string[]>([
-    [':method', head.method],
-    [':scheme', head.scheme],
-    [':authority', host],
-    [':path', head.path],
-  ]);
+  const headers = ['host', host];
   for (const [name, list] of values) {
     if (name === 'host' || hopByHop.has(name) || dropped.has(name) || isForwarding(name)) continue;
     if (name === 'cookie' && head.sharesOrigin === true) {
       const own = list.flatMap((cookies) => cookies.split('; ')).filter(isConsentCookie);
-      if (own.length > 0) headers.set(name, own.join('; '));
+      if (own.length > 0) headers.push(name, own.join('; '));
       continue;
     }
-    headers.set(name, list.length === 1 || joinable.has(name) ? list.join(', ') : list);
+    for (const value of list) headers.push(name, value);
   }
-  if (head.clientAddress !== undefined) headers.set('x-forwarded-for', head.clientAddress);
-  headers.set('x-forwarded-proto', head.scheme);
-  headers.set('x-forwarded-host', host);
+  if (head.clientAddress !== undefined) headers.push('x-forwarded-for', head.clientAddress);
+  headers.push('x-forwarded-proto', head.scheme, 'x-forwarded-host', host);
   const length = values.get('content-length')?.[0];
   const hasBody = coding !== undefined || (length !== undefined && Number(length) > 0);
-  // fromEntries defines own properties, so even a header named __proto__ stays a header.
-  return { ok: true, headers: Object.fromEntries(headers), hasBody };
+  return { ok: true, headers, hasBody };
 }
 
 /**
- * The HTTP/1.1 headers for the client: the agent's without pseudo-headers, those of the connection, and those that affect more
- * than its own responses. Event streams get headers that stop proxies from buffering them (`X-Accel-Buffering`, `no-transform`
- * of RFC 9111, section 5.2.2.6).
+ * The headers for the client, by name in lower case: the agent's without those of the connection, and those that affect more than
+ * its own responses. Event streams get headers that stop proxies from buffering them (`X-Accel-Buffering`, `no-transform` of
+ * RFC 9111, section 5.2.2.6).
+ * @param headers names and values in turn.
  */
 export function toResponseHeaders(
-  headers: IncomingHttpHeaders,
+  headers: readonly string[],
   origin: PublicOrigin = { host: '', isShared: true },
 ): Map<string, string | string[]> {
+  const received = new Map<string, string | string[]>();
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = (headers[at] ?? '').toLowerCase();
+    const value = headers[at + 1] ?? '';
+    const present = received.get(name);
+    received.set(name, present === undefined ? value : [present, value].flat());
+  }
   const result = new Map<string, string | string[]>();
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || name.startsWith(':') || hopByHop.has(name)) continue;
+  for (const [name, value] of received) {
+    if (hopByHop.has(name)) continue;
     const passed = passedOn(name, value, origin);
     if (passed !== undefined) result.set(name, passed);
   }
-  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  const type = [received.get('content-type') ?? ''].flat()[0]?.split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'text/event-stream') {
     result.set('x-accel-buffering', 'no');
-    const cacheControl = headers['cache-control'] ?? '';
+    const cacheControl = [received.get('cache-control') ?? []].flat().join(', ');
     if (!/(?:^|[\s,])no-transform(?:$|[\s,])/i.test(cacheControl)) {
       result.set('cache-control', cacheControl === '' ? 'no-transform' : `${cacheControl}, no-transform`);
     }
