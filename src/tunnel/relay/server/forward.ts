@@ -84,6 +84,8 @@ class ForwardedResponse implements StreamReceiver {
   #stopKeepAlive: (() => void) | undefined;
   /** Bytes that the client's connection has not taken yet. */
   #waitingBytes = 0;
+  /** What is missing of a body with Content-Length. */
+  #bytesLeft: number | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, { agent, origin }: ForwardTarget) {
     this.#request = request;
@@ -103,16 +105,13 @@ class ForwardedResponse implements StreamReceiver {
   }
 
   onHead(bytes: Buffer): void {
-    const head = parseResponseHead(bytes);
     const response = this.#response;
     try {
-      if (head === undefined) throw new TypeError('not the head of a response');
-      response.statusCode = head.status;
-      for (const [name, value] of toResponseHeaders(head.headers, this.#origin)) response.setHeader(name, value);
+      this.#setHead(bytes);
     } catch {
-      // node:http rejects names and values that are not valid HTTP; an exception here would end the process.
       failAnswer(response, `the agent of ${this.#agent.name} gave an answer that is not valid HTTP`);
       this.#stream?.reset(resetCodes.cancelled);
+      this.#request.resume();
       return;
     }
     this.#events = eventStreamIn(response);
@@ -123,13 +122,22 @@ class ForwardedResponse implements StreamReceiver {
   }
 
   onData(bytes: Buffer): void {
+    if (this.#bytesLeft !== undefined) {
+      this.#bytesLeft -= bytes.length;
+      if (this.#bytesLeft < 0) {
+        // The client would take the rest for another response.
+        this.#response.destroy();
+        return;
+      }
+    }
     this.#events?.watch(bytes);
     this.#waitingBytes += bytes.length;
     if (this.#response.write(bytes)) this.#consume();
   }
 
   onEnd(): void {
-    this.#response.end();
+    if ((this.#bytesLeft ?? 0) > 0) this.#response.destroy();
+    else this.#response.end();
   }
 
   onDrain(): void {
@@ -147,6 +155,20 @@ class ForwardedResponse implements StreamReceiver {
     if (response.headersSent || response.destroyed) response.destroy();
     else if (reset === resetCodes.refused) answerOffline(response, this.#agent.name);
     else failAnswer(response, lost);
+  }
+
+  /** @throws what is not valid HTTP; node:http rejects the names and values that are not. */
+  #setHead(bytes: Buffer): void {
+    const response = this.#response;
+    const head = parseResponseHead(bytes);
+    if (head === undefined) throw new TypeError('not the head of a response');
+    response.statusCode = head.status;
+    for (const [name, value] of toResponseHeaders(head.headers, this.#origin)) response.setHeader(name, value);
+    const length = response.getHeader('content-length');
+    // No body follows (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5); node:http sends none.
+    if (length === undefined || this.#request.method === 'HEAD' || head.status === 204 || head.status === 304) return;
+    if (typeof length !== 'string' || !/^\d{1,15}$/.test(length)) throw new TypeError('not a length');
+    this.#bytesLeft = Number(length);
   }
 
   #consume(): void {
