@@ -12,6 +12,12 @@ const expiryWarningsMinutes = [10, 1];
 
 const minuteMs = 60_000;
 
+/**
+ * Longest wait between two attempts while a session that was sent away still works, in milliseconds: new clients need the next
+ * one as soon as its peer listens.
+ */
+const sentAwayDelayMs = 1_000;
+
 /** One connection of a tunnel, from its first URL to its end. */
 export interface TunnelSession {
   /** As `Tunnel.publicUrls`, at the start of the session. */
@@ -62,7 +68,7 @@ export interface ReconnectOptions {
   readonly onWarning: (message: string) => void;
   readonly clock: Clock;
   readonly random?: (() => number) | undefined;
-  /** How often the first attempt after a short session may be made at once, as after a long one; never by default. */
+  /** How often the back-off may begin anew although the last session was short or attempts have failed; never by default. */
   readonly promptRedials?: TokenBucket;
   /** The longest wait between two attempts for now, in milliseconds; undefined for that of `Backoff`. */
   readonly maxDelayMs?: () => number | undefined;
@@ -160,7 +166,7 @@ class ReconnectingTunnel implements Required<Tunnel> {
       if (isFatal) return undefined;
     }
     this.#redialReason = undefined;
-    if (this.#options.promptRedials?.take(1) === true) this.#backoff.reset();
+    this.#beginBackoff();
     const next = await this.#reconnect();
     session.finish?.();
     return next;
@@ -170,7 +176,14 @@ class ReconnectingTunnel implements Required<Tunnel> {
     this.#finishing.add(session);
     const { message } = await session.ended;
     this.#finishing.delete(session);
-    if (this.#state === 'reconnecting' && this.#finishing.size === 0) this.#report('reconnecting', message);
+    if (this.#state !== 'reconnecting' || this.#finishing.size > 0) return;
+    // The attempts so far were made while the peer was leaving; the one that takes its place may only start now.
+    this.#beginBackoff();
+    this.#report('reconnecting', message);
+  }
+
+  #beginBackoff(): void {
+    if (this.#options.promptRedials?.take(1) === true) this.#backoff.reset();
   }
 
   /** The next session, however many attempts it takes; undefined after a fatal failure or `close`. */
@@ -178,7 +191,8 @@ class ReconnectingTunnel implements Required<Tunnel> {
     let retryAfterMs: number | undefined;
     /* oxlint-disable no-await-in-loop -- one attempt after the other */
     while (!this.#stop.signal.aborted) {
-      const delayMs = this.#backoff.next(retryAfterMs, this.#options.maxDelayMs?.());
+      const limitMs = this.#finishing.size > 0 ? sentAwayDelayMs : this.#options.maxDelayMs?.();
+      const delayMs = this.#backoff.next(retryAfterMs, limitMs);
       await sleep(this.#options.clock, delayMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return undefined;
       const result = await this.#connect(this.#stop.signal).catch(failureOf);

@@ -1,6 +1,6 @@
 // Somebody shares a server with clients that sign in with OAuth; their user types the code from the terminal into a page.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Exposed, launchExpose, type Running, startBehindRelay, startRelay } from '../harness/expose.ts';
+import { type Exposed, launchExpose, redialMs, type Running, startBehindRelay, startRelay } from '../harness/expose.ts';
 import { freePort } from '../harness/loopback-server.ts';
 import { type Chromium, pageText, press, startBrowser, typeCode } from '../harness/oauth-browser.ts';
 import { oauthVersions } from '../harness/oauth-clients.ts';
@@ -176,17 +176,22 @@ describe('what limits it', () => {
     expect(await connected.call('look')).toBe('did look');
   });
 
-  test('a relay that changes to a URL without https ends what was signed in, not the run', async () => {
-    const relay = await startRelay();
-    const exposed = await startBehindRelay(relay, { server: sharedServer, args: ['--oauth'] });
-    const { client } = await signIn(chromium, exposed);
-    await relay.stop();
-    await startRelay({ port: relay.port, args: ['--public-url', 'http://relay.example'] });
-    await exposed.waitForStderr(/warning: clients cannot sign in with OAuth at http:\/\/relay\.example\/\w+:/, 20_000);
-    const local = { url: exposed.localUrl };
-    expect((await initialize(local, exposed.token)).status).toBe(200);
-    expect((await initialize(local, client.saved.tokens?.access_token ?? '')).status).toBe(401);
-  });
+  test(
+    'a relay that changes to a URL without https ends what was signed in, not the run',
+    { timeout: 2 * redialMs },
+    async () => {
+      const relay = await startRelay();
+      const exposed = await startBehindRelay(relay, { server: sharedServer, args: ['--oauth'] });
+      const { client } = await signIn(chromium, exposed);
+      await relay.stop();
+      await startRelay({ port: relay.port, args: ['--public-url', 'http://relay.example'] });
+      const warning = /warning: clients cannot sign in with OAuth at http:\/\/relay\.example\/\w+:/;
+      await exposed.waitForStderr(warning, redialMs);
+      const local = { url: exposed.localUrl };
+      expect((await initialize(local, exposed.token)).status).toBe(200);
+      expect((await initialize(local, client.saved.tokens?.access_token ?? '')).status).toBe(401);
+    },
+  );
 
   test('a public URL without https: it does not start, and leaves nothing', async () => {
     const run = unencrypted;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Exposed, launchExpose, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
+import { type Exposed, launchExpose, redialMs, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
 import { startFakeIdentityProvider } from '../harness/fake-identity-provider.ts';
 import { startIdentityProvider, type TestIdentityProvider } from '../harness/identity-provider.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
@@ -204,7 +204,7 @@ test('without a terminal, a line says so', async () => {
   expect(run.stderr()).not.toContain('pairing code');
 });
 
-test('a public URL that changes: the owner is told what to register now', async () => {
+test('a public URL that changes: the owner is told what to register now', { timeout: 2 * redialMs }, async () => {
   const relay = await startRelay({ args: ['--domain', 'relay.localhost'] });
   const fake = await startFakeIdentityProvider();
   const resolve = ['relay', 'other'].flatMap((domain) => [
@@ -221,7 +221,7 @@ test('a public URL that changes: the owner is told what to register now', async 
   await relay.stop();
   await startRelay({ port: relay.port, args: ['--domain', 'other.localhost'] });
   const now = `http://files.other.localhost:${relay.port}/oauth-callback`;
-  await exposed.waitForStderr(new RegExp(`warning: register the new redirect URI at ${host}: ${now}\n`), 20_000);
+  await exposed.waitForStderr(new RegExp(`warning: register the new redirect URI at ${host}: ${now}\n`), redialMs);
 });
 
 test('the secret of the client is in no argv and in no environment of a child, be it inherited', async () => {

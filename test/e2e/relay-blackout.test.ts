@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
-import { startBehindRelay, startRelay, type Exposed, type Relay, type Running } from '../harness/expose.ts';
+import { redialMs, startBehindRelay, startRelay, type Exposed, type Relay, type Running } from '../harness/expose.ts';
 import { startLossyNetwork, type LossyNetwork } from '../harness/lossy-network.ts';
 import { killIfAlive } from '../harness/processes.ts';
 import { fixture, temporaryDirectory } from '../harness/program.ts';
@@ -75,7 +75,7 @@ async function breakFor(setup: Setup, seconds: number, breakIt: () => () => unkn
     await delay(Math.max(0, began + (second + 1) * 1000 - performance.now()));
   }
   await repair();
-  await eventually(async () => expect(await setup.call('echo', { text: 'hello' })).toBe('answered'), 60_000);
+  await eventually(async () => expect(await setup.call('echo', { text: 'hello' })).toBe('answered'), redialMs);
   return { held: await held, during: await Promise.all(during) };
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { eventually } from '../harness/eventually.ts';
-import { launchExpose, type Relay, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
+import { launchExpose, redialMs, type Relay, startBehindRelay, startExpose, startRelay } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { atEnd } from '../harness/lifetime.ts';
 import { listenOnLoopback } from '../harness/loopback-server.ts';
@@ -19,13 +19,14 @@ const echo = { name: 'echo', arguments: { text: 'hello' } };
 
 test.each(['SIGTERM', 'SIGKILL'] as const)(
   'after %s and a new start of the relay the same public URL works without a restart of mcp-expose',
+  { timeout: 2 * redialMs },
   async (signal) => {
     const relay = await startRelay();
     const exposed = await startBehindRelay(relay, { server: fixture('echo') });
     await openSession(exposed.url, exposed.token);
     await relay.stop(signal);
     await startRelay({ port: relay.port, home: relay.home });
-    const session = await eventually(() => openSession(exposed.url, exposed.token), 15_000);
+    const session = await eventually(() => openSession(exposed.url, exposed.token), redialMs);
     expect(textOf(await session.call(1, 'tools/call', echo))).toBe('hello');
     expect(exposed.process.exitCode).toBeNull();
     const states = exposed.events().flatMap(({ event, state }) => (event === 'tunnel' ? [state] : []));

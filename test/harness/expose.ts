@@ -132,6 +132,9 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
   return { ...program, mark, events: () => eventsOf(program), url, port: Number(new URL(url).port) };
 }
 
+/** How long mcp-expose may take to reach a relay that has come back, in milliseconds: at most 30 s pass between two attempts. */
+export const redialMs = 60_000;
+
 /** Starts mcp-expose behind this relay. */
 export function startBehindRelay(relay: Pick<Relay, 'url'>, options: ExposeOptions): Promise<Exposed> {
   return startExpose({ ...options, args: ['--tunnel', 'relay', '--relay', relay.url, ...(options.args ?? [])] });

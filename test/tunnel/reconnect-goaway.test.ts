@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ExposeError } from '../../src/errors.ts';
 import { openReconnecting, type ConnectFailure, type TunnelSession } from '../../src/tunnel/reconnect.ts';
 import { createDeferred } from '../../src/platform/deferred.ts';
+import { createTokenBucket } from '../../src/platform/token-bucket.ts';
 import type { Tunnel, TunnelStatus } from '../../src/tunnel/provider.ts';
 import type { FakeClock } from '../harness/fake-clock.ts';
 import { createFakeClock } from '../harness/fake-clock.ts';
@@ -52,6 +53,7 @@ beforeEach(async () => {
   tunnel = await openReconnecting({
     clock,
     random: () => 1,
+    promptRedials: createTokenBucket({ burst: 2, perSecond: 0, clock }),
     signal: new AbortController().signal,
     onStatus: (status) => statuses.push(status),
     onWarning() {},
@@ -62,9 +64,11 @@ beforeEach(async () => {
         return first;
       }
       return await new Promise((resolve, reject) => {
-        attempts.push(resolve);
-        signal.addEventListener('abort', () => {
-          reject(new Error('aborted'));
+        const abort = (): void => reject(new Error('aborted'));
+        signal.addEventListener('abort', abort);
+        attempts.push((result) => {
+          signal.removeEventListener('abort', abort);
+          resolve(result);
         });
       });
     },
@@ -79,6 +83,7 @@ afterEach(async () => {
 async function attempt(delayMs: number): Promise<(result: TunnelSession | ConnectFailure) => void> {
   await eventually(() => clock.pending > 0, 'the wait');
   clock.advance(Math.max(0, delayMs - 1));
+  await new Promise(setImmediate);
   if (delayMs > 0 && attempts.length > 0) throw new Error('the attempt came early');
   clock.advance(1);
   return await eventually(() => attempts.shift(), 'an attempt');
@@ -127,6 +132,36 @@ test('goaway, and the old one ends before a new one is up', async () => {
   first.end('the relay closed the connection');
   await eventually(() => statuses.length > 0, 'the status');
   expect(statuses.map((status) => status.state)).toEqual(['reconnecting']);
+});
+
+/** Attempts that fail, each after the given wait. */
+async function fail(delaysMs: readonly number[]): Promise<void> {
+  // oxlint-disable-next-line no-await-in-loop -- one after the other
+  for (const delayMs of delaysMs) (await attempt(delayMs))(failed('refused'));
+}
+
+test('goaway: attempts are frequent while the old one works, and begin anew when it ends', async () => {
+  first.askToLeave();
+  await fail([0, 500, 1000, 1000, 1000]);
+  await eventually(() => clock.pending > 0, 'the next wait');
+  first.end('the relay closed the connection');
+  await fail([1000, 0, 500, 1000, 2000]);
+  expect(statuses.map(({ reason }) => reason)).toEqual(['the relay closed the connection', 'refused']);
+});
+
+test('a peer that sends every agent away at once is not dialled without a wait', async () => {
+  let session = first;
+  /* oxlint-disable no-await-in-loop -- one after the other */
+  for (const delayMs of [0, 0, 500, 1000, 1000]) {
+    session.askToLeave();
+    await eventually(() => clock.pending > 0, 'the wait');
+    session.end('the relay closed the connection');
+    session = createFakeSession('https://a.example');
+    (await attempt(delayMs))(session);
+  }
+  /* oxlint-enable no-await-in-loop */
+  await eventually(() => statuses.length === 10, 'up');
+  expect(statuses.map(({ state }) => state)).toEqual(Array.from({ length: 5 }, () => ['reconnecting', 'up']).flat());
 });
 
 test('taken over by the same key: down, and no attempt', async () => {
