@@ -8,11 +8,11 @@ const agents = 2000;
 /** They share a process, which has to be ready within the time that any process has. */
 const agentsAtATime = 500;
 
-/** What a relay still does for agents that have just come, in milliseconds. */
-const settleMs = 2000;
+/** What a relay still does for agents that have just come, and a ping of each, in milliseconds. */
+const settleMs = 30_000;
 
-/** Two pings of every agent, and two to it. */
-const heartbeatsMs = 30_000;
+/** Four pings of every agent, in milliseconds: a multiple of the intervals of both ends. */
+const heartbeatsMs = 60_000;
 
 const scriptOf = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
