@@ -249,7 +249,7 @@ test('an agent that hears nothing for 35 s dials again, and goes on', async () =
     clock.advance(5_000);
     return broken.agent.statuses.at(-1)?.state === 'reconnecting';
   }, 'the loss');
-  expect(broken.agent.statuses.at(-1)?.reason).toMatch(/^nothing was heard from the other end for (?:3[5-9]|40) s$/);
+  expect(broken.agent.statuses.at(-1)?.reason).toBe('nothing was heard from the other end for 35 s');
   carryOn();
   await eventually(() => {
     clock.advance(1);

@@ -1,9 +1,12 @@
 // The network to the relay is gone for as long as the relay waits, or a little longer; proxies cut what is idle.
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { afterAll, describe, expect, test } from 'vitest';
+import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import type { CuttingProxyOptions } from '../../harness/chaos-proxy.ts';
 import { startBrokenWorld, type BrokenWorld } from './broken-world.ts';
+import { enter } from './spoken-agent.ts';
 import { ask, eventually, fieldsOf, headOf, pause } from './world.ts';
 
 const ends: Array<() => Promise<void>> = [];
@@ -113,4 +116,15 @@ describe.concurrent('no connection to the relay gets through', () => {
       expect([held.proxy.idleCuts(), held.agent.statuses]).toEqual([0, []]);
     },
   );
+
+  test('an agent that never pings is pinged by the relay, and stays', { timeout: 90_000 }, async () => {
+    const { world } = await start();
+    const { agent } = await enter(world, createIdentity());
+    // ws answers pings by itself. The second one comes after 40 s: without the answer to the first, the agent would be dead.
+    for (let pings = 0; pings < 2; pings += 1) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await once(agent.socket, 'ping', { signal: AbortSignal.timeout(35_000) });
+    }
+    expect(agent.socket.readyState).toBe(agent.socket.OPEN);
+  });
 });

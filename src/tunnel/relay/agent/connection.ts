@@ -4,7 +4,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import { createDeferred } from '../../../platform/deferred.ts';
 import { createDeadline } from '../../../platform/deadline.ts';
 import { agentHandshake, type AgentHandshakeOptions } from './handshake.ts';
-import { watchSocket } from '../protocol/heartbeat.ts';
+import { createHeartbeat } from '../protocol/heartbeat.ts';
 import { pingIntervalMs } from '../protocol/limits.ts';
 import { parseRelayMessage } from '../protocol/parse-message.ts';
 import { closeCodes, encodeMessage, type Welcome } from '../protocol/protocol.ts';
@@ -153,13 +153,10 @@ function createConnection(
       default:
     }
   });
-  watchSocket(socket, {
-    clock,
-    intervalMs: Math.min(pingIntervalMs, Math.max(1_000, welcome.heartbeatMs)),
-    onDead(reason) {
-      deathReason = reason;
-      socket.terminate();
-    },
+  const intervalMs = Math.min(pingIntervalMs, Math.max(1_000, welcome.heartbeatMs));
+  createHeartbeat({ clock, intervalMs }).watch(socket, (reason) => {
+    deathReason = reason;
+    socket.terminate();
   });
 
   const finish = (): void => {

@@ -1,89 +1,113 @@
-import type { WebSocket } from 'ws';
 import { createForwardClock, systemClock, type Clock } from '../../../platform/clock.ts';
-import { deadAfterMs, pingIntervalMs, sleptAfterMs } from './limits.ts';
+import { deadAfterMs, sleptAfterMs } from './limits.ts';
+
+/** Time between two checks of all sockets, in milliseconds. Silence is noticed so much earlier than deadAfterMs at most. */
+const checkMs = 1_000;
+/**
+ * A check that is this late, in milliseconds, means that this process did not run, and could not hear the answer to its ping.
+ * A ping, this and a check fit into deadAfterMs.
+ */
+const stalledAfterMs = 10_000;
 
 export interface HeartbeatOptions {
   readonly clock?: Clock;
-  /** Milliseconds between pings; pingIntervalMs by default. */
-  readonly intervalMs?: number;
-  readonly ping: () => void;
+  /** Milliseconds after which a socket is pinged, if the peer has not pinged it. */
+  readonly intervalMs: number;
+}
+
+/** What a heartbeat needs of a WebSocket of the `ws` package, which answers pings. */
+export interface HeartbeatSocket {
+  readonly OPEN: number;
+  readonly readyState: number;
   /** True while this end does not read, so that silence does not mean that the peer is dead. */
-  readonly isPaused: () => boolean;
-  /** Called once, with the reason; the heartbeat has stopped by then. */
-  readonly onDead: (reason: string) => void;
+  readonly isPaused: boolean;
+  ping(): void;
+  on(event: 'message' | 'ping' | 'pong', listener: () => void): unknown;
+  once(event: 'close', listener: () => void): unknown;
 }
 
 export interface Heartbeat {
-  /** Call it for every sign of life from the peer. */
-  touch(): void;
-  close(): void;
+  /**
+   * Pings the peer, and calls `onDead` once, with the reason, after deadAfterMs of silence or when the machine has slept. Ends
+   * when the socket closes.
+   */
+  watch(socket: HeartbeatSocket, onDead: (reason: string) => void): void;
 }
 
-/** Sends pings, and calls `onDead` after deadAfterMs of silence or when the machine has slept. */
-export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
+interface Watched {
+  readonly socket: HeartbeatSocket;
+  readonly onDead: (reason: string) => void;
+  lastHeard: number;
+  /** When the peer was last sent a ping or a pong: either one shows it that this end is there. */
+  lastShown: number;
+}
+
+/**
+ * The heartbeat of any number of sockets. They share a timer: with one each, thousands of timers would be old enough to be
+ * collected with the whole heap. It runs only while there are sockets.
+ */
+export function createHeartbeat({ clock: wallClock = systemClock, intervalMs }: HeartbeatOptions): Heartbeat {
   // The wall clock, which counts the time of sleep, but may be set back.
-  const clock = createForwardClock(options.clock ?? systemClock);
-  const intervalMs = options.intervalMs ?? pingIntervalMs;
-  // Three checks per ping, so that silence is noticed within a few seconds of the limit.
-  const tickMs = intervalMs / 3;
-  let lastSeen = clock.now();
-  let lastTick = lastSeen;
-  let lastPing = lastSeen;
+  const clock = createForwardClock(wallClock);
+  const sockets = new Set<Watched>();
+  let lastCheck = 0;
   let cancel: (() => void) | undefined;
-  let closed = false;
 
-  const dead = (reason: string): void => {
-    closed = true;
-    options.onDead(reason);
+  const schedule = (): void => {
+    lastCheck = clock.now();
+    cancel = clock.after(checkMs, checkAll);
   };
 
-  const tick = (): void => {
+  const remove = (watched: Watched): void => {
+    if (sockets.delete(watched) && sockets.size === 0) cancel?.();
+  };
+
+  const checkAll = (): void => {
     const now = clock.now();
-    const gapMs = now - lastTick;
-    lastTick = now;
-    if (gapMs >= sleptAfterMs) {
-      dead('this machine slept');
-      return;
+    const gapMs = now - lastCheck;
+    schedule();
+    for (const watched of sockets) {
+      // Time in which this process did not run or did not read is not silence of the peer.
+      if (gapMs > stalledAfterMs || watched.socket.isPaused) watched.lastHeard = now;
+      const reason = gapMs >= sleptAfterMs ? 'this machine slept' : check(watched, now);
+      if (reason === undefined) continue;
+      remove(watched);
+      watched.onDead(reason);
     }
-    // Time in which this process did not run or did not read is not silence of the peer.
-    if (gapMs > intervalMs || options.isPaused()) lastSeen = now;
-    const silenceMs = now - lastSeen;
-    if (silenceMs >= deadAfterMs) {
-      dead(`nothing was heard from the other end for ${Math.round(silenceMs / 1000)} s`);
-      return;
-    }
-    if (now - lastPing >= intervalMs) {
-      lastPing = now;
-      options.ping();
-    }
-    cancel = clock.after(tickMs, tick);
   };
-  cancel = clock.after(tickMs, tick);
+
+  /** Returns why the peer is dead, or undefined. */
+  const check = (watched: Watched, now: number): string | undefined => {
+    const { socket, lastHeard, lastShown } = watched;
+    const silenceMs = now - lastHeard;
+    // The next check would be too late.
+    if (silenceMs > deadAfterMs - checkMs) {
+      return `nothing was heard from the other end for ${Math.round(silenceMs / 1000)} s`;
+    }
+    if (now - lastShown >= intervalMs && socket.readyState === socket.OPEN) {
+      watched.lastShown = now;
+      socket.ping();
+    }
+    return undefined;
+  };
 
   return {
-    touch() {
-      lastSeen = clock.now();
-    },
-    close() {
-      if (closed) return;
-      closed = true;
-      cancel?.();
+    watch(socket, onDead) {
+      if (sockets.size === 0) schedule();
+      const now = clock.now();
+      const watched = { socket, onDead, lastHeard: now, lastShown: now };
+      sockets.add(watched);
+      const onHeard = (): void => {
+        watched.lastHeard = clock.now();
+      };
+      socket.on('message', onHeard);
+      socket.on('pong', onHeard);
+      socket.on('ping', () => {
+        onHeard();
+        // ws has answered it.
+        watched.lastShown = watched.lastHeard;
+      });
+      socket.once('close', () => remove(watched));
     },
   };
-}
-
-/** A heartbeat on a socket: every message, ping and pong is a sign of life. Stops when the socket has closed. */
-export function watchSocket(socket: WebSocket, options: Omit<HeartbeatOptions, 'ping' | 'isPaused'>): Heartbeat {
-  const heartbeat = createHeartbeat({
-    ...options,
-    ping() {
-      if (socket.readyState === socket.OPEN) socket.ping();
-    },
-    isPaused: () => socket.isPaused,
-  });
-  for (const event of ['message', 'ping', 'pong']) {
-    socket.on(event, () => heartbeat.touch());
-  }
-  socket.once('close', () => heartbeat.close());
-  return heartbeat;
 }

@@ -10,8 +10,13 @@ export const maxMessageBytes: number = 256 * 1024;
 export const maxParkedBytes: number = 128 * 1024;
 /** Time for the whole handshake at the relay, in milliseconds: a silent socket must not stay open. */
 export const handshakeTimeoutMs = 5_000;
-/** Time between two pings, in milliseconds: less than the 60 s after which proxies close an idle connection. */
+/** Time between two pings of the agent, in milliseconds: less than the 60 s after which proxies close an idle connection. */
 export const pingIntervalMs = 15_000;
+/**
+ * Time after which the relay pings an agent that has not pinged it, in milliseconds. More than pingIntervalMs, so that a relay
+ * with thousands of idle agents only answers; little enough that a pong can come before deadAfterMs.
+ */
+export const relayPingIntervalMs = 20_000;
 /** Silence after which the peer counts as dead, in milliseconds: two pings and a late answer. */
 export const deadAfterMs = 35_000;
 /** A timer that is this late, in milliseconds, means that the machine slept and the peer has given up. */

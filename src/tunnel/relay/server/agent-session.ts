@@ -1,8 +1,8 @@
 import type { RawData, WebSocket } from 'ws';
 import { createDeferred } from '../../../platform/deferred.ts';
 import { createFrameBudget } from './frame-budget.ts';
-import { watchSocket } from '../protocol/heartbeat.ts';
-import { maxStreams } from '../protocol/limits.ts';
+import { createHeartbeat } from '../protocol/heartbeat.ts';
+import { maxStreams, relayPingIntervalMs } from '../protocol/limits.ts';
 import { Multiplexer } from '../protocol/multiplexer.ts';
 import type { MuxStream, StreamReceiver } from '../protocol/mux-stream.ts';
 import { parseAgentMessage } from '../protocol/parse-message.ts';
@@ -13,6 +13,9 @@ import { closeCodes, encodeMessage, isLost } from '../protocol/protocol.ts';
 const closeGraceMs = 1_000;
 /** How often clients of held event streams are sent a comment, in milliseconds: proxies cut connections idle for 30 s or more. */
 const keepAliveMs = 10_000;
+
+/** Of all agents of this process. */
+const heartbeat = createHeartbeat({ intervalMs: relayPingIntervalMs });
 
 export interface AgentSessionOptions {
   readonly name: string;
@@ -189,11 +192,9 @@ export class AgentSession {
       if (isLost(code) && this.#mayResume()) this.#detach(lost);
       else this.#end(this.#endReason ?? (code === closeCodes.normal ? 'the agent left' : lost));
     });
-    watchSocket(socket, {
-      onDead(reason) {
-        lossReason = reason;
-        socket.terminate();
-      },
+    heartbeat.watch(socket, (reason) => {
+      lossReason = reason;
+      socket.terminate();
     });
   }
 
