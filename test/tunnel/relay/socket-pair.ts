@@ -12,21 +12,12 @@ export class FakeSocket extends EventEmitter implements PipeSocket {
   readonly OPEN = 1;
   readonly CLOSED = 3;
   readyState = 1;
-  isPaused = false;
   /** Sent by this end and not yet delivered. */
   readonly underWay: Sent[] = [];
   peer: FakeSocket | undefined;
 
   send(data: Buffer | string, _options: object, callback?: (error?: Error) => void): void {
     this.underWay.push({ data, callback });
-  }
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
   }
 
   close(code: number, reason = ''): void {
@@ -41,10 +32,10 @@ export class FakeSocket extends EventEmitter implements PipeSocket {
     this.close(1006);
   }
 
-  /** Delivers the oldest message. Returns false when there is none, or the other end does not read. */
+  /** Delivers the oldest message. Returns false when there is none, or the other end is lost. */
   deliver(): boolean {
     const { peer } = this;
-    if (peer === undefined || peer.isPaused || peer.readyState !== peer.OPEN) return false;
+    if (peer === undefined || peer.readyState !== peer.OPEN) return false;
     const sent = this.underWay.shift();
     if (sent === undefined) return false;
     sent.callback?.();

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Pipe } from '../../../../src/tunnel/relay/protocol/pipe.ts';
-import { eventually, pause, portOf, within } from '../world.ts';
+import { eventually, portOf } from '../world.ts';
 
+const kib = 1024;
 let server: WebSocketServer;
 let near: WebSocket;
 let far: WebSocket;
@@ -24,136 +24,122 @@ afterEach(() => {
   server.close();
 });
 
-/** The clean-up cuts the sockets, which is an error of every pipe that is still there. */
-function pipeOver(socket: WebSocket): Duplex {
-  return new Pipe(socket).on('error', () => undefined);
+/** A pipe, what it has received, and how often it said that there is room. */
+function pipeOver(socket: WebSocket) {
+  const received: Buffer[] = [];
+  const state = { received, bytes: 0, writable: 0, onWritable: () => {} };
+  const pipe = new Pipe(socket, {
+    onReceived(bytes) {
+      received.push(bytes);
+      state.bytes += bytes.length;
+    },
+    onWritable() {
+      state.writable += 1;
+      state.onWritable();
+    },
+  });
+  return Object.assign(state, { pipe });
 }
 
-async function readAll(pipe: Duplex): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of pipe as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
-test('bytes arrive in order and end with the end', async () => {
-  const writer = pipeOver(near).resume();
-  const reader = pipeOver(far);
-  const received = readAll(reader);
-  const sent: Buffer[] = [];
-  for (const size of [1, 9, 70_000, 3, 200_000, 65_536]) {
-    const chunk = Buffer.alloc(size, sent.length + 1);
-    sent.push(chunk);
-    writer.write(chunk);
+test('messages arrive whole and in order, in both directions', async () => {
+  const [one, other] = [pipeOver(near), pipeOver(far)];
+  const sent = [1, 9, 20_000, 3, 40_000, 1].map((size, at) => Buffer.alloc(size, at + 1));
+  for (const message of sent) {
+    expect(one.pipe.isWritable).toBe(true);
+    one.pipe.send(message);
+    other.pipe.send(message);
   }
-  writer.end();
-  expect((await within(received, 'the bytes')).equals(Buffer.concat(sent))).toBe(true);
-  await eventually(() => writer.destroyed && reader.destroyed, 'both pipes to be gone');
+  await eventually(() => one.received.length === 6 && other.received.length === 6, 'the messages');
+  expect(other.received.map((message, at) => message.equals(sent[at] ?? message.subarray(1)))).not.toContain(false);
+  expect(Buffer.concat(one.received).equals(Buffer.concat(sent))).toBe(true);
+  const total = 60_014;
+  expect([one.pipe.receivedBytes, other.pipe.receivedBytes]).toEqual([total, total]);
 });
 
-test('a reader that pauses while it writes, as node:http2 does, reads on when that is written', async () => {
-  const received: string[] = [];
-  const pipe = pipeOver(near).on('data', (chunk: Buffer) => received.push(chunk.toString()));
-  const peer = pipeOver(far).resume();
-  pipe.pause();
-  peer.write('from the peer');
-  await eventually(() => pipe.readableLength > 0, 'the bytes to wait');
-  pipe.write('from here');
-  await eventually(() => received.length === 1, 'the bytes to be read');
-  expect(received).toEqual(['from the peer']);
-});
-
-test('no message is larger than 64 KiB, and small writes travel together', async () => {
-  const sizes: number[] = [];
-  far.on('message', (data: Buffer) => sizes.push(data.length));
-  const writer = pipeOver(near);
-  writer.cork();
-  for (let index = 0; index < 10; index += 1) writer.write(Buffer.alloc(9));
-  writer.write(Buffer.alloc(150_000));
-  writer.uncork();
-  await eventually(() => sizes.reduce((sum, size) => sum + size, 0) === 150_090, 'all bytes');
-  expect(sizes).toEqual([90, 65_536, 65_536, 18_928]);
+test('a message is one binary message of the WebSocket', async () => {
+  const messages: Array<[string, boolean]> = [];
+  far.on('message', (data: Buffer, isBinary) => messages.push([data.toString(), isBinary]));
+  pipeOver(near).pipe.send(Buffer.from('{"type":"goaway"}'));
+  await eventually(() => messages.length > 0, 'the message');
+  expect(messages).toEqual([['{"type":"goaway"}', true]]);
 });
 
 test('text messages are not bytes of the pipe', async () => {
-  const writer = pipeOver(near);
-  const received = readAll(pipeOver(far));
+  const { pipe, received } = pipeOver(far);
   near.send('{"type":"notice"}');
-  writer.end('data');
-  expect((await within(received, 'the bytes')).toString()).toBe('data');
+  pipeOver(near).pipe.send(Buffer.from('data'));
+  await eventually(() => received.length > 0, 'the bytes');
+  expect([Buffer.concat(received).toString(), pipe.receivedBytes]).toEqual(['data', 4]);
 });
 
-test('a peer that does not read: at most 128 KiB wait in the socket and writes stop completing', async () => {
+test('a peer that does not read: at most 128 KiB wait in the socket, and there is room again when it reads', async () => {
   far.pause();
   const writer = pipeOver(near);
-  let completed = 0;
-  const chunk = Buffer.alloc(64 * 1024);
+  const total = 400;
+  let sent = 0;
   let most = 0;
-  for (let index = 0; index < 1000; index += 1) {
-    writer.write(chunk, () => {
-      completed += 1;
-    });
-    most = Math.max(most, near.bufferedAmount);
-  }
+  writer.onWritable = () => {
+    for (; writer.pipe.isWritable && sent < total; sent += 1) {
+      writer.pipe.send(Buffer.alloc(64 * kib, sent));
+      most = Math.max(most, near.bufferedAmount);
+    }
+  };
+  writer.onWritable();
   let last = -1;
-  await eventually(async () => {
-    most = Math.max(most, near.bufferedAmount);
-    const before = completed;
-    await pause(100);
-    const still = completed === before && last === completed;
-    last = completed;
-    return still;
-  }, 'the writer to stall');
-  expect(completed).toBeLessThan(1000);
+  await eventually(() => {
+    const isStill = sent === last && !writer.pipe.isWritable;
+    last = sent;
+    return isStill;
+  }, 'the socket to be full');
+  const { writable } = writer;
+  expect(sent).toBeLessThan(total);
   // 14 bytes of WebSocket header per message.
-  expect(most).toBeLessThanOrEqual(128 * 1024 + 64);
+  expect(most).toBeLessThanOrEqual(128 * kib + 64);
+  expect(most).toBeGreaterThan(64 * kib);
+  const reader = pipeOver(far);
   far.resume();
-  await eventually(() => completed === 1000, 'the rest');
+  await eventually(() => reader.bytes === total * 64 * kib, 'the rest');
+  expect(writer.writable).toBeGreaterThan(writable);
+  expect(reader.received.every((message, at) => message[0] === at % 256)).toBe(true);
 });
 
-test('a reader that is full pauses the socket, and reading resumes it', async () => {
-  const reader = pipeOver(far);
-  const writer = pipeOver(near);
-  const chunk = Buffer.alloc(64 * 1024, 1);
-  for (let index = 0; index < 20; index += 1) writer.write(chunk);
-  await eventually(() => far.isPaused, 'the pause');
-  expect(reader.readableLength).toBeLessThan(512 * 1024);
-  let bytes = 0;
-  reader.on('data', (part: Buffer) => {
-    bytes += part.length;
-  });
-  await eventually(() => bytes === 20 * chunk.length, 'all bytes');
-});
-
-test('a lost carrier is an error, never an end', async () => {
-  const reader = pipeOver(far);
-  const errors: Error[] = [];
-  let ended = false;
-  reader.on('error', (error) => errors.push(error));
-  reader.on('end', () => {
-    ended = true;
-  });
-  reader.resume();
-  near.terminate();
-  await eventually(() => reader.closed, 'the close');
-  expect(ended).toBe(false);
-  expect(errors.map((error) => error.message)).toEqual(['the link was closed with 1006']);
-});
-
-test('a close code other than 1000 is an error that names it', async () => {
-  const reader = pipeOver(far);
-  reader.resume();
-  near.close(4002, 'taken over');
-  await expect(within(once(reader, 'end'), 'an end')).rejects.toThrow('the link was closed with 4002 taken over');
-});
-
-test('destroy cuts the socket and fails the writes that wait', async () => {
+test('this end reads while it has no room to write', async () => {
   far.pause();
-  const writer = pipeOver(near);
-  writer.on('error', () => undefined);
-  const failed = new Promise((resolve) => {
-    writer.write(Buffer.alloc(50_000_000), resolve);
-  });
-  writer.destroy(new Error('enough'));
-  expect(await within(failed, 'the failure')).toBeInstanceOf(Error);
-  await eventually(() => near.readyState === near.CLOSED, 'the socket to close');
+  const { pipe, received } = pipeOver(near);
+  while (pipe.isWritable) pipe.send(Buffer.alloc(64 * kib));
+  far.send(Buffer.from('from the peer'));
+  await eventually(() => received.length === 1, 'the bytes');
+  expect(Buffer.concat(received).toString()).toBe('from the peer');
+});
+
+test.each([1000, 1001, 4002])('a pipe that cannot resume is over with its socket, here with %i', async (code) => {
+  const { pipe } = pipeOver(near);
+  far.close(code);
+  await once(near, 'close');
+  expect([pipe.isWritable, pipe.canAttach(0)]).toEqual([false, false]);
+});
+
+test('a socket that is closing is not written to', () => {
+  const { pipe } = pipeOver(near);
+  near.close();
+  expect(pipe.isWritable).toBe(false);
+});
+
+test('close passes nothing on any more, and leaves the socket to its owner', async () => {
+  const { pipe, received, ...state } = pipeOver(near);
+  const peer = pipeOver(far);
+  pipe.close();
+  expect(pipe.isWritable).toBe(false);
+  pipe.send(Buffer.from('late'));
+  peer.pipe.send(Buffer.from('also late'));
+  const behind = [near, far].map(
+    async (socket) =>
+      await new Promise<void>((resolve) => {
+        socket.on('message', (_data, isBinary) => (isBinary ? undefined : resolve()));
+      }),
+  );
+  near.send('{"type":"goaway"}');
+  far.send('{"type":"goaway"}');
+  await Promise.all(behind);
+  expect([near.readyState, received, peer.received, state.writable]).toEqual([near.OPEN, [], [], 0]);
 });

@@ -1,20 +1,26 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Pipe } from '../../../../src/tunnel/relay/protocol/pipe.ts';
 import { ReplayBuffer } from '../../../../src/tunnel/relay/protocol/replay-buffer.ts';
 import { createFakeClock, type FakeClock } from '../../../harness/fake-clock.ts';
 import { socketPair, type FakeSocket } from '../socket-pair.ts';
-import { eventually, inTurn } from '../world.ts';
 
 const kib = 1024;
 let clock: FakeClock;
 let near: FakeSocket;
 let far: FakeSocket;
 let pipe: Pipe;
+let received: string[];
+let writable: number;
+const callbacks = {
+  onReceived: (bytes: Buffer): void => void received.push(bytes.toString()),
+  onWritable: (): void => void (writable += 1),
+};
 beforeEach(() => {
   clock = createFakeClock();
+  received = [];
+  writable = 0;
   [near, far] = socketPair();
-  pipe = new Pipe(near, { isResumable: true, clock });
+  pipe = new Pipe(near, { isResumable: true, clock, ...callbacks });
 });
 
 /** What the other end was sent: binary messages by their length, text as it is. */
@@ -27,9 +33,18 @@ function receive(bytes: number): void {
   far.deliver();
 }
 
+/** Sends and delivers messages of this length while there is room. Returns how many. */
+function fill(bytes: number): number {
+  let count = 0;
+  for (; pipe.isWritable; count += 1) {
+    pipe.send(Buffer.alloc(bytes));
+    near.deliver();
+  }
+  return count;
+}
+
 describe('acknowledgements', () => {
   test('come 200 ms after the first byte, or after 64 KiB', () => {
-    pipe.resume();
     receive(10);
     clock.advance(199);
     expect(sent(near)).toEqual([]);
@@ -43,14 +58,15 @@ describe('acknowledgements', () => {
   });
 
   test('of what was not sent are refused, and old ones do nothing', () => {
-    pipe.write(Buffer.alloc(10));
+    pipe.send(Buffer.alloc(10));
     expect(pipe.acknowledge(11)).toBe(false);
     expect([pipe.acknowledge(10), pipe.acknowledge(3)]).toEqual([true, true]);
+    expect(pipe.canAttach(3)).toBe(false);
   });
 
   test('of what was not sent again yet are refused', () => {
     for (let index = 0; index < 3; index += 1) {
-      pipe.write(Buffer.alloc(60 * kib));
+      pipe.send(Buffer.alloc(60 * kib));
       near.deliver();
     }
     near.terminate();
@@ -59,99 +75,147 @@ describe('acknowledgements', () => {
     // The third does not fit into the socket.
     expect(sent(again)).toEqual([60 * kib, 60 * kib]);
     expect(pipe.acknowledge(120 * kib + 1)).toBe(false);
+    expect(pipe.acknowledge(120 * kib)).toBe(true);
   });
 
   test('are not sent by a pipe that cannot resume', () => {
     const [one, other] = socketPair();
-    new Pipe(one, { clock }).resume();
+    const plain = new Pipe(one, { clock, ...callbacks });
     other.send(Buffer.alloc(100 * kib), {});
     other.deliver();
-    expect([sent(one), clock.pending]).toEqual([[], 0]);
+    expect([sent(one), clock.pending, plain.receivedBytes]).toEqual([[], 0, 100 * kib]);
+  });
+
+  test('are not sent while there is no socket; the resume says what was received', () => {
+    receive(10);
+    near.terminate();
+    clock.advance(1_000);
+    const [again, farAgain] = socketPair();
+    pipe.attach(again, 0);
+    clock.advance(1_000);
+    expect([sent(again), pipe.receivedBytes, clock.pending]).toEqual([[], 10, 0]);
+    farAgain.send(Buffer.alloc(5), {});
+    farAgain.deliver();
+    clock.advance(200);
+    expect(sent(again)).toEqual(['{"type":"ack","received":15}']);
   });
 });
 
 describe('bounds', () => {
-  test('a peer that acknowledges nothing is sent 4 MiB; then the writer waits', async () => {
-    for (let index = 0; index < 100; index += 1) pipe.write(Buffer.alloc(64 * kib));
-    let delivered = 0;
-    const drain = (): number => {
-      while (near.deliver()) delivered += 1;
-      return delivered;
-    };
+  test('a peer that acknowledges nothing is sent 4 MiB; what it acknowledges makes room', () => {
     // 64 of them would be 4 MiB, and each counts 256 bytes more.
-    await eventually(() => drain() === 63, 'all that is sent');
-    await nextTurn();
-    expect([drain(), pipe.writableNeedDrain]).toEqual([63, true]);
-    expect(pipe.acknowledge(10 * 64 * kib)).toBe(true);
-    expect(drain()).toBe(73);
+    expect(fill(64 * kib)).toBe(63);
+    const before = writable;
+    expect(pipe.acknowledge(10 * 64 * kib - 1)).toBe(true);
+    expect(writable).toBe(before + 1);
+    expect(fill(64 * kib)).toBe(9);
+    expect(pipe.acknowledge(73 * 64 * kib)).toBe(false);
+    expect(pipe.acknowledge(72 * 64 * kib)).toBe(true);
+    expect(fill(64 * kib)).toBe(63);
   });
 
-  test('small messages count more than their bytes', () => {
+  test('small messages count 256 bytes more', () => {
     const buffer = new ReplayBuffer();
     let count = 0;
     for (; buffer.hasRoomFor(9); count += 1) buffer.add(Buffer.alloc(9));
     expect(count).toBe(Math.floor((4 * kib * kib) / (9 + 256)));
   });
 
-  test('while a write waits, reading goes on: the acknowledgement that ends the wait comes behind other bytes', async () => {
-    for (let index = 0; index < 70; index += 1) pipe.write(Buffer.alloc(64 * kib));
-    await eventually(() => !near.deliver() && near.underWay.length === 0, 'the writer to wait');
-    // As node:http2 does while it writes.
-    pipe.pause();
-    await inTurn(Array.from({ length: 20 }), async () => {
-      receive(64 * kib);
-      await nextTurn();
-    });
-    expect([near.isPaused, pipe.readableLength]).toEqual([false, 20 * 64 * kib]);
-    pipe.acknowledge(63 * 64 * kib);
-    await eventually(() => !near.deliver() && pipe.writableLength === 0, 'the write to end');
+  test('128 KiB wait in a socket at most, which has room again when one message has left', () => {
+    let count = 0;
+    for (; pipe.isWritable; count += 1) pipe.send(Buffer.alloc(64 * kib));
+    expect([count, writable]).toEqual([2, 0]);
+    near.deliver();
+    expect([pipe.isWritable, writable]).toEqual([true, 1]);
   });
 
-  test('a peer that sends on and acknowledges nothing is read up to 16 MiB', async () => {
-    pipe.write(Buffer.alloc(5_000 * kib));
-    pipe.pause();
-    for (let index = 0; index < 1_000 && !near.isPaused; index += 1) receive(64 * kib);
-    expect([near.isPaused, pipe.readableLength]).toEqual([true, 16 * kib * kib]);
-    pipe.resume();
-    await eventually(() => !near.isPaused && pipe.readableLength === 0, 'the bytes to be read');
+  test('a pipe without room reads on: the acknowledgement that ends the wait comes behind other bytes', () => {
+    fill(64 * kib);
+    for (let index = 0; index < 300; index += 1) receive(64 * kib);
+    expect([received.length, pipe.receivedBytes]).toEqual([300, 300 * 64 * kib]);
+    expect(pipe.isWritable).toBe(false);
+    pipe.acknowledge(64 * kib);
+    expect(pipe.isWritable).toBe(true);
   });
 });
 
 describe('a lost socket', () => {
-  test('is no error, and writes wait for the next', async () => {
-    const errors: Error[] = [];
-    pipe.on('error', (error) => errors.push(error));
-    pipe.write('one');
+  test('takes nothing more, and the next one continues in the middle of a message', () => {
+    pipe.send(Buffer.from('one'));
+    pipe.send(Buffer.from('two'));
     near.terminate();
-    let isWritten = false;
-    pipe.write('two', () => (isWritten = true));
-    await nextTurn();
-    expect([isWritten, pipe.destroyed, errors]).toEqual([false, false, []]);
+    expect(pipe.isWritable).toBe(false);
     const [again] = socketPair();
     pipe.attach(again, 1);
-    await eventually(() => isWritten, 'the write');
     expect(again.underWay.map(({ data }) => data.toString())).toEqual(['ne', 'two']);
+    expect([pipe.isWritable, writable]).toEqual([true, 1]);
   });
 
-  test.each([1001, 1011, 1012, 1013, 1014])('may also be one that a proxy closed with %i', async (code) => {
+  test('continues at each byte', () => {
+    const text = 'the bytes of several messages';
+    for (const part of text.match(/.{1,7}/g) ?? []) pipe.send(Buffer.from(part));
+    for (let at = 0; at <= text.length; at += 1) {
+      const [again] = socketPair();
+      expect(pipe.canAttach(at)).toBe(true);
+      pipe.attach(again, at);
+      expect(again.underWay.map(({ data }) => data.toString()).join('')).toBe(text.slice(at));
+    }
+    expect(pipe.canAttach(text.length - 1)).toBe(false);
+  });
+
+  test('has no room before all that was lost has been sent again', () => {
+    for (let index = 0; index < 4; index += 1) {
+      pipe.send(Buffer.alloc(60 * kib));
+      near.deliver();
+    }
+    near.terminate();
+    const [again] = socketPair();
+    writable = 0;
+    pipe.attach(again, 0);
+    const leave = (): void => again.underWay.shift()?.callback?.();
+    expect([sent(again).length, writable]).toEqual([2, 0]);
+    leave();
+    leave();
+    expect([sent(again).length, pipe.isWritable, writable]).toEqual([2, false, 0]);
+    leave();
+    expect([sent(again).length, pipe.isWritable, writable]).toEqual([1, true, 1]);
+  });
+
+  test.each([1001, 1006, 1011, 1012, 1013, 1014])('may have been closed with %i', (code) => {
     near.close(code);
-    await nextTurn();
     expect(pipe.canAttach(0)).toBe(true);
   });
 
   test('that is not known to be lost is terminated when another one comes', () => {
-    const [again] = socketPair();
+    const [again, farAgain] = socketPair();
     pipe.attach(again, 0);
     expect(near.readyState).toBe(near.CLOSED);
-    expect(pipe.destroyed).toBe(false);
+    expect(pipe.canAttach(0)).toBe(true);
+    near.emit('message', Buffer.from('from the old one'), true);
+    farAgain.send(Buffer.from('from the new one'), {});
+    farAgain.deliver();
+    expect(received).toEqual(['from the new one']);
+  });
+
+  test('does not take room from the next one when its callbacks come late', () => {
+    pipe.send(Buffer.alloc(64 * kib));
+    const late = near.underWay[0]?.callback;
+    near.terminate();
+    const [again] = socketPair();
+    pipe.attach(again, 64 * kib);
+    pipe.send(Buffer.alloc(64 * kib));
+    pipe.send(Buffer.alloc(64 * kib));
+    late?.(new Error('the socket was closed'));
+    late?.();
+    expect(pipe.isWritable).toBe(false);
   });
 
   test('cannot be replaced for a peer that has received more than was sent, or less than it acknowledged', () => {
-    pipe.write(Buffer.alloc(100));
-    pipe.write(Buffer.alloc(100));
+    pipe.send(Buffer.alloc(100));
+    pipe.send(Buffer.alloc(100));
     pipe.acknowledge(100);
     near.terminate();
-    expect([0, 99, 100, 150, 200, 201].map((received) => pipe.canAttach(received))).toEqual([
+    expect([0, 99, 100, 150, 200, 201].map((bytes) => pipe.canAttach(bytes))).toEqual([
       false,
       false,
       true,
@@ -159,24 +223,19 @@ describe('a lost socket', () => {
       true,
       false,
     ]);
+    const [again] = socketPair();
+    expect(() => pipe.attach(again, 201)).toThrow('bytes from 201 on are not kept');
   });
 
-  test.each([1002, 4000, 4002])('that was closed with %i is an error', async (code) => {
-    const errors: Error[] = [];
-    pipe.on('error', (error) => errors.push(error));
-    near.close(code, 'why');
-    await eventually(() => errors.length > 0, 'the error');
-    expect(errors.map(({ message }) => message)).toEqual([`the link was closed with ${code} why`]);
-    expect(pipe.canAttach(0)).toBe(false);
+  test.each([1000, 1002, 4000, 4002])('that was closed with %i is the end of the pipe', (code) => {
+    near.close(code);
+    expect([pipe.isWritable, pipe.canAttach(0)]).toEqual([false, false]);
   });
 
-  test('fails the write that waits when the pipe is destroyed', async () => {
-    pipe.on('error', () => undefined);
+  test('cannot be replaced once the pipe is closed', () => {
+    receive(1);
     near.terminate();
-    const failed = new Promise((resolve) => {
-      pipe.write('x', resolve);
-    });
-    pipe.destroy(new Error('expired'));
-    expect(await failed).toMatchObject({ message: 'expired' });
+    pipe.close();
+    expect([pipe.canAttach(0), clock.pending]).toEqual([false, 0]);
   });
 });
