@@ -22,11 +22,18 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
         }
         const request = new TunnelRequest(stream, head);
         const response = new TunnelResponse(stream, (headBytes) => streams.respond(stream, headBytes));
+        // As with node:http, to destroy one ends the other.
+        request.once('close', () => {
+          if (stream.isClosed) response.close();
+        });
+        response.once('close', () => {
+          if (!request.complete) request.destroy();
+        });
         // An exception here would end the process and all other requests.
         try {
           handler(request, response);
         } catch {
-          stream.reset(resetCodes.failed);
+          response.destroy();
         }
         return new ServedStream(request, response);
       },
@@ -59,7 +66,6 @@ class ServedStream implements StreamReceiver {
   }
 
   onClose(): void {
-    if (!this.#request.complete) this.#request.destroy();
     this.#response.close();
   }
 }
