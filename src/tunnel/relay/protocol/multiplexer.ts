@@ -120,7 +120,8 @@ export class Multiplexer implements FrameSink, StreamHost {
   }
 
   onFrame(type: number, length: number): string | undefined {
-    return this.#objectTo?.(type, length);
+    // What has just arrived may have led to `close`.
+    return this.#isClosed ? 'the connection is closed' : this.#objectTo?.(type, length);
   }
 
   onHead(streamId: number, head: Buffer, isEnd: boolean): string | undefined {
@@ -208,6 +209,7 @@ export class Multiplexer implements FrameSink, StreamHost {
     this.#streams.delete(stream.id);
     stream.close();
     stream.receiver.onClose(reset);
+    if (this.#onIdle !== undefined) this.#scheduleFlush();
   }
 
   #sendHead(stream: MuxStream, head: Buffer, isEnd: boolean): void {
