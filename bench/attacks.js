@@ -31,7 +31,7 @@ const attacks = new Map([
   ['agent places', { script: 'agent-places.js', args: stranger }],
   ['agent places, one address', { script: 'agent-places.js', args: [] }],
   ['wished names', { script: 'wished-names.js', args: stranger }],
-  ['header floods', { script: 'header-flood.js', args: stranger }],
+  ['frame floods', { script: 'frame-flood.js', args: stranger }],
 ]);
 
 /** A p95 beyond this multiple of the quiet one, or so many KiB that do not come back, count as harm. */

@@ -38,7 +38,8 @@ function serve(onFlood: 'refuses' | 'waits', seen: { count: number }): AgentHand
     if (onFlood === 'waits') return;
     // As the guard does, which reads on so that the client gets to see the answer.
     request.resume();
-    response.writeHead(401).end('no');
+    response.writeHead(401);
+    response.end('no');
   };
 }
 

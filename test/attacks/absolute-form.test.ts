@@ -13,7 +13,7 @@ const initialize = JSON.stringify({
 
 describe.each(places)('at the %s', (place) => {
   async function answerTo(target: (base: string, port: number) => string, ...hosts: string[]): Promise<string> {
-    const { handler } = await startGateway('HTTP/2');
+    const { handler } = await startGateway('the tunnel');
     const { port, base } = await startEdge(place, handler);
     const lines = [
       `POST ${target(base, port)} HTTP/1.1`,

@@ -4,7 +4,7 @@ import { listen } from '../../src/http/listener.ts';
 import type { Handler } from '../http/web.ts';
 import { eventually, within } from '../harness/eventually.ts';
 import { atEnd } from '../harness/lifetime.ts';
-import { overHttp2, startWorld } from '../tunnel/relay/world.ts';
+import { overTunnel, startWorld } from '../tunnel/relay/world.ts';
 
 export const places = ['relay', 'listener'] as const;
 export type Place = (typeof places)[number];
@@ -23,7 +23,7 @@ export async function startEdge(place: Place, handler: Handler): Promise<Edge> {
   }
   const world = await startWorld();
   atEnd('test', () => world.end());
-  const agent = await world.agent((request, response) => overHttp2(handler)(request, response));
+  const agent = await world.agent((request, response) => overTunnel(handler)(request, response));
   return { port: world.relay.port, base: new URL(agent.url).pathname };
 }
 
@@ -47,7 +47,6 @@ export function createSlow(): Slow {
       let body = '';
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
-        if (request.aborted === true) return;
         const what = `${request.method} ${request.url} ${body}`.trim();
         executed.push(what);
         const answer = (): void => {

@@ -8,7 +8,7 @@ const filler = (count: number): string[] => Array.from({ length: count }, (_, in
 
 describe.each(places)('at the %s', (place) => {
   async function answerTo(headers: string[], path = '/mcp'): Promise<string> {
-    const { handler } = await startGateway('HTTP/2');
+    const { handler } = await startGateway('the tunnel');
     const { port, base } = await startEdge(place, handler);
     return await openClient(port, head(`GET ${base}${path}`, 'Connection: close', ...headers)).closed;
   }

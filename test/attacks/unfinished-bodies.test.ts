@@ -21,7 +21,7 @@ describe.each(places)('at the %s', (place) => {
     ['with a length, and the client closes', [`Content-Length: ${initialize.length + 1}`], initialize, 'end'],
     ['with an upgrade', ['Transfer-Encoding: chunked', 'Connection: upgrade', 'Upgrade: h2c'], chunk, 'end'],
   ])('%s', async (_what, headers, body, end) => {
-    const { handler, upstreams } = await startGateway('HTTP/2');
+    const { handler, upstreams } = await startGateway('the tunnel');
     let began = 0;
     let closed = 0;
     const { port, base } = await startEdge(place, (request, response) => {

@@ -45,11 +45,7 @@ async function start(protocol: Protocol): Promise<World> {
 
   return {
     async ask(path, headers = {}, method = 'GET') {
-      const authority: Headers =
-        protocol === 'HTTP/2' && headers['host'] !== undefined ? { ':authority': headers['host'] } : {};
-      const { host, ...rest } = headers;
-      const named = protocol === 'HTTP/2' || host === undefined ? {} : { host };
-      const answer = await web.ask({ path, method, headers: { ...bearer, ...rest, ...named, ...authority } });
+      const answer = await web.ask({ path, method, headers: { ...bearer, ...headers } });
       return { status: answer.status, body: await answer.body() };
     },
     set: (names, readiness = {}) =>

@@ -1,6 +1,5 @@
-// A web server and a client in one process, over HTTP/1.1 and over HTTP/2 alike: what tunnels hand us is the latter.
+// A web server and a client in one process, over HTTP/1.1 and through our own tunnel alike.
 import http from 'node:http';
-import http2 from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable, type Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -10,8 +9,9 @@ import { createHttp1Server, formatResponse } from '../../src/platform/http1/serv
 import { within } from '../harness/eventually.ts';
 import { atEnd } from '../harness/lifetime.ts';
 import { parseJson } from '../harness/parse-json.ts';
+import { startTunnelWeb } from './tunnel-web.ts';
 
-export const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
+export const protocols = ['HTTP/1.1', 'the tunnel'] as const;
 export type Protocol = (typeof protocols)[number];
 
 export type Headers = Record<string, string | string[]>;
@@ -47,7 +47,7 @@ export interface Web {
 export type Handler = (request: HttpRequest, response: HttpResponse) => void;
 
 export async function startWeb(protocol: Protocol, handler: Handler): Promise<Web> {
-  const web = await (protocol === 'HTTP/2' ? startHttp2(handler) : startHttp1(handler));
+  const web = await (protocol === 'the tunnel' ? startTunnel(handler) : startHttp1(handler));
   return {
     ...web,
     ask(question) {
@@ -92,35 +92,24 @@ async function startHttp1(handler: Handler): Promise<Web> {
   };
 }
 
-async function startHttp2(handler: Handler): Promise<Web> {
-  const server = http2.createServer(handler);
-  const sessions = new Set<http2.ServerHttp2Session>();
-  server.on('session', (session) => sessions.add(session));
-  server.on('sessionError', () => {});
-  const port = await listening(server);
-  const client = http2.connect(`http://127.0.0.1:${port}`);
-  client.on('error', () => {});
-  atEnd('test', () => {
-    client.destroy();
-    for (const session of sessions) session.destroy();
-    server.close();
-  });
+async function startTunnel(handler: Handler): Promise<Web> {
+  const tunnel = startTunnelWeb(handler);
+  atEnd('test', () => tunnel.close());
   return {
-    port,
-    hangUpAll: () => client.destroy(),
+    port: 80,
+    hangUpAll: () => tunnel.close(),
     async ask({ method = 'GET', path = '/mcp', headers = {}, body } = {}) {
-      const stream = client.request(
-        { ':method': method, ':path': path, ':authority': `127.0.0.1:${port}`, ...headers },
-        { endStream: body === undefined },
-      );
-      const head = new Promise<http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader>((resolve, reject) => {
-        stream.once('response', resolve);
-        stream.on('error', reject);
-        stream.once('close', () => reject(new Error('no answer came')));
-      });
-      if (body !== undefined) send(stream, body);
-      const answered = await within(15_000, 'the head of an answer', head);
-      return answer(answered[':status'] ?? 0, answered, stream, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+      const named: Headers = { host: '127.0.0.1', ...headers };
+      const raw = Object.entries(named).flatMap(([name, value]) => [value].flat().flatMap((each) => [name, each]));
+      const request = tunnel.request(method, path, raw, body !== undefined);
+      if (body !== undefined) send(request.body, body);
+      const {
+        status,
+        headers: answered,
+        body: stream,
+      } = await within(15_000, 'the head of an answer', request.response);
+      // The relay passes on no body.
+      return answer(status, answered, method === 'HEAD' ? Readable.from([]) : stream, request.cancel);
     },
   };
 }

@@ -1,50 +1,42 @@
-// What an agent may send to a relay: control messages and HTTP/2 frames, whole, broken and mixed.
+// What an agent may send to a relay: control messages and frames, whole, broken and mixed.
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { WebSocket } from 'ws';
 import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import { parseJson } from '../../harness/parse-json.ts';
 import type { Random } from '../../harness/random.ts';
-import { frame, frameTypes, headersFrame, numbersFrame, pushFrame } from '../../tunnel/relay/hostile-agent.ts';
+import { endFlag, frame, frameTypes, headFrame, lastData, numberFrame } from '../../tunnel/relay/hostile-agent.ts';
 import { bytesOf, mutant, type Vocabulary } from './mutation.ts';
 
 /** A connection on which nothing comes is given up after this time, in milliseconds. */
 const quietMs = 40;
 
-const status = (code: string): [string, string] => [':status', code];
-const types: [string, string] = ['content-type', 'application/json'];
-const ping = 6;
-const windowUpdate = 8;
-const continuation = 9;
-
 /** For the streams that the relay opens first. */
 const frames: Vocabulary = {
   samples: [
-    frame(frameTypes.settings, 0, 0),
-    frame(frameTypes.settings, 1, 0),
-    frame(ping, 0, 0, Buffer.alloc(8)),
-    numbersFrame(windowUpdate, 0, [1000]),
-    numbersFrame(frameTypes.goaway, 0, [1, 0]),
-    ...[1, 3].flatMap((id) => [
-      headersFrame(id, [status('200'), types]),
-      headersFrame(id, [status('204')], true),
-      headersFrame(id, [status('103'), ['link', '<x>']]),
-      headersFrame(id, [status('200'), ['content-length', '5'], ['set-cookie', 'a=b']]),
-      Buffer.concat([headersFrame(id, [status('200'), types]), frame(frameTypes.data, 1, id, Buffer.from('{}'))]),
-      frame(frameTypes.data, 0, id, Buffer.alloc(300, 'x')),
-      frame(continuation, 4, id, Buffer.from([0x88])),
-      numbersFrame(frameTypes.rstStream, id, [8]),
-      numbersFrame(windowUpdate, id, [1]),
-      pushFrame(id, 2, [status('200')]),
+    frame(9, 0, 'later'),
+    ...[1, 2].flatMap((id) => [
+      headFrame(id, { status: 200, headers: ['content-type', 'application/json'] }),
+      headFrame(id, { status: 204, headers: [] }, true),
+      headFrame(id, { status: 103, headers: ['link', '<x>'] }),
+      headFrame(id, { status: 200, headers: ['content-length', '5', 'set-cookie', 'a=b'] }),
+      Buffer.concat([
+        headFrame(id, { status: 200, headers: ['content-type', 'text/event-stream'] }),
+        lastData(id, 'data: {}\n\n'),
+      ]),
+      frame(frameTypes.data, id, Buffer.alloc(300, 'x')),
+      frame(frameTypes.data, id, 'x', 60_000),
+      lastData(id),
+      numberFrame(frameTypes.reset, id, 2),
+      numberFrame(frameTypes.window, id, 1),
     ]),
   ],
   words: [
-    Buffer.from([0x82, 0x86, 0x84, 0xbe]),
-    Buffer.from([0x40, 1, 0x61, 1, 0x62]),
-    Buffer.from([0x3f, 0xe1, 0x1f]),
+    Buffer.from([0, 0, 4, frameTypes.window, 0, 0, 0, 1]),
+    Buffer.from([0, 0, 0, frameTypes.data | endFlag, 0, 0, 0, 1]),
     Buffer.from([0x7f, 0xff, 0xff, 0xff]),
     Buffer.alloc(4),
-    ...bytesOf('\0\0', '\xff\xff\xff', 'transfer-encoding', 'connection', ':path', '\r\n'),
+    ...bytesOf('\0\0', '\xff\xff\xff', 'transfer-encoding', 'connection', '__proto__', '"status":', '\\r\\n', '{', '['),
   ],
 };
 
@@ -54,7 +46,6 @@ const controls: Vocabulary = {
     '{"type":"hello","versions":["mcp-expose.v1"],"publicKey":"AAAA","want":{},"resume":{"session":"AAAA","received":12}}',
     '{"type":"proof","signature":"AAAA"}',
     '{"type":"ack","received":12}',
-    '{"type":"cancel","stream":1}',
     '{"type":"goaway"}',
     '{"type":"notice","kind":"x","message":"y"}',
   ),
@@ -94,7 +85,6 @@ export async function sendAgentInputs(random: Random, { relayUrl, from, count }:
   for (const request of requests)
     request.on('error', () => {}).on('response', (response) => response.on('error', () => {}).resume());
   if (name !== undefined) await Promise.race([once(socket, 'message'), closed]);
-  if (name !== undefined && socket.readyState === WebSocket.OPEN) socket.send(frame(frameTypes.settings, 0, 0));
   for (const { bytes, isBinary } of inputs) {
     if (socket.readyState === WebSocket.OPEN) socket.send(bytes, { binary: isBinary });
   }

@@ -166,6 +166,7 @@ describe('a stream that answers no request', () => {
     }
     cork(): void {}
     uncork(): void {}
+    destroy(): void {}
   }
 
   test('is kept alive like responses, until it closes or the endpoint does', () => {

@@ -15,6 +15,7 @@ class FakeResponse extends EventEmitter implements HttpResponse {
   end(): void {}
   cork(): void {}
   uncork(): void {}
+  destroy(): void {}
 }
 
 const limit = 64 * 1024;

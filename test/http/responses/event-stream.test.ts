@@ -132,6 +132,7 @@ function fakeResponse() {
     end: (chunk?: Buffer | string) => written.push(`end ${chunk?.toString() ?? ''}`),
     cork() {},
     uncork() {},
+    destroy() {},
     on() {},
     once() {},
   };

@@ -7,7 +7,7 @@ import { lanAddresses } from '../../../src/platform/net/addresses.ts';
 import { createLanProvider } from '../../../src/tunnel/providers/lan.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
 import type { TunnelTarget } from '../../../src/tunnel/provider.ts';
-import { ask, echo, inTurn, noListener, overHttp2, portOf } from '../relay/world.ts';
+import { ask, echo, inTurn, noListener, overTunnel, portOf } from '../relay/world.ts';
 
 const options = { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined };
 
@@ -19,7 +19,7 @@ async function localListener(): Promise<{ target: TunnelTarget; close: () => voi
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const port = portOf(server);
-  return { target: { handler: overHttp2(echo), localPort: port, listen: noListener }, close: () => server.close() };
+  return { target: { handler: overTunnel(echo), localPort: port, listen: noListener }, close: () => server.close() };
 }
 
 test('every address leads to the handler, at the root path and the port of the local listener', async () => {
@@ -28,7 +28,7 @@ test('every address leads to the handler, at the root path and the port of the l
   expect(tunnel.publicUrls).toEqual(addresses.map((address) => `http://${address}:${target.localPort}`));
   await inTurn(tunnel.publicUrls, async (url) => {
     const reply = await ask(`${url}/mcp?x`);
-    expect(JSON.parse(reply.body)).toMatchObject({ url: '/mcp?x', authority: new URL(url).host });
+    expect(JSON.parse(reply.body)).toMatchObject({ url: '/mcp?x', headers: { host: new URL(url).host } });
   });
   await tunnel.close();
   await tunnel.close();
@@ -69,7 +69,7 @@ test('nobody else can join as an agent', async () => {
 
 test('no address: a clear error', async () => {
   const opened = createLanProvider({ addresses: [] }).open(
-    { handler: overHttp2(echo), localPort: 1, listen: noListener },
+    { handler: overTunnel(echo), localPort: 1, listen: noListener },
     options,
   );
   await expect(opened).rejects.toMatchObject({ code: 'tunnel_unavailable' });
@@ -77,7 +77,7 @@ test('no address: a clear error', async () => {
 
 test('an address that is not this machine’s: an error that names it and the option', async () => {
   const opened = createLanProvider({ addresses: ['203.0.113.7'] }).open(
-    { handler: overHttp2(echo), localPort: 0, listen: noListener },
+    { handler: overTunnel(echo), localPort: 0, listen: noListener },
     options,
   );
   await expect(opened).rejects.toMatchObject({

@@ -19,7 +19,7 @@ import {
   eventually,
   inTurn,
   noListener,
-  overHttp2,
+  overTunnel,
   portOf,
   startWorld,
   temporaryFolder,
@@ -43,7 +43,7 @@ async function listen(server: Server, port = 0): Promise<string> {
 
 async function openFails(options: RelayProviderOptions, signal = new AbortController().signal): Promise<ExposeError> {
   const opened = createRelayProvider({ keys: createIdentity(), env: {}, ...options }).open(
-    { handler: overHttp2(echo), localPort: 1, listen: noListener },
+    { handler: overTunnel(echo), localPort: 1, listen: noListener },
     { signal, onStatus: () => undefined, onWarning: () => undefined },
   );
   return await within(
@@ -348,7 +348,7 @@ describe('a tunnel that is up', () => {
     const open = async () => {
       const provider = createRelayProvider({ relayUrl: world.relay.url, env });
       return await provider.open(
-        { handler: overHttp2(echo), localPort: 1, listen: noListener },
+        { handler: overTunnel(echo), localPort: 1, listen: noListener },
         { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined },
       );
     };

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
-import { collectGarbage } from '../../harness/collect-garbage.ts';
+import { heldBytes } from '../../harness/collect-garbage.ts';
 import { createRandom } from '../../harness/random.ts';
 import { startBrokenWorld, type BrokenWorld } from './broken-world.ts';
 import type { AgentHandler } from './world.ts';
@@ -75,12 +75,6 @@ async function download(url: string): Promise<{ digest: string; bytes: number }>
     bytes += chunk.length;
   }
   return { digest: hash.digest('hex'), bytes };
-}
-
-function heldBytes(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 test(

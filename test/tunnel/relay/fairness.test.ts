@@ -1,7 +1,7 @@
 // Slow clients, slow handlers and slow agents hold what belongs to them, and nothing else.
 import { request as httpRequest, type ClientRequest } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import { collectGarbage } from '../../harness/collect-garbage.ts';
+import { heldBytes } from '../../harness/collect-garbage.ts';
 import { startBrokenWorld } from './broken-world.ts';
 import type { AgentHandler, World } from './world.ts';
 import { ask, echo, eventually, headOf, inTurn, settled, startWorld } from './world.ts';
@@ -84,14 +84,7 @@ async function expectAnswers(url: string): Promise<void> {
   expect(new Set(statuses)).toEqual(new Set([200]));
 }
 
-function heldBytes(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
-
 describe('a client that reads nothing of its 100 MB holds its own stream only', () => {
-  // The connection window has room for 16 whole stream windows.
   test.each([1, 20])('%i of them', { timeout: 120_000 }, async (count) => {
     world = await startWorld();
     const counts = { written: 0, open: 0 };

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { TunnelResponse } from '../../../src/tunnel/relay/agent/tunnel-response.ts';
+import { frameTypes, headFrame, hostileAgent, requestHead } from './hostile-agent.ts';
 import type { AgentHandler, World } from './world.ts';
 import { ask, askRaw, echo, eventually, fieldsOf, headOf, inTurn, settled, startWorld, within } from './world.ts';
 
@@ -34,7 +35,7 @@ async function open(url: string, options: { method?: string; headers?: Record<st
   return { request, response };
 }
 
-function answer(write: (response: Http2ServerResponse) => void): AgentHandler {
+function answer(write: (response: TunnelResponse) => void): AgentHandler {
   return (request, response) => {
     request.resume();
     write(response);
@@ -57,7 +58,7 @@ describe('what the agent sees', () => {
     expect(await addressFor({})).not.toHaveProperty('x-forwarded-for');
   });
 
-  test('path without the name, the public Host as authority, and our forwarding headers only', async () => {
+  test('path without the name, the public Host, and our forwarding headers only', async () => {
     const { url } = await world.agent(echo);
     const reply = await ask(`${url}/mcp?q=1`, {
       headers: {
@@ -69,8 +70,8 @@ describe('what the agent sees', () => {
     });
     expect(fieldsOf(reply.body)).toMatchObject({
       url: '/mcp?q=1',
-      authority: new URL(url).host,
       headers: {
+        host: new URL(url).host,
         'x-forwarded-for': '127.0.0.1',
         'x-forwarded-proto': 'http',
         'x-forwarded-host': new URL(url).host,
@@ -80,14 +81,18 @@ describe('what the agent sees', () => {
   });
 
   test.each(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'POST'])('%s without a body has none', async (method) => {
-    const endStream: boolean[] = [];
-    const { url } = await world.agent((request, response) => {
-      endStream.push(request.stream.endAfterHeaders);
-      echo(request, response);
-    });
+    const agent = await hostileAgent(world.relay.url, (id) => [headFrame(id, { status: 204, headers: [] }, true)]);
+    world.defer(() => agent.socket.terminate());
+    const headers = method === 'POST' ? { 'content-length': 0 } : {};
+    expect((await ask(`${agent.url}/mcp`, { method, headers })).status).toBe(204);
+    expect(agent.frames.map(({ type, isEnd }) => ({ type, isEnd }))).toEqual([{ type: frameTypes.head, isEnd: true }]);
+    expect(agent.frames.map(requestHead)).toMatchObject([{ method, path: '/mcp' }]);
+  });
+
+  test.each(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'POST'])('the handler reads the end of %s', async (method) => {
+    const { url } = await world.agent(echo);
     const reply = await ask(url, { method, headers: method === 'POST' ? { 'content-length': 0 } : {} });
     expect(reply.status).toBe(200);
-    expect(endStream).toEqual([true]);
     expect(reply.body.includes(`"method":"${method}"`)).toBe(method !== 'HEAD');
   });
 
@@ -157,7 +162,7 @@ describe('what the client sees', () => {
   });
 
   test('an event stream arrives event by event and is marked against buffering', async () => {
-    const replies: Http2ServerResponse[] = [];
+    const replies: TunnelResponse[] = [];
     const { url } = await world.agent(
       answer((response) => {
         replies.push(response);
@@ -194,26 +199,26 @@ describe('what the client sees', () => {
   });
 
   test('an agent that breaks off never looks like a clean end', async () => {
-    const breaks: Record<string, (response: Http2ServerResponse) => void> = {
-      destroy: (response) => response.stream.destroy(),
-      close: (response) => response.stream.close(),
-      error: (response) => response.stream.destroy(new Error('broken')),
-      cancel: (response) => response.stream.close(8),
-    };
+    const closed: string[] = [];
     const { url } = await world.agent((request, response) => {
-      const reply = response;
-      reply.stream.on('error', () => undefined);
-      reply.writeHead(200);
-      reply.write('part');
-      setTimeout(() => breaks[request.url?.slice(1) ?? '']?.(reply), 20);
+      response.on('close', () => closed.push(request.url));
+      response.writeHead(200, request.url === '/sized' ? { 'content-length': '100' } : {});
+      response.write('part');
+      if (request.url === '/full') response.write(Buffer.alloc(2_000_000));
+      if (request.url === '/at-once') response.destroy();
+      else setTimeout(() => response.destroy(), 20);
     });
-    const outcomes = await inTurn(Object.keys(breaks), async (how) => await outcomeOf(ask(`${url}/${how}`)));
-    expect(outcomes).toEqual(Object.keys(breaks).map(() => 'broken off'));
+    // Nothing had been sent to the client.
+    expect((await ask(`${url}/at-once`)).status).toBe(502);
+    const paths = ['/later', '/full', '/sized'];
+    const outcomes = await inTurn(paths, async (path) => await outcomeOf(ask(`${url}${path}`)));
+    expect(outcomes).toEqual(paths.map(() => 'broken off'));
+    expect(closed).toEqual(['/at-once', ...paths]);
   });
 
   test('an agent that resets before the head is a 502 with a JSON-RPC error', async () => {
     const { url } = await world.agent((_request, response) => {
-      response.stream.close(2);
+      response.destroy();
     });
     const reply = await ask(url);
     expect(reply.status).toBe(502);
@@ -247,7 +252,10 @@ describe('endings', () => {
   test('an early answer to a large upload comes through, and the connection to the agent survives many of them', async () => {
     const { url } = await world.agent((request, response) => {
       if (request.url === '/ok') echo(request, response);
-      else response.writeHead(413).end('too large');
+      else {
+        response.writeHead(413);
+        response.end('too large');
+      }
     });
     const statuses = await inTurn(Array.from({ length: 20 }), async () => {
       const request = httpRequest(url, { method: 'POST', agent: false });
@@ -269,7 +277,6 @@ describe('endings', () => {
     });
     const { pathname } = new URL(url);
     const head = `GET ${pathname} HTTP/1.1\r\nHost: x\r\n\r\n`;
-    // nghttp2 would end the connection at 1000 resets.
     await inTurn(Array.from({ length: 11 }), async () => {
       const sockets = Array.from({ length: 100 }, () => connect(world.relay.port, '127.0.0.1'));
       await Promise.all(
@@ -286,7 +293,7 @@ describe('endings', () => {
   });
 
   test('more than 256 open requests: 429 with Retry-After, and room again when they end', async () => {
-    const waiting: Http2ServerResponse[] = [];
+    const waiting: TunnelResponse[] = [];
     const { url } = await world.agent((request, response) => {
       request.resume();
       if (request.url === '/wait') waiting.push(response);
@@ -342,8 +349,10 @@ describe('bodies', () => {
 
   test('a client that does not read stops the handler after a bounded number of bytes', async () => {
     let accepted = 0;
+    let isClosed = false;
     const { url } = await world.agent((request, response) => {
       request.resume();
+      response.on('close', () => (isClosed = true));
       const reply = response;
       const block = Buffer.alloc(64 * 1024);
       const write = (): void => {
@@ -359,6 +368,7 @@ describe('bodies', () => {
     // Kernel buffers of three loopback sockets, one stream window and Node's own buffers.
     expect(accepted).toBeLessThan(40_000_000);
     request.destroy();
+    await eventually(() => isClosed, 'the handler to notice');
   });
 
   test('a handler that does not read stops the uploader after a bounded number of bytes', async () => {

@@ -1,13 +1,14 @@
 // The connection between agent and relay is gone for a while, or for good: what clients get.
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
+import type { TunnelResponse } from '../../../src/tunnel/relay/agent/tunnel-response.ts';
 import { systemClock, type Clock } from '../../../src/platform/clock.ts';
 import { createRelay } from '../../../src/tunnel/relay/server/relay.ts';
 import { createFakeClock } from '../../harness/fake-clock.ts';
 import { startBrokenWorld, type BrokenWorld } from './broken-world.ts';
 import { fakeRelay } from './fake-relay.ts';
+import { frame } from './hostile-agent.ts';
 import { ask, echo, eventually, fieldsOf, headOf, pause, within, type AgentHandler } from './world.ts';
 
 let broken: BrokenWorld;
@@ -16,8 +17,8 @@ afterEach(async () => {
 });
 
 /** Keeps every response but that to `/now`, by the request's path. */
-function keeper(): { handler: AgentHandler; kept: Map<string, Http2ServerResponse>; gone: string[] } {
-  const kept = new Map<string, Http2ServerResponse>();
+function keeper(): { handler: AgentHandler; kept: Map<string, TunnelResponse>; gone: string[] } {
+  const kept = new Map<string, TunnelResponse>();
   const gone: string[] = [];
   return {
     kept,
@@ -29,7 +30,6 @@ function keeper(): { handler: AgentHandler; kept: Map<string, Http2ServerRespons
         return;
       }
       request.resume();
-      response.stream.on('error', () => undefined);
       response.on('close', () => gone.push(url));
       kept.set(url, response);
     },
@@ -70,7 +70,7 @@ async function listen(
 /** What agents have said about the session that they lost. */
 const resumes = (relay: Awaited<ReturnType<typeof fakeRelay>>) => relay.hellos.map(({ resume }) => resume);
 
-let keptOnes: Map<string, Http2ServerResponse>;
+let keptOnes: Map<string, TunnelResponse>;
 let goneOnes: string[];
 async function start(options: { resumeMs?: number } = {}, clock: Clock = systemClock): Promise<void> {
   const { handler, kept, gone } = keeper();
@@ -321,8 +321,8 @@ describe('an agent', () => {
   test('says how much it has received', async () => {
     const relay = await startAgent(
       (socket) => {
-        // An empty SETTINGS, and the rest never comes.
-        socket.send(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
+        // Of a type that this version does not know.
+        socket.send(frame(9, 0, Buffer.alloc(16)));
         setTimeout(() => socket.terminate(), 20);
       },
       () => ({ resumeMs: 30_000 }),

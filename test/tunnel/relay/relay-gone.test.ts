@@ -1,9 +1,9 @@
 // The network to the relay is gone for as long as the relay waits, or a little longer; proxies cut what is idle.
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
+import type { TunnelResponse } from '../../../src/tunnel/relay/agent/tunnel-response.ts';
 import type { CuttingProxyOptions } from '../../harness/chaos-proxy.ts';
 import { startBrokenWorld, type BrokenWorld } from './broken-world.ts';
 import { enter } from './spoken-agent.ts';
@@ -16,12 +16,12 @@ afterAll(async () => {
 
 interface Held extends BrokenWorld {
   /** The responses that are kept, by path; the others are sent at once. */
-  readonly kept: Map<string, Http2ServerResponse>;
+  readonly kept: Map<string, TunnelResponse>;
 }
 
 /** The tests run at the same time, so each has a world of its own until the last has ended. */
 async function start(proxyOptions: CuttingProxyOptions = {}): Promise<Held> {
-  const kept = new Map<string, Http2ServerResponse>();
+  const kept = new Map<string, TunnelResponse>();
   const broken = await startBrokenWorld(
     (request, response) => {
       request.resume();

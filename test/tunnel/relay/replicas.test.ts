@@ -1,6 +1,6 @@
 // Several agents of one key share a name: who gets which request.
-import type { Http2ServerResponse } from 'node:http2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { TunnelResponse } from '../../../src/tunnel/relay/agent/tunnel-response.ts';
 import { createIdentity, type Identity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import { candidatesFor } from '../../../src/tunnel/relay/server/replicas.ts';
 import { startBrokenWorld } from './broken-world.ts';
@@ -19,15 +19,14 @@ afterEach(async () => {
 const namer =
   (name: string): AgentHandler =>
   (_request, response) =>
-    void response.end(name);
+    response.end(name);
 
 /** A handler that keeps the responses until the test sends them. */
-function keeper(name: string): { handler: AgentHandler; kept: Http2ServerResponse[]; answer(): void } {
-  const kept: Http2ServerResponse[] = [];
+function keeper(name: string): { handler: AgentHandler; kept: TunnelResponse[]; answer(): void } {
+  const kept: TunnelResponse[] = [];
   return {
     kept,
     handler: (_request, response) => {
-      response.stream.on('error', () => undefined);
       kept.push(response);
     },
     answer: () => {

@@ -1,4 +1,5 @@
 // Agents that speak for themselves, as another implementation would.
+import { request as httpRequest } from 'node:http';
 import type { Identity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import { eventually, rawAgent, type RawAgent, type World } from './world.ts';
 
@@ -35,14 +36,22 @@ export async function greet(
 
 const none = { session: '', received: 0 };
 
-/** An agent with a session, and what the relay has sent it so far: the beginning of HTTP/2. */
+/**
+ * An agent with a session, and what the relay has sent it so far: a request, to which nobody responds and whose client nobody
+ * hears of.
+ */
 export async function enter(
   world: World,
   identity: Identity,
-  want: object = {},
+  want: { name?: string } = {},
 ): Promise<{ agent: Shaken; session: string; bytes: Buffer }> {
   const agent = await greet(world, identity, none, { want });
   const { session } = await agent.receive('welcome');
-  const bytes = await eventually(() => agent.bytes().length > 24 && agent.bytes(), 'the beginning of HTTP/2');
+  const request = httpRequest(`${world.relay.url}/${want.name ?? identity.name}`, { agent: false });
+  request.on('error', () => undefined);
+  request.on('response', (response) => response.on('error', () => undefined).resume());
+  world.defer(() => request.destroy());
+  request.end();
+  const bytes = await eventually(() => agent.bytes().length > 24 && agent.bytes(), 'a request');
   return { agent, session: String(session), bytes };
 }

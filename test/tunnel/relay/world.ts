@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request as httpRequest } from 'node:http';
-import { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Server } from 'node:net';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +8,8 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import type { WebSocketServer } from 'ws';
 import { WebSocket } from 'ws';
+import { TunnelRequest } from '../../../src/tunnel/relay/agent/tunnel-request.ts';
+import { TunnelResponse } from '../../../src/tunnel/relay/agent/tunnel-response.ts';
 import { createIdentity } from '../../../src/tunnel/relay/protocol/identity.ts';
 import type { RelayProviderOptions } from '../../../src/tunnel/providers/relay.ts';
 import { createRelayProvider } from '../../../src/tunnel/providers/relay.ts';
@@ -34,7 +35,7 @@ export async function noListener(): Promise<never> {
 }
 
 /** A handler that sees what our own tunnel hands over. */
-export type AgentHandler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+export type AgentHandler = (request: TunnelRequest, response: TunnelResponse) => void;
 
 export interface TestAgent {
   readonly tunnel: Tunnel;
@@ -61,7 +62,7 @@ export async function startWorld(options: Partial<RelayOptions> = {}): Promise<W
         ...agentOptions,
       });
       const tunnel = await provider.open(
-        { handler: overHttp2(handler), localPort: 1, listen: noListener },
+        { handler: overTunnel(handler), localPort: 1, listen: noListener },
         {
           signal: new AbortController().signal,
           onStatus: (status) => statuses.push(status),
@@ -259,7 +260,6 @@ export const echo: AgentHandler = (request, response) => {
     const body = JSON.stringify({
       method: request.method,
       url: request.url,
-      authority: request.authority,
       headers: request.headers,
       rawHeaders: request.rawHeaders,
       body: Buffer.concat(chunks).toString('utf8'),
@@ -270,9 +270,9 @@ export const echo: AgentHandler = (request, response) => {
 };
 
 /** A test's handler as the provider wants it. */
-export function overHttp2(handler: AgentHandler): RequestHandler {
+export function overTunnel(handler: AgentHandler): RequestHandler {
   return (request, response) => {
-    if (request instanceof Http2ServerRequest && response instanceof Http2ServerResponse) handler(request, response);
+    if (request instanceof TunnelRequest && response instanceof TunnelResponse) handler(request, response);
   };
 }
 

@@ -13,7 +13,7 @@ import {
   fieldsOf,
   inTurn,
   noListener,
-  overHttp2,
+  overTunnel,
   portOf,
   rawAgent,
   startWorld,
@@ -124,7 +124,7 @@ describe('the handshake by hand', () => {
     });
     const relayUrl = `http://127.0.0.1:${portOf(middle)}`;
     const opened = createRelayProvider({ relayUrl, keys: createIdentity(), env: {} }).open(
-      { handler: overHttp2(echo), localPort: 1, listen: noListener },
+      { handler: overTunnel(echo), localPort: 1, listen: noListener },
       { signal: new AbortController().signal, onStatus: () => undefined, onWarning: () => undefined },
     );
     await expect(opened).rejects.toMatchObject({ code: 'tunnel_rejected' });
@@ -253,9 +253,9 @@ describe('names', () => {
 
   test('the same key takes over: epoch 2, 4002 for the old one, requests to the new one', async () => {
     const keys = createIdentity();
-    const old = await world.agent((_request, response) => void response.end('old'), { keys, name: 'files' });
+    const old = await world.agent((_request, response) => response.end('old'), { keys, name: 'files' });
     expect((await ask(old.url)).body).toBe('old');
-    const fresh = await world.agent((_request, response) => void response.end('new'), { keys, name: 'files' });
+    const fresh = await world.agent((_request, response) => response.end('new'), { keys, name: 'files' });
     await eventually(() => old.statuses.length > 0, 'the old one to notice');
     expect(old.statuses).toEqual([
       {

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import path from 'node:path';
-import type { Http2ServerResponse } from 'node:http2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
+import type { TunnelResponse } from '../../../../src/tunnel/relay/agent/tunnel-response.ts';
 import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.ts';
 import { Arrivals } from '../../../../src/tunnel/relay/server/arrivals.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
@@ -24,7 +24,7 @@ import {
 } from '../world.ts';
 
 let world: World;
-let kept: Map<string, Http2ServerResponse>;
+let kept: Map<string, TunnelResponse>;
 let url: string;
 
 /** Keeps the responses to `/held` and `/events`, whose head it sends. */

