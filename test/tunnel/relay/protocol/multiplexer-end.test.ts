@@ -46,6 +46,19 @@ describe('an agent that finishes', () => {
     expect([toRelay.messages.length, idle]).toEqual([1, 1]);
   });
 
+  test('is not idle before it has refused what came', () => {
+    const { agent, toRelay } = muxPair();
+    let idle = 0;
+    toRelay.isWritable = false;
+    agent.finish(() => (idle += 1));
+    agent.receive(rawFrame(0x81, 1, '{}'));
+    agent.flush();
+    expect(idle).toBe(0);
+    toRelay.isWritable = true;
+    agent.flush();
+    expect([toRelay.messages, idle]).toEqual([[rawFrame(3, 1, 1)], 1]);
+  });
+
   test.each(['relay', 'agent'])('is idle when the last stream was reset by the %s', async (by) => {
     const { agent, openBoth } = muxPair();
     const [, request] = openBoth();

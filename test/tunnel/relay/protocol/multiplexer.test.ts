@@ -19,9 +19,9 @@ describe('a request and its response', () => {
   test('with bodies: what each end is told, and what is sent', () => {
     const { relay, agent, toAgent, toRelay, open, requests, faults } = muxPair();
     const call = open('{"method":"POST"}');
-    call.stream?.write(Buffer.from('ques'));
-    call.stream?.write(Buffer.from('tion'));
-    call.stream?.end();
+    call.stream.write(Buffer.from('ques'));
+    call.stream.write(Buffer.from('tion'));
+    call.stream.end();
     relay.flush();
     expect(toAgent.messages).toEqual([
       Buffer.concat([rawFrame(1, 1, '{"method":"POST"}'), rawFrame(0x82, 1, 'question')]),
@@ -40,7 +40,7 @@ describe('a request and its response', () => {
     expect([request?.events.at(-1), stream.isClosed, agent.size, relay.size]).toEqual(['close', true, 0, 1]);
     for (const message of toRelay.take()) relay.receive(message);
     expect(call.events).toEqual(['head {"status":200}', 'data', 'end', 'close']);
-    expect([call.body.toString(), call.stream?.isClosed, relay.size, faults]).toEqual(['answer', true, 0, []]);
+    expect([call.body.toString(), call.stream.isClosed, relay.size, faults]).toEqual(['answer', true, 0, []]);
   });
 
   test('without bodies', () => {
@@ -89,7 +89,7 @@ describe('a request and its response', () => {
 
   test('ids rise from 1', () => {
     const { open } = muxPair();
-    expect([open(), open(), open()].map(({ stream }) => stream?.id)).toEqual([1, 2, 3]);
+    expect([open(), open(), open()].map(({ stream }) => stream.id)).toEqual([1, 2, 3]);
   });
 });
 
@@ -97,7 +97,7 @@ describe('messages', () => {
   test('carry all that one turn sends, heads first', async () => {
     const { relay, toAgent, open } = muxPair();
     const calls = Array.from({ length: 10 }, (_, at) => open(`{"at":${at}}`));
-    for (const { stream } of calls) stream?.write(Buffer.from('body'));
+    for (const { stream } of calls) stream.write(Buffer.from('body'));
     expect(toAgent.messages).toEqual([]);
     await nextTurn();
     const heads = calls.map((_, at) => rawFrame(1, at + 1, `{"at":${at}}`));
@@ -111,20 +111,20 @@ describe('messages', () => {
     const { relay, toAgent, open } = muxPair();
     toAgent.isWritable = false;
     const call = open();
-    call.stream?.write(Buffer.from('body'));
+    call.stream.write(Buffer.from('body'));
     await nextTurn();
-    expect([toAgent.messages, call.stream?.pendingBytes]).toEqual([[], 4]);
+    expect([toAgent.messages, call.stream.pendingBytes]).toEqual([[], 4]);
     toAgent.isWritable = true;
     relay.flush();
-    expect([toAgent.messages.length, call.stream?.pendingBytes]).toEqual([1, 0]);
+    expect([toAgent.messages.length, call.stream.pendingBytes]).toEqual([1, 0]);
   });
 
   test('have at most 64 KiB: a body is cut into full ones, and a head of 65,528 bytes is one', () => {
     const { relay, toAgent, open } = muxPair();
     const call = open('x'.repeat(65_528));
-    call.stream?.write(Buffer.alloc(100_000));
-    call.stream?.write(Buffer.alloc(50_000));
-    call.stream?.end();
+    call.stream.write(Buffer.alloc(100_000));
+    call.stream.write(Buffer.alloc(50_000));
+    call.stream.end();
     open('{}');
     relay.flush();
     expect(toAgent.messages.map(({ length }) => length)).toEqual([
@@ -166,6 +166,15 @@ describe('turns', () => {
     small.stream.end();
     const before = Array.from({ length: 5 }, next).findIndex((message) => message.includes('the small one'));
     expect(before).toBe(4);
+  });
+
+  test('heads that do not fit into one message go before the data of others', () => {
+    const { relay, toAgent, open } = muxPair();
+    const heads = ['a', 'b'].map((letter) => letter.repeat(40_000));
+    for (const head of heads) open(head).stream.write(Buffer.from('body'));
+    relay.flush();
+    expect(toAgent.messages.map((message) => message.includes('body'))).toEqual([false, true]);
+    expect(toAgent.messages.map((message) => message.readUInt32BE(4))).toEqual([1, 2]);
   });
 
   test('a head overtakes all data', () => {
@@ -301,12 +310,17 @@ describe('resets', () => {
     first.onEvent = (event) => (event.startsWith('head') ? first.reset(0) : undefined);
     const [second] = openBoth();
     second.onEvent = (event) => (event === 'data' ? second.reset(0) : undefined);
+    const [third] = openBoth();
+    third.onEvent = (event) => (event === 'data' ? third.reset(0) : undefined);
+    relay.receive(Buffer.concat([rawFrame(1, 3, '{}'), rawFrame(0x82, 3, 'all')]));
     for (const id of [1, 2]) {
       relay.receive(Buffer.concat([rawFrame(1, id, '{}'), rawFrame(2, id, 'a'), rawFrame(0x82, id, 'b')]));
     }
     settle();
-    expect([first.events, second.events]).toEqual([['head {}'], ['head {}', 'data']]);
-    expect([requests.map(({ events }) => events.at(-1)), faults]).toEqual([['close 0', 'close 0'], []]);
+    const calls = [first, second, third];
+    expect(calls.map(({ events }) => events)).toEqual([['head {}'], ['head {}', 'data'], ['head {}', 'data']]);
+    expect(requests.map(({ events }) => events.at(-1))).toEqual(['close 0', 'close 0', 'close 0']);
+    expect(faults).toEqual([]);
   });
 });
 
@@ -315,8 +329,8 @@ test('ten thousand streams leave nothing behind', () => {
   for (let at = 0; at < 100; at += 1) {
     const calls = Array.from({ length: 100 }, () => {
       const call = pair.open();
-      call.stream?.write(Buffer.from(`body ${at}`));
-      call.stream?.end();
+      call.stream.write(Buffer.from(`body ${at}`));
+      call.stream.end();
       return call;
     });
     pair.settle();
