@@ -14,14 +14,14 @@ export async function eventually<T>(check: () => T | Promise<T>, withinMs = 5000
   }
 }
 
-/** Rejects with `what` when the promise takes longer, so that a hanging test names what it waited for. */
-export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+/** Rejects with `what`, as it is then, when the promise takes longer, so that a hanging test names what it waited for. */
+export async function within<T>(ms: number, what: string | (() => string), promise: Promise<T>): Promise<T> {
   const timer = new AbortController();
   try {
     return await Promise.race([
       promise,
       delay(ms, undefined, { signal: timer.signal }).then(() => {
-        throw new Error(`waited ${ms} ms for ${what}`);
+        throw new Error(`waited ${ms} ms for ${typeof what === 'string' ? what : what()}`);
       }),
     ]);
   } finally {

@@ -98,14 +98,17 @@ export async function startExpose(options: ExposeOptions): Promise<Exposed> {
   };
 }
 
+/** How long a start may take, in milliseconds: half a second on an idle machine, and more than 20 s on one that has much to do. */
+const startMs = 40_000;
+
 async function firstLine<T>(program: Program): Promise<T> {
   const failed = program.exited.then((code) => {
     throw new Error(`mcp-expose ended with exit code ${code} before it was ready:\n${program.stderr()}`);
   });
-  const printed = program.waitForStdout(/^.*\n/, 20_000);
+  const printed = program.waitForStdout(/^.*\n/, startMs);
   printed.catch(() => {}); // the exit code says more
   failed.catch(() => {});
-  const [line] = await within(20_000, 'mcp-expose to be ready', Promise.race([printed, failed]));
+  const [line] = await within(startMs, 'mcp-expose to be ready', Promise.race([printed, failed]));
   if (!line.startsWith('{"event":"ready"')) throw new Error(`the first line on stdout is not the ready event: ${line}`);
   return parseJson<T>(line);
 }

@@ -83,7 +83,7 @@ function watch(stream: NodeJS.ReadableStream, ended: Promise<unknown>) {
     seen += chunk;
     for (const look of waiting) look();
   });
-  const waitFor = (pattern: RegExp, withinMs = 10_000): Promise<RegExpMatchArray> => {
+  const waitFor = (pattern: RegExp, withinMs = 20_000): Promise<RegExpMatchArray> => {
     const found = new Promise<RegExpMatchArray>((resolve, reject) => {
       const look = () => {
         const match = seen.match(pattern);
@@ -99,7 +99,7 @@ function watch(stream: NodeJS.ReadableStream, ended: Promise<unknown>) {
         return reject(new Error(`ended without printing ${String(pattern)}; printed:\n${seen}`));
       });
     });
-    return within(withinMs, `${String(pattern)} to be printed; so far:\n${seen}`, found);
+    return within(withinMs, () => `${String(pattern)} to be printed; so far:\n${seen}`, found);
   };
   return { seen: () => seen, waitFor };
 }
@@ -151,7 +151,7 @@ export function startProgram(args: string[], options: ProgramOptions): Program {
     exited,
     stop: (signal = 'SIGTERM') => {
       killIfAlive(pid, signal);
-      return within(30_000, `mcp-expose to end after ${signal}; it printed:\n${stderr.seen()}`, gone);
+      return within(30_000, () => `mcp-expose to end after ${signal}; it printed:\n${stderr.seen()}`, gone);
     },
   };
 }

@@ -77,7 +77,7 @@ function reader(response: http.IncomingMessage): Reply {
       look();
       void ended.then(() => reject(new Error(`the response ended with only ${JSON.stringify(messages)}`)));
     });
-    return within(withinMs, `a message; so far ${JSON.stringify(messages).slice(0, 2000)}`, found);
+    return within(withinMs, () => `a message; so far ${JSON.stringify(messages).slice(0, 2000)}`, found);
   };
   atEnd('test', () => void response.destroy());
   return {

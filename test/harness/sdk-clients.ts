@@ -103,7 +103,7 @@ function notificationLog() {
         waiting.add(look);
         look();
       });
-      return within(10_000, `${method}; so far ${JSON.stringify(seen)}`, found);
+      return within(10_000, () => `${method}; so far ${JSON.stringify(seen)}`, found);
     },
   };
 }

@@ -63,7 +63,7 @@ export function startOnTerminal(args: string[], env: Record<string, string> = {}
     mark,
     raw: () => raw,
     screen,
-    waitFor: (pattern, withinMs = 10_000) => {
+    waitFor: (pattern, withinMs = 20_000) => {
       const found = new Promise<RegExpMatchArray>((resolve) => {
         const look = () => {
           const match = screen().match(pattern);
@@ -74,7 +74,7 @@ export function startOnTerminal(args: string[], env: Record<string, string> = {}
         waiting.add(look);
         look();
       });
-      return within(withinMs, `${String(pattern)} on the terminal; it shows:\n${screen()}`, found);
+      return within(withinMs, () => `${String(pattern)} on the terminal; it shows:\n${screen()}`, found);
     },
     type: (keys) => void child.stdin.write(keys),
     async hangUp(...signals) {
