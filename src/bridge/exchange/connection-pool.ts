@@ -26,7 +26,14 @@ interface Entry {
   lastUse: number;
 }
 
-/** The connections to one server, by what they are for. When there are too many, the one that has been idle longest gives way. */
+/** Why there is no connection: all are in use (`full`), or the caller has so many that the rest is for others (`share`). */
+export type NoRoom = 'full' | 'share';
+
+/**
+ * The connections to one server, by what they are for. When there are too many, the one that has been idle longest gives way. A
+ * caller with several gets another one only while more are left for others than it has itself: so however many it wants, half
+ * of the places are for others, and a caller that comes later has fewer, but one.
+ */
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions;
   /** Those used last stand last. */
@@ -62,9 +69,10 @@ export class ConnectionPool {
     this.#open.set(key, entry);
   }
 
-  /** @returns undefined if there is no room: all connections are in use. */
-  open(key: string, create: () => LegacyConnection): LegacyConnection | undefined {
-    if (!this.#makeRoom()) return undefined;
+  /** @param callerId whose connection it will be. */
+  open(key: string, callerId: string, create: () => LegacyConnection): LegacyConnection | NoRoom {
+    const noRoom = this.#makeRoom(callerId);
+    if (noRoom !== undefined) return noRoom;
     const connection = create();
     this.#open.set(key, { connection, lastUse: this.#options.clock.now() });
     this.#look();
@@ -90,15 +98,21 @@ export class ConnectionPool {
   }
 
   /** Processes that do not want to end count too: to open and evict connections in turn must not pile them up. */
-  #makeRoom(): boolean {
+  #makeRoom(callerId: string): NoRoom | undefined {
     const { maxChildren, unused, onEvicted } = this.#options;
-    if (this.#open.size + this.#endings.size >= 2 * maxChildren) return false;
-    if (this.#open.size < maxChildren) return true;
-    const idle = this.all().find((connection) => !connection.isBusy());
-    if (idle === undefined) return false;
+    if (this.#open.size + this.#endings.size >= 2 * maxChildren) return 'full';
+    const free = maxChildren - this.#open.size;
+    const all = this.all();
+    const own = all.filter((connection) => connection.callerId === callerId);
+    const idle = all.filter((connection) => !connection.isBusy());
+    const leftToOthers = free + idle.filter((connection) => connection.callerId !== callerId).length;
+    const mayGrow = own.length === 0 || leftToOthers > own.length;
+    if (mayGrow && free > 0) return undefined;
+    const evicted = mayGrow ? idle[0] : idle.find((connection) => connection.callerId === callerId);
+    if (evicted === undefined) return mayGrow ? 'full' : 'share';
     onEvicted();
-    void idle.close(unused);
-    return true;
+    void evicted.close(unused);
+    return undefined;
   }
 
   #look(): void {

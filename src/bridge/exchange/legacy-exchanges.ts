@@ -11,7 +11,7 @@ import { isInteractive } from '../translate/input-requests.ts';
 import { bindingOf } from '../translate/request-state.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { ClientCall } from './client-call.ts';
-import { ConnectionPool, defaultIdleTimeoutMs, defaultMaxChildren } from './connection-pool.ts';
+import { ConnectionPool, defaultIdleTimeoutMs, defaultMaxChildren, type NoRoom } from './connection-pool.ts';
 import { createCounters, type ExchangeCounters } from './counters.ts';
 import type { ExchangeCall, Exchanges } from './exchanges.ts';
 import type { Flow } from './flow.ts';
@@ -148,7 +148,7 @@ class TranslatedExchanges implements LegacyExchanges {
       return;
     }
     const connection = this.#connectionOf(call, policy);
-    if (connection === undefined) call.fail(this.#noRoom());
+    if (typeof connection === 'string') call.fail(this.#noRoom(connection));
     else if (request.method === 'subscriptions/listen') connection.listen(call);
     else connection.request(call);
   }
@@ -187,8 +187,8 @@ class TranslatedExchanges implements LegacyExchanges {
     }
     const [starting] = this.#pool.all();
     const connection = starting ?? this.#connectionOf(call, policy);
-    if (connection === undefined) {
-      call.fail(this.#noRoom());
+    if (typeof connection === 'string') {
+      call.fail(this.#noRoom(connection));
       return;
     }
     connection.whenOpen((initialized, failure) => {
@@ -208,12 +208,12 @@ class TranslatedExchanges implements LegacyExchanges {
     else found.resume(call);
   }
 
-  #connectionOf(call: ClientCall, policy: Policy | undefined): LegacyConnection | undefined {
+  #connectionOf(call: ClientCall, policy: Policy | undefined): LegacyConnection | NoRoom {
     const { capabilities, fingerprint } = this.#declared(call);
     const key = JSON.stringify([call.caller.id, this.#policyId(policy), fingerprint]);
     const known = this.#pool.find(key);
     if (known !== undefined) return known;
-    return this.#pool.open(key, () => {
+    return this.#pool.open(key, call.caller.id, () => {
       const upstream = this.#options.nextUpstream();
       const connection = new LegacyConnection({
         settings: this.#settings,
@@ -244,10 +244,13 @@ class TranslatedExchanges implements LegacyExchanges {
     return id;
   }
 
-  #noRoom(): CallFailure {
+  #noRoom(why: NoRoom): CallFailure {
     const { maxChildren = defaultMaxChildren } = this.#options;
-    const message = `${maxChildren} connections to the server are in use, the most that it may have`;
-    this.#warnOnce('full', `refused a request: ${message} (--max-children)`);
+    const message =
+      why === 'full'
+        ? `${maxChildren} connections to the server are in use, the most that it may have`
+        : `the share of this caller in the ${maxChildren} connections that the server may have is in use; the others are for other callers`;
+    this.#warnOnce(why, `refused a request: ${message} (--max-children)`);
     return callFailure('too_many_children', message);
   }
 

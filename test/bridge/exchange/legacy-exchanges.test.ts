@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createPolicy } from '../../../src/policy/policy.ts';
 import { notification, request, response } from '../messages.ts';
 import type { FakeCall } from '../session/fake-sink.ts';
-import { asking, exchangeWorld, resultOf } from './world.ts';
+import { asking, exchangeWorld, resultOf, type Json } from './world.ts';
 
 const serverInfo = { 'io.modelcontextprotocol/serverInfo': { name: 'fake', version: '9' } };
 
@@ -261,6 +261,39 @@ describe('connections', () => {
     expect(world.warnings).toHaveLength(2);
   });
 
+  test('of one caller are never all, however many it wants: half of them are for others', () => {
+    const world = exchangeWorld({ maxChildren: 4 });
+    const calls = [1, 2, 3].map((n) => world.call('tools/call', { name: 'x' }, { capabilities: capabilitySet(n) }));
+    expect(calls.map(({ failures }) => failures.length)).toEqual([0, 0, 1]);
+    expect(calls[2]?.failures).toMatchObject([
+      {
+        code: -32603,
+        data: { reason: 'too_many_children' },
+        message: expect.stringContaining('the share of this caller in the 4 connections'),
+      },
+    ]);
+    expect(world.warnings).toEqual([expect.stringContaining('--max-children')]);
+    for (const caller of ['you', 'she']) {
+      expect(world.call('tools/call', { name: 'x' }, { caller }).failures).toEqual([]);
+      expect(world.call('tools/call', { name: 'x' }, { caller, capabilities: capabilitySet(1) }).failures).toHaveLength(
+        1,
+      );
+    }
+    expect(world.exchanges.report().children).toBe(4);
+    expect(world.call('tools/call', { name: 'x' }, { caller: 'he' }).failures).toMatchObject([
+      { message: expect.stringMatching(/^4 connections/) },
+    ]);
+  });
+
+  test('that one caller does not use make room for its own', () => {
+    const world = exchangeWorld({ maxChildren: 2 });
+    const first = world.begun();
+    world.server().say(response(first.id));
+    world.call('tools/call', { name: 'x' }, { capabilities: {} });
+    expect(world.servers.map(({ closeCalls }) => closeCalls > 0)).toEqual([true, false]);
+    expect(world.exchanges.report()).toMatchObject({ children: 1, counters: { evictions: 1 } });
+  });
+
   test('are of one policy', async () => {
     const world = exchangeWorld();
     const policy = createPolicy({ denyTools: ['rm'] });
@@ -333,3 +366,7 @@ test('a notification goes to the server of its caller, but not one that only its
   world.exchanges.notify({ ...me, id: 'you' }, notification('notifications/y'));
   expect(world.sent().map(({ method }) => method)).toEqual(['notifications/x']);
 });
+
+function capabilitySet(n: number): Json {
+  return { experimental: { [`set${n}`]: {} } };
+}
