@@ -2,11 +2,18 @@ import type { Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage, RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
 import { memberOf } from '../../mcp/json-rpc.ts';
 import { newNotification } from '../../mcp/new-message.ts';
+import { defaultMaxMessageBytes } from '../limits.ts';
 import { missingCapabilities, requiredCapabilities } from '../translate/capabilities.ts';
 import { readInputRequired, serverRequestOf, writtenResult, type InputRequest } from '../translate/input-required.ts';
 
 /** Results that ask for input, in one call: a server that never has enough would keep a client busy for ever. */
 const maxRounds = 10;
+
+/** What one result may ask for: a person has to read it. */
+const maxRequests = 100;
+
+/** All answers of one round together, in bytes: they wait here for the last one, and become one message. */
+const maxAnswerBytes = defaultMaxMessageBytes;
 
 /** How long a client may take to answer, in milliseconds: a person may have to. */
 const answerMs: number = 10 * 60 * 1000;
@@ -43,6 +50,7 @@ interface Round {
   /** By the ids of the server requests, the keys of what is not answered. */
   readonly open: Map<RequestId, string>;
   readonly answers: Map<string, Buffer>;
+  answerBytes: number;
   readonly cancelTimer: () => void;
 }
 
@@ -74,12 +82,16 @@ export class InputLoop<Call extends InteractiveCall> {
       return;
     }
     const { requests, requestState } = required;
+    if (requests.length > maxRequests) {
+      onFailed(call, `the server asks for ${requests.length} things at once, and ${maxRequests} are the most`, false);
+      return;
+    }
     if (requests.length === 0) {
       const cancelTimer = clock.after(pacingMs, () => {
         this.#rounds.delete(call);
         onAnswered(call, new Map(), requestState);
       });
-      this.#rounds.set(call, { requestState, open: new Map(), answers: new Map(), cancelTimer });
+      this.#rounds.set(call, { requestState, open: new Map(), answers: new Map(), answerBytes: 0, cancelTimer });
       return;
     }
     this.#ask(call, requests, requestState);
@@ -110,7 +122,7 @@ export class InputLoop<Call extends InteractiveCall> {
     const cancelTimer = clock.after(answerMs, () => {
       this.#giveUp(call, `the client has not answered within ${answerMs / 60_000} minutes`);
     });
-    this.#rounds.set(call, { requestState, open, answers: new Map(), cancelTimer });
+    this.#rounds.set(call, { requestState, open, answers: new Map(), answerBytes: 0, cancelTimer });
     for (const id of open.keys()) this.#calls.set(id, call);
     for (const message of asked) {
       // The client may be gone, which fails the call at once.
@@ -133,6 +145,11 @@ export class InputLoop<Call extends InteractiveCall> {
         call,
         `the client has refused what the server asks for: ${typeof message === 'string' ? message : 'no reason given'}`,
       );
+      return;
+    }
+    round.answerBytes += result.length;
+    if (round.answerBytes > maxAnswerBytes) {
+      this.#giveUp(call, `the answers to what the server asks are larger than ${maxAnswerBytes} bytes together`);
       return;
     }
     round.answers.set(key, result);

@@ -19,6 +19,9 @@ function read(text: string): RpcMessage {
   return parsed;
 }
 
+/** So many things to ask for. */
+const many = (count: number): object => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, form]));
+
 const failed = (text: unknown): object => ({ content: [{ type: 'text', text }], isError: true });
 
 describe('one round', () => {
@@ -159,6 +162,31 @@ describe('a call ends without a result', () => {
     expect(call.got.at(-1)?.json).toMatchObject({ method: 'notifications/cancelled', params: { requestId: 2 } });
     expect(world.toServer()).toEqual([]);
     expect(world.clock.pending).toBe(0);
+  });
+
+  test('when the server asks for more than a hundred things at once', async () => {
+    const world = await openWorld();
+    const [most, call] = [world.call(1), world.call(2)];
+    world.say(response(1, asks(many(100))));
+    expect(methodsOf(most)).toHaveLength(100);
+    world.say(response(2, asks(many(101))));
+    expect(methodsOf(call)).toEqual([]);
+    expect(outcomeOf(call)).toEqual([failed('the server asks for 101 things at once, and 100 are the most')]);
+  });
+
+  test('when the answers of a round are too large together: what else was asked is withdrawn', async () => {
+    const world = await openWorld();
+    const call = world.call(1);
+    world.say(response(1, asks({ a: form, b: form, c: form, d: form })));
+    world.toServer();
+    const large = response(1, { action: 'accept', content: { text: 'x'.repeat(33 * 1024 * 1024) } });
+    world.forward(large);
+    world.forward({ ...large, id: 2 });
+    expect(outcomeOf(call)).toEqual([
+      failed('the answers to what the server asks are larger than 67108864 bytes together'),
+    ]);
+    expect(methodsOf(call).slice(4)).toEqual(['notifications/cancelled', 'notifications/cancelled']);
+    expect(world.toServer()).toEqual([]);
   });
 
   test('when the client does not answer', async () => {
