@@ -9,7 +9,12 @@ const serverInfo = { name: 'trivial', version: '1.0.0' };
 const isModern = process.env['TRIVIAL_ERA'] === 'modern';
 const revision = '2026-07-28';
 const modern = { resultType: 'complete', _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo } };
-const refusal = JSON.stringify({ code: -32022, message: 'unsupported', data: { supported: [revision] } });
+const refused = isModern ? 'initialize' : 'server/discover';
+const refusal = JSON.stringify(
+  isModern
+    ? { code: -32022, message: 'unsupported', data: { supported: [revision] } }
+    : { code: -32601, message: 'unknown method' },
+);
 
 /** What has come of a line that is not complete yet. */
 let rest = '';
@@ -42,8 +47,7 @@ function answer(line) {
   const { id, method, params } = JSON.parse(line);
   if (id === undefined) return;
   if (method === 'tools/call' && params?.name === 'progress') reportProgress(params);
-  const isRefused = isModern && method === 'initialize';
-  const outcome = isRefused ? `"error":${refusal}` : `"result":${JSON.stringify(resultOf(method, params))}`;
+  const outcome = method === refused ? `"error":${refusal}` : `"result":${JSON.stringify(resultOf(method, params))}`;
   writeAll(Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${outcome}}\n`, 'latin1'));
 }
 
