@@ -27,6 +27,8 @@ export interface DescribeOptions extends InterviewOptions {
   /** The era of the server if it is known; `auto`: it is found out. */
   readonly era: Era | 'auto';
   readonly onWarning: (message: string) => void;
+  /** Called when the era of the server is known, before it is asked for more. */
+  readonly onFound?: ((finding: Finding) => Promise<void>) | undefined;
   /** Called with the names of the tools that are counted. */
   readonly onTools?: ((names: readonly string[]) => void) | undefined;
   /** Our own version, told to the server. */
@@ -57,6 +59,7 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       return interview.hold(async () => {
         const finding = await find(interview);
         isModern = finding.era === 'modern';
+        await options.onFound?.(finding);
         return await (isModern ? describeModern : describeLegacy)(interview, finding, options);
       });
     }, spoken);

@@ -6,6 +6,8 @@ import { listenOnLoopback } from './loopback-server.ts';
 export interface TcpProxy {
   /** A URL of the server behind it, as it is reached through it. */
   through(url: string): string;
+  /** From now on, connections lead to this server. */
+  leadTo(url: string): void;
   /** Breaks every connection that there is. */
   cut(): void;
   /** Connections that have been made through it so far. */
@@ -13,7 +15,7 @@ export interface TcpProxy {
 }
 
 export async function startTcpProxy(url: string): Promise<TcpProxy> {
-  const target = Number(new URL(url).port);
+  let target = Number(new URL(url).port);
   const open = new Set<Socket>();
   let count = 0;
   const server = createServer((near) => {
@@ -42,6 +44,10 @@ export async function startTcpProxy(url: string): Promise<TcpProxy> {
       const changed = new URL(behind);
       changed.port = String(port);
       return changed.href;
+    },
+    leadTo(other) {
+      target = Number(new URL(other).port);
+      cut();
     },
     cut,
     count: () => count,

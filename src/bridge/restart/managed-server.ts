@@ -75,7 +75,12 @@ export class ManagedServer {
 
   /** Whether a session would start no process beside one that may not bear it. */
   mayBeTried(): boolean {
-    return this.#isShared || this.coexistence.isAllowed || this.coexistence.count === this.#warmPool.ready;
+    return this.#isShared || this.mayBeAsked();
+  }
+
+  /** Whether `look` would start no process beside one that may not bear it. */
+  mayBeAsked(): boolean {
+    return this.coexistence.isAllowed || this.coexistence.count === this.#warmPool.ready;
   }
 
   /** Lets somebody use a connection of its own, beside which no other one is made unless they may coexist. */

@@ -8,8 +8,8 @@ import { legacyRevisions, type Era } from '../../mcp/revisions.ts';
 import type { Policy } from '../../policy/policy.ts';
 
 export interface EraExchangesOptions {
-  /** Whether the server has yet to say what it is: requests wait until `begin`. */
-  readonly isStarting: () => boolean;
+  /** Resolves when the server has said what it is, or has failed to: requests wait for it. Undefined if there is nothing to wait for. */
+  readonly whenKnown: () => Promise<unknown> | undefined;
   /** The era of the server, as far as it is known now. */
   readonly serverEra: () => Era;
   /** How to make what serves modern clients, by the era of the server; where there is nothing, they are refused. Never rejects. */
@@ -38,16 +38,21 @@ export class EraExchanges implements Exchanges {
   }
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
-    const early = { caller, request, call, policy };
-    const serving = this.#serving();
-    if (serving !== undefined) serving.request(caller, request, call, policy);
-    else if (this.#isClosed) call.fail(shuttingDown);
-    else this.#hold(early);
-    if (!this.#options.isStarting()) this.begin();
+    const known = this.#options.whenKnown();
+    const serving = known === undefined ? this.#serving() : undefined;
+    if (serving !== undefined) {
+      serving.request(caller, request, call, policy);
+    } else if (this.#isClosed) {
+      call.fail(shuttingDown);
+    } else {
+      this.#hold({ caller, request, call, policy });
+      if (known === undefined) this.#begin();
+      else void known.then(() => this.#begin());
+    }
   }
 
   /** The server has said what it is, or has failed to. */
-  begin(): void {
+  #begin(): void {
     if (this.#early.size === 0) return;
     const era = this.#options.serverEra();
     const create = this.#options.create[era];
@@ -67,7 +72,7 @@ export class EraExchanges implements Exchanges {
     // What is not ended now would never end.
     if (this.#isClosed) await made.close();
     else this.#made.set(era, made);
-    this.begin();
+    this.#begin();
   }
 
   #hold(early: EarlyRequest): void {
@@ -125,7 +130,6 @@ export class EraExchanges implements Exchanges {
   }
 
   #serving(): Exchanges | undefined {
-    const { isStarting, serverEra } = this.#options;
-    return isStarting() ? undefined : this.#made.get(serverEra());
+    return this.#made.get(this.#options.serverEra());
   }
 }

@@ -1,3 +1,4 @@
+import { DeferredUpstream } from '../../bridge/era/deferred-upstream.ts';
 import { describeServer, type ServerDescription } from '../../bridge/describe-server.ts';
 import { restrict } from '../../bridge/session/restricted-upstream.ts';
 import {
@@ -29,6 +30,7 @@ import type { Exchanges } from '../../bridge/exchange/exchanges.ts';
 import { EraExchanges } from './era-exchanges.ts';
 import { ServerEras, translationOptions, type EraSettings } from './server-eras.ts';
 import { ExposeError } from '../../errors.ts';
+import { createDeferred } from '../../platform/deferred.ts';
 import { redactUrl } from '../../platform/text/redact.ts';
 import { version } from '../../version.ts';
 
@@ -90,7 +92,10 @@ export class ExposedServer implements ServedServer {
   #translation: LegacyExchanges | undefined;
   readonly #isReady: ReturnType<typeof createReadinessCheck>;
   readonly #closing = new AbortController();
+  readonly #started = createDeferred<void>();
   #isStarting = true;
+  /** Under way because somebody needs it, after the start. */
+  #describing: Promise<unknown> | undefined;
 
   constructor(options: ExposedServerOptions, connect: UpstreamFactory) {
     const { name, source, settings, idPrefix, eventStore, bodies, keepAliveTimer, policyOf, approvals } = options;
@@ -107,8 +112,11 @@ export class ExposedServer implements ServedServer {
     const shared = isShared ? createSharedUpstream({ create, onWarning }) : undefined;
     this.#shared = shared;
     // All clients of a modern server share it in any case.
-    const nextUpstream = (): Upstream =>
-      shared === undefined || this.#eras.era === 'modern' ? create() : shared.attach();
+    const choose = (): Upstream => (shared === undefined || this.#eras.era === 'modern' ? create() : shared.attach());
+    const nextUpstream = (): Upstream => {
+      const whenKnown = this.#whenKnown();
+      return whenKnown === undefined ? choose() : new DeferredUpstream(whenKnown, choose);
+    };
     this.#sessions = createSessions({
       nextUpstream,
       idPrefix,
@@ -127,7 +135,7 @@ export class ExposedServer implements ServedServer {
     });
     const legacy = settings.strictEra === true ? {} : { legacy: async () => this.#translate(nextUpstream) };
     this.#exchanges = new EraExchanges({
-      isStarting: () => this.#isStarting,
+      whenKnown: () => this.#whenKnown(),
       serverEra: () => this.#eras.era,
       create: { ...legacy, modern: async () => this.#passThrough() },
     });
@@ -172,7 +180,7 @@ export class ExposedServer implements ServedServer {
       return description;
     } finally {
       this.#isStarting = false;
-      this.#exchanges.begin();
+      this.#started.resolve();
     }
   }
 
@@ -243,7 +251,21 @@ export class ExposedServer implements ServedServer {
 
   /** Asks the server whether it works, unless a process of it does already and may not bear another one. */
   async #probe(signal: AbortSignal): Promise<void> {
-    if (this.#server.mayBeTried()) await this.#describe(signal);
+    if (this.#server.mayBeAsked()) await this.#describe(signal);
+  }
+
+  /**
+   * Resolves when the era of the server is known, or cannot be found out now: one that could not be described at the start is asked
+   * again. Undefined if there is nothing to wait for.
+   */
+  #whenKnown(): Promise<unknown> | undefined {
+    if (this.#eras.isKnown) return undefined;
+    if (this.#isStarting) return this.#started.promise;
+    if (!this.#server.mayBeAsked()) return this.#describing;
+    this.#describing ??= this.#describe(this.#closing.signal)
+      .catch(() => {})
+      .finally(() => (this.#describing = undefined));
+    return this.#describing;
   }
 
   /** @param url its address for errors, where no client reads them. */
@@ -257,12 +279,13 @@ export class ExposedServer implements ServedServer {
       url,
       timeoutMs: this.#startTimeoutMs,
       onWarning,
+      onFound: ({ era }) => this.#eras.found(era),
       onTools: approvals?.noteTools,
       signal: AbortSignal.any([signal, this.#closing.signal]),
       checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
       clientVersion: version,
     });
-    await this.#eras.describedAs(description);
+    this.#eras.describedAs(description);
     return description;
   }
 }

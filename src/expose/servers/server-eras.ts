@@ -43,6 +43,7 @@ export interface ServerErasOptions {
 export class ServerEras {
   readonly #options: ServerErasOptions;
   #description: ServerDescription | undefined;
+  #found: Era | undefined;
   #modern: ModernServer | undefined;
 
   constructor(options: ServerErasOptions) {
@@ -62,23 +63,32 @@ export class ServerEras {
     const { kind, settings } = this.#options;
     if (kind === 'sse') return 'legacy';
     const { upstreamEra = 'auto' } = settings;
-    return upstreamEra === 'auto' && this.#description?.era === 'legacy' ? 'legacy' : upstreamEra;
+    return upstreamEra === 'auto' && this.#found === 'legacy' ? 'legacy' : upstreamEra;
   }
 
-  /** Loads what a modern server needs. */
-  async describedAs(description: ServerDescription): Promise<void> {
-    if (description.era === 'modern') this.#modern ??= await this.#load();
+  /** The server speaks this era. Loads what a modern one needs. */
+  async found(era: Era): Promise<void> {
+    if (era === 'modern') this.#modern ??= await this.#load();
+    this.#found = era;
+  }
+
+  describedAs(description: ServerDescription): void {
     this.#description = description;
   }
 
-  /** What has not described itself counts as legacy. */
+  /** Whether no answer of the server can change how it is served. */
+  get isKnown(): boolean {
+    return this.#found !== undefined || this.askedFor === 'legacy';
+  }
+
+  /** A server that has not told counts as legacy. */
   get era(): Era {
-    return this.#description?.era ?? 'legacy';
+    return this.#found ?? 'legacy';
   }
 
   /** Era of the clients for which requests are translated; undefined if none are, or before it is known. */
   get translatedFor(): Era | undefined {
-    if (this.#description === undefined || this.#options.settings.strictEra === true) return undefined;
+    if (this.#found === undefined || this.#options.settings.strictEra === true) return undefined;
     return this.era === 'legacy' ? 'modern' : 'legacy';
   }
 
@@ -87,7 +97,7 @@ export class ServerEras {
     return this.era === 'modern' && this.#options.settings.strictEra === true;
   }
 
-  /** Undefined before the server has described itself as modern. */
+  /** Undefined before the server was found to be modern. */
   get modern(): ModernServer | undefined {
     return this.#modern;
   }

@@ -132,14 +132,15 @@ test('a session may be tried unless it would start a process beside one in use',
   server.begin();
   expect(server.mayBeTried()).toBe(true);
   use(server.take());
-  expect(server.mayBeTried()).toBe(false);
+  expect([server.mayBeTried(), server.mayBeAsked()]).toEqual([false, false]);
   made[0]?.die();
   await turn();
-  expect(server.mayBeTried()).toBe(true);
+  expect([server.mayBeTried(), server.mayBeAsked()]).toEqual([true, true]);
   for (const options of [{ isShared: true }, { isProcess: false }, { warm: 1 }]) {
     const other = world(options);
     use(other.server.take());
-    expect(other.server.mayBeTried()).toBe(true);
+    // A session of one that all share starts no process, and a question does.
+    expect([other.server.mayBeTried(), other.server.mayBeAsked()]).toEqual([true, options.isShared !== true]);
   }
 });
 

@@ -4,6 +4,7 @@ import type { Exchanges } from '../../../src/bridge/exchange/exchanges.ts';
 import { EraExchanges } from '../../../src/expose/servers/era-exchanges.ts';
 import { newNotification, newResult } from '../../../src/mcp/new-message.ts';
 import { legacyRevisions, type Era } from '../../../src/mcp/revisions.ts';
+import { gate } from '../../harness/gate.ts';
 import { createFakeCall, type FakeCall } from '../../bridge/session/fake-sink.ts';
 import { request } from '../../bridge/messages.ts';
 
@@ -13,7 +14,8 @@ const envelope = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-
 interface World {
   /** What the server is taken for. */
   era: Era;
-  isStarting: boolean;
+  /** Undefined once the server has said what it is. */
+  known: Promise<void> | undefined;
   readonly exchanges: EraExchanges;
   /** What was asked of what serves each era, in order. */
   readonly log: string[];
@@ -38,10 +40,10 @@ function worldOf(...made: Era[]): World {
   };
   const world: World = {
     era: 'legacy',
-    isStarting: false,
+    known: undefined,
     log,
     exchanges: new EraExchanges({
-      isStarting: () => world.isStarting,
+      whenKnown: () => world.known,
       serverEra: () => world.era,
       create: Object.fromEntries(made.map((era) => [era, async () => serving(era)])),
     }),
@@ -88,21 +90,22 @@ test('a server that turns out to be another one is served as that; what was made
 
 test('requests wait until the server has said what it is', async () => {
   const world = worldOf('legacy', 'modern');
-  world.isStarting = true;
+  const { opened, open } = gate();
+  world.known = opened;
   const [early, gone, revoked] = [world.call(), world.call(), world.call('revoked')];
   world.exchanges.notify(caller, newNotification('x/y'));
   gone.leave();
   world.exchanges.endCaller('revoked');
   expect([world.log, gone.ends, revoked.failures]).toMatchObject([[], 1, [{ data: { reason: 'credential_ended' } }]]);
-  [world.era, world.isStarting] = ['modern', false];
-  world.exchanges.begin();
+  [world.era, world.known] = ['modern', undefined];
+  open();
   await nextTurn();
   expect([early.responses.length, world.log]).toEqual([1, ['modern made', 'modern request']]);
 });
 
 test('no more requests wait than a client may have, and all are told of the end', async () => {
   const world = worldOf('legacy');
-  world.isStarting = true;
+  world.known = gate().opened;
   const calls = Array.from({ length: 1001 }, () => world.call());
   expect(calls.at(-1)?.failures).toMatchObject([{ data: { reason: 'too_many_calls' } }]);
   await world.exchanges.close();

@@ -1,9 +1,7 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { ServerDescription } from '../../../src/bridge/describe-server.ts';
 import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
-import type { Era } from '../../../src/mcp/revisions.ts';
 import { ServerEras, translationOptions, type ServerErasOptions } from '../../../src/expose/servers/server-eras.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { createFakeUpstream, type FakeUpstream } from '../../bridge/fake-upstream.ts';
@@ -35,11 +33,6 @@ function worldOf(settings: ServerErasOptions['settings'], kind: ServerErasOption
   };
 }
 
-function description(era: Era): ServerDescription {
-  const protocolVersion = era === 'legacy' ? '2025-11-25' : '2026-07-28';
-  return { name: 'fake', version: '1', era, protocolVersion, tools: 0 };
-}
-
 /** Sends `initialize`, and returns what comes back, if the server is not asked. */
 function opened({ eras }: World): string[] {
   const received: string[] = [];
@@ -63,10 +56,25 @@ describe('the era in which a server is asked', () => {
     [{ upstreamEra: 'modern' }, 'sse', undefined, 'legacy'],
   ] as const)('%j of %s, described as %s: %s', async (settings, kind, described, expected) => {
     const { eras } = worldOf(settings, kind);
-    if (described !== undefined) await eras.describedAs(description(described));
+    if (described !== undefined) await eras.found(described);
     expect(eras.askedFor).toBe(expected);
   });
 });
+
+test.each([
+  [{}, 'stdio', false],
+  [{ upstreamEra: 'modern' }, 'stdio', false],
+  [{ upstreamEra: 'legacy' }, 'stdio', true],
+  [{}, 'sse', true],
+] as const)(
+  'with %j, it is known of %s how it is served before it was found out: %s',
+  async (settings, kind, before) => {
+    const { eras } = worldOf(settings, kind);
+    expect(eras.isKnown).toBe(before);
+    await eras.found('modern');
+    expect([eras.isKnown, eras.era]).toEqual([true, 'modern']);
+  },
+);
 
 describe('a session', () => {
   test.each([
@@ -75,14 +83,14 @@ describe('a session', () => {
     ['of a modern server asks it first whether it speaks the legacy era too', 'modern', {}, 1],
   ] as const)('%s', async (_what, described, settings, messages) => {
     const world = worldOf(settings);
-    if (described !== undefined) await world.eras.describedAs(description(described));
+    if (described !== undefined) await world.eras.found(described);
     opened(world);
     expect(world.connections.map(({ sent }) => sent.length)).toEqual([messages]);
   });
 
   test('of a modern server at a URL is refused with --strict-era, and the revision is named', async () => {
     const world = worldOf({ strictEra: true }, 'http');
-    await world.eras.describedAs(description('modern'));
+    await world.eras.found('modern');
     const received = opened(world);
     await eventually(() => expect(received).toHaveLength(1));
     expect(JSON.parse(received[0] ?? '')).toEqual({
@@ -105,7 +113,7 @@ test.each([
   [{ strictEra: true }, 'modern', undefined],
 ] as const)('with %j, a server that is %s serves with a translation: %s', async (settings, described, expected) => {
   const { eras } = worldOf(settings);
-  if (described !== undefined) await eras.describedAs(description(described));
+  if (described !== undefined) await eras.found(described);
   expect(eras.translatedFor).toBe(expected);
 });
 

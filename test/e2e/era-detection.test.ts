@@ -1,0 +1,58 @@
+// How the era of a server is found out while clients already come, and what whoever runs mcp-expose is told of it.
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import { launchExpose, startExpose } from '../harness/expose.ts';
+import { startHttpFixture } from '../harness/http-fixture.ts';
+import { textOf } from '../harness/json-rpc-message.ts';
+import { freePort } from '../harness/loopback-server.ts';
+import { fixture, temporaryDirectory } from '../harness/program.ts';
+import { send } from '../harness/raw-http.ts';
+import { clientHeaders, openSession, type RawSession } from '../harness/raw-mcp.ts';
+import { startTcpProxy } from '../harness/tcp-proxy.ts';
+
+const echoOf = async (session: RawSession, text: string): Promise<string> =>
+  textOf(await session.call(`echo-${text}`, 'tools/call', { name: 'echo', arguments: { text } }));
+
+/** A server that says nothing for this long after its start. */
+function lateServer(name: string, delayMs: number): string[] {
+  const [node = '', file = ''] = fixture(name);
+  return [node, '-e', `setTimeout(() => void import(${JSON.stringify(pathToFileURL(file).href)}), ${delayMs})`];
+}
+
+describe('a session that is opened before the server has said what it is', () => {
+  test('waits for that, and is translated where it has to be', async () => {
+    const [port, token] = [await freePort(), 'secret-token-of-the-test-0123456789'];
+    const args = ['--port', String(port)];
+    const running = launchExpose({
+      server: lateServer('modern-only', 1500),
+      args,
+      env: { MCP_EXPOSE_TOKEN: token },
+    });
+    const url = `http://127.0.0.1:${port}`;
+    await eventually(async () => {
+      const { body } = await send(`${url}/readyz`, { headers: clientHeaders(token) });
+      expect(body).toContain('"servers":[{');
+    });
+    expect(running.stdout()).toBe('');
+    const session = await openSession(`${url}/mcp`, token);
+    expect(await echoOf(session, 'early')).toBe('early');
+  });
+
+  test('and that could not be asked at first finds what it is by then', async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}/mcp`;
+    const proxy = await startTcpProxy(nobody);
+    const [command, ...args] = fixture('echo');
+    const file = path.join(temporaryDirectory(), 'mcp.json');
+    const mcpServers = { local: { command, args }, late: { type: 'http', url: proxy.through(nobody) } };
+    await writeFile(file, JSON.stringify({ mcpServers }));
+    const exposed = await startExpose({ config: file });
+    expect(exposed.ready.servers).toMatchObject([{ era: 'legacy' }, { era: null }]);
+
+    proxy.leadTo((await startHttpFixture('modern-http', { args: ['reject'] })).http);
+    const session = await openSession(`${exposed.localUrl}/late/mcp`, exposed.token);
+    expect(await echoOf(session, 'late')).toBe('late');
+  });
+});
