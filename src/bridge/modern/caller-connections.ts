@@ -8,6 +8,7 @@ import { ModernMux } from './modern-mux.ts';
 
 export interface CallerConnectionsOptions extends Pick<GuardOptions, 'approvals' | 'onToolsChange'> {
   readonly shared: ModernMux;
+  readonly areCallersKnown: boolean;
   readonly idleTimeoutMs?: number | undefined;
   readonly clock: Clock;
   readonly onWarning: (message: string) => void;
@@ -46,7 +47,8 @@ export class CallerConnections {
    */
   attach(callerId: string, policy: Policy | undefined, origin: CallOrigin): Upstream {
     const isOpen = policy === undefined || policy.isOpen;
-    if (isOpen && this.#options.approvals === undefined) return this.#options.shared.attach();
+    const { shared, areCallersKnown, approvals } = this.#options;
+    if (isOpen && approvals === undefined) return shared.attach(areCallersKnown ? callerId : undefined);
     const connection = this.#connectionOf(callerId, policy);
     connection.cancelTimeout();
     return connection.mux.attach(origin);

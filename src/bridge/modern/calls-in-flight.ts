@@ -11,6 +11,15 @@ export interface ModernCall<Owner> extends Omit<CallDetails, 'onOutcome'> {
   /** The id at the server, and the progress token. */
   readonly id: number;
   readonly owner: Owner;
+  /** Equal for those that may see each other's log messages. */
+  readonly party: unknown;
+  /** Of the least severe log messages that it asks for; undefined: it asks for none. */
+  readonly severity: number | undefined;
+}
+
+interface CancelledCall extends Pick<ModernCall<unknown>, 'party' | 'severity'> {
+  /** Until when the server may speak of it. */
+  readonly until: number;
 }
 
 /** The calls of several clients over one connection to a modern server. */
@@ -21,8 +30,10 @@ export class CallsInFlight<Owner> {
   readonly #byOwner = new Map<Owner, Map<RequestId, ModernCall<Owner>>>();
   /** Those in flight but for subscriptions, which a server has nothing to say of without naming them. */
   readonly #nameless = new Map<number, ModernCall<Owner>>();
-  /** Until when the server may speak of one that was cancelled; the oldest stand first. */
-  readonly #cancelled = new Map<number, number>();
+  /** Those among them that ask for log messages. */
+  readonly #logged = new Map<number, ModernCall<Owner>>();
+  /** The oldest stand first. */
+  readonly #cancelled = new Map<number, CancelledCall>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -35,7 +46,10 @@ export class CallsInFlight<Owner> {
 
   open(call: ModernCall<Owner>): void {
     this.#calls.set(call.id, call);
-    if (call.method !== 'subscriptions/listen') this.#nameless.set(call.id, call);
+    if (call.method !== 'subscriptions/listen') {
+      this.#nameless.set(call.id, call);
+      if (call.severity !== undefined) this.#logged.set(call.id, call);
+    }
     const own = this.#byOwner.get(call.owner);
     if (own === undefined) this.#byOwner.set(call.owner, new Map([[call.clientId, call]]));
     else own.set(call.clientId, call);
@@ -76,13 +90,31 @@ export class CallsInFlight<Owner> {
 
   /** The only call that the server can be at work for, subscriptions apart; undefined if there is none, or are several. */
   only(): ModernCall<Owner> | undefined {
+    this.#forgetCancelled();
+    const [only] = this.#nameless.values();
+    return this.#cancelled.size === 0 && this.#nameless.size === 1 ? only : undefined;
+  }
+
+  /**
+   * The newest call that asks for a log message of this severity, as one has to that the server logs for (MCP 2026-07-28, logging);
+   * undefined if none does, or it may be for another party.
+   * @param severity undefined if the message names none.
+   */
+  askingForLog(severity: number = Infinity): ModernCall<Owner> | undefined {
+    this.#forgetCancelled();
+    const asks = (call: Pick<CancelledCall, 'severity'>): boolean =>
+      call.severity !== undefined && call.severity <= severity;
+    const newest = [...this.#logged.values()].findLast(asks);
+    const asking = [...this.#cancelled.values(), ...this.#logged.values()].filter(asks);
+    return asking.every(({ party }) => party === newest?.party) ? newest : undefined;
+  }
+
+  #forgetCancelled(): void {
     const now = this.#clock.now();
-    for (const [id, until] of this.#cancelled) {
-      if (until > now) return undefined;
+    for (const [id, { until }] of this.#cancelled) {
+      if (until > now) return;
       this.#cancelled.delete(id);
     }
-    const [only] = this.#nameless.values();
-    return this.#nameless.size === 1 ? only : undefined;
   }
 
   #withdraw(call: ModernCall<Owner>): void {
@@ -90,12 +122,14 @@ export class CallsInFlight<Owner> {
     this.#drop(call);
     if (!isNameless) return;
     makeRoom(this.#cancelled, maxUnansweredCancelled);
-    this.#cancelled.set(call.id, this.#clock.now() + cancelledMs);
+    const { party, severity } = call;
+    this.#cancelled.set(call.id, { party, severity, until: this.#clock.now() + cancelledMs });
   }
 
   #drop(call: ModernCall<Owner>): void {
     this.#calls.delete(call.id);
     this.#nameless.delete(call.id);
+    this.#logged.delete(call.id);
     const own = this.#byOwner.get(call.owner);
     if (own?.get(call.clientId) === call) own.delete(call.clientId);
     if (own?.size === 0) this.#byOwner.delete(call.owner);

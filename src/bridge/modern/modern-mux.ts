@@ -1,5 +1,8 @@
 import type { Clock } from '../../platform/clock.ts';
+import { logLevelKey } from '../../mcp/envelope-keys.ts';
 import {
+  memberOf,
+  metaOf,
   progressTokenOf,
   requestTokenOf,
   rpcCode,
@@ -14,6 +17,7 @@ import { newError, newNotification } from '../../mcp/new-message.ts';
 import { jsonOfId, wholeNumberOf, withCancelledId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
 import { ClientSession } from '../shared/client-session.ts';
+import { severityOf } from '../shared/levels.ts';
 import {
   placesIn,
   restoreRequest,
@@ -40,16 +44,22 @@ export interface ModernMuxOptions {
 
 type Session = ClientSession;
 
+interface Member<Label> {
+  readonly label: Label | undefined;
+  /** As in `ModernCall`. */
+  readonly party: unknown;
+}
+
 /**
  * Lets several clients use one upstream to a modern server: ids, progress tokens and subscription ids that are equal are kept
  * apart. The server keeps nothing of a client, and asks nothing, so there is nothing else to keep apart.
  */
-export class ModernMux<Label = undefined> {
+export class ModernMux<Label = string> {
   readonly #upstream: Upstream;
   readonly #onWarning: (message: string) => void;
   readonly #onEmpty: (() => void) | undefined;
   readonly #calls: CallsInFlight<Session>;
-  readonly #members = new Map<Session, Label | undefined>();
+  readonly #members = new Map<Session, Member<Label>>();
   /** Those that do not read and for whom no more can wait. */
   readonly #full = new Set<Session>();
   readonly #warned = new Set<string>();
@@ -76,9 +86,11 @@ export class ModernMux<Label = undefined> {
   /**
    * Gives a client an upstream of its own over the shared one, which its `close` leaves running. Requests carry their envelope
    * already (MCP 2026-07-28, "Request Metadata").
-   * @param label what `labelOf` says of its requests.
+   * @param label what `labelOf` says of its requests. Clients with the same label may see each other's log messages, of which a
+   * server does not say which request they belong to.
    */
   attach(label?: Label): Upstream {
+    const member = { label, party: label ?? Symbol('a client') };
     let session: Session | undefined;
     return {
       start: (events) => {
@@ -93,7 +105,7 @@ export class ModernMux<Label = undefined> {
         });
         session = joined;
         if (this.#isClosed) joined.close(shutDown);
-        else this.#members.set(joined, label);
+        else this.#members.set(joined, member);
       },
       send: (message) => session !== undefined && this.#members.has(session) && this.#send(session, message),
       isWritable: () => this.#upstream.isWritable(),
@@ -114,10 +126,10 @@ export class ModernMux<Label = undefined> {
   /** What is known of the client of a request in flight, by its id at the upstream. */
   labelOf(id: RequestId): Label | undefined {
     const owner = this.#calls.find(id)?.owner;
-    return owner === undefined ? undefined : this.#members.get(owner);
+    return owner === undefined ? undefined : this.#members.get(owner)?.label;
   }
 
-  /** Notifications so far that were dropped, since they did not say which of several requests they belonged to. */
+  /** Notifications so far that were dropped, since it was not known which request they belonged to. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -173,6 +185,8 @@ export class ModernMux<Label = undefined> {
     this.#calls.open({
       id,
       owner: session,
+      party: this.#members.get(session)?.party,
+      severity: severityOf(memberOf(metaOf(request), logLevelKey)),
       method: request.method,
       clientId: request.id,
       writtenId: idPlace === undefined ? jsonOfId(request.id) : writtenAt(request, idPlace),
@@ -233,14 +247,19 @@ export class ModernMux<Label = undefined> {
 
   /** What does not say to which request it belongs: the transport does, or there is only one that it can belong to. */
   #deliverNameless(message: RpcNotification, origin: RequestId | undefined): void {
-    const call: ModernCall<Session> | undefined = origin === undefined ? this.#calls.only() : this.#calls.find(origin);
+    const call = origin === undefined ? this.#receiverOf(message) : this.#calls.find(origin);
     if (call !== undefined) {
       call.owner.deliver(message, call.clientId);
       return;
     }
     this.#dropped++;
     const shown = JSON.stringify(message.method.slice(0, shownMethodLength));
-    this.#warnOnce('nameless', `dropped ${shown} of the server: it does not say which request it belongs to`);
+    this.#warnOnce('nameless', `dropped ${shown} of the server: no request is known that it belongs to`);
+  }
+
+  #receiverOf({ method, json }: RpcNotification): ModernCall<Session> | undefined {
+    if (method !== 'notifications/message') return this.#calls.only();
+    return this.#calls.askingForLog(severityOf(memberOf(json['params'], 'level')));
   }
 
   /** What will be sent again is still in flight for its client; everything else the server has forgotten. */

@@ -6,6 +6,7 @@ import { createRandom, type Random } from '../../harness/random.ts';
 import { notification, request, response } from '../messages.ts';
 import { modernWorld, type ModernClient } from './world.ts';
 
+const logLevelKey = 'io.modelcontextprotocol/logLevel';
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
 
 /** All clients draw from the same few. */
@@ -36,6 +37,7 @@ interface Working {
   readonly method: string;
   readonly mark: string;
   readonly token: RequestId | undefined;
+  readonly wantsLogs: boolean;
   isCancelled: boolean;
 }
 
@@ -71,6 +73,7 @@ function play(random: Random, knowsOrigin: boolean, tally: Tally): void {
         method,
         mark: params?.mark ?? '',
         token: params?.['_meta']?.['progressToken'],
+        wantsLogs: params?.['_meta']?.[logLevelKey] !== undefined,
         isCancelled: false,
       });
     }
@@ -113,14 +116,14 @@ function play(random: Random, knowsOrigin: boolean, tally: Tally): void {
     const token = pick(tokens);
     const method = below(4) === 0 ? 'subscriptions/listen' : 'tools/call';
     waiting.set(id, { mark, token });
-    expect(
-      client.upstream.send(request(id, method, { mark, _meta: token === null ? {} : { progressToken: token } })),
-    ).toBe(true);
+    const wanted = below(2) === 0 ? {} : { [logLevelKey]: 'info' };
+    const watched = token === null ? {} : { progressToken: token };
+    expect(client.upstream.send(request(id, method, { mark, _meta: { ...watched, ...wanted } }))).toBe(true);
   }
 
   function serve(): void {
     const work = pick([...working.values()]);
-    const { id, method, mark, token, isCancelled } = work;
+    const { id, method, mark, token, wantsLogs, isCancelled } = work;
     const isListen = method === 'subscriptions/listen';
     const server = world.server();
     switch (below(4)) {
@@ -136,8 +139,8 @@ function play(random: Random, knowsOrigin: boolean, tally: Tally): void {
           server.say(notification('notifications/tools/list_changed', { mark, _meta: { [subscriptionKey]: id } }));
         break;
       default:
-        if (!isListen && !isCancelled)
-          server.say(notification('notifications/message', { mark }), knowsOrigin ? id : undefined);
+        if (!isListen && !isCancelled && wantsLogs)
+          server.say(notification('notifications/message', { level: 'error', mark }), knowsOrigin ? id : undefined);
     }
   }
 

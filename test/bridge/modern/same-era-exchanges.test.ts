@@ -42,6 +42,21 @@ describe('a request', () => {
     ]);
   });
 
+  test.each([
+    ['those of its caller', true, [0, 1, 0]],
+    ['nobody else, where callers are not known', false, [0, 0, 0]],
+  ])('shares log messages that name no request with %s', (_whom, areCallersKnown, expected) => {
+    const { world, run } = exchangesWorld({ areCallersKnown });
+    const meta = { ...envelope, 'io.modelcontextprotocol/logLevel': 'info' };
+    const mine = [1, 2].map((id) => run(request(id, 'tools/call', { name: 'tool', _meta: meta })));
+    const silent = run(call(3), { caller: 'you' });
+    world.server().say(notification('notifications/message', { level: 'info', data: 'x' }));
+    expect([...mine, silent].map(({ got }) => got.length)).toEqual(expected);
+    run(request(4, 'tools/call', { name: 'tool', _meta: meta }), { caller: 'you' });
+    world.server().say(notification('notifications/message', { level: 'info', data: 'x' }));
+    expect([...mine, silent].map(({ got }) => got.length)).toEqual(expected);
+  });
+
   test('is cancelled by a client that goes, which is told as the end of its call', () => {
     const { world, run, sent } = exchangesWorld();
     const a = run(call());

@@ -3,6 +3,7 @@ import { answered, written } from '../shared/world.ts';
 import { failedResponse, notification, request, response, watchedRequest } from '../messages.ts';
 import { modernWorld, type ModernClient, type ModernWorld } from './world.ts';
 
+const logLevelKey = 'io.modelcontextprotocol/logLevel';
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
 
 const cancelled = (requestId: number | string) => notification('notifications/cancelled', { requestId });
@@ -14,6 +15,10 @@ function twoCallers(): { world: ModernWorld; a: ModernClient; b: ModernClient } 
   for (const { upstream } of [a, b]) upstream.send(watchedRequest(7, 't'));
   return { world, a, b };
 }
+
+const log = (level?: string) => notification('notifications/message', { level, data: 'x' });
+const call = ({ upstream }: ModernClient, id: number, level?: string) =>
+  upstream.send(request(id, 'tools/call', { _meta: { [logLevelKey]: level } }));
 
 function listen({ upstream }: ModernClient, id: number | string): void {
   upstream.send(request(id, 'subscriptions/listen', { notifications: { toolsListChanged: true } }));
@@ -99,14 +104,14 @@ describe('what is equal', () => {
 });
 
 describe('a notification that names no request', () => {
-  const log = notification('notifications/message', { level: 'info', data: 'x' });
+  const odd = notification('x/odd', { data: 'x' });
 
   test('goes to the request on whose stream it came', () => {
     const { world, a, b } = twoCallers();
-    world.server().say(log, 2);
+    world.server().say(odd, 2);
     expect([a.take().length, b.take().length, b.origins]).toEqual([0, 1, [7]]);
     b.upstream.send(cancelled(7));
-    world.server().say(log, 2);
+    world.server().say(odd, 2);
     expect([a.take(), b.take(), world.shared.dropped]).toEqual([[], [], 1]);
   });
 
@@ -115,37 +120,77 @@ describe('a notification that names no request', () => {
     const [a, b] = [world.attach(), world.attach()];
     listen(a, 'listen');
     b.upstream.send(request(7));
-    world.server().say(log);
+    world.server().say(odd);
     expect([a.take().length, b.take().length, b.origins]).toEqual([0, 1, [7]]);
   });
 
   test('is dropped and counted where there are several, or none, with one warning', () => {
     const { world, a, b } = twoCallers();
-    world.server().say(log);
-    world.server().say(log);
+    world.server().say(odd);
+    world.server().say(odd);
     world.server().say(response(1));
-    world.server().say(log);
+    world.server().say(odd);
     world.server().say(response(2));
-    world.server().say(log);
+    world.server().say(odd);
     expect([a.take().length, b.take().length, world.shared.dropped]).toEqual([1, 2, 3]);
-    expect(world.warnings).toEqual([
-      'dropped "notifications/message" of the server: it does not say which request it belongs to',
-    ]);
+    expect(world.warnings).toEqual(['dropped "x/odd" of the server: no request is known that it belongs to']);
   });
 
   test('may be of a request that was cancelled, until that is long ago or answered', () => {
     const { world, a, b } = twoCallers();
     a.upstream.send(cancelled(7));
-    world.server().say(log);
+    world.server().say(odd);
     expect([a.take(), b.take(), world.shared.dropped]).toEqual([[], [], 1]);
     world.clock.advance(10_000);
-    world.server().say(log);
+    world.server().say(odd);
     expect(b.take().length).toBe(1);
     a.upstream.send(request(8));
     a.upstream.send(cancelled(8));
     world.server().say(response(3));
-    world.server().say(log);
+    world.server().say(odd);
     expect([a.take(), b.take().length]).toEqual([[], 1]);
+  });
+});
+
+describe('a log message that names no request', () => {
+  test('goes to the request that asks for such messages, whatever else is in flight or was cancelled', () => {
+    const world = modernWorld();
+    const [a, b] = [world.attach(), world.attach()];
+    call(a, 1);
+    call(a, 2);
+    a.upstream.send(cancelled(2));
+    call(b, 3, 'warning');
+    call(a, 4, 'emergency');
+    world.server().say(log('warning'));
+    world.server().say(log('error'));
+    expect([a.take().length, b.take().length, b.origins]).toEqual([0, 2, [3, 3]]);
+    world.server().say(log('info'));
+    expect([a.take(), b.take(), world.shared.dropped]).toEqual([[], [], 1]);
+  });
+
+  test('is for nobody where requests of several clients ask, one of them until it was cancelled long ago', () => {
+    const world = modernWorld();
+    const [a, b] = [world.attach(), world.attach()];
+    call(a, 1, 'info');
+    call(b, 2, 'info');
+    world.server().say(log('info'));
+    world.server().say(log());
+    a.upstream.send(cancelled(1));
+    world.server().say(log('info'));
+    expect([a.take(), b.take(), world.shared.dropped]).toEqual([[], [], 3]);
+    world.clock.advance(10_000);
+    world.server().say(log('info'));
+    world.server().say(log());
+    expect([a.take(), b.take().length]).toEqual([[], 2]);
+  });
+
+  test('goes to the newest where one client asks several times', () => {
+    const world = modernWorld();
+    const a = world.attach();
+    for (const id of [1, 2, 3]) call(a, id, 'info');
+    a.upstream.send(cancelled(3));
+    world.server().say(log('info'));
+    expect([a.take().length, a.origins]).toEqual([1, [2]]);
   });
 });
 
