@@ -1,5 +1,5 @@
 import { inOnePiece, gather, type Bytes } from '../../platform/bytes.ts';
-import { maxEscapeBytes, readName } from './locate-members.ts';
+import { NameTable } from './name-table.ts';
 import { closeBracket, comma, endOfString, endOfValue, openBrace, openBracket, quote, skipSpace } from './scan.ts';
 
 /**
@@ -11,12 +11,12 @@ export type Change = (written: Buffer | undefined) => Buffer | undefined;
 
 /** Members to change, compiled once and used for many texts. */
 export interface EditPlan {
+  /** Of the member; empty for the outermost object. */
+  readonly name: string;
   /** The name of the member with what stands before its value. */
   readonly nameBytes: Buffer;
   readonly change: Change | undefined;
-  readonly children: ReadonlyMap<string, EditPlan>;
-  /** Greatest length of a child's name, with any escapes. */
-  readonly maxNameBytes: number;
+  readonly children: NameTable<EditPlan>;
 }
 
 /** One change that was made, by the names of the members from the outermost object to the value. */
@@ -68,7 +68,7 @@ function planOf(name: string, edits: Iterable<readonly [readonly string[], Chang
   const entries = [...edits];
   const [only] = entries;
   if (entries.length === 1 && only?.[0].length === 0) {
-    return { nameBytes, change: only[1], children: new Map(), maxNameBytes: 0 };
+    return { name, nameBytes, change: only[1], children: new NameTable(new Map()) };
   }
   const groups = new Map<string, (readonly [readonly string[], Change])[]>();
   for (const [[first, ...rest], change] of entries) {
@@ -76,8 +76,7 @@ function planOf(name: string, edits: Iterable<readonly [readonly string[], Chang
     groups.set(first, [...(groups.get(first) ?? []), [rest, change]]);
   }
   const children = new Map(Array.from(groups, ([child, group]) => [child, planOf(child, group)] as const));
-  const maxNameBytes = Math.max(...Array.from(children.keys(), (child) => child.length * maxEscapeBytes));
-  return { nameBytes, change: undefined, children, maxNameBytes };
+  return { name, nameBytes, change: undefined, children: new NameTable(children) };
 }
 
 /**
@@ -123,20 +122,19 @@ class MemberEditor {
   editObject(start: number, plan: EditPlan, path: readonly string[]): number {
     const bytes = this.#bytes;
     const progress: Progress = { keptEnd: start + 1, hasKept: false, isCut: false };
-    const missing = new Map(plan.children);
+    const missing = new Set(plan.children.values());
     let at = skipSpace(bytes, start + 1);
     while (bytes[at] === quote) {
       const nameEnd = endOfString(bytes, at);
-      const name = readName(bytes, at, nameEnd, plan.maxNameBytes);
       const value = skipSpace(bytes, skipSpace(bytes, nameEnd) + 1);
-      const child = name === undefined ? undefined : plan.children.get(name);
-      if (name === undefined || child === undefined) {
+      const child = plan.children.read(bytes, at, nameEnd);
+      if (child === undefined) {
         this.#keep(at, progress);
         progress.keptEnd = endOfValue(bytes, value);
         at = progress.keptEnd;
       } else {
-        missing.delete(name);
-        at = this.#editMember({ name: at, value }, child, [...path, name], progress);
+        missing.delete(child);
+        at = this.#editMember({ name: at, value }, child, [...path, child.name], progress);
       }
       at = skipSpace(bytes, at);
       if (bytes[at] !== comma) break;
@@ -203,11 +201,11 @@ class MemberEditor {
   }
 
   /** The members that an object gets, as JSON; empty if there are none. */
-  #newMembers(missing: ReadonlyMap<string, EditPlan>, path: readonly string[]): Buffer[] {
+  #newMembers(missing: Iterable<EditPlan>, path: readonly string[]): Buffer[] {
     const parts: Buffer[] = [];
-    for (const [name, plan] of missing) {
-      if (name === eachItem) continue;
-      const value = this.#newValue(plan, [...path, name]);
+    for (const plan of missing) {
+      if (plan.name === eachItem) continue;
+      const value = this.#newValue(plan, [...path, plan.name]);
       if (value === undefined) continue;
       if (parts.length > 0) parts.push(commaByte);
       parts.push(plan.nameBytes, value);
@@ -217,7 +215,7 @@ class MemberEditor {
 
   #newValue(plan: EditPlan, path: readonly string[]): Buffer | undefined {
     if (plan.change === undefined) {
-      const members = this.#newMembers(plan.children, path);
+      const members = this.#newMembers(plan.children.values(), path);
       return members.length === 0 ? undefined : Buffer.concat([openBraceByte, ...members, closeBraceByte]);
     }
     const text = plan.change(undefined);

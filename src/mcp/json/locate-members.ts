@@ -1,4 +1,5 @@
 import { inOnePiece, type Bytes } from '../../platform/bytes.ts';
+import { NameTable, readName, unclear } from './name-table.ts';
 import { comma, endOfString, endOfValue, openBrace, quote, skipSpace } from './scan.ts';
 
 /** The place of a value in the bytes of a JSON text: the index of its first byte, and the one after its last. */
@@ -8,14 +9,24 @@ export interface Span {
 }
 
 /** The members to look for, compiled once and used for many texts. */
-export interface PathTree {
+export class PathTree {
   /** The name under which the member's span is reported. */
-  key: string | undefined;
-  readonly children: Map<string, PathTree>;
-  /** Matches the names of the children in any case; undefined where there are no children. */
-  duplicateKeys: RegExp | undefined;
-  /** Greatest length of a child's name, in any case and with any escapes. */
-  maxNameBytes: number;
+  readonly key: string | undefined;
+  readonly children: NameTable<PathTree>;
+  readonly #names: readonly string[];
+  #anyCase: RegExp | undefined;
+
+  constructor(key: string | undefined, children: ReadonlyMap<string, PathTree>) {
+    this.key = key;
+    this.children = new NameTable(children);
+    this.#names = [...children.keys()];
+  }
+
+  /** Whether this is the name of a child, in any case. */
+  isLikeChild(name: string): boolean {
+    this.#anyCase ??= new RegExp(`^(?:${this.#names.map(escapeForRegExp).join('|')})$`, 'iu');
+    return this.#anyCase.test(name);
+  }
 }
 
 export interface LocatedMembers {
@@ -28,28 +39,19 @@ export interface LocatedMembers {
   readonly duplicateKey: string | undefined;
 }
 
-/** Most bytes of a character of a name, written as an escape such as \u0069. */
-export const maxEscapeBytes = 6;
-
 /** @param paths for each key, the names of the members from the outermost object to the value. */
 export function pathTree(paths: Readonly<Record<string, readonly string[]>>): PathTree {
-  const root = emptyNode();
-  for (const [key, path] of Object.entries(paths)) {
-    let node = root;
-    for (const name of path) {
-      const child = node.children.get(name) ?? emptyNode();
-      node.children.set(name, child);
-      node.maxNameBytes = Math.max(node.maxNameBytes, name.length * maxEscapeBytes);
-      node.duplicateKeys = new RegExp(`^(?:${[...node.children.keys()].map(escapeForRegExp).join('|')})$`, 'iu');
-      node = child;
-    }
-    node.key = key;
-  }
-  return root;
+  return treeOf(Object.entries(paths));
 }
 
-function emptyNode(): PathTree {
-  return { key: undefined, children: new Map(), duplicateKeys: undefined, maxNameBytes: 0 };
+function treeOf(paths: readonly (readonly [key: string, path: readonly string[]])[]): PathTree {
+  let own: string | undefined;
+  const groups = new Map<string, (readonly [string, readonly string[]])[]>();
+  for (const [key, [first, ...rest]] of paths) {
+    if (first === undefined) own = key;
+    else groups.set(first, [...(groups.get(first) ?? []), [key, rest]]);
+  }
+  return new PathTree(own, new Map(Array.from(groups, ([name, group]) => [name, treeOf(group)])));
 }
 
 function escapeForRegExp(name: string): string {
@@ -80,28 +82,36 @@ class MemberSearch {
   /** @returns the index after the object that begins at `start`. */
   searchObject(start: number, node: PathTree): number {
     const bytes = this.#bytes;
-    const seen = new Set<string>();
+    const seen = new Set<PathTree>();
     let at = skipSpace(bytes, start + 1);
     while (bytes[at] === quote) {
       const nameEnd = endOfString(bytes, at);
-      const name = readName(bytes, at, nameEnd, node.maxNameBytes);
       const value = skipSpace(bytes, skipSpace(bytes, nameEnd) + 1);
-      const isRelevant = name !== undefined && node.duplicateKeys?.test(name) === true;
-      at = skipSpace(bytes, isRelevant ? this.#searchMember(name, value, node, seen) : endOfValue(bytes, value));
+      const found = node.children.find(bytes, at, nameEnd);
+      const child = found === unclear ? this.#decode(at, nameEnd, node) : found;
+      if (child !== undefined && seen.has(child)) {
+        this.duplicateKey ??= readName(bytes, at, nameEnd);
+        // A later member of the same name replaces all results of the earlier one.
+        forget(this.spans, child);
+      }
+      at = skipSpace(bytes, child === undefined ? endOfValue(bytes, value) : this.#searchMember(value, child));
+      if (child !== undefined) seen.add(child);
       if (bytes[at] !== comma) break;
       at = skipSpace(bytes, at + 1);
     }
     return at + 1;
   }
 
+  /** The child whose name this is, in spite of its notation. */
+  #decode(start: number, end: number, node: PathTree): PathTree | undefined {
+    const name = readName(this.#bytes, start, end);
+    const child = name === undefined ? undefined : node.children.get(name);
+    if (name !== undefined && child === undefined && node.isLikeChild(name)) this.duplicateKey ??= name;
+    return child;
+  }
+
   /** @returns the index after the value. */
-  #searchMember(name: string, value: number, parent: PathTree, seen: Set<string>): number {
-    const node = parent.children.get(name);
-    if (node === undefined || seen.has(name)) this.duplicateKey ??= name;
-    seen.add(name);
-    if (node === undefined) return endOfValue(this.#bytes, value);
-    // A later member of the same name replaces all results of the earlier one.
-    forget(this.spans, node);
+  #searchMember(value: number, node: PathTree): number {
     const isSearched = node.children.size > 0 && this.#bytes[value] === openBrace;
     const end = isSearched ? this.searchObject(value, node) : endOfValue(this.#bytes, value);
     if (node.key !== undefined) this.spans.set(node.key, { start: value, end });
@@ -130,16 +140,4 @@ export function replaceSpans(text: Bytes, replacements: readonly (readonly [Span
 function forget(spans: Map<string, Span>, node: PathTree): void {
   if (node.key !== undefined) spans.delete(node.key);
   for (const child of node.children.values()) forget(spans, child);
-}
-
-/** The name that is written between `start` and `end`, with its quotes; undefined if it is longer than `maxBytes`. */
-export function readName(bytes: Buffer, start: number, end: number, maxBytes: number): string | undefined {
-  if (end - start - 2 > maxBytes) return undefined;
-  const name = bytes.toString('utf8', start + 1, end - 1);
-  if (!name.includes('\\')) return name;
-  try {
-    return String(JSON.parse(`"${name}"`));
-  } catch {
-    return undefined;
-  }
 }
