@@ -17,6 +17,13 @@ export interface ServerDescription {
   readonly tools: number;
 }
 
+/** What a server has said of itself to a client without capabilities. */
+export interface Introduction {
+  readonly era: Era;
+  /** To `initialize` in the legacy era, to `server/discover` in the modern one, where it may not have been answered. */
+  readonly answer: RpcResponse | undefined;
+}
+
 export interface DescribeOptions extends InterviewOptions {
   /**
    * Lends a connection of its own to the server, not yet started, in this era; the next one when the last is about to end.
@@ -27,8 +34,8 @@ export interface DescribeOptions extends InterviewOptions {
   /** The era of the server if it is known; `auto`: it is found out. */
   readonly era: Era | 'auto';
   readonly onWarning: (message: string) => void;
-  /** Called when the era of the server is known, before it is asked for more. */
-  readonly onFound?: ((finding: Finding) => Promise<void>) | undefined;
+  /** Called when the server has introduced itself, before it is asked for more. */
+  readonly onIntroduced?: ((introduction: Introduction) => Promise<void>) | undefined;
   /** Called with the names of the tools that are counted. */
   readonly onTools?: ((names: readonly string[]) => void) | undefined;
   /** Our own version, told to the server. */
@@ -59,7 +66,6 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
       return interview.hold(async () => {
         const finding = await find(interview);
         isModern = finding.era === 'modern';
-        await options.onFound?.(finding);
         return await (isModern ? describeModern : describeLegacy)(interview, finding, options);
       });
     }, spoken);
@@ -89,6 +95,7 @@ async function describeLegacy(
   options: DescribeOptions,
 ): Promise<ServerDescription> {
   if (answer === undefined || answer.failed) throw interview.refusal('initialize', answer);
+  await options.onIntroduced?.({ era: 'legacy', answer });
   const { result } = answer.json;
   interview.tell(newNotification('notifications/initialized'));
   const hasTools = memberOf(memberOf(result, 'capabilities'), 'tools') !== undefined;
@@ -109,6 +116,7 @@ async function describeModern(
   // It has refused our revision and named another one.
   const discovery = answer?.failed === true ? await discover(interview, clientVersion, revision) : answer;
   if (discovery?.failed === true) throw interview.refusal('server/discover', discovery);
+  await options.onIntroduced?.({ era: 'modern', answer: discovery });
   let named = serverInfoIn(discovery);
   const hasTools =
     discovery === undefined || memberOf(memberOf(discovery.json['result'], 'capabilities'), 'tools') !== undefined;

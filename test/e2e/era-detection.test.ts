@@ -27,7 +27,7 @@ describe('a session that is opened before the server has said what it is', () =>
     const [port, token] = [await freePort(), 'secret-token-of-the-test-0123456789'];
     const args = ['--port', String(port)];
     const running = launchExpose({
-      server: lateServer('modern-only', 1500),
+      server: lateServer('modern-only', 2500),
       args,
       env: { MCP_EXPOSE_TOKEN: token },
     });
@@ -35,7 +35,7 @@ describe('a session that is opened before the server has said what it is', () =>
     await eventually(async () => {
       const { body } = await send(`${url}/readyz`, { headers: clientHeaders(token) });
       expect(body).toContain('"servers":[{');
-    });
+    }, 20_000);
     expect(running.stdout()).toBe('');
     const session = await openSession(`${url}/mcp`, token);
     expect(await echoOf(session, 'early')).toBe('early');

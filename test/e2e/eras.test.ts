@@ -79,6 +79,12 @@ test('a legacy client of a modern server is refused with --strict-era', async ()
   expect(error?.data).toEqual({ requested: '2025-06-18', supported: ['2026-07-28'] });
 });
 
+test('a modern client is told by the status that the server has no such method, though it has not asked what it is', async () => {
+  const exposed = await startExpose({ server: fixture('answers-discover') });
+  const reply = await exchange(exposed, 'prompts/list');
+  expect([reply.status, reply.json().error?.code]).toEqual([404, -32601]);
+});
+
 test('/readyz tells the era and the revision to who has the token', async () => {
   const exposed = await startExpose({ server: fixture('answers-discover') });
   expect(exposed.ready.servers).toMatchObject([

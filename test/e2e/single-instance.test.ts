@@ -6,6 +6,7 @@ import { eventually } from '../harness/eventually.ts';
 import { startBehindRelay, startExpose, startRelay, type Exposed } from '../harness/expose.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { freePort } from '../harness/loopback-server.ts';
+import { modernClient } from '../harness/modern-client.ts';
 import { childrenWithMark, killIfAlive } from '../harness/processes.ts';
 import { fixture, temporaryDirectory } from '../harness/program.ts';
 import { clientHeaders, exchange, initializeRequest, openSession, type RawSession } from '../harness/raw-mcp.ts';
@@ -78,6 +79,16 @@ test.each(servers.slice(0, 2))('with %s, a second client is told why it is not s
   await first.end();
   const next = await openSession(exposed.url, exposed.token);
   expect(await pidOf(next, 2)).not.toBe(pid);
+});
+
+test.each(servers)('with %s, a modern client learns beside a session what the server is', async (_what, command) => {
+  const exposed = await startExpose({ server: await command() });
+  const first = await openSession(exposed.url, exposed.token);
+  const pid = await pidOf(first, 2);
+  const { result } = await modernClient(exposed.url, exposed.token).request(1, 'server/discover');
+  expect(result).toMatchObject({ supportedVersions: ['2026-07-28'], capabilities: { tools: {} } });
+  expect(await pidOf(first, 3)).toBe(pid);
+  expect([childrenWithMark(exposed.mark).length, warnings(exposed)]).toEqual([1, []]);
 });
 
 test('where the second process ends the first one, the first client keeps being served', async () => {

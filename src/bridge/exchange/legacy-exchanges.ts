@@ -24,6 +24,8 @@ export interface LegacyExchangesOptions extends Pick<
 > {
   /** Gives the upstream of a new connection, not yet started. */
   readonly nextUpstream: () => Upstream;
+  /** What the server has answered to another `initialize`, if it was asked. */
+  readonly introduction?: RpcResponse | undefined;
   /** Most connections to the server. Default 16. */
   readonly maxChildren?: number | undefined;
   /** A connection that nobody has used for so long ends, in milliseconds. Default 10 minutes. */
@@ -98,6 +100,7 @@ class TranslatedExchanges implements LegacyExchanges {
     const { clock = systemClock, parkTtlMs = defaultParkTtlMs, roots = [], serializeInteractive = false } = options;
     const { startTimeoutMs, approvals, onToolsChange, clientVersion } = options;
     this.#options = options;
+    this.#initialized = options.introduction;
     this.#declarations = new RecentlyUsed(maxDeclarations, (capabilities) => {
       const given = upstreamCapabilities(JSON.parse(capabilities));
       const declared = roots.length > 0 ? { ...given, roots: {} } : given;

@@ -22,6 +22,8 @@ import type { ModernMux } from './modern-mux.ts';
 export interface SameEraExchangesOptions extends Pick<GuardOptions, 'approvals' | 'onToolsChange'> {
   /** The connection to the server. It is not closed here. */
   readonly shared: ModernMux;
+  /** What the server has answered to another `server/discover`, if it was asked. */
+  readonly introduction?: RpcResponse | undefined;
   /** Whether callers have credentials, so that one must not go on with what another one has begun. */
   readonly areCallersKnown: boolean;
   /** How long is kept what is known for a caller who sends nothing, in milliseconds. Default 30 minutes. */
@@ -48,7 +50,8 @@ class SameEraExchanges implements Exchanges {
   #isClosed = false;
 
   constructor(options: SameEraExchangesOptions) {
-    const { areCallersKnown, clock = systemClock } = options;
+    const { areCallersKnown, introduction, clock = systemClock } = options;
+    this.#noteCapabilities(introduction);
     this.#connections = new CallerConnections({ ...options, clock });
     this.#states = areCallersKnown ? new ForwardedStates() : undefined;
   }
@@ -118,10 +121,13 @@ class SameEraExchanges implements Exchanges {
   }
 
   #answerOf(response: RpcResponse, request: RpcRequest, caller: SessionCaller): RpcResponse {
-    if (request.method === 'server/discover' && !response.failed) {
-      this.#capabilities = memberOf(response.json['result'], 'capabilities');
-    }
+    if (request.method === 'server/discover' && !response.failed) this.#noteCapabilities(response);
     if (request.method === 'tools/list') this.#declaredHeaders.learn(response);
     return this.#states?.sealed(response, request, caller.id) ?? response;
+  }
+
+  /** @param discovered what the server has answered to `server/discover`. */
+  #noteCapabilities(discovered: RpcResponse | undefined): void {
+    this.#capabilities = memberOf(discovered?.json['result'], 'capabilities');
   }
 }

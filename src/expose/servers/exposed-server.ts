@@ -226,10 +226,10 @@ export class ExposedServer implements ServedServer {
   async #passThrough(): Promise<Exchanges> {
     const { approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
     const { createSameEraExchanges } = await import('../../bridge/modern/same-era-exchanges.ts');
-    const { modern } = this.#eras;
+    const { modern, introduction } = this.#eras;
     if (modern === undefined) throw new Error('the server is not a modern one');
     const callers = { areCallersKnown: !hasSharedCallers, approvals };
-    return createSameEraExchanges({ shared: modern.shared, ...callers, onToolsChange, onWarning });
+    return createSameEraExchanges({ shared: modern.shared, introduction, ...callers, onToolsChange, onWarning });
   }
 
   /** Serves modern clients by this server, which is a legacy one. */
@@ -239,6 +239,7 @@ export class ExposedServer implements ServedServer {
     this.#translation = createLegacyExchanges({
       ...translationOptions(settings),
       nextUpstream,
+      introduction: this.#eras.introduction,
       startTimeoutMs: this.#startTimeoutMs,
       approvals,
       onToolsChange,
@@ -279,7 +280,7 @@ export class ExposedServer implements ServedServer {
       url,
       timeoutMs: this.#startTimeoutMs,
       onWarning,
-      onFound: ({ era }) => this.#eras.found(era),
+      onIntroduced: (introduction) => this.#eras.introducedAs(introduction),
       onTools: approvals?.noteTools,
       signal: AbortSignal.any([signal, this.#closing.signal]),
       checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',

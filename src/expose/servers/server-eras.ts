@@ -1,11 +1,12 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import type { ServerDescription } from '../../bridge/describe-server.ts';
+import type { Introduction, ServerDescription } from '../../bridge/describe-server.ts';
 import type { LegacyExchangesOptions } from '../../bridge/exchange/legacy-exchanges.ts';
 import type { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts';
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
+import type { RpcResponse } from '../../mcp/json-rpc.ts';
 import type { Era } from '../../mcp/revisions.ts';
 import type { ServerOptions } from '../options.ts';
 import type { ModernServer } from './modern-server.ts';
@@ -43,7 +44,7 @@ export interface ServerErasOptions {
 export class ServerEras {
   readonly #options: ServerErasOptions;
   #description: ServerDescription | undefined;
-  #found: Era | undefined;
+  #introduction: Introduction | undefined;
   #modern: ModernServer | undefined;
 
   constructor(options: ServerErasOptions) {
@@ -63,13 +64,13 @@ export class ServerEras {
     const { kind, settings } = this.#options;
     if (kind === 'sse') return 'legacy';
     const { upstreamEra = 'auto' } = settings;
-    return upstreamEra === 'auto' && this.#found === 'legacy' ? 'legacy' : upstreamEra;
+    return upstreamEra === 'auto' && this.#introduction?.era === 'legacy' ? 'legacy' : upstreamEra;
   }
 
-  /** The server speaks this era. Loads what a modern one needs. */
-  async found(era: Era): Promise<void> {
-    if (era === 'modern') this.#modern ??= await this.#load();
-    this.#found = era;
+  /** Loads what a modern server needs. */
+  async introducedAs(introduction: Introduction): Promise<void> {
+    if (introduction.era === 'modern') this.#modern ??= await this.#load();
+    this.#introduction = introduction;
   }
 
   describedAs(description: ServerDescription): void {
@@ -78,17 +79,22 @@ export class ServerEras {
 
   /** Whether no answer of the server can change how it is served. */
   get isKnown(): boolean {
-    return this.#found !== undefined || this.askedFor === 'legacy';
+    return this.#introduction !== undefined || this.askedFor === 'legacy';
+  }
+
+  /** The newest answer in which the server has said what it is, if there was one. */
+  get introduction(): RpcResponse | undefined {
+    return this.#introduction?.answer;
   }
 
   /** A server that has not told counts as legacy. */
   get era(): Era {
-    return this.#found ?? 'legacy';
+    return this.#introduction?.era ?? 'legacy';
   }
 
   /** Era of the clients for which requests are translated; undefined if none are, or before it is known. */
   get translatedFor(): Era | undefined {
-    if (this.#found === undefined || this.#options.settings.strictEra === true) return undefined;
+    if (this.#introduction === undefined || this.#options.settings.strictEra === true) return undefined;
     return this.era === 'legacy' ? 'modern' : 'legacy';
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPolicy } from '../../../src/policy/policy.ts';
-import { notification, request, response } from '../messages.ts';
+import { agreement, notification, request, response } from '../messages.ts';
 import type { FakeCall } from '../session/fake-sink.ts';
 import { asking, exchangeWorld, resultOf, type Json } from './world.ts';
 
@@ -190,6 +190,17 @@ describe('server/discover', () => {
     });
     expect(world.servers).toHaveLength(1);
     expect(world.exchanges.capabilities?.()).toEqual(world.introduction['capabilities']);
+  });
+
+  test('is answered from what the server has said before, without one that is started for it', () => {
+    const world = exchangeWorld({ introduction: agreement() });
+    const discover = world.call('server/discover');
+    expect(resultOf(discover)).toMatchObject({
+      supportedVersions: ['2026-07-28'],
+      capabilities: { tools: {} },
+      _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'fake', version: '1.2.3' } },
+    });
+    expect([world.servers, world.exchanges.capabilities?.()]).toEqual([[], { tools: {} }]);
   });
 
   test('waits for a server that is starting rather than starting a second one', () => {

@@ -307,6 +307,11 @@ describe('the rest', () => {
     expect(exchanges.capabilities?.()).toEqual({ tools: {} });
   });
 
+  test('the capabilities of the server are known from what it has told before', () => {
+    const introduction = response(1, { capabilities: { prompts: {} } });
+    expect(exchangesWorld({ introduction }).exchanges.capabilities?.()).toEqual({ prompts: {} });
+  });
+
   test('a caller whose credential ends is told, and nobody else', () => {
     const { exchanges, run, sent } = exchangesWorld();
     const [a, b] = [run(call()), run(call(), { caller: 'you' })];

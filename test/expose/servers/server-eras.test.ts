@@ -56,7 +56,7 @@ describe('the era in which a server is asked', () => {
     [{ upstreamEra: 'modern' }, 'sse', undefined, 'legacy'],
   ] as const)('%j of %s, described as %s: %s', async (settings, kind, described, expected) => {
     const { eras } = worldOf(settings, kind);
-    if (described !== undefined) await eras.found(described);
+    if (described !== undefined) await eras.introducedAs({ era: described, answer: undefined });
     expect(eras.askedFor).toBe(expected);
   });
 });
@@ -71,7 +71,7 @@ test.each([
   async (settings, kind, before) => {
     const { eras } = worldOf(settings, kind);
     expect(eras.isKnown).toBe(before);
-    await eras.found('modern');
+    await eras.introducedAs({ era: 'modern', answer: undefined });
     expect([eras.isKnown, eras.era]).toEqual([true, 'modern']);
   },
 );
@@ -83,14 +83,14 @@ describe('a session', () => {
     ['of a modern server asks it first whether it speaks the legacy era too', 'modern', {}, 1],
   ] as const)('%s', async (_what, described, settings, messages) => {
     const world = worldOf(settings);
-    if (described !== undefined) await world.eras.found(described);
+    if (described !== undefined) await world.eras.introducedAs({ era: described, answer: undefined });
     opened(world);
     expect(world.connections.map(({ sent }) => sent.length)).toEqual([messages]);
   });
 
   test('of a modern server at a URL is refused with --strict-era, and the revision is named', async () => {
     const world = worldOf({ strictEra: true }, 'http');
-    await world.eras.found('modern');
+    await world.eras.introducedAs({ era: 'modern', answer: undefined });
     const received = opened(world);
     await eventually(() => expect(received).toHaveLength(1));
     expect(JSON.parse(received[0] ?? '')).toEqual({
@@ -113,7 +113,7 @@ test.each([
   [{ strictEra: true }, 'modern', undefined],
 ] as const)('with %j, a server that is %s serves with a translation: %s', async (settings, described, expected) => {
   const { eras } = worldOf(settings);
-  if (described !== undefined) await eras.found(described);
+  if (described !== undefined) await eras.introducedAs({ era: described, answer: undefined });
   expect(eras.translatedFor).toBe(expected);
 });
 
