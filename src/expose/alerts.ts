@@ -79,8 +79,7 @@ export class Alerts {
 
   /** A caller has sent a request. */
   began(caller: string): void {
-    if (this.#latest.caller !== caller) this.#latest = this.#callers.at(caller);
-    const activity = this.#latest;
+    const activity = this.#activityOf(caller);
     const count = activity.usualRequests;
     // Only the first that is too many: this is done for every request.
     if (activity.requests.add(this.#clock.now()) !== count + 1) return;
@@ -95,7 +94,7 @@ export class Alerts {
     if ((method === 'initialize' || session === undefined) && outcome !== 'denied') this.#identify(report);
     const { tool, resource, prompt, reason } = report;
     if (outcome !== 'denied' || !reasonsOfRules.has(reason)) return;
-    const count = this.#callers.at(caller).refusals.add(this.#clock.now());
+    const count = this.#activityOf(caller).refusals.add(this.#clock.now());
     if (count < refusalsPerMinute) return;
     const known = this.#options.hasCredentials ? caller : undefined;
     this.#alert(caller, { kind: 'refusals', caller: known, count, tool, resource, prompt, reason });
@@ -119,11 +118,16 @@ export class Alerts {
 
   #identify({ caller, client, clientInfo }: RequestReport): void {
     if (!this.#options.hasCredentials) return;
-    const { addresses, clients } = this.#callers.at(caller);
-    if (client !== undefined && addresses.isNew(placeOf(client)))
+    const { addresses, clients } = this.#activityOf(caller);
+    if (client !== undefined && addresses.isNew(client))
       this.#alert(caller, { kind: 'new_address', caller, client });
     if (clientInfo !== undefined && clients.isNew(clientInfo.name))
       this.#alert(caller, { kind: 'new_client', caller, clientInfo });
+  }
+
+  #activityOf(caller: string): Activity {
+    if (this.#latest.caller !== caller) this.#latest = this.#callers.at(caller);
+    return this.#latest;
   }
 
   /** @returns whether there was no such alert for it in the last minute. */
@@ -144,8 +148,8 @@ class Activity {
   readonly requests = new MinuteCount();
   usualRequests = usualRequestsPerMinute;
   readonly refusals = new MinuteCount();
-  readonly addresses = new Seen();
-  readonly clients = new Seen();
+  readonly addresses = new Seen(placeOf);
+  readonly clients = new Seen((name) => name);
 
   constructor(caller: string) {
     this.caller = caller;
@@ -169,12 +173,22 @@ class MinuteCount {
 
 /** What has been seen, without the oldest if it is much. */
 class Seen {
+  readonly #kindOf: (what: string) => string;
   readonly #entries = new RecentlyUsed<{ isSeen: boolean }>(maxSeen, () => ({ isSeen: false }));
+  /** What came last: each request of a modern client says it again. */
+  #latest: string | undefined;
+
+  /** @param kindOf what counts as the same. */
+  constructor(kindOf: (what: string) => string) {
+    this.#kindOf = kindOf;
+  }
 
   /** Whether it has not been seen before, and is not the first. */
   isNew(what: string): boolean {
+    if (what === this.#latest) return false;
+    this.#latest = what;
     const isFirst = this.#entries.size === 0;
-    const entry = this.#entries.at(what);
+    const entry = this.#entries.at(this.#kindOf(what));
     const isNew = !entry.isSeen && !isFirst;
     entry.isSeen = true;
     return isNew;

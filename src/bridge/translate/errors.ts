@@ -17,8 +17,9 @@ const resourceNotFound = -32002;
 export const urlElicitationRequired = -32042;
 
 /** The code of an error response; undefined for a result. */
-export function errorCodeOf({ failed, json }: RpcResponse): unknown {
-  return failed ? memberOf(json['error'], 'code') : undefined;
+export function errorCodeOf(response: RpcResponse): unknown {
+  // A result need not be parsed.
+  return response.failed ? memberOf(response.json['error'], 'code') : undefined;
 }
 
 /** A modern server's error for a legacy client; a code that it cannot know stands in the data. Results pass. */
