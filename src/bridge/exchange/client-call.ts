@@ -13,7 +13,6 @@ import {
 import { newResult } from '../../mcp/new-message.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 import { jsonOfId } from '../../mcp/request-id.ts';
-import type { ExchangeCall } from './exchanges.ts';
 import type { CallFailure, PendingRequest, UpstreamMessage } from '../session/pending-request.ts';
 import type { SessionCaller } from '../session/sessions.ts';
 import { severityOf } from '../shared/levels.ts';
@@ -39,13 +38,11 @@ export class ClientCall {
   /** Of the least severe log messages that the client wants; undefined: it wants none. */
   readonly severity: number | undefined;
   readonly progressToken: RequestId | undefined;
-  /** As in `ExchangeCall`. */
-  readonly paramHeaders: ReadonlyMap<string, string> | undefined;
   readonly #pending: PendingRequest;
   #isOver = false;
 
   /** @param isAskable false if nobody must be asked, whatever the client declares. */
-  constructor(caller: SessionCaller, request: RpcRequest, pending: ExchangeCall, isAskable: boolean) {
+  constructor(caller: SessionCaller, request: RpcRequest, pending: PendingRequest, isAskable: boolean) {
     const meta = metaOf(request);
     const declared = memberOf(meta, clientCapabilitiesKey);
     this.caller = caller;
@@ -54,7 +51,6 @@ export class ClientCall {
     this.clientInfo = memberOf(meta, clientInfoKey);
     this.severity = severityOf(memberOf(meta, logLevelKey));
     this.progressToken = requestTokenOf(request);
-    this.paramHeaders = pending.paramHeaders;
     this.#pending = pending;
   }
 

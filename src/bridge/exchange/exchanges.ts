@@ -6,8 +6,8 @@ import type { SessionCaller } from '../session/sessions.ts';
 /** A modern request that waits for its response. */
 export interface ExchangeCall extends PendingRequest {
   /**
-   * The `Mcp-Param-*` headers of a `tools/call`, by their names in lower case. Whoever knows the tool's `inputSchema` compares them
-   * with the arguments, and fails the call with -32020 where they differ (see param-headers.ts).
+   * The `Mcp-Param-*` headers of a `tools/call`, by their names in lower case: where they are not what the tool's `inputSchema` makes
+   * of the arguments, the call fails with -32020 (see param-header-check.ts).
    */
   readonly paramHeaders?: ReadonlyMap<string, string> | undefined;
 }

@@ -18,7 +18,6 @@ import {
   type SessionCaller,
 } from '../session/guarded-upstream.ts';
 import type { CallFailure, MessageSink } from '../session/pending-request.ts';
-import { DeclaredHeaders } from '../declared-headers.ts';
 import { placesIn } from '../shared/messages.ts';
 import { serverInfoIn } from '../translate/handshake.ts';
 import { ModernResults } from '../translate/modern-results.ts';
@@ -46,6 +45,8 @@ export interface ConnectionSettings
     Pick<ServerRequestsOptions, 'roots' | 'counters' | 'warnOnce'> {
   readonly clock: Clock;
   readonly parkedCalls: ParkedCalls<Flow>;
+  /** The server has answered a `tools/list`. */
+  readonly onTools: (response: RpcResponse) => void;
   /** Whether calls in which a client may be asked something are made one after the other. */
   readonly isSerial: boolean;
 }
@@ -79,7 +80,6 @@ export class LegacyConnection implements FlowContext {
   readonly #upstream: Upstream;
   readonly #flows = new Set<Flow>();
   readonly #progress = new Map<RequestId, Flow>();
-  readonly #declaredHeaders = new DeclaredHeaders();
   readonly #logs: Logs;
   readonly #listeners: Listeners;
   readonly #serverRequests: ServerRequests;
@@ -156,11 +156,6 @@ export class LegacyConnection implements FlowContext {
       call.fail({ code: rpcCode.invalidRequest, message: places, data: { reason: 'ambiguous_request' } });
       return;
     }
-    const mismatch = call.paramHeaders && this.#declaredHeaders.problemOf(call.request, call.paramHeaders);
-    if (mismatch !== undefined) {
-      call.fail({ code: rpcCode.headerMismatch, message: mismatch });
-      return;
-    }
     const flow = new Flow(call, this);
     this.#flows.add(flow);
     this.whenOpen(() => this.#whenReadyFor(flow, () => this.#begin(flow)));
@@ -204,7 +199,7 @@ export class LegacyConnection implements FlowContext {
   }
 
   learnTools(response: RpcResponse): void {
-    this.#declaredHeaders.learn(response);
+    this.#options.settings.onTools(response);
   }
 
   adoptRequests(call: ClientCall): ReturnType<ServerRequests['adopt']> {

@@ -16,6 +16,7 @@ import { createCounters, type ExchangeCounters } from './counters.ts';
 import type { ExchangeCall, Exchanges } from './exchanges.ts';
 import type { Flow } from './flow.ts';
 import { LegacyConnection, type ConnectionSettings } from './legacy-connection.ts';
+import { ParamHeaderCheck } from './param-header-check.ts';
 import { defaultParkTtlMs, ParkedCalls, stateFailure } from './parked-calls.ts';
 
 export interface LegacyExchangesOptions extends Pick<
@@ -86,6 +87,7 @@ class TranslatedExchanges implements LegacyExchanges {
   readonly #settings: ConnectionSettings;
   readonly #pool: ConnectionPool;
   readonly #parkedCalls: ParkedCalls<Flow>;
+  readonly #paramHeaders = new ParamHeaderCheck();
   readonly #counters = createCounters();
   readonly #warned = new Set<string>();
   /** By what clients declare, as JSON: most requests of a client declare the same. */
@@ -118,6 +120,7 @@ class TranslatedExchanges implements LegacyExchanges {
       warnOnce: (kind, message) => this.#warnOnce(kind, message),
       clock,
       parkedCalls: this.#parkedCalls,
+      onTools: (response) => this.#paramHeaders.learn(response),
     };
     const { maxChildren = defaultMaxChildren, idleTimeoutMs = defaultIdleTimeoutMs } = options;
     this.#pool = new ConnectionPool({
@@ -136,6 +139,11 @@ class TranslatedExchanges implements LegacyExchanges {
   }
 
   request(caller: SessionCaller, request: RpcRequest, pending: ExchangeCall, policy?: Policy): void {
+    const ask = (list: RpcRequest, listing: ExchangeCall): void => this.request(caller, list, listing, policy);
+    this.#paramHeaders.check(request, pending, ask, () => this.#serve(caller, request, pending, policy));
+  }
+
+  #serve(caller: SessionCaller, request: RpcRequest, pending: ExchangeCall, policy: Policy | undefined): void {
     if (this.#isClosed) {
       pending.fail(shuttingDown);
       return;

@@ -1,19 +1,11 @@
 import { clientInfoKey } from '../../mcp/envelope-keys.ts';
-import {
-  memberOf,
-  metaOf,
-  rpcCode,
-  type RpcNotification,
-  type RpcRequest,
-  type RpcResponse,
-} from '../../mcp/json-rpc.ts';
+import { memberOf, metaOf, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { DeclaredHeaders } from '../declared-headers.ts';
 import type { ExchangeCall, Exchanges } from '../exchange/exchanges.ts';
+import { ParamHeaderCheck } from '../exchange/param-header-check.ts';
 import { credentialEnded, maxCalls, shuttingDown, tooManyCalls } from '../session/call-failures.ts';
 import { originOf, type GuardOptions, type SessionCaller } from '../session/guarded-upstream.ts';
-import type { CallFailure } from '../session/pending-request.ts';
 import { CallerConnections } from './caller-connections.ts';
 import { Exchange } from './exchange.ts';
 import { ForwardedStates } from './forwarded-states.ts';
@@ -43,7 +35,7 @@ const swallowed: ReadonlySet<string> = new Set(['notifications/cancelled']);
 class SameEraExchanges implements Exchanges {
   readonly #connections: CallerConnections;
   readonly #states: ForwardedStates | undefined;
-  readonly #declaredHeaders = new DeclaredHeaders();
+  readonly #paramHeaders = new ParamHeaderCheck();
   /** By caller. */
   readonly #open = new Map<string, Set<Exchange>>();
   #capabilities: unknown;
@@ -57,16 +49,8 @@ class SameEraExchanges implements Exchanges {
   }
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
-    const own = this.#open.get(caller.id) ?? new Set();
-    if (this.#isClosed) {
-      call.fail(shuttingDown);
-    } else if (own.size >= maxCalls) {
-      call.fail(tooManyCalls);
-    } else {
-      const sent = this.#checked(request, call) ?? this.#states?.opened(request, caller.id) ?? request;
-      if ('code' in sent) call.fail(sent);
-      else this.#begin(caller, request, sent, call, policy, own);
-    }
+    const ask = (list: RpcRequest, pending: ExchangeCall): void => this.request(caller, list, pending, policy);
+    this.#paramHeaders.check(request, call, ask, () => this.#serve(caller, request, call, policy));
   }
 
   notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
@@ -92,6 +76,19 @@ class SameEraExchanges implements Exchanges {
     this.#connections.close();
   }
 
+  #serve(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy: Policy | undefined): void {
+    const own = this.#open.get(caller.id) ?? new Set();
+    if (this.#isClosed) {
+      call.fail(shuttingDown);
+    } else if (own.size >= maxCalls) {
+      call.fail(tooManyCalls);
+    } else {
+      const sent = this.#states?.opened(request, caller.id) ?? request;
+      if ('code' in sent) call.fail(sent);
+      else this.#begin(caller, request, sent, call, policy, own);
+    }
+  }
+
   #begin(
     caller: SessionCaller,
     request: RpcRequest,
@@ -114,15 +111,9 @@ class SameEraExchanges implements Exchanges {
     exchange.begin(sent);
   }
 
-  /** What is wrong with the headers of a call. */
-  #checked(request: RpcRequest, { paramHeaders }: ExchangeCall): CallFailure | undefined {
-    const problem = paramHeaders && this.#declaredHeaders.problemOf(request, paramHeaders);
-    return problem === undefined ? undefined : { code: rpcCode.headerMismatch, message: problem };
-  }
-
   #answerOf(response: RpcResponse, request: RpcRequest, caller: SessionCaller): RpcResponse {
     if (request.method === 'server/discover' && !response.failed) this.#noteCapabilities(response);
-    if (request.method === 'tools/list') this.#declaredHeaders.learn(response);
+    if (request.method === 'tools/list') this.#paramHeaders.learn(response);
     return this.#states?.sealed(response, request, caller.id) ?? response;
   }
 

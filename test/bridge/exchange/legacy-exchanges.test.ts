@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPolicy } from '../../../src/policy/policy.ts';
-import { agreement, notification, request, response } from '../messages.ts';
+import { notification, request, response } from '../messages.ts';
 import type { FakeCall } from '../session/fake-sink.ts';
 import { asking, exchangeWorld, resultOf, type Json } from './world.ts';
 
@@ -111,24 +111,6 @@ describe('progress', () => {
     world.say({ method: 'notifications/progress', params: { progressToken: 3, progress: 1 } });
     expect(call.got).toEqual([]);
   });
-});
-
-test('headers that repeat arguments of a tool are compared with them once its list has passed', () => {
-  const world = exchangeWorld();
-  const call = (city: string): FakeCall =>
-    world.call(
-      'tools/call',
-      { name: 'weather', arguments: { city: 'Rome' } },
-      { paramHeaders: new Map([['mcp-param-city', city]]) },
-    );
-  expect(call('Oslo').failures).toEqual([]);
-  world.call('tools/list');
-  const inputSchema = { type: 'object', properties: { city: { type: 'string', 'x-mcp-header': 'City' } } };
-  world.say({ id: world.sent().at(-1)?.['id'], result: { tools: [{ name: 'weather', inputSchema }] } });
-  expect(call('Oslo').failures).toMatchObject([{ code: -32020 }]);
-  expect(world.sent()).toEqual([]);
-  expect(call('Rome').failures).toEqual([]);
-  expect(world.sent()).toMatchObject([{ method: 'tools/call' }]);
 });
 
 test('a client that takes only the response gets nothing else', () => {

@@ -176,21 +176,48 @@ describe('a subscription', () => {
   });
 });
 
-test('headers that repeat arguments must be right, once the list of tools has passed', () => {
-  const { world, run, sent } = exchangesWorld();
+describe('headers that repeat arguments', () => {
   const wrong = { paramHeaders: new Map([['mcp-param-region', 'eu']]) };
+  const right = { paramHeaders: new Map([['mcp-param-region', 'us']]) };
   const query = call(2, 'query', { arguments: { region: 'us', text: 'x'.repeat(100_000) } });
-  run(query, wrong);
-  run(request('l', 'tools/list', { _meta: envelope }));
   const properties = { region: { type: 'string', 'x-mcp-header': 'Region' } };
-  world.server().say(response(2, { tools: [{ name: 'query', inputSchema: { properties } }] }));
-  expect(sent().length).toBe(2);
-  expect(run(query, wrong).failures).toMatchObject([{ code: -32020 }]);
-  expect(run(query, { paramHeaders: new Map() }).failures).toMatchObject([{ code: -32020 }]);
-  run(query, { paramHeaders: new Map([['mcp-param-region', 'us']]) });
-  run(query);
-  run(call(3, 'other'), wrong);
-  expect(sent().length).toBe(3);
+  const tools = [{ name: 'query', inputSchema: { properties } }];
+
+  test('must be right', () => {
+    const { world, run, sent } = exchangesWorld();
+    run(request('l', 'tools/list', { _meta: envelope }));
+    world.server().say(response(1, { tools }));
+    expect(sent().length).toBe(1);
+    expect(run(query, wrong).failures).toMatchObject([{ code: -32020 }]);
+    expect(run(query, { paramHeaders: new Map() }).failures).toMatchObject([{ code: -32020 }]);
+    run(query, right);
+    run(query);
+    expect(sent().length).toBe(2);
+  });
+
+  test('must be so before any list has passed: the server is asked for one, with the envelope of the call', () => {
+    const { world, run, sent } = exchangesWorld();
+    const [bad, good] = [run(query, wrong), run(query, right)];
+    expect(sent()).toMatchObject([1, 2].map((id) => ({ id, method: 'tools/list', params: { _meta: envelope } })));
+    world.server().say(response(1, { resultType: 'complete', tools }));
+    expect([bad.failures, sent()]).toMatchObject([[{ code: -32020 }], []]);
+    world.server().say(response(2, { resultType: 'complete', tools }));
+    expect([good.failures, sent()]).toMatchObject([[], [{ id: 3, method: 'tools/call' }]]);
+    world.server().say(response(3, { resultType: 'complete', content: [] }));
+    expect([good, bad].map(({ responses }) => responses.map(({ id }) => id))).toEqual([[2], []]);
+  });
+
+  test('of a client that goes meanwhile are not looked at, and its end is told once', async () => {
+    const { world, exchanges, run, sent } = exchangesWorld();
+    const [gone, ended] = [run(query, right), run(query, { ...right, caller: 'you' })];
+    gone.leave();
+    exchanges.endCaller('you');
+    world.server().say(response(1, { tools }));
+    world.server().say(response(2, { tools }));
+    expect(sent().filter(({ method }) => method === 'tools/call')).toEqual([]);
+    expect([gone.ends, gone.failures, reasonsOf(ended)]).toEqual([1, [], ['credential_ended']]);
+    await exchanges.close();
+  });
 });
 
 describe('a policy', () => {
