@@ -58,7 +58,7 @@ const confusions: ReadonlySet<string> = new Set([
  * `upstream_refused`, or the signal's reason.
  */
 export async function describeServer(options: DescribeOptions): Promise<ServerDescription> {
-  const { look, era, timeoutMs, signal, clientVersion, carriesBoth } = options;
+  const { look, era, timeoutMs, signal, clientVersion, carriesBoth, onWarning } = options;
   let isModern = false;
   const talk = (spoken: Era, find: (interview: Interview) => Promise<Finding>): Promise<ServerDescription> =>
     look((upstream) => {
@@ -80,13 +80,26 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
   const limitMs = isCertain ? timeoutMs : timeoutMs / 2;
   try {
     return await talk(carriesBoth && !isCertain ? 'legacy' : 'modern', (interview) =>
-      probe(interview, { clientVersion, limitMs, carriesBoth: carriesBoth && !isCertain }),
+      probe(interview, {
+        clientVersion,
+        limitMs,
+        carriesBoth: carriesBoth && !isCertain,
+        onSilence: (silentMs) => isCertain || onWarning(silenceWords(silentMs, limitMs)),
+      }),
     );
   } catch (error) {
     const isConfused = error instanceof ExposeError && confusions.has(error.code);
     if (!isConfused || isCertain || isModern || signal.aborted) throw error;
     return await talkLegacy();
   }
+}
+
+function silenceWords(silentMs: number, limitMs: number): string {
+  const [silent, limit] = [silentMs / 1000, limitMs / 1000];
+  return (
+    `the server has not answered server/discover for ${silent} s; after ${limit} s it is asked as a server of before MCP 2026-07-28, ` +
+    'which --upstream-era legacy does at once'
+  );
 }
 
 async function describeLegacy(

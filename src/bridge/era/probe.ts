@@ -8,6 +8,9 @@ import { modernRevisionIn } from './verdict.ts';
 /** After so much silence, `initialize` follows `server/discover`, in milliseconds: some servers answer nothing before it. */
 const maxSilenceMs = 3000;
 
+/** After so much silence, the user is told what is waited for, in milliseconds. */
+const noticeMs = 5000;
+
 /** What a server is, and the answer that has told it. */
 export interface Finding {
   readonly era: Era;
@@ -22,6 +25,8 @@ export interface ProbeOptions {
   readonly clientVersion: string;
   /** How long the answer may take, in milliseconds. */
   readonly limitMs: number;
+  /** Called if there is no answer for a while. */
+  readonly onSilence: (silentMs: number) => void;
   /** Whether the connection carries both eras. On another one, a server that is not modern is not asked further. */
   readonly carriesBoth: boolean;
 }
@@ -32,7 +37,7 @@ export interface ProbeOptions {
  * @throws ExposeError `upstream_refused` if the server is not modern and the connection is, or as `Interview.hold` does.
  */
 export async function probe(interview: Interview, options: ProbeOptions): Promise<Finding> {
-  const { clientVersion, limitMs, carriesBoth } = options;
+  const { clientVersion, limitMs, carriesBoth, onSilence } = options;
   const { promise: found, resolve, reject } = createDeferred<Finding>();
   let hasGreeted = false;
 
@@ -55,11 +60,14 @@ export async function probe(interview: Interview, options: ProbeOptions): Promis
 
   void askForModern();
   const silence = carriesBoth ? setTimeout(() => void greet(), Math.min(maxSilenceMs, limitMs / 2)) : undefined;
+  const silentMs = Math.min(noticeMs, limitMs * 0.75);
+  const notice = setTimeout(() => onSilence(silentMs), silentMs);
   const limit = setTimeout(() => reject(interview.silence(limitMs)), limitMs);
   try {
     return await Promise.race([found, interview.failure]);
   } finally {
     clearTimeout(silence);
+    clearTimeout(notice);
     clearTimeout(limit);
   }
 }

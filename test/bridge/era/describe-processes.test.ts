@@ -18,6 +18,7 @@ interface Outcome {
   readonly sent: readonly (readonly string[])[];
   /** How many processes ran at the same time, at most. */
   readonly atOnce: number;
+  readonly warnings: readonly string[];
 }
 
 /** Describes a fixture over a server of which nothing is known, and waits until nothing of it is left. */
@@ -28,6 +29,7 @@ async function described(
 ): Promise<Outcome> {
   const processes: ProcessInfo[] = [];
   const sent: string[][] = [];
+  const warnings: string[] = [];
   let [running, atOnce] = [0, 0];
   const server = new ManagedServer({
     connect() {
@@ -68,7 +70,7 @@ async function described(
     look: (use, spoken) => server.look(use, spoken),
     carriesBoth: true,
     era,
-    onWarning() {},
+    onWarning: (warning) => warnings.push(warning),
     timeoutMs,
     signal: new AbortController().signal,
     checkAlone: 'run the command alone to check it',
@@ -77,7 +79,7 @@ async function described(
   await server.close();
   for (const process of processes) expectGone(process);
   expect([processes.length, running]).toEqual([sent.length, 0]);
-  return { description, sent, atOnce };
+  return { description, sent, atOnce, warnings };
 }
 
 const legacyTalk = ['initialize', 'notifications/initialized', 'tools/list'];
@@ -102,9 +104,12 @@ describe('a server of the legacy era that', () => {
   });
 
   test('does nothing any more is started again when half of the time is over', async () => {
-    const { description, sent, atOnce } = await described('wedges-on-discover', [], { timeoutMs: 8000 });
+    const { description, sent, atOnce, warnings } = await described('wedges-on-discover', [], { timeoutMs: 8000 });
     expect(description).toMatchObject({ name: 'fixture-wedges-on-discover', era: 'legacy', tools: 1 });
     expect([sent, atOnce]).toEqual([[['server/discover', 'initialize'], legacyTalk], 1]);
+    expect(warnings).toEqual([
+      'the server has not answered server/discover for 3 s; after 4 s it is asked as a server of before MCP 2026-07-28, which --upstream-era legacy does at once',
+    ]);
   });
 
   test('is known to be one is asked for nothing else', async () => {
@@ -124,7 +129,7 @@ describe('a server of the modern era that', () => {
     ],
     ['does not answer discover', ['--ignores-discover'], [['server/discover', 'initialize', 'tools/list']]],
   ])('%s is found to be one', async (_what, args, talks) => {
-    const { description, sent } = await described('answers-discover', args);
+    const { description, sent, warnings } = await described('answers-discover', args);
     expect(description).toEqual({
       name: 'fixture-answers-discover',
       version: '2.0.0',
@@ -132,7 +137,7 @@ describe('a server of the modern era that', () => {
       protocolVersion: '2026-07-28',
       tools: 1,
     });
-    expect(sent).toEqual(talks);
+    expect([sent, warnings]).toEqual([talks, []]);
   });
 
   test('serves a later revision is spoken to in that', async () => {
