@@ -89,7 +89,7 @@ export const relayOptions: readonly OptionSpec[] = [
   },
 ];
 
-const outcomes: readonly Outcome[] = ['ok', 'error', 'tool_error', 'denied', 'cancelled'];
+const outcomes: readonly Outcome[] = ['ok', 'input_required', 'error', 'tool_error', 'denied', 'cancelled'];
 
 /** The options of `mcp-expose audit`. */
 export const auditOptions: readonly OptionSpec[] = [

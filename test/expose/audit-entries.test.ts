@@ -67,14 +67,14 @@ test('filters select by caller, tool, outcome and age, and all of them count', (
 
 test('sums are by caller and tool, also for names that objects have', () => {
   const sums = new AuditSums();
-  for (const outcome of ['ok', 'error', 'tool_error', 'denied', 'cancelled'])
+  for (const outcome of ['ok', 'input_required', 'error', 'tool_error', 'denied', 'cancelled'])
     sums.add(call('anna', '__proto__', outcome));
   sums.add(call('anna', undefined, 'ok'));
   sums.add({ time: '', event: 'admission', outcome: 'denied', reason: 'token_unknown' });
   sums.add({ time: '', event: 'session', caller: 'anna' });
   expect(sums.list()).toEqual([
     { caller: '', name: 'token_unknown', calls: 1, errors: 0, denied: 1 },
-    { caller: 'anna', name: '__proto__', calls: 5, errors: 2, denied: 1 },
+    { caller: 'anna', name: '__proto__', calls: 6, errors: 2, denied: 1 },
     { caller: 'anna', name: 'tools/call', calls: 1, errors: 0, denied: 0 },
   ]);
 });

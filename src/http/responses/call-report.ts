@@ -25,8 +25,11 @@ const maxParsedBytes = 4096;
 /** Characters of the digest that stands for a session: the id itself would be half of what it takes to use it. */
 const sessionDigestLength = 8;
 
-/** `error`: a JSON-RPC error. `tool_error`: a result with `isError`. `cancelled`: by the client, or it had gone before. */
-export type Outcome = 'ok' | 'error' | 'tool_error' | 'denied' | 'cancelled';
+/**
+ * `input_required`: the server asks for something, and the client comes back with it (MCP 2026-07-28). `tool_error`: a result with
+ * `isError`. `error`: a JSON-RPC error. `cancelled`: by the client, or it had gone before.
+ */
+export type Outcome = 'ok' | 'input_required' | 'error' | 'tool_error' | 'denied' | 'cancelled';
 
 /** Why mcp-expose itself does not allow a call (`error.data.reason`). */
 const denials: ReadonlySet<unknown> = new Set([
@@ -153,7 +156,8 @@ export class CallReport {
       const name = response.failed ? 'error' : 'result';
       this.#bodies = { ...this.#bodies, [name]: this.#bodyIn(response, [name]) };
     }
-    if (!response.failed && (this.#readers.isSelective === true || lacks(response, 'isError'))) {
+    const isPlain = this.#readers.isSelective === true || lacks(response, ['isError', 'input_required']);
+    if (!response.failed && isPlain) {
       this.#end = { outcome: 'ok', responseBytes };
       return;
     }
@@ -164,7 +168,8 @@ export class CallReport {
         { code: typeof code === 'number' ? code : undefined, data: { reason: read('reason') } },
         responseBytes,
       );
-    } else this.#end = { outcome: read('isError') === true ? 'tool_error' : 'ok', responseBytes };
+    } else if (read('resultType') === 'input_required') this.#end = { outcome: 'input_required', responseBytes };
+    else this.#end = { outcome: read('isError') === true ? 'tool_error' : 'ok', responseBytes };
   }
 
   failed({ code, message, data }: Failure, responseBytes: number): void {
@@ -248,6 +253,7 @@ const envelopeMembers = memberReader({
 
 const responseMembers = memberReader({
   isError: ['result', 'isError'],
+  resultType: ['result', 'resultType'],
   code: ['error', 'code'],
   reason: ['error', 'data', 'reason'],
 });
@@ -269,9 +275,9 @@ function memberReader<Key extends string>(
   };
 }
 
-/** Whether the bytes certainly have no member of this name; searching them takes less time than reading them. */
-function lacks({ bytes }: RpcMessage, name: string): boolean {
-  return Buffer.isBuffer(bytes) && !bytes.includes(name) && !bytes.includes('\\u');
+/** Whether the bytes certainly have none of these texts; searching them takes less time than reading them. */
+function lacks({ bytes }: RpcMessage, texts: readonly string[]): boolean {
+  return Buffer.isBuffer(bytes) && !texts.some((text) => bytes.includes(text)) && !bytes.includes('\\u');
 }
 
 function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 'prompt'> {

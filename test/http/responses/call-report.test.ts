@@ -45,6 +45,16 @@ describe('the outcome', () => {
     expect(outcomeOf(failedResponse(1, { code: 'odd', message: 'no' }))).toEqual(['error', undefined, undefined]);
   });
 
+  test('of an answer that asks for something first', () => {
+    for (const inputRequests of [{}, { a: { method: 'roots/list', text: 'x'.repeat(100_000) } }]) {
+      const asking = response(1, { resultType: 'input_required', inputRequests, requestState: 's' });
+      expect(outcomeOf(asking)).toEqual(['input_required', undefined, undefined]);
+    }
+    expect(
+      outcomeOf(response(1, { resultType: 'complete', structuredContent: { resultType: 'input_required' } }))[0],
+    ).toBe('ok');
+  });
+
   test('of an answer that is too large to be parsed', () => {
     for (const isError of [true, false]) {
       const numbers = Array.from({ length: 40_000 }, (_, at) => at);
