@@ -6,6 +6,7 @@ import { Interview, type InterviewOptions } from './era/interview.ts';
 import { listTools } from './era/list-tools.ts';
 import { discover, inEnvelope, initialize } from './era/own-requests.ts';
 import { probe, type Finding } from './era/probe.ts';
+import { modernRevisionIn } from './era/verdict.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
 export interface ServerDescription {
@@ -89,9 +90,18 @@ export async function describeServer(options: DescribeOptions): Promise<ServerDe
     );
   } catch (error) {
     const isConfused = error instanceof ExposeError && confusions.has(error.code);
-    if (!isConfused || isCertain || isModern || signal.aborted) throw error;
+    if (!isConfused || isModern || signal.aborted) throw error;
+    if (isCertain) throw withDoubt(error);
     return await talkLegacy();
   }
+}
+
+/** The same error, of a server that was said to be modern and may have taken the question badly. */
+function withDoubt(error: ExposeError): ExposeError {
+  const { code, message, hints, cause } = error;
+  if (code === 'upstream_refused') return error;
+  const doubt = 'if it is a legacy server, use --upstream-era legacy, or omit the option';
+  return new ExposeError(code, message, { hints: [...hints, doubt], cause });
 }
 
 function silenceWords(silentMs: number, limitMs: number): string {
@@ -107,7 +117,11 @@ async function describeLegacy(
   { answer }: Finding,
   options: DescribeOptions,
 ): Promise<ServerDescription> {
-  if (answer === undefined || answer.failed) throw interview.refusal('initialize', answer);
+  if (answer === undefined || answer.failed) {
+    const revision = answer && modernRevisionIn(answer);
+    const hint = revision && `it speaks MCP ${revision}: use --upstream-era modern, or omit the option`;
+    throw interview.refusal('initialize', answer, hint);
+  }
   await options.onIntroduced?.({ era: 'legacy', answer });
   const { result } = answer.json;
   interview.tell(newNotification('notifications/initialized'));

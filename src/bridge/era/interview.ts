@@ -91,11 +91,13 @@ export class Interview {
     this.#upstream.send(notification);
   }
 
-  /** The server did not serve a request without which nothing else can be asked. */
-  refusal(method: string, response: RpcResponse | undefined): ExposeError {
+  /** The server did not serve a request without which nothing else can be asked. @param hint what to do about it. */
+  refusal(method: string, response: RpcResponse | undefined, hint?: string): ExposeError {
     const reason = memberOf(response?.json['error'], 'message');
     const why = typeof reason === 'string' ? reason : 'it gave no reason';
-    return new ExposeError('upstream_refused', `${this.#subject} refused ${method}: ${why}`);
+    return new ExposeError('upstream_refused', `${this.#subject} refused ${method}: ${why}`, {
+      hints: hint === undefined ? [] : [hint],
+    });
   }
 
   silence(waitedMs: number): ExposeError {

@@ -1,6 +1,6 @@
 import { createDeferred } from '../../platform/deferred.ts';
 import type { RpcResponse } from '../../mcp/json-rpc.ts';
-import type { Era } from '../../mcp/revisions.ts';
+import { firstModernRevision, type Era } from '../../mcp/revisions.ts';
 import type { Interview } from './interview.ts';
 import { discover, initialize } from './own-requests.ts';
 import { modernRevisionIn } from './verdict.ts';
@@ -10,6 +10,8 @@ const maxSilenceMs = 3000;
 
 /** After so much silence, the user is told what is waited for, in milliseconds. */
 const noticeMs = 5000;
+
+const legacyHint = `it is a legacy server, of before MCP ${firstModernRevision}: use --upstream-era legacy, or omit the option`;
 
 /** What a server is, and the answer that has told it. */
 export interface Finding {
@@ -55,7 +57,7 @@ export async function probe(interview: Interview, options: ProbeOptions): Promis
     const revision = modernRevisionIn(answer);
     if (revision !== undefined) resolve({ era: 'modern', answer, revision });
     else if (carriesBoth) await greet();
-    else reject(interview.refusal('server/discover', answer));
+    else reject(interview.refusal('server/discover', answer, legacyHint));
   }
 
   void askForModern();

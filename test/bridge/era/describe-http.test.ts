@@ -128,6 +128,21 @@ test.each<[string, Script]>([
   expect(visits()).toEqual(['server/discover', 'initialize']);
 });
 
+test.each([
+  ['modern', legacy(({ json }) => json({ jsonrpc: '2.0', id: null, error: notInitialized }, 400)), 'legacy'],
+  ['legacy', modern('2026-07-28', asJson), 'modern'],
+] as const)(
+  'a server that is said to be %s and is not is an error that names the other era',
+  async (era, script, other) => {
+    const { server, description } = await described(script, { era });
+    await expect(description).rejects.toMatchObject({
+      code: 'upstream_refused',
+      message: expect.stringContaining(`the server at ${server.url} refused`),
+      hints: [expect.stringContaining(`use --upstream-era ${other}, or omit the option`)],
+    });
+  },
+);
+
 test('a server that does not answer the question is asked for the legacy era when half of the time is over', async () => {
   const { visits, description } = await described(
     legacy(() => {}),

@@ -25,7 +25,7 @@ interface Outcome {
 async function described(
   name: string,
   args: readonly string[] = [],
-  { era = 'auto' as const, timeoutMs = 40_000 }: { era?: 'auto' | 'legacy' | 'modern'; timeoutMs?: number } = {},
+  { era = 'auto', timeoutMs = 40_000 }: { era?: 'auto' | 'legacy' | 'modern'; timeoutMs?: number } = {},
 ): Promise<Outcome> {
   const processes: ProcessInfo[] = [];
   const sent: string[][] = [];
@@ -155,9 +155,37 @@ describe('a server of the modern era that', () => {
   });
 });
 
-test('a legacy server that is said to be modern is an error', async () => {
-  await expect(described('echo', [], { era: 'modern' })).rejects.toMatchObject({
-    code: 'upstream_refused',
-    message: 'the server refused server/discover: method not found: server/discover',
-  });
+test.each([
+  [
+    'a legacy server that is said to be modern',
+    'echo',
+    'modern',
+    {
+      code: 'upstream_refused',
+      message: 'the server refused server/discover: method not found: server/discover',
+      hints: ['it is a legacy server, of before MCP 2026-07-28: use --upstream-era legacy, or omit the option'],
+    },
+  ],
+  [
+    'a modern server that is said to be legacy',
+    'answers-discover',
+    'legacy',
+    {
+      code: 'upstream_refused',
+      message: 'the server refused initialize: unsupported protocol version',
+      hints: ['it speaks MCP 2026-07-28: use --upstream-era modern, or omit the option'],
+    },
+  ],
+  [
+    'a server that is said to be modern and exits',
+    'exits-on-discover',
+    'modern',
+    {
+      code: 'upstream_exited',
+      message: 'the server exited with code 1 before it had answered',
+      hints: expect.arrayContaining(['if it is a legacy server, use --upstream-era legacy, or omit the option']),
+    },
+  ],
+] as const)('%s is an error that says what to do', async (_what, name, era, error) => {
+  await expect(described(name, [], { era })).rejects.toMatchObject(error);
 });
