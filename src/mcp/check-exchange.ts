@@ -1,7 +1,8 @@
 import { rpcCode } from './json-rpc.ts';
 import { locateMembers, pathTree } from './json/locate-members.ts';
 import { inOnePiece } from '../platform/bytes.ts';
-import { removedMethods } from './modern-methods.ts';
+import { listenFilterProblem } from './listen-filter.ts';
+import { listenMethod, removedMethods } from './modern-methods.ts';
 import { envelopeKeys, envelopeProblem } from './request-envelope.ts';
 import { modernRevisions } from './revisions.ts';
 import type { RpcNotification, RpcRequest } from './rpc-message.ts';
@@ -40,7 +41,7 @@ const decisive = pathTree({
 
 /**
  * Checks a modern request in the order of MCP 2026-07-28: that its envelope is complete, that the revision is one, and is served,
- * that the headers say what the body says, and that the method exists.
+ * that the headers say what the body says, that the method exists, and that a subscription says to what.
  * @param revision the one that its envelope claims, of whatever type it is.
  * @returns undefined if it can be served.
  */
@@ -58,7 +59,9 @@ export function checkRequest(request: RpcRequest, revision: unknown, headers: Me
   const name: unknown = isRead ? JSON.parse(inOnePiece(bytes).toString('utf8', span.start, span.end)) : undefined;
   const problem = headerProblem(headers, { revision, method, name: typeof name === 'string' ? name : undefined });
   if (problem !== undefined) return mismatch(problem);
-  return removedMethods.has(method) ? removed(method) : undefined;
+  if (removedMethods.has(method)) return removed(method);
+  const badFilter = method === listenMethod ? listenFilterProblem(request) : undefined;
+  return badFilter === undefined ? undefined : malformedFilter(badFilter);
 }
 
 /**
@@ -87,6 +90,10 @@ export function unsupported(requested: string, supported: readonly string[]): Re
 
 export function malformedEnvelope(reason: string): Rejection {
   return { ...badRequest(rpcCode.invalidParams, reason), data: { reason: 'malformed_envelope' } };
+}
+
+function malformedFilter(reason: string): Rejection {
+  return { ...badRequest(rpcCode.invalidParams, reason), data: { reason: 'malformed_filter' } };
 }
 
 export function mismatch(reason: string): Rejection {

@@ -1,5 +1,6 @@
 import { clientCapabilitiesKey, clientInfoKey, logLevelKey, protocolVersionKey } from './envelope-keys.ts';
 import { metaOf } from './json-rpc.ts';
+import { severities } from './log-levels.ts';
 import { isObject, memberOf, type RpcNotification, type RpcRequest } from './rpc-message.ts';
 
 /** The revision that a message says it is of; undefined if it says nothing of it. Of any type: nobody has checked it. */
@@ -24,7 +25,7 @@ const rules: readonly Rule[] = [
   [protocolVersionKey, 'a string', true, isString],
   [clientCapabilitiesKey, 'an object', true, isObject],
   [clientInfoKey, 'an object', false, isObject],
-  [logLevelKey, 'a string', false, isString],
+  [logLevelKey, `one of ${severities.join(', ')}`, false, (level) => severities.includes(level)],
 ];
 
 /** The members of `params._meta` in which a modern request says what a session would know (MCP 2026-07-28, "Request Metadata"). */

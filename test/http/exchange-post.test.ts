@@ -147,7 +147,7 @@ describe.each(protocols)('an exchange over %s', (protocol) => {
     const { post, exchanges } = await start(protocol);
     exchanges.advertised = advertised;
     exchanges.onRequest = ({ call }) => call.finish(failedResponse(1, { code: -32601, message: 'no' }));
-    expect(await verdict(await post(...asked(method)))).toEqual([status, -32601, 1]);
+    expect(await verdict(await post(...asked(method, { notifications: {} })))).toEqual([status, -32601, 1]);
   });
 
   test('for which there is no room is told when to come again', async () => {
@@ -227,7 +227,7 @@ describe.each(protocols)('an exchange over %s', (protocol) => {
   test('is not waited for while mcp-expose drains, if it is a subscription', async () => {
     const { post, exchanges, mcp } = await start(protocol);
     exchanges.onRequest = ({ call }) => call.send(notification('notifications/subscriptions/acknowledged'));
-    const listening = await post(...asked('subscriptions/listen'));
+    const listening = await post(...asked('subscriptions/listen', { notifications: {} }));
     const calling = post(...echo);
     await eventually(() => expect(exchanges.begun).toHaveLength(2));
     let isDrained = false;
@@ -243,7 +243,7 @@ describe.each(protocols)('an exchange over %s', (protocol) => {
 
   test('that would be a stream of notifications is refused to a client that takes JSON alone', async () => {
     const { post, exchanges } = await start(protocol);
-    const [message, headers] = asked('subscriptions/listen');
+    const [message, headers] = asked('subscriptions/listen', { notifications: {} });
     const answer = await post(message, { ...headers, accept: 'application/json' });
     expect([answer.status, exchanges.begun]).toEqual([406, []]);
   });

@@ -180,6 +180,7 @@ describe('where both eras are served', () => {
     ['capabilities that are null', call({ ...envelope, 'io.modelcontextprotocol/clientCapabilities': null })],
     ['a client that is a name', call({ ...envelope, 'io.modelcontextprotocol/clientInfo': 'x' })],
     ['a log level that is a number', call({ ...envelope, 'io.modelcontextprotocol/logLevel': 1 })],
+    ['a log level that is none', call({ ...envelope, 'io.modelcontextprotocol/logLevel': 'loud' })],
   ])('an envelope with %s is refused', (_what, members) => {
     expect(outcome(members, modern)).toBe('400 -32602');
   });
@@ -191,6 +192,39 @@ describe('where both eras are served', () => {
       code: -32602,
       reason: 'params._meta lacks "io.modelcontextprotocol/clientCapabilities", which every request has',
       data: { reason: 'malformed_envelope' },
+    });
+  });
+
+  const listen = (notifications?: unknown, more: object = {}) =>
+    both(
+      { id: 1, method: 'subscriptions/listen', params: { notifications, ...more, _meta: envelope } },
+      { revision, method: 'subscriptions/listen' },
+    );
+
+  test.each([
+    [undefined, 'params.notifications, the filter of the subscription, is not an object'],
+    [null, 'params.notifications, the filter of the subscription, is not an object'],
+    [['toolsListChanged'], 'params.notifications, the filter of the subscription, is not an object'],
+    [{ toolsListChanged: 'yes' }, 'params.notifications.toolsListChanged is not a boolean'],
+    [{ resourcesListChanged: null }, 'params.notifications.resourcesListChanged is not a boolean'],
+    [{ resourceSubscriptions: 'a:b' }, 'params.notifications.resourceSubscriptions is not a list of URIs'],
+    [{ resourceSubscriptions: ['a:b', 7] }, 'params.notifications.resourceSubscriptions is not a list of URIs'],
+  ])('a subscription to %j is refused', (filter, reason) => {
+    const data = { reason: 'malformed_filter' };
+    expect(listen(filter)).toEqual({ kind: 'reject', status: 400, code: -32602, reason, data });
+  });
+
+  test.each([
+    [{}],
+    [{ toolsListChanged: false, promptsListChanged: true, resourceSubscriptions: [], taskIds: 7 }],
+    [{ resourceSubscriptions: ['a:b'] }],
+  ])('a subscription to %j is an exchange', (filter) => {
+    expect(listen(filter)).toEqual({ kind: 'exchange' });
+  });
+
+  test('a subscription to long addresses in a large message is an exchange', () => {
+    expect(listen({ resourceSubscriptions: [`a:${'x'.repeat(5000)}`] }, { filling: 'x'.repeat(20_000) })).toEqual({
+      kind: 'exchange',
     });
   });
 

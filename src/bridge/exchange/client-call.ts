@@ -13,9 +13,9 @@ import {
 import { newResult } from '../../mcp/new-message.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 import { jsonOfId } from '../../mcp/request-id.ts';
+import { severityOf } from '../../mcp/log-levels.ts';
 import type { CallFailure, PendingRequest, UpstreamMessage } from '../session/pending-request.ts';
 import type { SessionCaller } from '../session/sessions.ts';
-import { severityOf } from '../shared/levels.ts';
 import { rewriteProgress, rewriteResponse } from '../shared/messages.ts';
 import type { ModernResults } from '../translate/modern-results.ts';
 

@@ -1,5 +1,6 @@
 import { subscriptionIdKey } from '../../mcp/envelope-keys.ts';
 import { memberOf, parseMessage, rpcCode, type RpcNotification } from '../../mcp/json-rpc.ts';
+import { listenFilterOf } from '../../mcp/listen-filter.ts';
 import { newNotification } from '../../mcp/new-message.ts';
 import { jsonOfId } from '../../mcp/request-id.ts';
 import { makeRoom } from '../limits.ts';
@@ -49,7 +50,7 @@ export class Listeners {
 
   /** @param capabilities of the server. */
   add(call: ClientCall, capabilities: unknown): void {
-    const wanted = memberOf(call.request.json['params'], 'notifications');
+    const wanted = listenFilterOf(call.request);
     const { resourceSubscriptions = [], ...lists } = honouredFilter(wanted, capabilities);
     const listener: Listener = { call, lists, uris: [], waiting: new Map(), isWaiting: true };
     this.#listeners.add(listener);

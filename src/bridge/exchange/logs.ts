@@ -1,5 +1,5 @@
 import { memberOf, type RequestId, type RpcNotification } from '../../mcp/json-rpc.ts';
-import { levelOf, severityOf } from '../shared/levels.ts';
+import { levelOf, severityOf } from '../../mcp/log-levels.ts';
 import type { ClientCall } from './client-call.ts';
 import type { Flow } from './flow.ts';
 import type { LegacyPeer } from './legacy-peer.ts';

@@ -15,9 +15,9 @@ import { cancelledBy, isInitialize, isInitialized } from '../../mcp/lifecycle.ts
 import { newError, newRequest, newResult } from '../../mcp/new-message.ts';
 import { withCancelledId, withId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
+import { severities, severityOf } from '../../mcp/log-levels.ts';
 import { callFailure, notTaken } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
-import { severities, severityOf } from '../shared/levels.ts';
 import { errorToLegacy } from '../translate/errors.ts';
 import { initializeFromDiscover } from '../translate/handshake.ts';
 import { isInteractive } from '../translate/input-requests.ts';

@@ -16,8 +16,8 @@ import { cancelledBy } from '../../mcp/lifecycle.ts';
 import { newError, newNotification } from '../../mcp/new-message.ts';
 import { jsonOfId, wholeNumberOf, withCancelledId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
+import { severityOf } from '../../mcp/log-levels.ts';
 import { ClientSession } from '../shared/client-session.ts';
-import { severityOf } from '../shared/levels.ts';
 import {
   placesIn,
   restoreRequest,
