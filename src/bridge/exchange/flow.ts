@@ -21,9 +21,8 @@ const coalesceMs = 20;
 /** A server takes the answer to a request for roots before the next message, but may act on it later, in milliseconds. */
 const rootsSettleMs = 30;
 
-/** Retries in a row without an answer to anything, and rounds of addresses to open, after which a call fails. */
+/** Retries in a row without an answer to anything, after which a call fails. */
 const maxFruitlessRounds = 3;
-const maxUrlRounds = 10;
 
 /** What a flow uses of its connection. */
 export interface FlowContext extends ServerSide {
@@ -290,25 +289,26 @@ export class Flow implements PeerCall, ParkedCall {
     const call = this.#call;
     if (call === undefined) return;
     const urls = 'kind' in outcome ? this.#urlRound(outcome) : undefined;
-    if (urls !== undefined) {
+    if (urls !== undefined && 'inputs' in urls) {
       this.#openUrls(urls, call);
       return;
     }
+    const end = urls ?? outcome;
     const inputs = [...this.#inputs.values()];
     this.#inputs.clear();
     for (const input of inputs) {
       if (input instanceof ServerRequest) this.#context.reroute(input);
       else input.giveUp();
     }
-    if (!('kind' in outcome)) call.fail(outcome);
-    else if (outcome.failed && this.#missing !== undefined) call.fail(missingFailure(this.#missing));
-    else call.answer(outcome, this.#context);
+    if (!('kind' in end)) call.fail(end);
+    else if (end.failed && this.#missing !== undefined) call.fail(missingFailure(this.#missing));
+    else call.answer(end, this.#context);
     this.#end('consumed');
   }
 
-  #urlRound(outcome: RpcResponse): UrlRound | undefined {
+  #urlRound(outcome: RpcResponse): ReturnType<typeof urlRoundOf> {
     if (!this.isInteractive || errorCodeOf(outcome) !== urlElicitationRequired) return undefined;
-    return this.#urlRounds++ < maxUrlRounds ? urlRoundOf(outcome, this.#context.clock) : undefined;
+    return urlRoundOf(outcome, ++this.#urlRounds, this.#context.clock);
   }
 
   /** The client is to open addresses, and then the call is made again (MCP 2025-11-25, elicitation, URL mode errors). */

@@ -122,7 +122,12 @@ export class LegacyConnection implements FlowContext {
     });
     this.tasks = new RequiredTasks(this.peer);
     this.#logs = new Logs(this.peer);
-    this.#listeners = new Listeners({ peer: this.peer, server: this, onEmpty: options.onIdle });
+    this.#listeners = new Listeners({
+      peer: this.peer,
+      server: this,
+      onDropped: () => settings.warnOnce('unread', 'a client does not read: notifications for it are dropped'),
+      onEmpty: options.onIdle,
+    });
     this.#serverRequests = new ServerRequests({ ...settings, peer: this.peer, flows: this.#flows });
   }
 

@@ -30,6 +30,8 @@ interface Listener {
 export interface ListenersOptions {
   readonly peer: LegacyPeer;
   readonly server: ServerSide;
+  /** A client does not read, and so much waits for it that the oldest was dropped. */
+  readonly onDropped: () => void;
   /** The last has gone. */
   readonly onEmpty: () => void;
 }
@@ -111,7 +113,7 @@ export class Listeners {
       return;
     }
     listener.waiting.delete(kind);
-    makeRoom(listener.waiting, maxWaiting);
+    if (makeRoom(listener.waiting, maxWaiting) !== undefined) this.#options.onDropped();
     listener.waiting.set(kind, tagged);
   }
 

@@ -1,14 +1,17 @@
 import type { Clock } from '../../platform/clock.ts';
 import { memberOf, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
+import { callFailure } from '../session/call-failures.ts';
+import type { CallFailure } from '../session/pending-request.ts';
 import { isResultOf } from '../translate/input-requests.ts';
 import type { InputRequest } from './input-request.ts';
 
 /** How long the server may take to say that what was opened is done, in milliseconds; it does not have to say so. */
 const completionMs = 45_000;
 
-/** Addresses that one error may ask for. */
+/** Addresses that one error may ask for, and errors in one call: a person has to open each. */
 const maxUrls = 16;
+const maxRounds = 10;
 
 /** The addresses that a server wants to be opened before a call is made again. */
 export interface UrlRound {
@@ -24,13 +27,19 @@ export interface UrlRound {
   close(): void;
 }
 
-/** @returns undefined if the error names no address. */
-export function urlRoundOf({ json }: RpcResponse, clock: Clock): UrlRound | undefined {
+/**
+ * @param round of the call, from 1.
+ * @returns undefined if the error names no address; a failure if it asks for too much.
+ */
+export function urlRoundOf({ json }: RpcResponse, round: number, clock: Clock): UrlRound | CallFailure | undefined {
   const listed = memberOf(memberOf(json['error'], 'data'), 'elicitations');
   const elicitations = (Array.isArray(listed) ? listed : []).filter(
     (elicitation) => typeof memberOf(elicitation, 'url') === 'string',
   );
   if (elicitations.length === 0) return undefined;
+  if (elicitations.length > maxUrls)
+    return tooMuch(`wants ${elicitations.length} addresses to be opened at once, and ${maxUrls} are the most`);
+  if (round > maxRounds) return tooMuch(`has wanted addresses to be opened more than ${maxRounds} times`);
   const open = new Set(elicitations.map((elicitation: unknown) => memberOf(elicitation, 'elicitationId')));
   let isDeclined = false;
   let onCompleted: (() => void) | undefined;
@@ -44,7 +53,7 @@ export function urlRoundOf({ json }: RpcResponse, clock: Clock): UrlRound | unde
   }
 
   return {
-    inputs: elicitations.slice(0, maxUrls).map((elicitation: unknown) => ({
+    inputs: elicitations.map((elicitation: unknown) => ({
       text: JSON.stringify({ method: 'elicitation/create', params: paramsOf(elicitation) }),
       accepts: (answer) => isResultOf('elicitation/create', answer),
       settle(answer) {
@@ -76,6 +85,10 @@ export function urlRoundOf({ json }: RpcResponse, clock: Clock): UrlRound | unde
       cancelTimeout?.();
     },
   };
+}
+
+function tooMuch(what: string): CallFailure {
+  return callFailure('url_elicitation_required', `the server ${what}`);
 }
 
 /** Without what refers to a connection. */

@@ -128,6 +128,20 @@ describe('a subscription', () => {
     call.drain();
     expect(methodsOf(call).slice(2)).toEqual([changed.method, 'notifications/resources/updated']);
   });
+
+  test('of a client that does not read is kept up to a bound, and a warning tells of more', () => {
+    const world = exchangeWorld();
+    const call = listen(world, { resourceSubscriptions: ['a:b/'] });
+    agree(world);
+    call.fast = false;
+    for (let resource = 0; resource <= 1000; resource++) world.say(updated(`a:b/${resource}`));
+    expect(world.warnings).toEqual([]);
+    for (let resource = 1001; resource <= 1003; resource++) world.say(updated(`a:b/${resource}`));
+    expect(world.warnings).toEqual(['a client does not read: notifications for it are dropped']);
+    call.fast = true;
+    call.drain();
+    expect(methodsOf(call)).toHaveLength(1 + 1 + 1000);
+  });
 });
 
 test('a connection has no more than 1,000 subscriptions, also before the server has answered', () => {

@@ -6,6 +6,9 @@ const capabilities = { elicitation: { form: {}, url: {} } };
 const elicitations = [{ mode: 'url', elicitationId: 'E', url: 'https://a.example/', message: 'open it' }];
 const required = { code: -32042, message: 'open first', data: { elicitations } };
 
+const many = (count: number): Json[] =>
+  Array.from({ length: count }, (_, n) => ({ mode: 'url', elicitationId: `${n}`, url: `https://a.example/${n}` }));
+
 interface Required {
   readonly world: ExchangeWorld;
   readonly asked: ReturnType<typeof askedIn>;
@@ -73,7 +76,28 @@ describe('an address that has to be opened before a call', () => {
     const last = world.call('tools/call', { name: 'a', inputResponses, requestState }, { capabilities });
     world.clock.advance(45_000);
     world.say({ id: world.sent().at(-1)?.['id'], error: required });
-    expect(last.responses.map(({ json }) => json['error'])).toMatchObject([{ code: -32603 }]);
+    expect(last.failures).toEqual([
+      {
+        code: -32603,
+        message: 'the server has wanted addresses to be opened more than 10 times',
+        data: { reason: 'url_elicitation_required' },
+      },
+    ]);
+  });
+
+  test('is one of sixteen at most: more fail the call, which says so', () => {
+    expect(requiredIn(exchangeWorld(), { ...required, data: { elicitations: many(16) } }).asked.keys).toHaveLength(16);
+    const world = exchangeWorld();
+    const { call, id } = world.begun({ name: 'a' }, { capabilities });
+    world.say({ id, error: { ...required, data: { elicitations: many(17) } } });
+    expect(call.failures).toEqual([
+      {
+        code: -32603,
+        message: 'the server wants 17 addresses to be opened at once, and 16 are the most',
+        data: { reason: 'url_elicitation_required' },
+      },
+    ]);
+    expect(world.exchanges.report().parked).toBe(0);
   });
 
   test('is not, if the client does not want to: the call has failed', () => {
