@@ -93,7 +93,8 @@ describe('installed elsewhere', () => {
       child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString()));
     });
     const line = await within(60_000, 'the share to be ready', ready);
-    const [, url = ''] = /^mcp-expose: ready at (http:\/\/127\.0\.0\.1:\d+\/mcp) \(2 tools\)$/m.exec(line) ?? [];
+    const [, url = ''] =
+      /^mcp-expose: ready at (http:\/\/127\.0\.0\.1:\d+\/mcp) \(2 tools, MCP .+\)$/m.exec(line) ?? [];
     expect(url).not.toBe('');
     expect((await fetch(url, { method: 'POST' })).status).toBe(401);
     child.kill('SIGTERM');

@@ -79,26 +79,39 @@ function exposedRows(servers: readonly ServerReport[]): Part[][] {
 
 function reportText({ description, translatedFor, error }: ServerReport): string {
   if (description === undefined) return error?.message ?? 'it did not describe itself';
-  const { name, version: ownVersion, tools, protocolVersion } = description;
+  const { name, version: ownVersion, tools } = description;
   const named = [name, ownVersion].join(' ').trim();
-  return `${named} · ${countOf(tools, 'tool')} · MCP ${protocolVersion}${translationText[translatedFor ?? 'none']}`;
+  return `${named} · ${countOf(tools, 'tool')} · ${eraText(description, translatedFor)}`;
+}
+
+function eraText(
+  { protocolVersion }: NonNullable<ServerReport['description']>,
+  translatedFor: ServerReport['translatedFor'],
+): string {
+  return `MCP ${protocolVersion}${translationText[translatedFor ?? 'none']}`;
 }
 
 /** What clients of the other era get. */
 const translationText = {
   none: ' only',
+  unknown: ', older clients too',
   modern: ', newer clients by translation',
   legacy: ', older clients by translation',
 } as const;
 
-/** A short summary: `13 tools`, `2 servers, 15 tools`, or `1 of 2 servers, 13 tools` if one does not work. */
+/**
+ * A short summary: `13 tools`, `2 servers, 15 tools`, or `1 of 2 servers, 13 tools` if one does not work; and the revisions, as in
+ * `MCP 2025-11-25, newer clients by translation`.
+ */
 export function whatIsExposed(servers: readonly ServerReport[]): string {
   const working = servers.filter(({ error }) => error === undefined).length;
   const tools = servers.reduce((sum, { description }) => sum + (description?.tools ?? 0), 0);
-  const counted = countOf(tools, 'tool');
-  if (servers.length === 1) return counted;
   const all = countOf(servers.length, 'server');
-  return `${working === servers.length ? all : `${working} of ${all}`}, ${counted}`;
+  const counted = servers.length === 1 ? [] : [working === servers.length ? all : `${working} of ${all}`];
+  const eras = new Set(
+    servers.flatMap(({ description, translatedFor }) => (description ? [eraText(description, translatedFor)] : [])),
+  );
+  return [...counted, countOf(tools, 'tool'), [...eras].join('; ')].join(', ');
 }
 
 /** The settings that most clients understand (Cursor, Claude Code, Windsurf and others). */

@@ -22,8 +22,11 @@ export interface ServerReport {
   readonly path: string;
   /** Its name, version, era, protocol version and number of tools; undefined if it did not answer. */
   readonly description: ServerDescription | undefined;
-  /** Era of the clients for which requests are translated: the one that the server does not speak. Undefined if none are. */
-  readonly translatedFor: Era | undefined;
+  /**
+   * Era of the clients for which requests are translated: the one that the server does not speak. Undefined if none are; `unknown`
+   * until the first legacy client of a modern server over stdio has shown whether that speaks both.
+   */
+  readonly translatedFor: Era | 'unknown' | undefined;
   /** Why it did not. */
   readonly error: ExposeError | undefined;
 }

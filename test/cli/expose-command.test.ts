@@ -44,7 +44,7 @@ test('a changed configuration is told, with what is broken in it', () => {
   ];
   showEvent(terminal.output, { type: 'servers', publicUrl: null, localUrl: 'http://127.0.0.1:7801', servers });
   expect(terminal.stderr()).toBe(
-    'mcp-expose: the configuration has changed: 1 of 2 servers, 2 tools\nmcp-expose: warning: git: no answer\n',
+    'mcp-expose: the configuration has changed: 1 of 2 servers, 2 tools, MCP 2025-11-25 only\nmcp-expose: warning: git: no answer\n',
   );
 });
 

@@ -192,10 +192,13 @@ test.each([
   expect(summary({ servers: [report('files', changes)] })).toContain(` · 13 tools · ${text}\n`);
 });
 
-test('of a modern server, older clients get it', () => {
+test.each([
+  ['legacy', 'older clients by translation'],
+  ['unknown', 'older clients too'],
+] as const)('of a modern server, older clients get it, unless it may serve them itself: %s', (translatedFor, words) => {
   const server = describedAs({ era: 'modern', protocolVersion: '2026-07-28' });
-  const shown = summary({ servers: [{ ...server, translatedFor: 'legacy' }] });
-  expect(shown).toContain(' · MCP 2026-07-28, older clients by translation\n');
+  const shown = summary({ servers: [{ ...server, translatedFor }] });
+  expect(shown).toContain(` · MCP 2026-07-28, ${words}\n`);
 });
 
 describe('several servers', () => {
@@ -233,9 +236,17 @@ describe('several servers', () => {
 
   test('are counted, and how many of them work', () => {
     const [works, broken] = [servers.slice(0, 1), servers.slice(1)];
-    expect(whatIsExposed([...works, ...works])).toBe('2 servers, 26 tools');
-    expect(whatIsExposed([...works, ...broken, ...works, ...broken])).toBe('2 of 4 servers, 26 tools');
-    expect(whatIsExposed(works)).toBe('13 tools');
+    const era = 'MCP 2025-11-25, newer clients by translation';
+    expect(whatIsExposed([...works, ...works])).toBe(`2 servers, 26 tools, ${era}`);
+    expect(whatIsExposed([...works, ...broken, ...works, ...broken])).toBe(`2 of 4 servers, 26 tools, ${era}`);
+    expect(whatIsExposed(works)).toBe(`13 tools, ${era}`);
+  });
+
+  test('are counted together with each of their revisions', () => {
+    const modern = describedAs({ era: 'modern', protocolVersion: '2026-07-28' });
+    expect(whatIsExposed([...servers.slice(0, 1), { ...modern, translatedFor: 'unknown' }])).toBe(
+      '2 servers, 26 tools, MCP 2025-11-25, newer clients by translation; MCP 2026-07-28, older clients too',
+    );
   });
 });
 

@@ -1,4 +1,5 @@
 // How the era of a server is found out while clients already come, and what whoever runs mcp-expose is told of it.
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,7 +9,7 @@ import { launchExpose, startExpose } from '../harness/expose.ts';
 import { startHttpFixture } from '../harness/http-fixture.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
 import { freePort } from '../harness/loopback-server.ts';
-import { fixture, temporaryDirectory } from '../harness/program.ts';
+import { fixture, startProgram, temporaryDirectory } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
 import { clientHeaders, openSession, type RawSession } from '../harness/raw-mcp.ts';
 import { startTcpProxy } from '../harness/tcp-proxy.ts';
@@ -22,12 +23,26 @@ function lateServer(name: string, delayMs: number): string[] {
   return [node, '-e', `setTimeout(() => void import(${JSON.stringify(pathToFileURL(file).href)}), ${delayMs})`];
 }
 
+test.each([
+  ['legacy-only', { era: 'legacy', translatedFor: 'modern' }],
+  ['dual-era', { era: 'modern', translatedFor: 'unknown' }],
+])('the ready event claims no translation that %s may not need', async (name, report) => {
+  const exposed = await startExpose({ server: fixture(name) });
+  expect(exposed.ready.servers).toMatchObject([report]);
+});
+
+test('the line without a terminal names the era of the server', async () => {
+  const program = startProgram(['--tunnel', 'none', '--', ...fixture('dual-era')], { mark: randomUUID() });
+  await program.waitForStdout(/\n/, 20_000);
+  expect(program.stdout()).toMatch(/^mcp-expose: ready at \S+ \(\d+ tools, MCP 2026-07-28, older clients too\)\n$/);
+});
+
 describe('a session that is opened before the server has said what it is', () => {
   test('waits for that, and is translated where it has to be', async () => {
     const [port, token] = [await freePort(), 'secret-token-of-the-test-0123456789'];
-    const args = ['--port', String(port)];
+    const args = ['--port', String(port), '--isolation', 'shared'];
     const running = launchExpose({
-      server: lateServer('modern-only', 2500),
+      server: lateServer('modern-only', 1500),
       args,
       env: { MCP_EXPOSE_TOKEN: token },
     });

@@ -26,11 +26,11 @@ interface Entry {
   readonly source: ServerSource | ExposeError;
   /** Undefined when it could not even be made. */
   readonly server: ServerOfRun | undefined;
-  report: Omit<ServerReport, 'name' | 'path'>;
+  report: Pick<ServerReport, 'description' | 'error'>;
 }
 
 /** Of a server that has not described itself. */
-const unknown: Entry['report'] = { description: undefined, translatedFor: undefined, error: undefined };
+const unknown: Entry['report'] = { description: undefined, error: undefined };
 
 /** The servers of a run, which may come and go. */
 export class ExposedServers {
@@ -49,9 +49,10 @@ export class ExposedServers {
 
   /** In the order in which they were given. */
   reports(): readonly ServerReport[] {
-    return Array.from(this.#entries, ([name, { report }]) => ({
+    return Array.from(this.#entries, ([name, { server, report }]) => ({
       name: name === unnamed ? (report.description?.name ?? 'server') : name,
       path: this.#pathOf(name),
+      translatedFor: server?.translatedFor,
       ...report,
     }));
   }
@@ -149,7 +150,7 @@ export class ExposedServers {
     if (entry?.server === undefined) return;
     try {
       const description = await entry.server.start(signal, this.isAlone());
-      entry.report = { description, translatedFor: entry.server.translatedFor, error: undefined };
+      entry.report = { description, error: undefined };
     } catch (error) {
       signal.throwIfAborted();
       entry.report = { ...unknown, error: asExposeError(error) };

@@ -30,6 +30,11 @@ export class ModernServer {
     this.#legacyChoice = own && new LegacyChoice({ own, translated: () => this.#translated() });
   }
 
+  /** Whether the server serves legacy clients by itself; undefined before one has asked. Without processes of their own, it does not. */
+  get speaksLegacy(): boolean | undefined {
+    return this.#legacyChoice === undefined ? false : this.#legacyChoice.speaksLegacy;
+  }
+
   /** The upstream of a legacy client's session. */
   sessionUpstream(): Upstream {
     return this.#legacyChoice?.next() ?? this.#translated();

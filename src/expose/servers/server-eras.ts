@@ -8,7 +8,7 @@ import { RestartingUpstream } from '../../bridge/restart/restarting-upstream.ts'
 import type { Upstream } from '../../bridge/upstream/upstream.ts';
 import type { RpcResponse } from '../../mcp/json-rpc.ts';
 import type { Era } from '../../mcp/revisions.ts';
-import type { ServerOptions } from '../options.ts';
+import type { ServerOptions, ServerReport } from '../options.ts';
 import type { ModernServer } from './modern-server.ts';
 import type { ServerSource } from './upstream-factory.ts';
 
@@ -92,10 +92,13 @@ export class ServerEras {
     return this.#introduction?.era ?? 'legacy';
   }
 
-  /** Era of the clients for which requests are translated; undefined if none are, or before it is known. */
-  get translatedFor(): Era | undefined {
+  /** As in `ServerReport`; undefined before the server has said what it is. */
+  get translatedFor(): ServerReport['translatedFor'] {
     if (this.#introduction === undefined || this.#options.settings.strictEra === true) return undefined;
-    return this.era === 'legacy' ? 'modern' : 'legacy';
+    if (this.era === 'legacy') return 'modern';
+    const { speaksLegacy } = this.#modern ?? {};
+    if (speaksLegacy === undefined) return 'unknown';
+    return speaksLegacy ? undefined : 'legacy';
   }
 
   /** Whether legacy clients may find no way to the server. */

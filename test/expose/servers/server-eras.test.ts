@@ -5,7 +5,7 @@ import { ManagedServer } from '../../../src/bridge/restart/managed-server.ts';
 import { ServerEras, translationOptions, type ServerErasOptions } from '../../../src/expose/servers/server-eras.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { createFakeUpstream, type FakeUpstream } from '../../bridge/fake-upstream.ts';
-import { initialize, notification } from '../../bridge/messages.ts';
+import { agreement, failedResponse, initialize, notification } from '../../bridge/messages.ts';
 
 interface World {
   readonly eras: ServerEras;
@@ -107,15 +107,33 @@ describe('a session', () => {
 });
 
 test.each([
-  [{}, undefined, undefined],
-  [{}, 'legacy', 'modern'],
-  [{}, 'modern', 'legacy'],
-  [{ strictEra: true }, 'modern', undefined],
-] as const)('with %j, a server that is %s serves with a translation: %s', async (settings, described, expected) => {
-  const { eras } = worldOf(settings);
-  if (described !== undefined) await eras.introducedAs({ era: described, answer: undefined });
-  expect(eras.translatedFor).toBe(expected);
-});
+  [{}, 'http', undefined, undefined],
+  [{}, 'http', 'legacy', 'modern'],
+  [{}, 'http', 'modern', 'legacy'],
+  [{}, 'stdio', 'modern', 'unknown'],
+  [{ strictEra: true }, 'stdio', 'modern', undefined],
+] as const)(
+  'with %j, a server at %s that is %s serves with a translation: %s',
+  async (settings, kind, described, expected) => {
+    const { eras } = worldOf(settings, kind);
+    if (described !== undefined) await eras.introducedAs({ era: described, answer: undefined });
+    expect(eras.translatedFor).toBe(expected);
+  },
+);
+
+test.each([
+  ['answers', agreement(), undefined],
+  ['refuses', failedResponse(0), 'legacy'],
+] as const)(
+  'a modern server over stdio that %s its first legacy client shows who gets a translation',
+  async (_what, answer, expected) => {
+    const world = worldOf({});
+    await world.eras.introducedAs({ era: 'modern', answer: undefined });
+    opened(world);
+    world.connections[0]?.say(answer);
+    expect(world.eras.translatedFor).toBe(expected);
+  },
+);
 
 describe('how a legacy server serves modern clients', () => {
   test('by default', () => {
