@@ -57,10 +57,9 @@ interface TrialOptions {
 class Trial implements Upstream {
   readonly isWritable = (): boolean => this.#current.isWritable();
   readonly whenWritable = (callback: () => void): void => this.#current.whenWritable(callback);
-  readonly pause = (): void => this.#current.pause();
-  readonly resume = (): void => this.#current.resume();
   readonly #options: TrialOptions;
   #current: Upstream;
+  #isPaused = false;
   #events: UpstreamEvents | undefined;
   /** Defined while its answer is awaited. */
   #initialize: RpcRequest | undefined;
@@ -87,6 +86,16 @@ class Trial implements Upstream {
       this.#cancelTimeout = this.#options.clock.after(answerMs, () => this.#translate(undefined));
     }
     return this.#current.send(message);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#current.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#current.resume();
   }
 
   async close(): Promise<void> {
@@ -128,6 +137,7 @@ class Trial implements Upstream {
     this.#current = this.#options.translated();
     this.#ending = own.close();
     this.#begin(this.#current);
+    if (this.#isPaused) this.#current.pause();
     this.#current.send(initialize);
     this.#decide(speaksLegacy);
   }

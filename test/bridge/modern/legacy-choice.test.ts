@@ -68,6 +68,16 @@ describe('the first client finds out', () => {
     expect(got.slice(2)).toEqual(['lost', 'closed']);
   });
 
+  test('and does not read what comes in its place while it reads nothing', () => {
+    const { own, translated, open } = world();
+    const { upstream } = open();
+    upstream.pause();
+    own[0]?.die();
+    expect(translated.map(({ paused }) => paused)).toEqual([true]);
+    upstream.resume();
+    expect(translated.map(({ paused }) => paused)).toEqual([false]);
+  });
+
   test.each<[string, (own: FakeUpstream) => void]>([
     ['refuses it', (own) => own.say(failedResponse(0, { code: -32022, message: 'no' }))],
     ['exits', (own) => own.die()],
