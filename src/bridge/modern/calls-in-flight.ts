@@ -55,6 +55,11 @@ export class CallsInFlight<Owner> {
     else own.set(call.clientId, call);
   }
 
+  /** Whether the client has a call in flight. */
+  isBusy(owner: Owner): boolean {
+    return this.#byOwner.has(owner);
+  }
+
   /** A call in flight that nobody has cancelled. */
   find(id: unknown): ModernCall<Owner> | undefined {
     return typeof id === 'number' ? this.#calls.get(id) : undefined;

@@ -60,7 +60,7 @@ export class ModernMux<Label = string> {
   readonly #onEmpty: (() => void) | undefined;
   readonly #calls: CallsInFlight<Session>;
   readonly #members = new Map<Session, Member<Label>>();
-  /** Those that do not read and for whom no more can wait. */
+  /** Those that do not read, for whom no more can wait, and for whom more may come: the server is not read. */
   readonly #full = new Set<Session>();
   readonly #warned = new Set<string>();
   #dropped = 0;
@@ -97,10 +97,7 @@ export class ModernMux<Label = string> {
         const joined: Session = new ClientSession({
           events,
           onDropped: () => this.#warnOnce('reading', 'a client does not read: notifications for it are dropped'),
-          onFull: () => {
-            this.#full.add(joined);
-            if (this.#full.size === 1) this.#upstream.pause();
-          },
+          onFull: () => this.#holdUp(joined),
           onDrained: () => this.#drained(joined),
         });
         session = joined;
@@ -150,6 +147,13 @@ export class ModernMux<Label = string> {
     if (this.isEmpty) this.#onEmpty?.();
   }
 
+  /** With its last answer, nothing more comes for a client: what waits for it is bounded without holding up others. */
+  #holdUp(session: Session): void {
+    if (!session.isFull || !this.#calls.isBusy(session) || this.#full.has(session)) return;
+    this.#full.add(session);
+    if (this.#full.size === 1) this.#upstream.pause();
+  }
+
   #drained(session: Session): void {
     if (this.#full.delete(session) && this.#full.size === 0) this.#upstream.resume();
   }
@@ -192,6 +196,7 @@ export class ModernMux<Label = string> {
       writtenId: idPlace === undefined ? jsonOfId(request.id) : writtenAt(request, idPlace),
       token,
     });
+    this.#holdUp(session);
     const changes = token === undefined ? { id } : { id, progressToken: id };
     if (this.#upstream.send(rewriteRequest(request, places, changes))) return true;
     this.#calls.settle(id);

@@ -50,6 +50,11 @@ export class ClientSession {
     this.#options = options;
   }
 
+  /** Whether so much waits for it that nothing more should be read from the server. */
+  get isFull(): boolean {
+    return this.#full;
+  }
+
   /** Gives it a message, now or when it reads again. */
   deliver(message: RpcMessage, origin?: RequestId): void {
     if (this.#ended) return;

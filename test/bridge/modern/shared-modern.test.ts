@@ -294,6 +294,18 @@ describe('a client that does not read', () => {
     expect([world.server().paused, a.take().length]).toEqual([false, calls - 1]);
   });
 
+  test('holds up nobody with its last answer, however large, until it calls again', () => {
+    const { world, a, b } = twoCallers();
+    a.upstream.pause();
+    world.server().say(response(1, { text: 'x'.repeat(5 * 1024 * 1024) }));
+    world.server().say(response(2));
+    expect([world.server().paused, b.take().length]).toEqual([false, 1]);
+    for (const id of [8, 9]) a.upstream.send(request(id));
+    expect([world.server().paused, world.server().pauses]).toEqual([true, 1]);
+    a.upstream.resume();
+    expect([world.server().paused, a.take().length]).toEqual([false, 1]);
+  });
+
   test('hears of a change once on each of its subscriptions', () => {
     const world = modernWorld();
     const a = world.attach();
