@@ -8,6 +8,7 @@ import { eventually } from '../harness/eventually.ts';
 import { launchExpose, startExpose } from '../harness/expose.ts';
 import { startHttpFixture } from '../harness/http-fixture.ts';
 import { textOf } from '../harness/json-rpc-message.ts';
+import { modernClient } from '../harness/modern-client.ts';
 import { freePort } from '../harness/loopback-server.ts';
 import { fixture, startProgram, temporaryDirectory } from '../harness/program.ts';
 import { send } from '../harness/raw-http.ts';
@@ -35,6 +36,39 @@ test('the line without a terminal names the era of the server', async () => {
   const program = startProgram(['--tunnel', 'none', '--', ...fixture('dual-era')], { mark: randomUUID() });
   await program.waitForStdout(/\n/, 20_000);
   expect(program.stdout()).toMatch(/^mcp-expose: ready at \S+ \(\d+ tools, MCP 2026-07-28, older clients too\)\n$/);
+});
+
+async function urlOf(era: 'legacy' | 'modern'): Promise<string> {
+  return (await startHttpFixture(`${era}-http`, { args: ['reject'] })).http;
+}
+
+describe('a server at a URL is replaced by one of the other era', () => {
+  test.each(['legacy', 'modern'] as const)(
+    'and was %s: clients of both eras are served as soon as one was not',
+    async (era) => {
+      const proxy = await startTcpProxy(await urlOf(era));
+      const exposed = await startExpose({ running: { kind: 'http', url: proxy.through('http://127.0.0.1/mcp') } });
+      const client = modernClient(exposed.url, exposed.token);
+      const before = await openSession(exposed.url, exposed.token);
+      const echoed = { content: [{ type: 'text', text: 'hi' }] };
+      expect((await client.call(1, 'echo', { text: 'hi' })).result).toMatchObject(echoed);
+
+      const now = era === 'legacy' ? 'modern' : 'legacy';
+      proxy.leadTo(await urlOf(now));
+      expect(await client.call(2, 'echo', { text: 'hi' })).toHaveProperty('error');
+      await eventually(
+        async () => expect((await client.call(3, 'echo', { text: 'hi' })).result).toMatchObject(echoed),
+        10_000,
+      );
+      const told = `warning: the server was replaced by one of the ${now} era: its clients have to connect again`;
+      await exposed.waitForStderr(new RegExp(told));
+      expect(await echoOf(await openSession(exposed.url, exposed.token), 'again')).toBe('again');
+      await eventually(
+        async () => expect((await before.post({ jsonrpc: '2.0', id: 9, method: 'ping' })).status).toBe(404),
+        10_000,
+      );
+    },
+  );
 });
 
 describe('a session that is opened before the server has said what it is', () => {

@@ -2,6 +2,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
 import type { Era } from '../../mcp/revisions.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
+import { deniesEra } from '../era/verdict.ts';
 import { runsOnce, type Coexistence, type Process } from './coexistence.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
@@ -23,6 +24,8 @@ export interface ConnectionOwner {
   readonly clock: Clock;
   /** A connection has said something to its client. */
   readonly onWorks: () => void;
+  /** A connection was answered as a server of the other era does. */
+  readonly onDoubt?: (() => void) | undefined;
   /** A connection that was warm has ended before it was of use to anybody. */
   readonly onUnused: (connection: ManagedConnection, reason: string) => void;
 }
@@ -45,6 +48,7 @@ export class ManagedConnection implements Upstream, Process {
   readonly resume = (): void => this.#upstream.resume();
   readonly #owner: ConnectionOwner;
   readonly #upstream: Upstream;
+  readonly #era: Era;
   #state: State = 'new';
   #events: UpstreamEvents | undefined;
   /** Place in the order of all connections to the server. */
@@ -60,6 +64,7 @@ export class ManagedConnection implements Upstream, Process {
   constructor(owner: ConnectionOwner, isBrief = false, era: Era = 'legacy') {
     this.#owner = owner;
     this.isBrief = isBrief;
+    this.#era = era;
     this.#upstream = owner.connect(() => this.#events !== undefined, era, isBrief);
   }
 
@@ -120,7 +125,9 @@ export class ManagedConnection implements Upstream, Process {
   }
 
   #receive(message: RpcMessage, origin: RequestId | undefined): void {
-    this.#owner.health.heard(this.#place, this.#state === 'ending');
+    const { health, onDoubt } = this.#owner;
+    health.heard(this.#place, this.#state === 'ending');
+    if (onDoubt !== undefined && message.kind === 'response' && deniesEra(this.#era, message)) onDoubt();
     if (this.#events === undefined) return;
     this.#early = undefined;
     if (this.#state === 'starting') this.#hear();

@@ -9,7 +9,7 @@ import { WarmPool } from './warm-pool.ts';
 /** Servers that are started ahead of the sessions that will need them, as soon as they are known to bear each other. */
 const defaultWarm = 1;
 
-export interface ManagedServerOptions extends Pick<ConnectionOwner, 'connect'> {
+export interface ManagedServerOptions extends Pick<ConnectionOwner, 'connect' | 'onDoubt'> {
   /** Whether each connection is a process of ours, which may not bear another one and can be started ahead. */
   readonly isProcess: boolean;
   /** Whether one connection serves all sessions. */
@@ -30,7 +30,7 @@ export class ManagedServer {
   readonly #owner: ConnectionOwner;
 
   constructor(options: ManagedServerOptions) {
-    const { connect, isProcess, isShared, warm, clock = systemClock, random, onWarning } = options;
+    const { connect, isProcess, isShared, warm, clock = systemClock, random, onDoubt, onWarning } = options;
     this.health = new UpstreamHealth(clock);
     this.#isShared = isShared;
     // Whoever asks for processes that wait beside those in use says that they may be.
@@ -56,6 +56,7 @@ export class ManagedServer {
       clock,
       coexistence: this.coexistence,
       health: this.health,
+      onDoubt,
       onWorks: () => this.#warmPool.works(),
       onUnused: (connection, reason) => this.#warmPool.died(connection, reason),
     };

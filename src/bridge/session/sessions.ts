@@ -57,6 +57,8 @@ export interface Sessions {
   find(id: string, callerId: string): Session | undefined;
   /** Ends the sessions of a caller whose credential ended, and tells clients that wait. */
   endCaller(callerId: string): void;
+  /** Ends the open sessions, so that their clients begin new ones. */
+  dismiss(): void;
   /** Ends all sessions and tells clients that wait; resolves when nothing of them is left. */
   close(): Promise<void>;
 }
@@ -174,6 +176,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     endCaller(callerId) {
       for (const session of living) if (session.callerId === callerId) void session.close(credentialEnded);
+    },
+    dismiss() {
+      for (const { session } of open.values()) void session.close();
     },
     async close() {
       closed = true;

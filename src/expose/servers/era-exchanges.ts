@@ -113,11 +113,18 @@ export class EraExchanges implements Exchanges {
     for (const exchanges of this.#made.values()) exchanges.endCaller(callerId);
   }
 
+  /** Ends what serves clients of the server so far, which was replaced. */
+  async dismiss(): Promise<void> {
+    await Promise.all(this.#making.values());
+    const made = [...this.#made.values()];
+    this.#made.clear();
+    await Promise.all(made.map(async (exchanges) => exchanges.close()));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#failEarly(shuttingDown);
-    await Promise.all(this.#making.values());
-    await Promise.all(Array.from(this.#made.values(), async (exchanges) => exchanges.close()));
+    await this.dismiss();
   }
 
   /** @param callerId whose requests; default: those of all. */

@@ -105,7 +105,14 @@ export class ExposedServer implements ServedServer {
     if (name !== undefined) this.name = name;
     this.#options = options;
     this.#startTimeoutMs = startTimeoutMs;
-    this.#server = new ManagedServer({ connect, isProcess, isShared, warm, onWarning });
+    this.#server = new ManagedServer({
+      connect,
+      isProcess,
+      isShared,
+      warm,
+      onDoubt: () => this.#eras.doubt(),
+      onWarning,
+    });
     const known = { kind: source.kind, settings, isShared };
     this.#eras = new ServerEras({ ...known, server: this.#server, startTimeoutMs, onWarning });
     const create = (): Upstream => this.#eras.sessionUpstream();
@@ -225,8 +232,8 @@ export class ExposedServer implements ServedServer {
   /** Serves modern clients by this server, which is a modern one. */
   async #passThrough(): Promise<Exchanges> {
     const { approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
-    const { createSameEraExchanges } = await import('../../bridge/modern/same-era-exchanges.ts');
     const { modern, introduction } = this.#eras;
+    const { createSameEraExchanges } = await import('../../bridge/modern/same-era-exchanges.ts');
     if (modern === undefined) throw new Error('the server is not a modern one');
     const callers = { areCallersKnown: !hasSharedCallers, approvals };
     return createSameEraExchanges({ shared: modern.shared, introduction, ...callers, onToolsChange, onWarning });
@@ -256,16 +263,18 @@ export class ExposedServer implements ServedServer {
   }
 
   /**
-   * Resolves when the era of the server is known, or cannot be found out now: one that could not be described at the start is asked
-   * again. Undefined if there is nothing to wait for.
+   * Resolves when the era of the server is known, or cannot be found out now: one that could not be described at the start, or may
+   * have been replaced, is asked again. Undefined if there is nothing to wait for.
    */
   #whenKnown(): Promise<unknown> | undefined {
+    if (this.#describing !== undefined) return this.#describing;
     if (this.#eras.isKnown) return undefined;
     if (this.#isStarting) return this.#started.promise;
-    if (!this.#server.mayBeAsked()) return this.#describing;
-    this.#describing ??= this.#describe(this.#closing.signal)
+    if (!this.#server.mayBeAsked()) return undefined;
+    this.#describing = this.#describe(this.#closing.signal)
       .catch(() => {})
       .finally(() => (this.#describing = undefined));
+    this.#eras.settle();
     return this.#describing;
   }
 
@@ -280,7 +289,12 @@ export class ExposedServer implements ServedServer {
       url,
       timeoutMs: this.#startTimeoutMs,
       onWarning,
-      onIntroduced: (introduction) => this.#eras.introducedAs(introduction),
+      onIntroduced: async (introduction) => {
+        if (!(await this.#eras.introducedAs(introduction))) return;
+        onWarning(`the server was replaced by one of the ${introduction.era} era: its clients have to connect again`);
+        this.#sessions.dismiss();
+        void this.#exchanges.dismiss();
+      },
       onTools: approvals?.noteTools,
       signal: AbortSignal.any([signal, this.#closing.signal]),
       checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',

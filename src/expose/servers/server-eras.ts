@@ -40,12 +40,17 @@ export interface ServerErasOptions {
   readonly onWarning: (message: string) => void;
 }
 
+/** How long a doubt is not followed by another one, in milliseconds: a server may answer many requests in this way. */
+const doubtIntervalMs = 5000;
+
 /** What is known of the era of one server, and what follows from it for clients. */
 export class ServerEras {
   readonly #options: ServerErasOptions;
   #description: ServerDescription | undefined;
   #introduction: Introduction | undefined;
   #modern: ModernServer | undefined;
+  #isDoubted = false;
+  #doubtedAt = -Infinity;
 
   constructor(options: ServerErasOptions) {
     this.#options = options;
@@ -64,13 +69,34 @@ export class ServerEras {
     const { kind, settings } = this.#options;
     if (kind === 'sse') return 'legacy';
     const { upstreamEra = 'auto' } = settings;
-    return upstreamEra === 'auto' && this.#introduction?.era === 'legacy' ? 'legacy' : upstreamEra;
+    const isLegacy = this.#introduction?.era === 'legacy' && !this.#isDoubted;
+    return upstreamEra === 'auto' && isLegacy ? 'legacy' : upstreamEra;
   }
 
-  /** Loads what a modern server needs. */
-  async introducedAs(introduction: Introduction): Promise<void> {
+  /**
+   * Loads what a modern server needs.
+   * @returns whether the server was of the other era before.
+   */
+  async introducedAs(introduction: Introduction): Promise<boolean> {
+    const before = this.#introduction?.era;
     if (introduction.era === 'modern') this.#modern ??= await this.#load();
     this.#introduction = introduction;
+    return before !== undefined && before !== introduction.era;
+  }
+
+  /** The server has answered as one of the other era does: at its URL, there may be another one now. */
+  doubt(): void {
+    const { kind, settings } = this.#options;
+    const now = performance.now();
+    if (kind !== 'http' || (settings.upstreamEra ?? 'auto') !== 'auto' || now - this.#doubtedAt < doubtIntervalMs)
+      return;
+    this.#doubtedAt = now;
+    this.#isDoubted = true;
+  }
+
+  /** It is asked again, or was in vain. */
+  settle(): void {
+    this.#isDoubted = false;
   }
 
   describedAs(description: ServerDescription): void {
@@ -79,7 +105,7 @@ export class ServerEras {
 
   /** Whether no answer of the server can change how it is served. */
   get isKnown(): boolean {
-    return this.#introduction !== undefined || this.askedFor === 'legacy';
+    return !this.#isDoubted && (this.#introduction !== undefined || this.askedFor === 'legacy');
   }
 
   /** The newest answer in which the server has said what it is, if there was one. */

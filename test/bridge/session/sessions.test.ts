@@ -60,6 +60,17 @@ describe('session ids', () => {
   });
 });
 
+test('open sessions can be ended all at once, and those that are opening go on', () => {
+  const { sessions, upstreams, counts, begin, opened } = world();
+  opened();
+  opened();
+  const { call } = begin();
+  sessions.dismiss();
+  expect([sessions.count(), upstreams.map(({ closeCalls }) => closeCalls > 0)]).toEqual([0, [true, true, false]]);
+  upstreams.at(-1)?.say(agreement());
+  expect([call.responses.length, counts]).toEqual([1, [1, 2, 1, 0, 1]]);
+});
+
 test('what a session may do is decided by the policy that it is opened with, and by no other', async () => {
   const { sessions, upstreams, opened } = world();
   const restricted = sessions.open(

@@ -113,6 +113,16 @@ test('no more requests wait than a client may have, and all are told of the end'
   expect([world.call().failures.length, world.log]).toEqual([1, []]);
 });
 
+test('what served a server that was replaced ends, and is made anew for the next request', async () => {
+  const world = worldOf('legacy');
+  world.call();
+  await nextTurn();
+  await world.exchanges.dismiss();
+  world.call();
+  await nextTurn();
+  expect(world.log).toEqual(['legacy made', 'legacy request', 'legacy closed', 'legacy made', 'legacy request']);
+});
+
 test('nothing is made any more once it is closed', async () => {
   const world = worldOf('legacy');
   await world.exchanges.close();

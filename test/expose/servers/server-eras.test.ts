@@ -76,6 +76,26 @@ test.each([
   },
 );
 
+test.each([
+  [{}, 'http', 'auto'],
+  [{}, 'stdio', 'legacy'],
+  [{ upstreamEra: 'legacy' }, 'http', 'legacy'],
+] as const)(
+  'with %j, a legacy server of %s that answers as a modern one is asked again as: %s',
+  async (settings, kind, asked) => {
+    const { eras } = worldOf(settings, kind);
+    await eras.introducedAs({ era: 'legacy', answer: undefined });
+    eras.doubt();
+    expect([eras.isKnown, eras.askedFor]).toEqual([asked === 'legacy', asked]);
+    eras.settle();
+    // Soon after, it is not asked because of such an answer.
+    eras.doubt();
+    expect([eras.isKnown, eras.askedFor]).toEqual([true, 'legacy']);
+    expect(await eras.introducedAs({ era: 'legacy', answer: undefined })).toBe(false);
+    expect(await eras.introducedAs({ era: 'modern', answer: undefined })).toBe(true);
+  },
+);
+
 describe('a session', () => {
   test.each([
     ['of a server that has not described itself reaches it', undefined, { strictEra: true }, 2],
