@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPolicy } from '../../../src/policy/policy.ts';
-import { notification, request, response } from '../messages.ts';
-import type { FakeCall } from '../session/fake-sink.ts';
+import { agreement, notification, request, response } from '../messages.ts';
 import { asking, exchangeWorld, resultOf, type Json } from './world.ts';
 
 const serverInfo = { 'io.modelcontextprotocol/serverInfo': { name: 'fake', version: '9' } };
