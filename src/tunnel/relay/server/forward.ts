@@ -132,7 +132,10 @@ class ForwardedResponse implements StreamReceiver {
     }
     this.#events?.watch(bytes);
     this.#waitingBytes += bytes.length;
-    if (this.#response.write(bytes)) this.#consume();
+    const response = this.#response;
+    // A piece that waits for its client must not keep in memory the whole message that it came in.
+    const isPart = bytes.length < bytes.buffer.byteLength / 2;
+    if (response.write(response.writableLength > 0 && isPart ? Buffer.from(bytes) : bytes)) this.#consume();
   }
 
   onEnd(): void {
