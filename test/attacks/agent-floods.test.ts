@@ -29,7 +29,6 @@ interface Flood {
 
 const floods: readonly Flood[] = [
   { what: 'data that is empty', first: (id) => [headFrame(id, ok)], frame: (id) => frame(frameTypes.data, id) },
-  { what: 'data of a byte', first: (id) => [headFrame(id, ok)], frame: (id) => frame(frameTypes.data, id, 'x') },
   {
     what: 'data of 63 bytes',
     first: (id) => [headFrame(id, ok)],
