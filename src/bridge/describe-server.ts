@@ -1,5 +1,6 @@
 import { ExposeError } from '../errors.ts';
 import { memberOf, type RpcResponse } from '../mcp/json-rpc.ts';
+import { itemsIn } from '../mcp/lists.ts';
 import { newNotification } from '../mcp/new-message.ts';
 import { firstModernRevision, preferredRevision, type Era } from '../mcp/revisions.ts';
 import { Interview, type InterviewOptions } from './era/interview.ts';
@@ -37,7 +38,9 @@ export interface DescribeOptions extends InterviewOptions {
   readonly onWarning: (message: string) => void;
   /** Called when the server has introduced itself, before it is asked for more. */
   readonly onIntroduced?: ((introduction: Introduction) => Promise<void>) | undefined;
-  /** Called with the names of the tools that are counted. */
+  /** What clients get of the result of `tools/list`; all if it is left out. */
+  readonly visible?: ((result: unknown) => unknown) | undefined;
+  /** Called with the names of all tools. */
   readonly onTools?: ((names: readonly string[]) => void) | undefined;
   /** Our own version, told to the server. */
   readonly clientVersion: string;
@@ -157,13 +160,20 @@ async function describeModern(
   return { ...nameIn(named), era: 'modern', protocolVersion: revision, tools };
 }
 
+/** Counts those that clients get. */
 async function countTools(
   ask: (params: Readonly<Record<string, unknown>>) => Promise<RpcResponse>,
-  { onWarning, onTools }: DescribeOptions,
+  { onWarning, onTools, visible = (result) => result }: DescribeOptions,
 ): Promise<number> {
-  const tools = await listTools(async (params) => (await ask(params)).json['result'], onWarning);
-  onTools?.([...tools].filter((name) => typeof name === 'string'));
-  return tools.size;
+  const names: string[] = [];
+  const counted = await listTools(async (params) => {
+    const { result } = (await ask(params)).json;
+    const all = itemsIn('tools/list', result) ?? [];
+    names.push(...all.map((tool) => memberOf(tool, 'name')).filter((name) => typeof name === 'string'));
+    return visible(result);
+  }, onWarning);
+  onTools?.(names);
+  return counted.size;
 }
 
 /** A modern server names itself in its results (MCP 2026-07-28, server info). */

@@ -8,7 +8,6 @@ import { RecentlyUsed } from '../platform/recently-used.ts';
 import { createTokenBucket, type TokenBucket } from '../platform/token-bucket.ts';
 import { ApprovalRule } from '../policy/approval-rule.ts';
 import type { ApprovalCall, ApprovalReport, OnApproval } from './options.ts';
-import type { ServerApprovals } from './servers/exposed-server.ts';
 import { Turns } from './turns.ts';
 
 /** How long a call waits for approval, in milliseconds; clients wait at least a minute, and longer if they get progress. */
@@ -65,17 +64,11 @@ export class RunApprovals {
   }
 
   /** @param server its name, if there are several. */
-  forServer(server: string | undefined): ServerApprovals {
+  forServer(server: string | undefined): SessionApprovals {
     return {
       rule: this.#rule,
       ask: (call, signal) => this.#ask(call, server, signal),
-      noteTools: (names) => names.forEach((name) => this.#rule.noteTool(name)),
     };
-  }
-
-  /** All servers have been asked for their tools: what a mistyped glob should match would be called without a question. */
-  warnOfUnmatched(): void {
-    for (const glob of this.#rule.unmatchedGlobs) this.#options.onWarning(`--approve ${glob} matches no tool`);
   }
 
   /** Refuses what waits, and all further calls. Safe to call twice. */

@@ -1,5 +1,4 @@
-import type { ExposeError } from '../errors.ts';
-import { messageOf, messageOfServer } from '../errors.ts';
+import { messageOf, messageOfServer, type ExposeError } from '../errors.ts';
 import { createBodyReader, defaultMaxBodyBytes } from '../http/body.ts';
 import { EventStore } from '../http/responses/event-store.ts';
 import { createKeepAliveTimer } from '../http/responses/keep-alive-timer.ts';
@@ -189,7 +188,7 @@ class Exposure implements Exposed {
   }
 
   #createServers(): ExposedServers {
-    const { options, replicaId, watchdog, policy, approvals, onEvent } = this.#prepared;
+    const { options, replicaId, watchdog, policy, toolGlobs, approvals, onEvent } = this.#prepared;
     const policyOf = policiesOfCallers(policy);
     const eventStore = new EventStore();
     const bodies = createBodyReader({ maxBytes: this.#maxBodyBytes });
@@ -209,6 +208,7 @@ class Exposure implements Exposed {
         eventStore,
         bodies,
         keepAliveTimer: this.#keepAliveTimer,
+        onTools: (names) => toolGlobs.note(names),
         onStderr: (line) => onEvent({ type: 'stderr', line, ...named }),
         onWarning: (message) => this.#warn(name === undefined ? message : `${name}: ${message}`),
         ...this.#reports.readersFor(name),
@@ -221,7 +221,7 @@ class Exposure implements Exposed {
     const reports = this.#servers.reports();
     const failures = reports.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
     if (failures.length === reports.length) throw nothingWorks(failures);
-    if (failures.length === 0) this.#prepared.approvals?.warnOfUnmatched();
+    if (failures.length === 0) for (const warning of this.#prepared.toolGlobs.warnings()) this.#warn(warning);
     for (const { name, error } of failures) this.#warn(`${messageOfServer(name, error)}; the other servers continue`);
   }
 

@@ -7,8 +7,9 @@ import type { StoredToken } from '../auth/token-store.ts';
 import { createOriginMatcher } from '../auth/origins.ts';
 import { ExposeError } from '../errors.ts';
 import { resolveBindAddress, type BindAddress } from '../http/addresses.ts';
-import { probableWord } from '../policy/approval-rule.ts';
+import { globsIn, probableWord } from '../policy/approval-rule.ts';
 import type { Policy } from '../policy/policy.ts';
+import { ToolGlobs } from '../policy/tool-globs.ts';
 import type { StateFile } from '../platform/state-file.ts';
 import { createWatchdog, type Watchdog } from '../platform/process/watchdog.ts';
 import type { RunApprovals } from './approvals.ts';
@@ -118,6 +119,11 @@ async function prepareParts(
     tokenFile,
     token,
     policy,
+    toolGlobs: new ToolGlobs({
+      '--allow-tool': access.allowTools ?? [],
+      '--deny-tool': access.denyTools ?? [],
+      '--approve': globsIn(access.approve ?? []),
+    }),
     approvals,
     CreateSignIn,
     identity,
@@ -170,6 +176,7 @@ export interface Prepared {
   /** Where users sign in, instead of pairing. */
   readonly identity: RunIdentity | undefined;
   readonly policy: Policy;
+  readonly toolGlobs: ToolGlobs;
   /** Undefined if no call needs approval. */
   readonly approvals: RunApprovals | undefined;
   readonly audit: Audit | undefined;

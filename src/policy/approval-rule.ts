@@ -14,27 +14,12 @@ export class ApprovalRule {
   readonly #isForAll: boolean;
   readonly #isForDestructive: boolean;
   readonly #globs: Globs;
-  /** Globs that have matched no tool of a server so far, each by itself. */
-  readonly #unmatched: Map<string, Globs>;
 
   /** @param approve `all`, `destructive` or globs of tool names (`*` any characters, `?` one). */
   constructor(approve: readonly string[]) {
     this.#isForAll = approve.includes(everything);
     this.#isForDestructive = approve.includes(destructive);
-    const globs = approve.filter((what) => what !== everything && what !== destructive);
-    this.#globs = new Globs(globs);
-    this.#unmatched = new Map(globs.map((glob) => [glob, new Globs([glob])]));
-  }
-
-  /** The globs that match none of the tools that were noted: they may be mistyped. */
-  get unmatchedGlobs(): readonly string[] {
-    return this.#isForAll ? [] : [...this.#unmatched.keys()];
-  }
-
-  /** A server has a tool of this name. */
-  noteTool(name: string): void {
-    if (name.length > maxMatchedLength) return;
-    for (const [glob, matcher] of this.#unmatched) if (matcher.match(name)) this.#unmatched.delete(glob);
+    this.#globs = new Globs(globsIn(approve));
   }
 
   /**
@@ -50,6 +35,11 @@ export class ApprovalRule {
     if (tools === undefined) return 'unknown';
     return tools.get(name)?.isDestructive === false ? 'unneeded' : 'needed';
   }
+}
+
+/** What is given without the words: globs of tool names, unless they make no difference. */
+export function globsIn(approve: readonly string[]): readonly string[] {
+  return approve.includes(everything) ? [] : approve.filter((what) => what !== destructive);
 }
 
 /**

@@ -90,7 +90,9 @@ test.each([
 test('a glob of --approve that matches no tool is warned of', async () => {
   const exposed = await startExpose({ server, args: ['--approve', 'chnge', '--approve', 'ch*'] });
   const warnings = exposed.events().filter(({ event }) => event === 'warning');
-  expect(warnings.map(({ message }) => message)).toContain('--approve chnge matches no tool');
+  expect(warnings.map(({ message }) => message)).toContainEqual(
+    expect.stringContaining('--approve chnge matches no tool; the closest: change, '),
+  );
   expect(JSON.stringify(warnings)).not.toContain('ch*');
 });
 

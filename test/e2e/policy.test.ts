@@ -187,3 +187,10 @@ test('the environment sets the same rules, one for each line', async () => {
   await expect(client.call('flip')).rejects.toThrow('tool not allowed: flip');
   expect(await client.call('change')).toBe('did change');
 });
+
+test('a rule that matches no tool is warned of, and one that matches is not, though clients do not get its tool', async () => {
+  const exposed = await startExpose({ server: fixture('echo'), args: ['--deny-tool', 'echos', '--deny-tool', 'ech?'] });
+  expect(exposed.ready.servers).toMatchObject([{ tools: 1 }]);
+  const warnings = exposed.events().flatMap(({ event, message }) => (event === 'warning' ? [message] : []));
+  expect(warnings).toEqual(['--deny-tool echos matches no tool; the closest: echo, pid']);
+});

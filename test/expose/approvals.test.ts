@@ -151,14 +151,6 @@ test('nobody waits longer than the timeout, also behind another call', async () 
   expect(clock.pending).toBe(0);
 });
 
-test('globs that match no tool of any server are warned of', () => {
-  const { approvals, warnings } = world({ approve: ['write_*', 'rm', 'delete'] });
-  approvals.forServer('files').noteTools(['write_file', 'ls']);
-  approvals.forServer('shell').noteTools(['rm']);
-  approvals.warnOfUnmatched();
-  expect(warnings).toEqual(['--approve delete matches no tool']);
-});
-
 test('by default it is two minutes', async () => {
   const { ask, clock } = world();
   const call = ask('a');

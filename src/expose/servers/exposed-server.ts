@@ -1,6 +1,5 @@
 import { DeferredUpstream } from '../../bridge/era/deferred-upstream.ts';
 import { describeServer, type ServerDescription } from '../../bridge/describe-server.ts';
-import { restrict } from '../../bridge/session/restricted-upstream.ts';
 import {
   createSessions,
   type SessionApprovals,
@@ -43,12 +42,6 @@ export type ServerSettings = ConnectionSettings &
   Pick<ServerOptions, 'isolation' | 'warm' | 'restart' | 'startTimeoutMs'> &
   Pick<ListenOptions, 'maxSessions' | 'idleTimeoutMs'>;
 
-/** The approvals of a server. */
-export interface ServerApprovals extends SessionApprovals {
-  /** The server has these tools. */
-  readonly noteTools: (names: readonly string[]) => void;
-}
-
 export interface ExposedServerOptions
   extends
     UpstreamFactoryOptions,
@@ -62,11 +55,13 @@ export interface ExposedServerOptions
   /** What each of them may use. */
   readonly policyOf: PolicyOf;
   /** Undefined if no call needs approval. */
-  readonly approvals: ServerApprovals | undefined;
+  readonly approvals: SessionApprovals | undefined;
   /** Whether several people may be behind one caller, who must not be asked what is meant for another. */
   readonly hasSharedCallers: boolean;
   /** Keeps the event streams of all servers. */
   readonly eventStore: EventStore;
+  /** Called with the names of the tools that the server has. */
+  readonly onTools: (names: readonly string[]) => void;
   /** Called with the number of open sessions whenever it changes. */
   readonly onSessions: (open: number) => void;
 }
@@ -280,10 +275,11 @@ export class ExposedServer implements ServedServer {
 
   /** @param url its address for errors, where no client reads them. */
   async #describe(signal: AbortSignal, url?: string): Promise<ServerDescription> {
-    const { source, policy, onWarning, approvals } = this.#options;
+    const { source, policy, onTools, onWarning } = this.#options;
     const isProcess = source.kind === 'stdio';
     const description = await describeServer({
-      look: (use, era) => this.#server.look((upstream) => use(restrict(upstream, { policy })), era),
+      look: (use, era) => this.#server.look(use, era),
+      visible: (tools) => policy.trim('tools/list', tools),
       carriesBoth: isProcess,
       era: this.#eras.askedFor,
       url,
@@ -295,7 +291,7 @@ export class ExposedServer implements ServedServer {
         this.#sessions.dismiss();
         void this.#exchanges.dismiss();
       },
-      onTools: approvals?.noteTools,
+      onTools,
       signal: AbortSignal.any([signal, this.#closing.signal]),
       checkAlone: isProcess ? 'run the command alone to check it' : 'check the URL, and that the server runs',
       clientVersion: version,
