@@ -28,3 +28,6 @@ const capabilities: ReadonlyMap<string, string> = new Map([
 export function capabilityOf(method: string): string | undefined {
   return capabilities.get(method);
 }
+
+/** The requests that name a task (SEP-2663). */
+export const taskMethods: ReadonlySet<string> = new Set(['tasks/get', 'tasks/update', 'tasks/cancel']);

@@ -124,3 +124,44 @@ describe.each(runs)('$what', ({ server, flags, scenarios, exceptions }) => {
     expect(scenarios).toEqual(expect.arrayContaining(Object.keys(exceptions)));
   });
 });
+
+/**
+ * The extension for tasks, which the suite runs by name only. `tasks-status-notifications` is not among them: it checks nothing
+ * yet.
+ */
+const taskScenarios = [
+  'tasks-lifecycle',
+  'tasks-capability-negotiation',
+  'tasks-wire-fields',
+  'tasks-request-state-removal',
+  'tasks-mrtr-input',
+  'tasks-request-headers',
+  'tasks-dispatch-and-envelope',
+  'tasks-required-task-error',
+  'tasks-mrtr-composition',
+];
+
+/** A tool that must run as a task is run as one, and its result awaited: the server is able to serve such a client. */
+const taskExceptions: Record<string, string[]> = {
+  'tasks-required-task-error': ['sep-2663-server-returns-missing-capability-when-required'],
+};
+
+describe('the extension for tasks, a legacy server', () => {
+  let exposed: Exposed;
+  beforeAll(async () => {
+    exposed = await startExpose({ server: fixture('tasks'), lifetime: 'file' });
+  });
+
+  test.each(taskScenarios)('%s', async (scenario) => {
+    const folder = path.join(temporaryDirectory(), 'report');
+    const named = ['--scenario', scenario, '--spec-version', '2026-07-28', '--force', '--output-dir', folder];
+    const finished = await runInterop(suite, ['server', '--url', exposed.localUrl, ...named], {
+      env: { BEARER_TOKEN: exposed.token },
+      preload,
+    });
+    const checks = readReport(folder).get(scenario);
+    expect(checks, `${scenario} was not run:\n${finished.stdout}\n${finished.stderr}`).toBeDefined();
+    const failed = statusesOf(checks, 'FAILURE', 'WARNING', 'SKIPPED');
+    expect(failed?.map((each) => each.split(':')[0])).toEqual(taskExceptions[scenario] ?? []);
+  });
+});

@@ -1,10 +1,11 @@
 import { memberOf, metaOf, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts';
 import { relatedTaskKey } from '../translate/input-requests.ts';
-import type { Flow } from './flow.ts';
+import type { RunningCall } from './running-call.ts';
+import { Task } from './task.ts';
 
 /** To which call a server request belongs. */
 export interface Attribution {
-  readonly flow: Flow;
+  readonly flow: RunningCall;
   /** Whether the server or the transport says so. */
   readonly isCertain: boolean;
   /** Whether another call may be meant. */
@@ -22,15 +23,17 @@ export interface Attribution {
 export function attribute(
   request: RpcRequest,
   origin: RequestId | undefined,
-  flows: Iterable<Flow>,
+  flows: Iterable<RunningCall>,
 ): Attribution | 'unfit' | 'none' {
   const taskId = memberOf(memberOf(metaOf(request), relatedTaskKey), 'taskId');
-  const candidates: Flow[] = [];
+  const candidates: RunningCall[] = [];
   for (const flow of flows) {
     if (!flow.isRunning) continue;
     const isNamed =
       (origin !== undefined && flow.upstreamId === origin) || (taskId !== undefined && flow.taskId === taskId);
     if (isNamed) return flow.isInteractive ? { flow, isCertain: true, isAmbiguous: false } : 'unfit';
+    // A server may want to know the roots at any time, and says so where it is for a task (MCP 2025-11-25, tasks).
+    if (flow instanceof Task && request.method === 'roots/list') continue;
     if (flow.isInteractive) candidates.push(flow);
   }
   if (origin !== undefined) return 'none';

@@ -1,18 +1,28 @@
 import type { Clock } from '../../platform/clock.ts';
-import { rpcCode, type RequestId, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
+import {
+  rpcCode,
+  type RequestId,
+  type RpcNotification,
+  type RpcRequest,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
 import { maxOpenServerRequests } from '../limits.ts';
 import { callFailure } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import { missingCapabilities } from '../translate/capabilities.ts';
 import { errorCodeOf, urlElicitationRequired } from '../translate/errors.ts';
-import { inputResponsesIn, isInteractive } from '../translate/input-requests.ts';
+import { isInteractive } from '../translate/input-requests.ts';
 import { bindingOf } from '../translate/request-state.ts';
 import type { ClientCall, ServerSide } from './client-call.ts';
-import { missingFailure, ServerRequest, type InputRequest } from './input-request.ts';
+import type { ConnectionTasks } from './connection-tasks.ts';
+import { missingFailure, ServerRequest } from './input-request.ts';
 import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
 import type { ParkedCall, ParkedCalls, Parking } from './parked-calls.ts';
+import { OpenInputs } from './open-inputs.ts';
 import { OutgoingCall } from './outgoing-call.ts';
-import type { RequiredTasks } from './required-tasks.ts';
+import type { RunningCall } from './running-call.ts';
+import type { Task } from './task.ts';
+import type { TaskSupport } from './task-support.ts';
 import { urlRoundOf, type UrlRound } from './url-elicitations.ts';
 
 /** Server requests that come at the same time are put to the client at once, in milliseconds. */
@@ -32,7 +42,8 @@ export interface FlowContext extends ServerSide {
   readonly peer: LegacyPeer;
   readonly clock: Clock;
   readonly parkedCalls: ParkedCalls<Flow>;
-  readonly tasks: RequiredTasks;
+  readonly taskSupport: TaskSupport;
+  readonly tasks: ConnectionTasks;
   /** Tells the server what it has to know before it gets this call. */
   prepare(call: ClientCall): void;
   /** The server has answered a `tools/list`. */
@@ -51,10 +62,11 @@ export interface FlowContext extends ServerSide {
  * One call of a modern client in a legacy server, from the request to the result. While the server waits for an answer of the
  * client, the call is parked: no request of the client is open, and the next retry goes on with it.
  */
-export class Flow implements PeerCall, ParkedCall {
+export class Flow implements PeerCall, ParkedCall, RunningCall {
   readonly callerId: string;
   readonly isInteractive: boolean;
   readonly #context: FlowContext;
+  readonly #request: RpcRequest;
   readonly #outgoing: OutgoingCall;
   readonly #tokens: RequestId[] = [];
   /** The client's request that is to be answered; undefined while it is parked. */
@@ -62,8 +74,7 @@ export class Flow implements PeerCall, ParkedCall {
   #capabilities: unknown;
   #parking: Parking | undefined;
   #binding: string | undefined;
-  readonly #inputs = new Map<string, InputRequest>();
-  #lastKey = 0;
+  readonly #inputs = new OpenInputs();
   /** What to do when all of them are answered. */
   #onAnswered: (() => void) | undefined;
   #fruitlessRounds = 0;
@@ -71,6 +82,8 @@ export class Flow implements PeerCall, ParkedCall {
   #urls: UrlRound | undefined;
   /** Capabilities for lack of which a server request was refused. */
   #missing: Readonly<Record<string, unknown>> | undefined;
+  /** What the server has made of it, for a client that knows tasks. */
+  #task: Task | undefined;
   /** What the call ended with while it was parked. */
   #outcome: RpcResponse | CallFailure | undefined;
   #lastProgress: RpcNotification | undefined;
@@ -81,48 +94,44 @@ export class Flow implements PeerCall, ParkedCall {
     this.callerId = context.callerId;
     this.isInteractive = isInteractive(call.request.method);
     this.#context = context;
-    const { peer, tasks } = context;
+    this.#request = call.request;
+    const { peer, taskSupport } = context;
     const onToken = (token: RequestId): void => {
       this.#tokens.push(token);
       context.watchProgress(token, this);
     };
     const { request, progressToken } = call;
-    this.#outgoing = new OutgoingCall({ request, hasProgress: progressToken !== undefined, peer, tasks, onToken });
     this.#attach(call);
+    const taskTtlMs = context.tasks.ttlMs(call.capabilities);
+    const hasProgress = progressToken !== undefined;
+    this.#outgoing = new OutgoingCall({ request, hasProgress, peer, taskSupport, taskTtlMs, onToken });
   }
 
-  /** The client's request that is to be answered; undefined while it is parked. */
   get call(): ClientCall | undefined {
     return this.#call;
   }
 
-  /** Whether its client has something to answer. */
   get isAsking(): boolean {
     return this.#inputs.size > 0;
   }
 
-  /** Those of the client that waits, or has waited last. */
   get capabilities(): unknown {
     return this.#capabilities;
   }
 
-  /** The task as which the server runs it. */
   get taskId(): string | undefined {
     return this.#outgoing.taskId;
   }
 
-  /** Whether the server is at work on it. */
   get isRunning(): boolean {
     return this.#outgoing.id !== undefined && this.#outcome === undefined;
   }
 
-  /** Whether the server has not seen it yet: it waits for the list of tools, or for approval. */
   get isHeld(): boolean {
     const { id } = this.#outgoing;
     return id !== undefined && this.#context.peer.isHeld(id);
   }
 
-  /** Its request at the server. */
   get upstreamId(): RequestId | undefined {
     return this.#outgoing.id;
   }
@@ -135,7 +144,7 @@ export class Flow implements PeerCall, ParkedCall {
       this.#send();
       return;
     }
-    for (const request of early) this.#addInput(request);
+    for (const request of early) this.#inputs.add(request);
     this.#onAnswered = () => this.#after(rootsSettleMs, () => this.#send());
     this.#park();
   }
@@ -144,7 +153,7 @@ export class Flow implements PeerCall, ParkedCall {
   resume(call: ClientCall): void {
     this.#parking = undefined;
     this.#attach(call);
-    const answered = this.#takeAnswers(call);
+    const answered = this.#inputs.takeAnswers(call.request);
     if (this.#outcome !== undefined) {
       this.#flushProgress();
       this.#conclude(this.#outcome);
@@ -161,35 +170,27 @@ export class Flow implements PeerCall, ParkedCall {
     }
   }
 
-  /** Puts a server request to the client. */
   ask(request: ServerRequest): void {
     if (this.#inputs.size >= maxOpenServerRequests) {
       request.giveUp();
       return;
     }
-    this.#addInput(request);
+    this.#inputs.add(request);
     if (this.#call !== undefined) this.#cancelTimer ??= this.#context.clock.after(coalesceMs, () => this.#park());
   }
 
-  /** A server request was refused, since the client has not declared these capabilities. */
   refused(missing: Readonly<Record<string, unknown>>): void {
     this.#missing = { ...this.#missing, ...missing };
   }
 
-  /** The server has withdrawn a server request. Returns whether it was one of this call. */
   withdraw(id: RequestId): boolean {
-    for (const [key, input] of this.#inputs) {
-      if (!(input instanceof ServerRequest) || input.request.id !== id) continue;
-      this.#inputs.delete(key);
-      if (this.#inputs.size === 0 && this.#call !== undefined) this.#stopTimer();
-      return true;
-    }
-    return false;
+    if (!this.#inputs.withdraw(id)) return false;
+    if (this.#inputs.size === 0 && this.#call !== undefined) this.#stopTimer();
+    return true;
   }
 
-  /** The server was started again, and does not remember what it has asked. */
   forgetServerRequests(): void {
-    for (const [key, input] of this.#inputs) if (input instanceof ServerRequest) this.#inputs.delete(key);
+    this.#inputs.forgetServerRequests();
   }
 
   progressed(notification: RpcNotification): void {
@@ -197,13 +198,17 @@ export class Flow implements PeerCall, ParkedCall {
     else this.#call.progress(notification, this.#context);
   }
 
-  /** `notifications/elicitation/complete` of the server. */
   elicitationCompleted(id: unknown): void {
     this.#urls?.completed(id);
   }
 
   answered(response: RpcResponse): void {
-    if (this.#outgoing.goesOnAfter(response, this)) return;
+    const created = this.#outgoing.createdTask(response);
+    if (created !== undefined) this.#task = this.#context.tasks.add(created, this.#request, this.#capabilities);
+    if (created !== undefined && this.#task === undefined) {
+      this.#outgoing.awaitTask(created, this);
+      return;
+    }
     if (this.#call?.request.method === 'tools/list') this.#context.learnTools(response);
     this.#settle(response);
   }
@@ -228,7 +233,6 @@ export class Flow implements PeerCall, ParkedCall {
     this.#end('expired');
   }
 
-  /** The server is gone. @param failure for the client, if it waits. */
   lose(failure: CallFailure): void {
     if (this.#isOver) return;
     this.#call?.fail(failure);
@@ -250,23 +254,6 @@ export class Flow implements PeerCall, ParkedCall {
     this.#outgoing.send(this);
   }
 
-  #addInput(input: InputRequest): void {
-    this.#inputs.set(`q${++this.#lastKey}`, input);
-  }
-
-  /** Returns whether there was an answer to anything. */
-  #takeAnswers({ request }: ClientCall): boolean {
-    let answered = false;
-    for (const [key, answer] of inputResponsesIn(request, this.#inputs.keys())) {
-      const input = this.#inputs.get(key);
-      if (input?.accepts(JSON.parse(answer.toString())) !== true) continue;
-      this.#inputs.delete(key);
-      input.settle(answer);
-      answered = true;
-    }
-    return answered;
-  }
-
   #park(): void {
     this.#stopTimer();
     const call = this.#call;
@@ -275,8 +262,7 @@ export class Flow implements PeerCall, ParkedCall {
     this.#binding ??= bindingOf(callerId, fingerprint, call.request);
     this.#parking = parkedCalls.park(this, this.#binding);
     this.#call = undefined;
-    const texts = new Map(Array.from(this.#inputs, ([key, { text }]) => [key, text]));
-    call.requireInput(texts, this.#parking.requestState, this.#context);
+    call.requireInput(this.#inputs.texts(), this.#parking.requestState, this.#context);
   }
 
   /** The server has ended the call, or cannot. */
@@ -294,13 +280,12 @@ export class Flow implements PeerCall, ParkedCall {
       return;
     }
     const end = urls ?? outcome;
-    const inputs = [...this.#inputs.values()];
-    this.#inputs.clear();
-    for (const input of inputs) {
+    for (const input of this.#inputs.clear()) {
       if (input instanceof ServerRequest) this.#context.reroute(input);
       else input.giveUp();
     }
     if (!('kind' in end)) call.fail(end);
+    else if (this.#task !== undefined) this.#task.tell(call);
     else if (end.failed && this.#missing !== undefined) call.fail(missingFailure(this.#missing));
     else call.answer(end, this.#context);
     this.#end('consumed');
@@ -322,7 +307,7 @@ export class Flow implements PeerCall, ParkedCall {
     this.#outcome = undefined;
     this.#outgoing.forget();
     this.#urls = urls;
-    for (const input of urls.inputs) this.#addInput(input);
+    for (const input of urls.inputs) this.#inputs.add(input);
     this.#onAnswered = () => this.#afterUrls(urls);
     this.#park();
   }
@@ -361,8 +346,8 @@ export class Flow implements PeerCall, ParkedCall {
   /** The server need not go on. It is told before its open requests fail, which might end the call as an error. */
   #abandon(reason: string): void {
     if (this.#outcome === undefined) this.#outgoing.cancel(reason);
-    for (const input of this.#inputs.values()) input.giveUp();
-    this.#inputs.clear();
+    this.#task?.cancel();
+    this.#inputs.giveUp();
   }
 
   /** @param why told to a client that comes back. */

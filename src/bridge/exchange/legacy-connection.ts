@@ -23,16 +23,19 @@ import { serverInfoIn } from '../translate/handshake.ts';
 import { ModernResults } from '../translate/modern-results.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { ClientCall } from './client-call.ts';
+import { ConnectionTasks } from './connection-tasks.ts';
 import { Flow, type FlowContext } from './flow.ts';
 import { LegacyPeer, type LegacyPeerOptions } from './legacy-peer.ts';
 import { Listeners } from './listeners.ts';
 import { Logs } from './logs.ts';
 import type { ParkedCalls } from './parked-calls.ts';
-import { RequiredTasks } from './required-tasks.ts';
+import type { RunningCall } from './running-call.ts';
 import { ServerRequests, type ServerRequestsOptions } from './server-requests.ts';
+import { TaskSupport } from './task-support.ts';
+import type { Tasks } from './tasks.ts';
 
 /** Notifications that concern no call, whatever is under way. */
-const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated|tasks\/status)$/;
+const connectionWide = /^notifications\/(?:.*list_changed|resources\/updated)$/;
 
 /** How long the first call waits for a server that does not answer a ping, in milliseconds. */
 const settleMs = 1000;
@@ -47,6 +50,7 @@ export interface ConnectionSettings
   readonly parkedCalls: ParkedCalls<Flow>;
   /** The server has answered a `tools/list`. */
   readonly onTools: (response: RpcResponse) => void;
+  readonly tasks: Tasks;
   /** Whether calls in which a client may be asked something are made one after the other. */
   readonly isSerial: boolean;
 }
@@ -54,6 +58,8 @@ export interface ConnectionSettings
 export interface LegacyConnectionOptions {
   readonly settings: ConnectionSettings;
   readonly caller: SessionCaller;
+  /** The caller, with its rights. */
+  readonly owner: string;
   /** What the server is told of the client, and its fingerprint. */
   readonly capabilities: Readonly<Record<string, unknown>>;
   readonly fingerprint: string;
@@ -73,12 +79,14 @@ export class LegacyConnection implements FlowContext {
   readonly clock: Clock;
   readonly parkedCalls: ParkedCalls<Flow>;
   readonly peer: LegacyPeer;
-  readonly tasks: RequiredTasks;
+  readonly taskSupport: TaskSupport;
+  readonly tasks: ConnectionTasks;
   results: ModernResults = new ModernResults(undefined);
   serverInfo: Buffer | undefined;
   readonly #options: LegacyConnectionOptions;
   readonly #upstream: Upstream;
-  readonly #flows = new Set<Flow>();
+  /** Calls, and tasks of which the client has not got the result. */
+  readonly #running = new Set<RunningCall>();
   readonly #progress = new Map<RequestId, Flow>();
   readonly #logs: Logs;
   readonly #listeners: Listeners;
@@ -96,7 +104,7 @@ export class LegacyConnection implements FlowContext {
   #blocked = 0;
 
   constructor(options: LegacyConnectionOptions) {
-    const { settings, caller, capabilities, fingerprint, policy, upstream } = options;
+    const { settings, caller, owner, capabilities, fingerprint, policy, upstream } = options;
     const { clock, clientInfo, startTimeoutMs, parkedCalls, approvals, onToolsChange } = settings;
     this.#options = options;
     this.callerId = caller.id;
@@ -116,11 +124,12 @@ export class LegacyConnection implements FlowContext {
       onNotification: (notification, origin) => this.#notified(notification, origin),
       onLost: () => {
         this.#serverRequests.clear();
-        this.tasks.forget();
+        this.taskSupport.forget();
+        this.tasks.lose();
       },
       onEnd: (failure) => this.#end(failure),
     });
-    this.tasks = new RequiredTasks(this.peer);
+    this.taskSupport = new TaskSupport(this.peer);
     this.#logs = new Logs(this.peer);
     this.#listeners = new Listeners({
       peer: this.peer,
@@ -128,12 +137,21 @@ export class LegacyConnection implements FlowContext {
       onDropped: () => settings.warnOnce('unread', 'a client does not read: notifications for it are dropped'),
       onEmpty: options.onIdle,
     });
-    this.#serverRequests = new ServerRequests({ ...settings, peer: this.peer, flows: this.#flows });
+    this.tasks = new ConnectionTasks({
+      tasks: settings.tasks,
+      owner,
+      peer: this.peer,
+      server: this,
+      listeners: this.#listeners,
+      running: this.#running,
+      onUse: options.onIdle,
+    });
+    this.#serverRequests = new ServerRequests({ ...settings, peer: this.peer, flows: this.#running });
   }
 
   /** Whether a client waits for something, or would miss it. */
   isBusy(): boolean {
-    return this.#flows.size > 0 || this.#listeners.size > 0 || this.#whenOpen.length > 0;
+    return this.#running.size > 0 || this.#listeners.size > 0 || this.#whenOpen.length > 0;
   }
 
   /** Whether it is one of this caller's, with these rights. */
@@ -152,7 +170,7 @@ export class LegacyConnection implements FlowContext {
   }
 
   request(call: ClientCall): void {
-    if (this.#flows.size >= maxCalls) {
+    if (this.#running.size >= maxCalls) {
       call.fail(tooManyCalls);
       return;
     }
@@ -162,7 +180,7 @@ export class LegacyConnection implements FlowContext {
       return;
     }
     const flow = new Flow(call, this);
-    this.#flows.add(flow);
+    this.#running.add(flow);
     this.whenOpen(() => this.#whenReadyFor(flow, () => this.#begin(flow)));
   }
 
@@ -176,7 +194,7 @@ export class LegacyConnection implements FlowContext {
       if (initialized === undefined) {
         if (failure !== undefined) call.fail(failure);
       } else if (call.isOpen()) {
-        this.#listeners.add(call, capabilitiesIn(initialized));
+        this.#listeners.add(call, capabilitiesIn(initialized), this.tasks.namedIn(call.request));
       }
     });
   }
@@ -220,7 +238,7 @@ export class LegacyConnection implements FlowContext {
   }
 
   onEnd(flow: Flow, tokens: readonly RequestId[]): void {
-    this.#flows.delete(flow);
+    this.#running.delete(flow);
     this.#queue.delete(flow);
     for (const token of tokens) this.#progress.delete(token);
     if (this.#current === flow && this.peer.isOpen) {
@@ -234,7 +252,7 @@ export class LegacyConnection implements FlowContext {
 
   /** Before a call, the server is to ask what it asks first, and it has to be known what it runs as a task. */
   #whenReadyFor({ isInteractive }: Flow, callback: () => void): void {
-    const proceed = (): void => this.tasks.whenKnown(callback);
+    const proceed = (): void => this.taskSupport.whenKnown(callback);
     if (!isInteractive) callback();
     else if (this.#whenSettled === undefined) proceed();
     else this.#whenSettled.push(proceed);
@@ -259,7 +277,7 @@ export class LegacyConnection implements FlowContext {
   }
 
   #begin(flow: Flow): void {
-    if (!this.#flows.has(flow)) return;
+    if (!this.#running.has(flow)) return;
     if (this.#options.settings.isSerial && flow.isInteractive) {
       if (this.#current !== undefined) {
         this.#queue.add(flow);
@@ -275,7 +293,7 @@ export class LegacyConnection implements FlowContext {
     this.#initialized = initialized;
     this.serverInfo = serverInfoIn(initialized);
     this.results = new ModernResults(this.serverInfo);
-    this.tasks.introduced(capabilities);
+    this.taskSupport.introduced(capabilities);
     this.#logs.introduced(capabilities);
     this.#settle();
     for (const callback of this.#whenOpen.splice(0)) callback(initialized, undefined);
@@ -296,13 +314,16 @@ export class LegacyConnection implements FlowContext {
       case 'notifications/message':
         this.#logged(notification, origin);
         return;
+      case 'notifications/tasks/status':
+        this.tasks.changed(notification);
+        return;
       case 'notifications/elicitation/complete': {
         const id = memberOf(notification.json['params'], 'elicitationId');
-        for (const flow of this.#flows) flow.elicitationCompleted(id);
+        for (const flow of this.#running) flow.elicitationCompleted(id);
         return;
       }
       default:
-        if (notification.method === 'notifications/tools/list_changed') this.tasks.forget();
+        if (notification.method === 'notifications/tools/list_changed') this.taskSupport.forget();
         if (connectionWide.test(notification.method)) this.#listeners.notify(notification);
         else this.#callFor(origin)?.send(notification, this);
     }
@@ -310,27 +331,28 @@ export class LegacyConnection implements FlowContext {
 
   /** The call that gets what nobody here understands: that on whose stream it came, or the newest. */
   #callFor(origin: RequestId | undefined): ClientCall | undefined {
-    const calls = [...this.#flows].filter(({ upstreamId }) => origin === undefined || origin === upstreamId);
+    const calls = [...this.#running].filter(({ upstreamId }) => origin === undefined || origin === upstreamId);
     return calls.findLast(({ call }) => call !== undefined)?.call;
   }
 
   #logged(notification: RpcNotification, origin: RequestId | undefined): void {
-    const receiver = this.#logs.receiverOf(notification, origin, this.#flows);
+    const receiver = this.#logs.receiverOf(notification, origin, this.#running);
     if (receiver === undefined) this.#options.settings.counters.droppedLogs++;
     else receiver.send(notification, this);
   }
 
   #originOf(id: RequestId): CallOrigin {
-    const flow = [...this.#flows].find(({ upstreamId }) => upstreamId === id);
+    const flow = [...this.#running].find(({ upstreamId }) => upstreamId === id);
     return originOf(flow?.call?.caller ?? this.#options.caller, flow?.call?.clientInfo);
   }
 
   #end(failure: CallFailure): void {
     this.#failure = failure;
     this.#cancelSettling?.();
+    this.tasks.lose();
     this.#serverRequests.clear();
     this.#listeners.end();
-    for (const flow of this.#flows) flow.lose(failure);
+    for (const flow of this.#running) flow.lose(failure);
     // Whoever is told may look for another connection.
     this.#options.onEnd();
     for (const callback of this.#whenOpen.splice(0)) callback(undefined, failure);

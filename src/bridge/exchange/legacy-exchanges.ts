@@ -1,14 +1,22 @@
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { RecentlyUsed } from '../../platform/recently-used.ts';
-import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { listenMethod, taskMethods } from '../../mcp/modern-methods.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { callFailure, credentialEnded, shuttingDown } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import type { SessionCaller } from '../session/sessions.ts';
-import { capabilityFingerprint, upstreamCapabilities } from '../translate/capabilities.ts';
+import {
+  capabilityFingerprint,
+  declaresTasks,
+  runsToolsAsTasks,
+  tasksRequired,
+  upstreamCapabilities,
+} from '../translate/capabilities.ts';
 import { discoverFromInitialize } from '../translate/handshake.ts';
 import { isInteractive } from '../translate/input-requests.ts';
 import { bindingOf } from '../translate/request-state.ts';
+import { taskIdsIn } from '../translate/subscriptions.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { ClientCall } from './client-call.ts';
 import { ConnectionPool, defaultIdleTimeoutMs, defaultMaxChildren, type NoRoom } from './connection-pool.ts';
@@ -16,8 +24,10 @@ import { createCounters, type ExchangeCounters } from './counters.ts';
 import type { ExchangeCall, Exchanges } from './exchanges.ts';
 import type { Flow } from './flow.ts';
 import { LegacyConnection, type ConnectionSettings } from './legacy-connection.ts';
+import { missingFailure } from './input-request.ts';
 import { ParamHeaderCheck } from './param-header-check.ts';
 import { defaultParkTtlMs, ParkedCalls, stateFailure } from './parked-calls.ts';
+import { Tasks, unknownTask } from './tasks.ts';
 
 export interface LegacyExchangesOptions extends Pick<
   ConnectionSettings,
@@ -53,6 +63,8 @@ export interface ExchangesReport {
   readonly children: number;
   /** Calls that wait for their clients. */
   readonly parked: number;
+  /** Tasks that are kept for their clients. */
+  readonly tasks: number;
   readonly counters: Readonly<ExchangeCounters>;
 }
 
@@ -88,6 +100,7 @@ class TranslatedExchanges implements LegacyExchanges {
   readonly #pool: ConnectionPool;
   readonly #parkedCalls: ParkedCalls<Flow>;
   readonly #paramHeaders = new ParamHeaderCheck();
+  readonly #tasks: Tasks;
   readonly #counters = createCounters();
   readonly #warned = new Set<string>();
   /** By what clients declare, as JSON: most requests of a client declare the same. */
@@ -109,6 +122,7 @@ class TranslatedExchanges implements LegacyExchanges {
       return { capabilities: declared, fingerprint: capabilityFingerprint(declared) };
     });
     this.#parkedCalls = new ParkedCalls(clock, parkTtlMs);
+    this.#tasks = new Tasks(clock);
     this.#settings = {
       clientInfo: { name: 'mcp-expose', version: clientVersion },
       startTimeoutMs,
@@ -121,6 +135,7 @@ class TranslatedExchanges implements LegacyExchanges {
       clock,
       parkedCalls: this.#parkedCalls,
       onTools: (response) => this.#paramHeaders.learn(response),
+      tasks: this.#tasks,
     };
     const { maxChildren = defaultMaxChildren, idleTimeoutMs = defaultIdleTimeoutMs } = options;
     this.#pool = new ConnectionPool({
@@ -153,14 +168,22 @@ class TranslatedExchanges implements LegacyExchanges {
       this.#discover(call, policy);
       return;
     }
+    if (taskMethods.has(request.method)) {
+      this.#askTask(call, policy);
+      return;
+    }
     const requestState = memberOf(request.json['params'], 'requestState');
     if (requestState !== undefined && isInteractive(request.method)) {
       this.#resume(call, requestState);
       return;
     }
+    if (request.method === listenMethod && taskIdsIn(request).length > 0 && !declaresTasks(call.capabilities)) {
+      call.fail(missingFailure(tasksRequired));
+      return;
+    }
     const connection = this.#connectionOf(call, policy);
     if (typeof connection === 'string') call.fail(this.#noRoom(connection));
-    else if (request.method === 'subscriptions/listen') connection.listen(call);
+    else if (request.method === listenMethod) connection.listen(call);
     else connection.request(call);
   }
 
@@ -186,7 +209,12 @@ class TranslatedExchanges implements LegacyExchanges {
   }
 
   report(): ExchangesReport {
-    return { children: this.#pool.size, parked: this.#parkedCalls.size, counters: this.#counters };
+    return {
+      children: this.#pool.size,
+      parked: this.#parkedCalls.size,
+      tasks: this.#tasks.size,
+      counters: this.#counters,
+    };
   }
 
   /** Answers at once what is known; starts a server only if there is none. */
@@ -219,9 +247,28 @@ class TranslatedExchanges implements LegacyExchanges {
     else found.resume(call);
   }
 
+  /** Looks after a task, whichever connection it is on (SEP-2663). */
+  #askTask(call: ClientCall, policy: Policy | undefined): void {
+    const { method, json } = call.request;
+    if (this.#initialized !== undefined && !runsToolsAsTasks(this.capabilities())) {
+      call.fail({ code: rpcCode.methodNotFound, message: 'the server has no tasks' });
+      return;
+    }
+    if (!declaresTasks(call.capabilities)) {
+      call.fail(missingFailure(tasksRequired));
+      return;
+    }
+    const task = this.#tasks.find(memberOf(json['params'], 'taskId'), this.#ownerOf(call.caller, policy));
+    if (task === undefined) call.fail(unknownTask);
+    else if (method === 'tasks/get') task.get(call);
+    else if (method === 'tasks/update') task.update(call);
+    else task.cancel(call);
+  }
+
   #connectionOf(call: ClientCall, policy: Policy | undefined): LegacyConnection | NoRoom {
     const { capabilities, fingerprint } = this.#declared(call);
-    const key = JSON.stringify([call.caller.id, this.#policyId(policy), fingerprint]);
+    const owner = this.#ownerOf(call.caller, policy);
+    const key = JSON.stringify([owner, fingerprint]);
     const known = this.#pool.find(key);
     if (known !== undefined) return known;
     return this.#pool.open(key, call.caller.id, () => {
@@ -229,6 +276,7 @@ class TranslatedExchanges implements LegacyExchanges {
       const connection = new LegacyConnection({
         settings: this.#settings,
         caller: call.caller,
+        owner,
         capabilities,
         fingerprint,
         policy,
@@ -246,6 +294,11 @@ class TranslatedExchanges implements LegacyExchanges {
   /** What the server is told of this client. */
   #declared({ capabilities }: ClientCall): Declared {
     return this.#declarations.at(JSON.stringify(capabilities ?? {}));
+  }
+
+  /** Others than the caller have another id; the same caller with other rights has another policy. */
+  #ownerOf({ id }: SessionCaller, policy: Policy | undefined): string {
+    return JSON.stringify([id, this.#policyId(policy)]);
   }
 
   #policyId(policy: Policy | undefined): number {

@@ -22,6 +22,7 @@ interface Listener {
   readonly lists: SubscriptionFilter;
   /** The resources that the server has agreed to. */
   readonly uris: string[];
+  readonly taskIds: readonly string[];
   /** What has come before the acknowledgement, or while the client does not read: one of each kind. */
   readonly waiting: Map<string, RpcNotification>;
   isWaiting: boolean;
@@ -50,11 +51,14 @@ export class Listeners {
     return this.#listeners.size;
   }
 
-  /** @param capabilities of the server. */
-  add(call: ClientCall, capabilities: unknown): void {
+  /**
+   * @param capabilities of the server.
+   * @param taskIds of those that it asks for, the tasks that there are.
+   */
+  add(call: ClientCall, capabilities: unknown, taskIds: readonly string[]): void {
     const wanted = listenFilterOf(call.request);
     const { resourceSubscriptions = [], ...lists } = honouredFilter(wanted, capabilities);
-    const listener: Listener = { call, lists, uris: [], waiting: new Map(), isWaiting: true };
+    const listener: Listener = { call, lists, uris: [], taskIds, waiting: new Map(), isWaiting: true };
     this.#listeners.add(listener);
     call.whenCancelled(() => this.#remove(listener));
     let pending = 1;
@@ -92,14 +96,30 @@ export class Listeners {
     }
   }
 
+  /** Whether anybody hears of a task. */
+  hasTask(taskId: string): boolean {
+    return [...this.#listeners].some(({ taskIds }) => taskIds.includes(taskId));
+  }
+
+  /** @param notification that says how the task stands now. */
+  notifyTask(taskId: string, notification: RpcNotification): void {
+    for (const listener of this.#listeners) {
+      if (listener.taskIds.includes(taskId)) this.#deliver(listener, `${notification.method} ${taskId}`, notification);
+    }
+  }
+
   /** There will be no more notifications. */
   end(): void {
     for (const listener of this.#listeners) this.#end(listener);
   }
 
   #acknowledge(listener: Listener): void {
-    const { call, lists, uris } = listener;
-    const notifications = { ...lists, ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }) };
+    const { call, lists, uris, taskIds } = listener;
+    const notifications = {
+      ...lists,
+      ...(uris.length > 0 && { resourceSubscriptions: uris }),
+      ...(taskIds.length > 0 && { taskIds }),
+    };
     const acknowledged = newNotification('notifications/subscriptions/acknowledged', { notifications });
     call.send(withSubscriptionId(acknowledged, call.request.id), this.#options.server);
     if (Object.keys(notifications).length === 0) this.#end(listener);

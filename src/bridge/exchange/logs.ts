@@ -1,8 +1,8 @@
 import { memberOf, type RequestId, type RpcNotification } from '../../mcp/json-rpc.ts';
 import { levelOf, severityOf } from '../../mcp/log-levels.ts';
 import type { ClientCall } from './client-call.ts';
-import type { Flow } from './flow.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
+import type { RunningCall } from './running-call.ts';
 
 /**
  * The log messages of one server: a modern client says with each request what it wants, a legacy server has one level for all (MCP
@@ -34,7 +34,11 @@ export class Logs {
    * The one call that a message goes to: that on whose stream it came, or else the newest whose client wants it (MCP 2026-07-28,
    * logging: "only on the response stream of the request").
    */
-  receiverOf({ json }: RpcNotification, origin: RequestId | undefined, flows: Iterable<Flow>): ClientCall | undefined {
+  receiverOf(
+    { json }: RpcNotification,
+    origin: RequestId | undefined,
+    flows: Iterable<RunningCall>,
+  ): ClientCall | undefined {
     const severity = severityOf(memberOf(json['params'], 'level'));
     let newest: ClientCall | undefined;
     for (const { call, upstreamId } of flows) {

@@ -4,8 +4,9 @@ import { editPlan, set } from '../../mcp/json/edit-members.ts';
 import { newRequest } from '../../mcp/new-message.ts';
 import { Renumbering } from '../../mcp/renumber.ts';
 import { strippedEdits } from '../translate/envelope.ts';
+import { createdTaskIn, type LegacyTask } from '../translate/legacy-tasks.ts';
 import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
-import type { RequiredTasks } from './required-tasks.ts';
+import type { TaskSupport } from './task-support.ts';
 
 /** A request of a modern client becomes one of a legacy client, whose progress token is its id. */
 const toLegacy = new Renumbering(strippedEdits, requestTokenPath);
@@ -15,12 +16,12 @@ export interface OutgoingCallOptions {
   readonly request: RpcRequest;
   readonly hasProgress: boolean;
   readonly peer: LegacyPeer;
-  readonly tasks: RequiredTasks;
+  readonly taskSupport: TaskSupport;
+  /** How long a task should be kept of which the client is told, in milliseconds; undefined: it knows no tasks. */
+  readonly taskTtlMs: number | undefined;
   /** Progress with this token is that of the call. */
   readonly onToken: (token: RequestId) => void;
 }
-
-const asTask = editPlan([[['params', 'task'], set('{}')]]);
 
 /** What a call is in the server: one request, or a task that is begun with one and awaited with another. */
 export class OutgoingCall {
@@ -45,25 +46,29 @@ export class OutgoingCall {
 
   /** Sends the call, which `call` gets the answer to; sent again, it is a new call. */
   send(call: PeerCall): void {
-    const { request, hasProgress, peer, tasks, onToken } = this.#options;
+    const { request, hasProgress, peer, taskSupport, taskTtlMs, onToken } = this.#options;
     const id = peer.nextId();
     this.#id = id;
     this.#taskId = undefined;
-    this.#isTask = request.method === 'tools/call' && tasks.has(this.#tool);
+    const support = request.method === 'tools/call' ? taskSupport.of(this.#tool) : undefined;
+    this.#isTask = support === 'required' || (support === 'optional' && taskTtlMs !== undefined);
     if (hasProgress) onToken(id);
     const sent = toLegacy.request(request, id);
-    peer.request(this.#isTask ? editMessage(sent, asTask) : sent, call);
+    const task = taskTtlMs === undefined ? '{}' : `{"ttl":${taskTtlMs}}`;
+    peer.request(this.#isTask ? editMessage(sent, editPlan([[['params', 'task'], set(task)]])) : sent, call);
   }
 
-  /** Whether an answer is not the last one: what follows it has been sent. */
-  goesOnAfter(response: RpcResponse, call: PeerCall): boolean {
+  /** The task that the server says it has made of the call. */
+  createdTask(response: RpcResponse): LegacyTask | undefined {
+    return this.#isTask && this.#taskId === undefined ? createdTaskIn(response) : undefined;
+  }
+
+  /** Waits for a task, which `call` gets the result of. */
+  awaitTask({ taskId }: LegacyTask, call: PeerCall): void {
     const { peer } = this.#options;
-    const taskId = this.#isTask && this.#taskId === undefined ? taskIdIn(response) : undefined;
-    if (taskId === undefined) return false;
     this.#taskId = taskId;
     this.#id = peer.nextId();
     peer.request(newRequest(this.#id, 'tasks/result', { taskId }), call);
-    return true;
   }
 
   cancel(reason: string): void {
@@ -83,8 +88,8 @@ export class OutgoingCall {
   #lateTask(): PeerCall {
     return {
       answered: (response) => {
-        const taskId = taskIdIn(response);
-        if (taskId !== undefined) this.#cancelTask(taskId);
+        const task = createdTaskIn(response);
+        if (task !== undefined) this.#cancelTask(task.taskId);
       },
       failed() {},
     };
@@ -97,10 +102,4 @@ export class OutgoingCall {
   get #tool(): unknown {
     return memberOf(this.#options.request.json['params'], 'name');
   }
-}
-
-/** In a `CreateTaskResult` (MCP 2025-11-25, tasks). */
-function taskIdIn({ json: { result } }: RpcResponse): string | undefined {
-  const taskId = memberOf(memberOf(result, 'task'), 'taskId');
-  return typeof taskId === 'string' ? taskId : undefined;
 }

@@ -6,9 +6,9 @@ import { attribute, type Attribution } from './attribution.ts';
 import type { ClientCall } from './client-call.ts';
 import type { ExchangeCounters } from './counters.ts';
 import { EarlyRequests } from './early-requests.ts';
-import type { Flow } from './flow.ts';
 import { ServerRequest } from './input-request.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
+import type { RunningCall } from './running-call.ts';
 
 /** A root that clients may work in (MCP 2025-11-25, roots). */
 export interface Root {
@@ -18,7 +18,7 @@ export interface Root {
 
 export interface ServerRequestsOptions {
   readonly peer: LegacyPeer;
-  readonly flows: ReadonlySet<Flow>;
+  readonly flows: ReadonlySet<RunningCall>;
   readonly clock: Clock;
   /** Answers to requests for roots that no client can be asked. Empty: there are none. */
   readonly roots: readonly Root[];

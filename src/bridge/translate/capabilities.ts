@@ -12,9 +12,25 @@ type Members = Readonly<Record<string, unknown>>;
  */
 export function upstreamCapabilities(capabilities: unknown): Members {
   const { roots, sampling, elicitation, experimental, extensions } = isObject(capabilities) ? capabilities : {};
-  const others = isObject(extensions) ? withoutMember(extensions, tasksExtension) : undefined;
-  const given = { roots: isObject(roots) ? {} : undefined, sampling, elicitation, experimental, extensions: others };
+  const others = isObject(extensions) ? withoutMember(extensions, tasksExtension) : {};
+  // A client that has no other extension shares the server of clients that have none.
+  const named = Object.keys(others).length === 0 ? undefined : others;
+  const given = { roots: isObject(roots) ? {} : undefined, sampling, elicitation, experimental, extensions: named };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => isObject(value)));
+}
+
+/** What a client lacks that does not declare the extension for tasks, as `data.requiredCapabilities` of error -32021. */
+export const tasksRequired: Members = { extensions: { [tasksExtension]: {} } };
+
+/** Whether a modern client knows tasks (SEP-2663, "Capability Negotiation"). */
+export function declaresTasks(capabilities: unknown): boolean {
+  return isObject(memberOf(memberOf(capabilities, 'extensions'), tasksExtension));
+}
+
+/** Whether a legacy server runs tools as tasks (MCP 2025-11-25, tasks, "Capabilities"). */
+export function runsToolsAsTasks(capabilities: unknown): boolean {
+  const requests = memberOf(memberOf(capabilities, 'tasks'), 'requests');
+  return memberOf(memberOf(requests, 'tools'), 'call') !== undefined;
 }
 
 const withoutTasks = editPlan([

@@ -5,6 +5,7 @@ import { memberOf, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editPlan, remove, set } from '../../mcp/json/edit-members.ts';
 import { spanOf } from '../../mcp/json/locate-members.ts';
 import { firstModernRevision, legacyRevisions, preferredRevision } from '../../mcp/revisions.ts';
+import { runsToolsAsTasks } from './capabilities.ts';
 
 /** Where a client may see that what it reads has been translated, and from what. */
 const bridgeKey = 'io.github.mcp-expose/bridge';
@@ -22,6 +23,7 @@ export function discoverFromInitialize(response: RpcResponse): RpcResponse {
   if (response.failed) return response;
   const revision = memberOf(response.json['result'], 'protocolVersion');
   const serverInfo = serverInfoIn(response);
+  const hasTasks = runsToolsAsTasks(memberOf(response.json['result'], 'capabilities'));
   return editMessage(
     response,
     editPlan([
@@ -35,6 +37,7 @@ export function discoverFromInitialize(response: RpcResponse): RpcResponse {
       [['result', 'serverInfo'], remove],
       // The eras do tasks differently (SEP-2663).
       [['result', 'capabilities', 'tasks'], remove],
+      [['result', 'capabilities', 'extensions', tasksExtension], hasTasks ? set('{}') : remove],
     ]),
   );
 }

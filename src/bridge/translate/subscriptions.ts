@@ -1,7 +1,15 @@
 import { editMessage } from '../../mcp/edit-message.ts';
 import { subscriptionIdKey } from '../../mcp/envelope-keys.ts';
-import { memberOf, metaOf, type RequestId, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
+import {
+  memberOf,
+  metaOf,
+  type RequestId,
+  type RpcNotification,
+  type RpcRequest,
+  type RpcResponse,
+} from '../../mcp/json-rpc.ts';
 import { editPlan, remove, set } from '../../mcp/json/edit-members.ts';
+import { listenFilterOf } from '../../mcp/listen-filter.ts';
 import { exactValue, jsonOfId } from '../../mcp/request-id.ts';
 
 /** What a client hears of on a subscription (MCP 2026-07-28, `SubscriptionFilter`). */
@@ -42,6 +50,12 @@ export function honouredFilter(filter: unknown, capabilities: unknown): Subscrip
     ...Object.fromEntries(lists.map(({ field }) => [field, true])),
     ...(resources.length === 0 ? {} : { resourceSubscriptions: [...new Set(resources)] }),
   };
+}
+
+/** The tasks of whose changes a `subscriptions/listen` asks to be told (SEP-2663, "Task Status Notifications"). */
+export function taskIdsIn(listen: RpcRequest): readonly string[] {
+  const ids = memberOf(listenFilterOf(listen), 'taskIds');
+  return Array.isArray(ids) ? [...new Set(ids.filter((id) => typeof id === 'string'))] : [];
 }
 
 /** The lists of a server of whose changes it tells, as a filter. */

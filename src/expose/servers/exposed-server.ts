@@ -159,8 +159,8 @@ export class ExposedServer implements ServedServer {
     const why = reason === undefined ? {} : { reason };
     const { era, protocolVersion } = this.#eras.description ?? {};
     const spoken = era === undefined || protocolVersion === undefined ? {} : { era, protocolVersion };
-    const { parked, counters } = this.#translation?.report() ?? {};
-    const translation = parked === undefined ? {} : { translation: { parked, ...counters } };
+    const report = this.#translation?.report();
+    const translation = report && { translation: { parked: report.parked, tasks: report.tasks, ...report.counters } };
     return { status, ...why, ...spoken, sessions: this.#sessions.count(), children, restarts, ...translation };
   }
 

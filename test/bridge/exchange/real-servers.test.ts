@@ -154,6 +154,38 @@ test('server-everything: a tool that runs as a task only, with a question in it'
   expect(JSON.stringify(result)).toContain('Research Report: x (technical)');
 });
 
+test('server-everything: a task that its client looks after, and hears of', async () => {
+  const client = everything();
+  await askedForRoots(client);
+  const meta = {
+    'io.modelcontextprotocol/clientCapabilities': {
+      ...capabilities,
+      extensions: { 'io.modelcontextprotocol/tasks': {} },
+    },
+  };
+  const { result: created } = await client.play(
+    ...tool('simulate-research-query', { topic: 'x', ambiguous: true }),
+    meta,
+  );
+  const { taskId } = created;
+  expect(created).toMatchObject({ resultType: 'task', status: 'working', ttlMs: 300_000, pollIntervalMs: 1000 });
+  const listen = client.send('subscriptions/listen', { notifications: { taskIds: [taskId] } }, meta);
+  const look = async (): Promise<Json> => resultOf(await settled(client.send('tasks/get', { taskId }, meta)));
+  await eventually(async () => expect(await look()).toMatchObject({ status: 'input_required' }), 20_000);
+  const { inputRequests } = await look();
+  const [key = ''] = Object.keys(objectIn(inputRequests));
+  const inputResponses = { [key]: answers['elicitation/create'] };
+  const update = await settled(client.send('tasks/update', { taskId, inputResponses }, meta));
+  expect(resultOf(update)).toMatchObject({ resultType: 'complete' });
+  await eventually(async () => expect(await look()).toMatchObject({ status: 'completed' }), 20_000);
+  expect(JSON.stringify((await look())['result'])).toContain('Research Report: x (technical)');
+  const news = listen.got
+    .filter(({ method }) => method === 'notifications/tasks')
+    .map(({ json }) => objectIn(json['params']));
+  expect(news.at(-1)).toMatchObject({ taskId, status: 'completed', result: (await look())['result'] });
+  expect(news.map(({ status }) => status)).toContain('input_required');
+});
+
 test('server-everything: log messages for a client that wants them', async () => {
   const client = everything();
   await askedForRoots(client);

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import {
   capabilityFingerprint,
+  declaresTasks,
   missingCapabilities,
   modernCapabilities,
   requiredCapabilities,
+  runsToolsAsTasks,
   upstreamCapabilities,
 } from '../../../src/bridge/translate/capabilities.ts';
 
@@ -24,8 +26,28 @@ test('a modern client’s capabilities as a legacy server sees them', () => {
     experimental: { e: { n: 1 } },
     extensions: { 'io.modelcontextprotocol/ui': {} },
   });
+  expect(upstreamCapabilities({ extensions: { 'io.modelcontextprotocol/tasks': {} } })).toEqual({});
   expect(upstreamCapabilities({ roots: true, sampling: null })).toEqual({});
   expect(upstreamCapabilities(undefined)).toEqual({});
+});
+
+test.each([
+  [{ extensions: { 'io.modelcontextprotocol/tasks': {} } }, true],
+  [{ extensions: { 'io.modelcontextprotocol/tasks': true } }, false],
+  [{ extensions: {} }, false],
+  [{ tasks: {} }, false],
+  [undefined, false],
+])('a modern client with %j declares tasks: %s', (capabilities, declares) => {
+  expect(declaresTasks(capabilities)).toBe(declares);
+});
+
+test.each([
+  [{ tasks: { requests: { tools: { call: {} } } } }, true],
+  [{ tasks: { requests: { tools: {} } } }, false],
+  [{ tasks: { list: {}, cancel: {} } }, false],
+  [undefined, false],
+])('a legacy server with %j runs tools as tasks: %s', (capabilities, runs) => {
+  expect(runsToolsAsTasks(capabilities)).toBe(runs);
 });
 
 test('a fingerprint depends on what is said and not on how', () => {

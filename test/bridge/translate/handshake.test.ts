@@ -21,6 +21,19 @@ test('a legacy server’s handshake answers server/discover', () => {
   );
 });
 
+test.each([
+  ['{"tasks":{"requests":{"tools":{"call":{}}}}}', '{"extensions":{"io.modelcontextprotocol/tasks":{}}}'],
+  [
+    '{"tasks":{"requests":{"tools":{"call":{}}}},"extensions":{"x":{}}}',
+    '{"extensions":{"x":{},"io.modelcontextprotocol/tasks":{}}}',
+  ],
+  ['{"tasks":{"list":{}}}', '{}'],
+  ['{"extensions":{"io.modelcontextprotocol/tasks":{}}}', '{"extensions":{}}'],
+])('a legacy server with %s has the modern capabilities %s', (legacy, modern) => {
+  const response = readResponse(`"id":7,"result":{"protocolVersion":"2025-11-25","capabilities":${legacy}}`);
+  expect(written(discoverFromInitialize(response))).toContain(`"capabilities":${modern},`);
+});
+
 const discovered = `"id":7,"result":{"resultType":"complete","ttlMs":9,"cacheScope":"public","supportedVersions":["2026-07-28"],"capabilities":{"resources":{"subscribe":true},"extensions":{"io.modelcontextprotocol/tasks":{},"x":{}},"n":2.0},"instructions":"i","other":1e999,"_meta":{"io.modelcontextprotocol/serverInfo":${info},"a":1}}`;
 
 test.each([

@@ -6,10 +6,11 @@ import {
   listNotificationsOf,
   matchesSubscription,
   subscriptionIdOf,
+  taskIdsIn,
   withoutSubscriptionId,
   withSubscriptionId,
 } from '../../../src/bridge/translate/subscriptions.ts';
-import { readNotification, written } from './read.ts';
+import { readNotification, readRequest, written } from './read.ts';
 
 const all = {
   tools: { listChanged: true },
@@ -31,6 +32,14 @@ test.each([
   [undefined, all, {}],
 ])('of the filter %j, %j honours %j', (filter, capabilities, honoured) => {
   expect(honouredFilter(filter, capabilities)).toEqual(honoured);
+});
+
+test.each([
+  ['{"notifications":{"taskIds":["a",7,"b","a"]}}', ['a', 'b']],
+  ['{"notifications":{"taskIds":"a"}}', []],
+  ['{}', []],
+])('in %s, the tasks are %j', (params, ids) => {
+  expect(taskIdsIn(readRequest(`"id":1,"method":"subscriptions/listen","params":${params}`))).toEqual(ids);
 });
 
 test('all lists of whose changes a server tells', () => {

@@ -1,19 +1,23 @@
 import { memberOf, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { itemsIn } from '../../mcp/lists.ts';
 import { newRequest } from '../../mcp/new-message.ts';
+import { runsToolsAsTasks } from '../translate/capabilities.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
 
 /** Pages that are read, and tools that are remembered. */
 const maxPages = 100;
 const maxTools = 10_000;
 
+/** Whether a tool must be run as a task, or can be. */
+type Support = 'required' | 'optional';
+
 /**
- * The tools that a legacy server runs as tasks only (MCP 2025-11-25, tasks, "Tool-Level Negotiation"). Its list says so, which is read
+ * Which tools a legacy server runs as tasks (MCP 2025-11-25, tasks, "Tool-Level Negotiation"). Its list says so, which is read
  * before the first call where the server runs tools as tasks at all.
  */
-export class RequiredTasks {
+export class TaskSupport {
   readonly #peer: LegacyPeer;
-  #tools = new Set<unknown>();
+  #tools: ReadonlyMap<unknown, Support> = new Map();
   /** Undefined while the list need not be read, or has been. */
   #waiting: (() => void)[] | undefined;
   #isSupported = false;
@@ -25,8 +29,7 @@ export class RequiredTasks {
 
   /** @param capabilities of the server. */
   introduced(capabilities: unknown): void {
-    const requests = memberOf(memberOf(capabilities, 'tasks'), 'requests');
-    this.#isSupported = memberOf(memberOf(requests, 'tools'), 'call') !== undefined;
+    this.#isSupported = runsToolsAsTasks(capabilities);
   }
 
   /** The server may have other tools now. */
@@ -34,11 +37,12 @@ export class RequiredTasks {
     this.#isKnown = false;
   }
 
-  has(tool: unknown): boolean {
-    return this.#tools.has(tool);
+  /** Undefined if the tool is not run as a task. */
+  of(tool: unknown): Support | undefined {
+    return this.#tools.get(tool);
   }
 
-  /** Calls back when it is known which tools they are, as far as the server says so. */
+  /** Calls back when it is known which tools these are, as far as the server says so. */
   whenKnown(callback: () => void): void {
     if (!this.#isSupported || this.#isKnown) {
       callback();
@@ -46,12 +50,12 @@ export class RequiredTasks {
     }
     if (this.#waiting === undefined) {
       this.#waiting = [];
-      this.#readPage(new Set(), 1, {});
+      this.#readPage(new Map(), 1, {});
     }
     this.#waiting.push(callback);
   }
 
-  #readPage(found: Set<unknown>, page: number, params: Readonly<Record<string, unknown>>): void {
+  #readPage(found: Map<unknown, Support>, page: number, params: Readonly<Record<string, unknown>>): void {
     this.#peer.request(newRequest(this.#peer.nextId(), 'tools/list', params), {
       answered: (response) => {
         note(response, found);
@@ -63,7 +67,7 @@ export class RequiredTasks {
     });
   }
 
-  #settle(found: Set<unknown>): void {
+  #settle(found: Map<unknown, Support>): void {
     this.#tools = found;
     this.#isKnown = true;
     const waiting = this.#waiting ?? [];
@@ -72,9 +76,10 @@ export class RequiredTasks {
   }
 }
 
-function note({ json: { result } }: RpcResponse, found: Set<unknown>): void {
+function note({ json: { result } }: RpcResponse, found: Map<unknown, Support>): void {
   for (const tool of itemsIn('tools/list', result) ?? []) {
     const support = memberOf(memberOf(tool, 'execution'), 'taskSupport');
-    if (support === 'required' && found.size < maxTools) found.add(memberOf(tool, 'name'));
+    const isRun = support === 'required' || support === 'optional';
+    if (isRun && found.size < maxTools) found.set(memberOf(tool, 'name'), support);
   }
 }
