@@ -60,7 +60,11 @@ export const rows = [
   },
   {
     feature: 'tools that must run as a task',
-    cells: [yes('the client has to know tasks'), undefined, yes('as a plain call'), undefined],
+    cells: [yes('the client has to know tasks'), undefined, yes('as a plain call, or as below'), undefined],
+  },
+  {
+    feature: 'a call that becomes a task, for clients that know tasks',
+    cells: [yes(), no('the call takes longer'), yes(), yes()],
   },
 ];
 

@@ -12,6 +12,7 @@ import { modernClient } from '../harness/modern-client.ts';
 import { fixture } from '../harness/program.ts';
 import { openSession } from '../harness/raw-mcp.ts';
 import { type ClientHandlers, connectV1, connectV2, progressOf, type SdkClient } from '../harness/sdk-clients.ts';
+import { taskClient } from '../harness/task-client.ts';
 import { startTcpProxy } from '../harness/tcp-proxy.ts';
 
 type Era = 'legacy' | 'modern';
@@ -194,6 +195,27 @@ const proofs: Record<string, (pair: Pair) => Promise<boolean>> = {
     }
     const client = await connect({ ...pair, exposed: pair.odd });
     expect(await client.call('as-a-task')).toBe('task of told Name of the task?');
+    return true;
+  },
+  'a call that becomes a task, for clients that know tasks': async ({ client: era, server }) => {
+    const [name, tool] = server === 'legacy' ? ['tasks', 'confirm_delete'] : ['modern-tasks', 'as-a-task'];
+    const exposed = await startExpose({ server: fixture(name) });
+    if (era === 'legacy' && server === 'modern') {
+      expect(await (await connect({ client: era, server, exposed, odd: exposed })).call(tool)).toContain(
+        'task of told',
+      );
+      return false;
+    }
+    if (era === 'legacy') {
+      const session = await openSession(exposed.url, exposed.token, { capabilities: { elicitation: {} } });
+      const { result } = await session.call(1, 'tools/call', { name: tool, task: {} });
+      return result?.['task'] !== undefined;
+    }
+    const client = taskClient(exposed, exposed.token);
+    const taskId = await client.start(tool);
+    await client.when('input_required', taskId);
+    await client.answer(taskId);
+    await client.when('completed', taskId);
     return true;
   },
 };

@@ -1,7 +1,7 @@
 // Clients of 2026-07-28 in front of legacy servers that do what is hard to carry: each request of theirs is complete in
 // itself, and the server waits in the middle of a call.
-import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { addToken } from '../harness/add-token.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type Exposed, startExpose } from '../harness/expose.ts';
 import { type JsonRpcMessage, textOf } from '../harness/json-rpc-message.ts';
@@ -14,7 +14,7 @@ import {
   type ModernClient,
 } from '../harness/modern-client.ts';
 import { parseJson } from '../harness/parse-json.ts';
-import { fixture, startProgram } from '../harness/program.ts';
+import { fixture } from '../harness/program.ts';
 
 const elicitation = { elicitation: { form: {}, url: {} } };
 const nasty = fixture('nasty');
@@ -40,12 +40,6 @@ const refused = (reason: string) => ({ error: { code: -32602, data: { reason } }
 
 const retry = (by: ModernClient, params: Answers, tool = 'ask-in-turn', args: object = {}) =>
   by.call(nextId(), tool, args, { params });
-
-async function addToken({ home, pid }: Exposed): Promise<string> {
-  const run = startProgram(['token', 'add', 'ben', '--run', String(pid)], { mark: randomUUID(), home });
-  expect(await run.exited).toBe(0);
-  return run.stdout().trim();
-}
 
 describe('a server that asks', () => {
   let exposed: Exposed;
@@ -147,7 +141,7 @@ describe('the state of a call that waits', () => {
     const params = answering(asked, answer);
     const state = params.requestState ?? '';
     const changed = `${state.slice(0, -2)}${state.endsWith('AA') ? 'BB' : 'AA'}`;
-    const other = modernClient(exposed.url, await addToken(exposed), elicitation);
+    const other = modernClient(exposed.url, await addToken(exposed, 'ben'), elicitation);
 
     expect(await retry(client, { ...params, requestState: changed })).toMatchObject(refused('integrity'));
     expect(await retry(client, { ...params, requestState: 'made up' })).toMatchObject(refused('malformed'));

@@ -33,8 +33,8 @@ interface More {
 }
 
 /** The standard header `Mcp-Name`, for the methods that have it. */
-function nameIn({ name, uri }: Params): string | undefined {
-  return typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
+function nameIn({ name, uri, taskId }: Params): string | undefined {
+  return [name, uri, taskId].find((each) => typeof each === 'string');
 }
 
 export function modernClient(url: string, token: string, capabilities: object = {}): ModernClient {
@@ -50,7 +50,7 @@ export function modernClient(url: string, token: string, capabilities: object = 
       [metaKeys.clientInfo]: { name: 'modern-client', version: '0' },
     };
     const all: Params = { ...params, ...beside, _meta: { ...envelope, ...meta } };
-    const named = method === 'tools/call' || method === 'prompts/get' || method === 'resources/read';
+    const named = /^(?:tools\/call|prompts\/get|resources\/read|tasks\/\w+)$/.test(method);
     const standard: Record<string, string | undefined> = {
       'MCP-Protocol-Version': modernRevision,
       'Mcp-Method': method,

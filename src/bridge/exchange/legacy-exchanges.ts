@@ -25,6 +25,7 @@ import type { ExchangeCall, Exchanges } from './exchanges.ts';
 import type { Flow } from './flow.ts';
 import { LegacyConnection, type ConnectionSettings } from './legacy-connection.ts';
 import { missingFailure } from './input-request.ts';
+import { Owners } from './owners.ts';
 import { ParamHeaderCheck } from './param-header-check.ts';
 import { defaultParkTtlMs, ParkedCalls, stateFailure } from './parked-calls.ts';
 import { Tasks, unknownTask } from './tasks.ts';
@@ -105,8 +106,7 @@ class TranslatedExchanges implements LegacyExchanges {
   readonly #warned = new Set<string>();
   /** By what clients declare, as JSON: most requests of a client declare the same. */
   readonly #declarations: RecentlyUsed<Declared>;
-  readonly #policyIds = new WeakMap<Policy, number>();
-  #policies = 0;
+  readonly #owners = new Owners();
   /** The newest answer of the server to `initialize`: it does not depend on the client. */
   #initialized: RpcResponse | undefined;
   #isClosed = false;
@@ -258,7 +258,7 @@ class TranslatedExchanges implements LegacyExchanges {
       call.fail(missingFailure(tasksRequired));
       return;
     }
-    const task = this.#tasks.find(memberOf(json['params'], 'taskId'), this.#ownerOf(call.caller, policy));
+    const task = this.#tasks.find(memberOf(json['params'], 'taskId'), this.#owners.of(call.caller.id, policy));
     if (task === undefined) call.fail(unknownTask);
     else if (method === 'tasks/get') task.get(call);
     else if (method === 'tasks/update') task.update(call);
@@ -267,7 +267,7 @@ class TranslatedExchanges implements LegacyExchanges {
 
   #connectionOf(call: ClientCall, policy: Policy | undefined): LegacyConnection | NoRoom {
     const { capabilities, fingerprint } = this.#declared(call);
-    const owner = this.#ownerOf(call.caller, policy);
+    const owner = this.#owners.of(call.caller.id, policy);
     const key = JSON.stringify([owner, fingerprint]);
     const known = this.#pool.find(key);
     if (known !== undefined) return known;
@@ -294,18 +294,6 @@ class TranslatedExchanges implements LegacyExchanges {
   /** What the server is told of this client. */
   #declared({ capabilities }: ClientCall): Declared {
     return this.#declarations.at(JSON.stringify(capabilities ?? {}));
-  }
-
-  /** Others than the caller have another id; the same caller with other rights has another policy. */
-  #ownerOf({ id }: SessionCaller, policy: Policy | undefined): string {
-    return JSON.stringify([id, this.#policyId(policy)]);
-  }
-
-  #policyId(policy: Policy | undefined): number {
-    if (policy === undefined || policy.isOpen) return 0;
-    const id = this.#policyIds.get(policy) ?? ++this.#policies;
-    this.#policyIds.set(policy, id);
-    return id;
   }
 
   #noRoom(why: NoRoom): CallFailure {

@@ -148,6 +148,8 @@ export class LegacyFace implements Upstream {
         this.#changeSubscription(request);
         return true;
       default:
+        // It is told of none, and could only name those of others.
+        if (request.method.startsWith('tasks/')) return this.#answer(newError({ id: request.id, ...unknownMethod }));
         return this.#forward(newCall(request), request);
     }
   }

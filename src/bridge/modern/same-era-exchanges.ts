@@ -3,12 +3,15 @@ import { memberOf, metaOf, type RpcNotification, type RpcRequest, type RpcRespon
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ExchangeCall, Exchanges } from '../exchange/exchanges.ts';
+import { Owners } from '../exchange/owners.ts';
 import { ParamHeaderCheck } from '../exchange/param-header-check.ts';
 import { credentialEnded, maxCalls, shuttingDown, tooManyCalls } from '../session/call-failures.ts';
 import { originOf, type GuardOptions, type SessionCaller } from '../session/guarded-upstream.ts';
+import type { CallFailure } from '../session/pending-request.ts';
 import { CallerConnections } from './caller-connections.ts';
 import { Exchange } from './exchange.ts';
 import { ForwardedStates } from './forwarded-states.ts';
+import { ForwardedTasks } from './forwarded-tasks.ts';
 import type { ModernMux } from './modern-mux.ts';
 
 export interface SameEraExchangesOptions extends Pick<GuardOptions, 'approvals' | 'onToolsChange'> {
@@ -35,6 +38,8 @@ const swallowed: ReadonlySet<string> = new Set(['notifications/cancelled']);
 class SameEraExchanges implements Exchanges {
   readonly #connections: CallerConnections;
   readonly #states: ForwardedStates | undefined;
+  readonly #tasks: ForwardedTasks | undefined;
+  readonly #owners = new Owners();
   readonly #paramHeaders = new ParamHeaderCheck();
   /** By caller. */
   readonly #open = new Map<string, Set<Exchange>>();
@@ -46,6 +51,7 @@ class SameEraExchanges implements Exchanges {
     this.#noteCapabilities(introduction);
     this.#connections = new CallerConnections({ ...options, clock });
     this.#states = areCallersKnown ? new ForwardedStates() : undefined;
+    this.#tasks = areCallersKnown ? new ForwardedTasks() : undefined;
   }
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
@@ -83,10 +89,16 @@ class SameEraExchanges implements Exchanges {
     } else if (own.size >= maxCalls) {
       call.fail(tooManyCalls);
     } else {
-      const sent = this.#states?.opened(request, caller.id) ?? request;
+      const sent = this.#permitted(request, caller, policy);
       if ('code' in sent) call.fail(sent);
       else this.#begin(caller, request, sent, call, policy, own);
     }
+  }
+
+  /** The request as the server gets it, or why it does not: it goes on with what another caller has begun. */
+  #permitted(request: RpcRequest, { id }: SessionCaller, policy: Policy | undefined): RpcRequest | CallFailure {
+    const opened = this.#states?.opened(request, id) ?? request;
+    return 'code' in opened ? opened : (this.#tasks?.checked(opened, () => this.#owners.of(id, policy)) ?? opened);
   }
 
   #begin(
@@ -102,7 +114,7 @@ class SameEraExchanges implements Exchanges {
       request,
       call,
       upstream: this.#connections.attach(caller.id, policy, origin),
-      onAnswer: (response) => this.#answerOf(response, request, caller),
+      onAnswer: (response) => this.#answerOf(response, request, caller, policy),
       onOver: () => {
         if (own.delete(exchange) && own.size === 0) this.#open.delete(caller.id);
       },
@@ -111,9 +123,15 @@ class SameEraExchanges implements Exchanges {
     exchange.begin(sent);
   }
 
-  #answerOf(response: RpcResponse, request: RpcRequest, caller: SessionCaller): RpcResponse {
+  #answerOf(
+    response: RpcResponse,
+    request: RpcRequest,
+    caller: SessionCaller,
+    policy: Policy | undefined,
+  ): RpcResponse {
     if (request.method === 'server/discover' && !response.failed) this.#noteCapabilities(response);
     if (request.method === 'tools/list') this.#paramHeaders.learn(response);
+    this.#tasks?.learn(response, () => this.#owners.of(caller.id, policy));
     return this.#states?.sealed(response, request, caller.id) ?? response;
   }
 

@@ -78,6 +78,18 @@ describe('calls', () => {
     expect(outcomeOf(late)).toMatchObject([{ code: -32603, data: { reason: 'unknown_result_type' } }]);
   });
 
+  test.each(['tasks/get', 'tasks/result', 'tasks/list', 'tasks/update', 'tasks/cancel'])(
+    '%s is not known to a client that is told of no task',
+    async (method) => {
+      const world = await openWorld();
+      world.toServer();
+      const call = world.call(1, method, { taskId: 't' });
+      await Promise.resolve();
+      expect(outcomeOf(call)).toMatchObject([{ code: -32601 }]);
+      expect(world.toServer()).toEqual([]);
+    },
+  );
+
   test('output that is no object is wrapped as its schema was', async () => {
     const world = await openWorld();
     const list = world.call(1, 'tools/list', {});
