@@ -104,15 +104,30 @@ export class ConnectionPool {
     const free = maxChildren - this.#open.size;
     const all = this.all();
     const own = all.filter((connection) => connection.callerId === callerId);
-    const idle = all.filter((connection) => !connection.isBusy());
-    const leftToOthers = free + idle.filter((connection) => connection.callerId !== callerId).length;
+    const evictable = this.#evictable();
+    const leftToOthers = free + evictable.filter((connection) => connection.callerId !== callerId).length;
     const mayGrow = own.length === 0 || leftToOthers > own.length;
     if (mayGrow && free > 0) return undefined;
-    const evicted = mayGrow ? idle[0] : idle.find((connection) => connection.callerId === callerId);
+    const evicted = mayGrow ? evictable[0] : evictable.find((connection) => connection.callerId === callerId);
     if (evicted === undefined) return mayGrow ? 'full' : 'share';
     onEvicted();
     void evicted.close(unused);
     return undefined;
+  }
+
+  /**
+   * Those that may have to make room: idle ones, and after them those with tasks that nobody has looked at for long, since a client
+   * may make some and never come back.
+   */
+  #evictable(): readonly LegacyConnection[] {
+    const { clock, idleTimeoutMs } = this.#options;
+    const entries = [...this.#open.values()];
+    const idle = entries.filter(({ connection }) => !connection.isBusy());
+    const leftAlone = entries.filter(
+      ({ connection, lastUse }) =>
+        connection.isBusy() && connection.holdsOnlyTasks() && clock.now() - lastUse >= idleTimeoutMs,
+    );
+    return [...idle, ...leftAlone].map(({ connection }) => connection);
   }
 
   #look(): void {

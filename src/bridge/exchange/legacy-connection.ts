@@ -31,6 +31,7 @@ import { Logs } from './logs.ts';
 import type { ParkedCalls } from './parked-calls.ts';
 import type { RunningCall } from './running-call.ts';
 import { ServerRequests, type ServerRequestsOptions } from './server-requests.ts';
+import { Task } from './task.ts';
 import { TaskSupport } from './task-support.ts';
 import type { Tasks } from './tasks.ts';
 
@@ -152,6 +153,12 @@ export class LegacyConnection implements FlowContext {
   /** Whether a client waits for something, or would miss it. */
   isBusy(): boolean {
     return this.#running.size > 0 || this.#listeners.size > 0 || this.#whenOpen.length > 0;
+  }
+
+  /** Whether it is busy with nothing but tasks, of which the client may never want to know. */
+  holdsOnlyTasks(): boolean {
+    const areTasks = [...this.#running].every((running) => running instanceof Task);
+    return areTasks && this.#listeners.size === 0 && this.#whenOpen.length === 0;
   }
 
   /** Whether it is one of this caller's, with these rights. */

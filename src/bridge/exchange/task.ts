@@ -192,9 +192,10 @@ export class Task implements RunningCall {
       this.#isPublishing = false;
       if (this.#hasChanged) this.changed();
     };
-    this.#look((task) => {
+    this.#look((task, isOver) => {
       const notification = taskNotification(task);
       if (notification !== undefined) context.publish(this.id, notification);
+      if (isOver) this.#settle('the task has ended');
       done();
     }, done);
   }

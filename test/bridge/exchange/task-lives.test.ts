@@ -115,6 +115,29 @@ describe('the server of a task', () => {
     expect(world.exchanges.report()).toMatchObject({ children: 0, tasks: 0 });
   });
 
+  test('makes room for another one if nobody has looked at the task for long', () => {
+    const world = taskWorld({ ...options, maxChildren: 1 });
+    const { taskId } = begun(world, {}, { ttl: null });
+    const other = (): FakeCall => world.call('tools/call', { name: 'fast' }, { caller: 'other' });
+    world.clock.advance(59_999);
+    expect(other().failures).toMatchObject([{ data: { reason: 'too_many_children' } }]);
+    world.clock.advance(1);
+    expect(other().failures).toEqual([]);
+    expect(about(world, 'tasks/get', { taskId }).failures).toEqual([unknownTask]);
+  });
+
+  test('goes when it is idle once a subscriber has heard of the result', () => {
+    const { world, taskId } = begun(taskWorld(options), {}, { ttl: null });
+    const call = listen(world, [taskId]);
+    world.say({ method: 'notifications/tasks/status', params: { taskId: 't' } });
+    answer(world, { 'tasks/get': { result: { taskId: 't', status: 'completed' } } });
+    answer(world, { 'tasks/result': { result: { content: [] } } });
+    expect(call.got.at(-1)?.json['params']).toMatchObject({ status: 'completed' });
+    call.leave();
+    world.clock.advance(63_000);
+    expect(world.exchanges.report()).toMatchObject({ children: 0, tasks: 0 });
+  });
+
   test('takes its tasks with it when it is lost', () => {
     const { world, taskId } = begun();
     const waiting = about(world, 'tasks/get', { taskId });

@@ -212,6 +212,15 @@ describe('what the server asks in a task', () => {
     expect(seen(task, 'working')).toMatchObject({ status: 'input_required' });
   });
 
+  test('belongs to the task if it comes with its result, although it does not name it', () => {
+    const task = begun();
+    const { call } = task.world.begun({ name: 'fast' }, { capabilities });
+    task.world.say({ id: 70, method: 'elicitation/create', params: { message: 'x' } }, Number(task.waiting));
+    task.world.clock.advance(20);
+    expect(call.responses).toEqual([]);
+    expect(seen(task, 'working')).toMatchObject({ status: 'input_required' });
+  });
+
   test('is taken for that of the task where nothing else runs, but for the roots', () => {
     const task = begun(taskWorld(), { capabilities: { ...capabilities, roots: {} } });
     task.world.say({ id: 70, method: 'elicitation/create', params: { message: 'Unmarked?' } });
