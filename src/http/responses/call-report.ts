@@ -96,7 +96,7 @@ export interface ReportReaders {
   /** Called when a session opens or ends, if there is `onRequest`. */
   readonly onSession?: ((report: SessionReport) => void) | undefined;
   /**
-   * Makes what is reported of the arguments, and of the result or error, of calls of tools, resources and prompts. It must not keep
+   * Makes what is reported of the arguments, and of the result or error, of calls of tools, resources, prompts and tasks. It must not keep
    * or change what it gets. Default: they are not read.
    */
   readonly readBody?: ((body: unknown) => unknown) | undefined;
@@ -137,9 +137,10 @@ export class CallReport {
     this.#origin = { caller: cut(caller.label), client: caller.address };
     this.#about = { method: cut(request.method), ...nameIn(request), requestBytes: request.bytes.length };
     this.#facts = session === undefined ? clientIn(request) : (sessionFacts.get(session) ?? {});
-    const { tool, resource, prompt } = this.#about;
-    if (readers.readBody !== undefined && (tool ?? resource ?? prompt) !== undefined)
-      this.#bodies = { arguments: this.#bodyIn(request, ['params', 'arguments']) };
+    const { method, tool, resource, prompt } = this.#about;
+    const isOfTask = method.startsWith('tasks/');
+    if (readers.readBody !== undefined && (isOfTask || (tool ?? resource ?? prompt) !== undefined))
+      this.#bodies = { arguments: this.#bodyIn(request, ['params', isOfTask ? 'inputResponses' : 'arguments']) };
   }
 
   /** The session that this `initialize` opens, if it succeeds. */
@@ -168,8 +169,12 @@ export class CallReport {
         { code: typeof code === 'number' ? code : undefined, data: { reason: read('reason') } },
         responseBytes,
       );
-    } else if (read('resultType') === 'input_required') this.#end = { outcome: 'input_required', responseBytes };
-    else this.#end = { outcome: read('isError') === true ? 'tool_error' : 'ok', responseBytes };
+    } else if (read('resultType') === 'input_required') {
+      this.#end = { outcome: 'input_required', responseBytes };
+    } else {
+      const isError = read(this.#about.method === 'tasks/get' ? 'isTaskError' : 'isError');
+      this.#end = { outcome: isError === true ? 'tool_error' : 'ok', responseBytes };
+    }
   }
 
   failed({ code, message, data }: Failure, responseBytes: number): void {
@@ -254,6 +259,8 @@ const envelopeMembers = memberReader({
 const responseMembers = memberReader({
   isError: ['result', 'isError'],
   resultType: ['result', 'resultType'],
+  /** Of the call that has become a task (SEP-2663). */
+  isTaskError: ['result', 'result', 'isError'],
   code: ['error', 'code'],
   reason: ['error', 'data', 'reason'],
 });

@@ -22,6 +22,9 @@ const outcomeOf = (answer: RpcResponse): unknown[] => {
   return [outcome, code, reason];
 };
 
+const outcomeOfTask = (method: string, result: object): unknown =>
+  reportOf(request(1, method, { taskId: 't' }), (call) => call.answered(response(1, result))).outcome;
+
 const denied = (reason: string): RpcResponse => newError({ id: 1, code: -32_602, message: 'no', data: { reason } });
 
 const nameOf = (method: string, params: object): unknown[] => {
@@ -53,6 +56,14 @@ describe('the outcome', () => {
     expect(
       outcomeOf(response(1, { resultType: 'complete', structuredContent: { resultType: 'input_required' } }))[0],
     ).toBe('ok');
+  });
+
+  test('of a task is that of the call that it was made of', () => {
+    expect(outcomeOfTask('tasks/get', { status: 'completed', result: { isError: true } })).toBe('tool_error');
+    expect(outcomeOfTask('tasks/get', { status: 'completed', result: { isError: false } })).toBe('ok');
+    expect(outcomeOfTask('tasks/get', { status: 'working' })).toBe('ok');
+    expect(outcomeOfTask('tasks/result', { isError: true })).toBe('tool_error');
+    expect(outcomeOfTask('tools/call', { result: { isError: true } })).toBe('ok');
   });
 
   test('of an answer that is too large to be parsed', () => {
@@ -170,6 +181,15 @@ describe('bodies', () => {
     });
     expect(bodiesOf(asked, (call) => call.failed(error, 1))).toEqual({ ...sent, error: { read: error } });
     expect(bodiesOf(asked, () => {})).toEqual(sent);
+  });
+
+  test('of a task are what its client answers, and what has come of it', () => {
+    const update = request(1, 'tasks/update', { taskId: 't', inputResponses: { q1: {} } });
+    expect(bodiesOf(update, () => {})).toEqual({ arguments: { read: { q1: {} } } });
+    const done = response(1, { status: 'completed', result: { content: [] } });
+    expect(bodiesOf(request(1, 'tasks/get', { taskId: 't' }), (call) => call.answered(done))?.result).toEqual({
+      read: { status: 'completed', result: { content: [] } },
+    });
   });
 
   test('of other requests are not read', () => {
