@@ -119,8 +119,7 @@ export class Alerts {
   #identify({ caller, client, clientInfo }: RequestReport): void {
     if (!this.#options.hasCredentials) return;
     const { addresses, clients } = this.#activityOf(caller);
-    if (client !== undefined && addresses.isNew(client))
-      this.#alert(caller, { kind: 'new_address', caller, client });
+    if (client !== undefined && addresses.isNew(client)) this.#alert(caller, { kind: 'new_address', caller, client });
     if (clientInfo !== undefined && clients.isNew(clientInfo.name))
       this.#alert(caller, { kind: 'new_client', caller, clientInfo });
   }

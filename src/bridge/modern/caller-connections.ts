@@ -1,7 +1,14 @@
-import type { RequestId } from '../../mcp/json-rpc.ts';
+import { clientInfoKey } from '../../mcp/envelope-keys.ts';
+import { memberOf, metaOf, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { guard, type CallOrigin, type GuardOptions } from '../session/guarded-upstream.ts';
+import {
+  guard,
+  originOf,
+  type CallOrigin,
+  type GuardOptions,
+  type SessionCaller,
+} from '../session/guarded-upstream.ts';
 import { defaultIdleTimeoutMs } from '../session/sessions.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { ModernMux } from './modern-mux.ts';
@@ -42,16 +49,17 @@ export class CallerConnections {
   }
 
   /**
-   * An upstream for one request, not yet started.
-   * @param origin whose request it is, for whoever approves it.
+   * An upstream for one message, not yet started.
+   * @param request undefined for a notification, which does not say which client sends it.
    */
-  attach(callerId: string, policy: Policy | undefined, origin: CallOrigin): Upstream {
+  attach(caller: SessionCaller, policy: Policy | undefined, request: RpcRequest | undefined): Upstream {
     const isOpen = policy === undefined || policy.isOpen;
     const { shared, areCallersKnown, approvals } = this.#options;
-    if (isOpen && approvals === undefined) return shared.attach(areCallersKnown ? callerId : undefined);
-    const connection = this.#connectionOf(callerId, policy);
+    if (isOpen && approvals === undefined) return shared.attach(areCallersKnown ? caller.id : undefined);
+    const connection = this.#connectionOf(caller.id, policy);
     connection.cancelTimeout();
-    return connection.mux.attach(origin);
+    // For whoever approves it.
+    return connection.mux.attach(originOf(caller, request && memberOf(metaOf(request), clientInfoKey)));
   }
 
   /** Ends what is kept of a caller, and what it waits for. */
@@ -73,9 +81,9 @@ export class CallerConnections {
 
   #create(callerId: string, policy: Policy | undefined): CallerConnection {
     const { shared, approvals, onToolsChange, clock, onWarning, idleTimeoutMs = defaultIdleTimeoutMs } = this.#options;
-    const originOf = (id: RequestId): CallOrigin => mux.labelOf(id) ?? nobody;
+    const originAt = (id: RequestId): CallOrigin => mux.labelOf(id) ?? nobody;
     const mux: ModernMux<CallOrigin> = new ModernMux<CallOrigin>({
-      upstream: guard(shared.attach(), { policy, approvals, originOf, onToolsChange, clock }),
+      upstream: guard(shared.attach(), { policy, approvals, originOf: originAt, onToolsChange, clock }),
       clock,
       onWarning,
       onEmpty: () => {

@@ -4,7 +4,7 @@ import { newResult } from '../../mcp/new-message.ts';
 import { failureOf, notTaken } from '../session/call-failures.ts';
 import type { CallFailure, PendingRequest } from '../session/pending-request.ts';
 import { withEndedSubscriptionId } from '../translate/subscriptions.ts';
-import type { Upstream, UpstreamEnd } from '../upstream/upstream.ts';
+import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
 
 export interface ExchangeOptions {
   /** As the client sent it. */
@@ -15,13 +15,16 @@ export interface ExchangeOptions {
   /** @returns the answer as the client gets it. */
   readonly onAnswer: (response: RpcResponse) => RpcResponse;
   /** Called once. */
-  readonly onOver: () => void;
+  readonly onOver: (exchange: Exchange) => void;
 }
 
 /** One request of a modern client, from its arrival to its end, over an upstream of its own. */
-export class Exchange {
-  readonly #options: ExchangeOptions;
-  #isOver = false;
+export class Exchange implements UpstreamEvents {
+  /**
+   * Undefined when it is over. V8 keeps what was in a table that a Set has outgrown until a full collection: what is over must not
+   * hold its HTTP request.
+   */
+  #options: ExchangeOptions | undefined;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -29,34 +32,30 @@ export class Exchange {
 
   /** @param request as the server gets it, but for its id. */
   begin(request: RpcRequest): void {
+    if (this.#options === undefined) return;
     const { call, upstream } = this.#options;
-    upstream.start({
-      onMessage: (message) => this.#receive(message),
-      onLost: (end) => this.#lose(end),
-      onClose: (end) => this.fail(failureOf(end)),
-    });
-    call.whenGone(() => {
-      // The client cancels by going (MCP 2026-07-28, Streamable HTTP), which the end of the upstream tells the server.
-      if (this.#end()) call.end();
-    });
+    upstream.start(this);
+    // The client cancels by going (MCP 2026-07-28, Streamable HTTP), which the end of the upstream tells the server.
+    call.whenGone(() => this.#end()?.call.end());
     if (!upstream.send(request)) this.fail(notTaken);
   }
 
   fail(failure: CallFailure): void {
-    if (this.#end()) this.#options.call.fail(failure);
+    this.#end()?.call.fail(failure);
   }
 
   /** Ends it from this side. @param failure for a client that waits for an answer; a subscription ends with a result. */
   close(failure: CallFailure): void {
-    if (this.#options.request.method === listenMethod) this.#endSubscription();
+    if (this.#options?.request.method === listenMethod) this.#endSubscription();
     else this.fail(failure);
   }
 
-  #receive(message: RpcMessage): void {
-    if (this.#isOver) return;
-    const { request, call, upstream, onAnswer } = this.#options;
+  onMessage(message: RpcMessage): void {
+    if (this.#options === undefined) return;
+    const { request, call, upstream } = this.#options;
     if (message.kind === 'response') {
-      if (this.#end()) call.finish(onAnswer(message));
+      const ended = this.#end();
+      ended?.call.finish(ended.onAnswer(message));
     } else if (message.method === 'notifications/cancelled' && request.method === listenMethod) {
       this.#endSubscription();
     } else if (message.kind === 'notification' && !call.send(message)) {
@@ -65,25 +64,31 @@ export class Exchange {
     }
   }
 
-  /** Over HTTP, it ends with a result (MCP 2026-07-28, "Subscriptions"). */
-  #endSubscription(): void {
-    const { request, call } = this.#options;
-    const { id } = request;
-    if (this.#end()) call.finish(withEndedSubscriptionId(newResult(id, { resultType: 'complete' }), id));
-  }
-
   /** What the server has not acted on is sent again. */
-  #lose(end: UpstreamEnd): void {
+  onLost(end: UpstreamEnd): void {
     const isUntaken = end.untaken?.some(({ kind }) => kind === 'request') === true;
     if (!isUntaken) this.fail(failureOf(end));
   }
 
-  /** Returns false if it was over. */
-  #end(): boolean {
-    if (this.#isOver) return false;
-    this.#isOver = true;
-    void this.#options.upstream.close();
-    this.#options.onOver();
-    return true;
+  onClose(end: UpstreamEnd): void {
+    this.fail(failureOf(end));
+  }
+
+  /** Over HTTP, it ends with a result (MCP 2026-07-28, "Subscriptions"). */
+  #endSubscription(): void {
+    const ended = this.#end();
+    if (ended === undefined) return;
+    const { id } = ended.request;
+    ended.call.finish(withEndedSubscriptionId(newResult(id, { resultType: 'complete' }), id));
+  }
+
+  /** Returns what it was; undefined if it was over. */
+  #end(): ExchangeOptions | undefined {
+    const ended = this.#options;
+    if (ended === undefined) return undefined;
+    this.#options = undefined;
+    void ended.upstream.close();
+    ended.onOver(this);
+    return ended;
   }
 }

@@ -17,7 +17,6 @@ import { newError, newNotification } from '../../mcp/new-message.ts';
 import { jsonOfId, wholeNumberOf, withCancelledId } from '../../mcp/request-id.ts';
 import { firstModernRevision } from '../../mcp/revisions.ts';
 import { severityOf } from '../../mcp/log-levels.ts';
-import { ClientSession } from '../shared/client-session.ts';
 import {
   placesIn,
   restoreRequest,
@@ -29,6 +28,7 @@ import {
 import { subscriptionIdOf, withEndedSubscriptionId, withSubscriptionId } from '../translate/subscriptions.ts';
 import type { Upstream, UpstreamEnd } from '../upstream/upstream.ts';
 import { CallsInFlight, type ModernCall } from './calls-in-flight.ts';
+import { MuxClient, type MuxConnection } from './mux-client.ts';
 
 /** Longest name of a method in a warning, in characters. */
 const shownMethodLength = 64;
@@ -42,26 +42,18 @@ export interface ModernMuxOptions {
   readonly onEmpty?: () => void;
 }
 
-type Session = ClientSession;
-
-interface Member<Label> {
-  readonly label: Label | undefined;
-  /** As in `ModernCall`. */
-  readonly party: unknown;
-}
-
 /**
  * Lets several clients use one upstream to a modern server: ids, progress tokens and subscription ids that are equal are kept
  * apart. The server keeps nothing of a client, and asks nothing, so there is nothing else to keep apart.
  */
-export class ModernMux<Label = string> {
+export class ModernMux<Label = string> implements MuxConnection<MuxClient<Label>> {
   readonly #upstream: Upstream;
   readonly #onWarning: (message: string) => void;
   readonly #onEmpty: (() => void) | undefined;
-  readonly #calls: CallsInFlight<Session>;
-  readonly #members = new Map<Session, Member<Label>>();
+  readonly #calls: CallsInFlight<MuxClient<Label>>;
+  readonly #clients = new Set<MuxClient<Label>>();
   /** Those that do not read, for whom no more can wait, and for whom more may come: the server is not read. */
-  readonly #full = new Set<Session>();
+  readonly #full = new Set<MuxClient<Label>>();
   readonly #warned = new Set<string>();
   #dropped = 0;
   #isClosed = false;
@@ -76,9 +68,9 @@ export class ModernMux<Label = string> {
       onLost: (end) => this.#lose(end),
       onClose: (end) => {
         this.#isClosed = true;
-        const bereft = [...this.#members.keys()];
-        this.#members.clear();
-        for (const session of bereft) session.end(end);
+        const bereft = [...this.#clients];
+        this.#clients.clear();
+        for (const client of bereft) client.bereave(end);
       },
     });
   }
@@ -90,40 +82,55 @@ export class ModernMux<Label = string> {
    * server does not say which request they belong to.
    */
   attach(label?: Label): Upstream {
-    const member = { label, party: label ?? Symbol('a client') };
-    let session: Session | undefined;
-    return {
-      start: (events) => {
-        const joined: Session = new ClientSession({
-          events,
-          onDropped: () => this.#warnOnce('reading', 'a client does not read: notifications for it are dropped'),
-          onFull: () => this.#holdUp(joined),
-          onDrained: () => this.#drained(joined),
-        });
-        session = joined;
-        if (this.#isClosed) joined.close(shutDown);
-        else this.#members.set(joined, member);
-      },
-      send: (message) => session !== undefined && this.#members.has(session) && this.#send(session, message),
-      isWritable: () => this.#upstream.isWritable(),
-      whenWritable: (callback) => this.#upstream.whenWritable(callback),
-      pause: () => session?.pause(),
-      resume: () => session?.resume(),
-      close: async () => {
-        if (session !== undefined) this.#leave(session);
-      },
-    };
+    return new MuxClient(this, label);
+  }
+
+  join(client: MuxClient<Label>): void {
+    if (this.#isClosed) client.dismiss(shutDown);
+    else this.#clients.add(client);
+  }
+
+  leave(client: MuxClient<Label>): void {
+    if (!this.#clients.delete(client)) return;
+    for (const { id } of this.#calls.release(client)) {
+      this.#upstream.send(newNotification('notifications/cancelled', { requestId: id, reason: 'the client has gone' }));
+    }
+    client.dismiss(left);
+    this.drained(client);
+    if (this.isEmpty) this.#onEmpty?.();
+  }
+
+  isWritable(): boolean {
+    return this.#upstream.isWritable();
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#upstream.whenWritable(callback);
+  }
+
+  warnUnread(): void {
+    this.#warnOnce('reading', 'a client does not read: notifications for it are dropped');
+  }
+
+  /** With its last answer, nothing more comes for a client: what waits for it is bounded without holding up others. */
+  holdUp(client: MuxClient<Label>): void {
+    if (!client.isFull || !this.#calls.isBusy(client) || this.#full.has(client)) return;
+    this.#full.add(client);
+    if (this.#full.size === 1) this.#upstream.pause();
+  }
+
+  drained(client: MuxClient<Label>): void {
+    if (this.#full.delete(client) && this.#full.size === 0) this.#upstream.resume();
   }
 
   /** Whether there is no client. */
   get isEmpty(): boolean {
-    return this.#members.size === 0;
+    return this.#clients.size === 0;
   }
 
   /** What is known of the client of a request in flight, by its id at the upstream. */
   labelOf(id: RequestId): Label | undefined {
-    const owner = this.#calls.find(id)?.owner;
-    return owner === undefined ? undefined : this.#members.get(owner)?.label;
+    return this.#calls.find(id)?.owner.label;
   }
 
   /** Notifications so far that were dropped, since it was not known which request they belonged to. */
@@ -137,48 +144,27 @@ export class ModernMux<Label = string> {
     return this.#upstream.close();
   }
 
-  #leave(session: Session): void {
-    if (!this.#members.delete(session)) return;
-    for (const { id } of this.#calls.release(session)) {
-      this.#upstream.send(newNotification('notifications/cancelled', { requestId: id, reason: 'the client has gone' }));
-    }
-    session.close(left);
-    this.#drained(session);
-    if (this.isEmpty) this.#onEmpty?.();
-  }
-
-  /** With its last answer, nothing more comes for a client: what waits for it is bounded without holding up others. */
-  #holdUp(session: Session): void {
-    if (!session.isFull || !this.#calls.isBusy(session) || this.#full.has(session)) return;
-    this.#full.add(session);
-    if (this.#full.size === 1) this.#upstream.pause();
-  }
-
-  #drained(session: Session): void {
-    if (this.#full.delete(session) && this.#full.size === 0) this.#upstream.resume();
-  }
-
   #warnOnce(kind: string, message: string): void {
     if (this.#warned.has(kind)) return;
     this.#warned.add(kind);
     this.#onWarning(message);
   }
 
-  #send(session: Session, message: RpcMessage): boolean {
-    if (message.kind === 'request') return this.#request(session, message);
+  sendFor(client: MuxClient<Label>, message: RpcMessage): boolean {
+    if (message.kind === 'request') return this.#request(client, message);
     // A modern server asks nothing, so it waits for no answer.
     if (message.kind === 'response') return true;
     if (message.method !== 'notifications/cancelled') return this.#upstream.send(message);
     const id = cancelledBy(message);
-    const cancelled = id === undefined ? undefined : this.#calls.cancel(session, id);
+    const cancelled = id === undefined ? undefined : this.#calls.cancel(client, id);
     return cancelled === undefined || this.#upstream.send(withCancelledId(message, cancelled.id));
   }
 
-  #request(session: Session, request: RpcRequest): boolean {
+  #request(client: MuxClient<Label>, request: RpcRequest): boolean {
     const places = placesIn(request);
     if (typeof places === 'string') {
       const error = newError({ id: request.id, code: rpcCode.invalidRequest, message: places });
-      queueMicrotask(() => session.deliver(error));
+      queueMicrotask(() => client.deliver(error));
       return true;
     }
     const id = this.#calls.next();
@@ -188,15 +174,15 @@ export class ModernMux<Label = string> {
       value !== undefined && tokenPlace !== undefined ? { value, written: writtenAt(request, tokenPlace) } : undefined;
     this.#calls.open({
       id,
-      owner: session,
-      party: this.#members.get(session)?.party,
+      owner: client,
+      party: client.party,
       severity: severityOf(memberOf(metaOf(request), logLevelKey)),
       method: request.method,
       clientId: request.id,
       writtenId: idPlace === undefined ? jsonOfId(request.id) : writtenAt(request, idPlace),
       token,
     });
-    this.#holdUp(session);
+    this.holdUp(client);
     const changes = token === undefined ? { id } : { id, progressToken: id };
     if (this.#upstream.send(rewriteRequest(request, places, changes))) return true;
     this.#calls.settle(id);
@@ -262,7 +248,7 @@ export class ModernMux<Label = string> {
     this.#warnOnce('nameless', `dropped ${shown} of the server: no request is known that it belongs to`);
   }
 
-  #receiverOf({ method, json }: RpcNotification): ModernCall<Session> | undefined {
+  #receiverOf({ method, json }: RpcNotification): ModernCall<MuxClient<Label>> | undefined {
     if (method !== 'notifications/message') return this.#calls.only();
     return this.#calls.askingForLog(severityOf(memberOf(json['params'], 'level')));
   }
@@ -270,7 +256,7 @@ export class ModernMux<Label = string> {
   /** What will be sent again is still in flight for its client; everything else the server has forgotten. */
   #lose(end: UpstreamEnd): void {
     const surviving = new Set<number>();
-    const untaken = new Map<Session, RpcMessage[]>();
+    const untaken = new Map<MuxClient<Label>, RpcMessage[]>();
     for (const message of end.untaken ?? []) {
       const call = message.kind === 'request' ? this.#calls.find(message.id) : undefined;
       if (message.kind !== 'request' || call === undefined) continue;
@@ -280,7 +266,7 @@ export class ModernMux<Label = string> {
       untaken.set(call.owner, own);
     }
     this.#calls.forget(surviving);
-    for (const session of this.#members.keys()) session.lose({ ...end, untaken: untaken.get(session) ?? [] });
+    for (const client of this.#clients) client.lose({ ...end, untaken: untaken.get(client) ?? [] });
   }
 }
 

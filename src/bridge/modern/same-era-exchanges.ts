@@ -1,12 +1,11 @@
-import { clientInfoKey } from '../../mcp/envelope-keys.ts';
-import { memberOf, metaOf, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ExchangeCall, Exchanges } from '../exchange/exchanges.ts';
 import { Owners } from '../exchange/owners.ts';
 import { ParamHeaderCheck } from '../exchange/param-header-check.ts';
 import { credentialEnded, maxCalls, shuttingDown, tooManyCalls } from '../session/call-failures.ts';
-import { originOf, type GuardOptions, type SessionCaller } from '../session/guarded-upstream.ts';
+import type { GuardOptions, SessionCaller } from '../session/guarded-upstream.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import { CallerConnections } from './caller-connections.ts';
 import { Exchange } from './exchange.ts';
@@ -61,7 +60,7 @@ class SameEraExchanges implements Exchanges {
 
   notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
     if (this.#isClosed || swallowed.has(notification.method)) return;
-    const upstream = this.#connections.attach(caller.id, policy, originOf(caller, undefined));
+    const upstream = this.#connections.attach(caller, policy, undefined);
     upstream.start({ onMessage() {}, onClose() {} });
     upstream.send(notification);
     void upstream.close();
@@ -109,14 +108,13 @@ class SameEraExchanges implements Exchanges {
     policy: Policy | undefined,
     own: Set<Exchange>,
   ): void {
-    const origin = originOf(caller, memberOf(metaOf(request), clientInfoKey));
-    const exchange: Exchange = new Exchange({
+    const exchange = new Exchange({
       request,
       call,
-      upstream: this.#connections.attach(caller.id, policy, origin),
+      upstream: this.#connections.attach(caller, policy, request),
       onAnswer: (response) => this.#answerOf(response, request, caller, policy),
-      onOver: () => {
-        if (own.delete(exchange) && own.size === 0) this.#open.delete(caller.id);
+      onOver: (ended) => {
+        if (own.delete(ended) && own.size === 0) this.#open.delete(caller.id);
       },
     });
     this.#open.set(caller.id, own.add(exchange));
