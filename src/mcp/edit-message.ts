@@ -1,4 +1,5 @@
 import { inOnePiece } from '../platform/bytes.ts';
+import type { Envelope } from './envelope.ts';
 import { editMembers, type EditPlan } from './json/edit-members.ts';
 import { lazyMessage } from './lazy-message.ts';
 import { isObject, type RpcMessage, type RpcNotification, type RpcRequest, type RpcResponse } from './rpc-message.ts';
@@ -16,7 +17,7 @@ export function editMessage(message: RpcMessage, plan: EditPlan): RpcMessage {
   const { envelope } = message;
   // Not parsed here: most messages never are.
   if (envelope !== undefined) {
-    return lazyMessage(inOnePiece(bytes), { ...envelope, mayHaveMeta: true });
+    return lazyMessage(inOnePiece(bytes), edited(envelope));
   }
   let { json } = message;
   for (const {
@@ -26,6 +27,11 @@ export function editMessage(message: RpcMessage, plan: EditPlan): RpcMessage {
     json = { ...json, [name]: withMember(json[name], rest, text) };
   }
   return { ...message, bytes, json };
+}
+
+/** Written out, since a spread takes ten times as long. */
+function edited({ id, method, failed, progressToken }: Envelope): Envelope {
+  return { id, method, failed, mayHaveMeta: true, progressToken };
 }
 
 /** A copy, since other messages may share what is not changed. */

@@ -1,3 +1,4 @@
+import type { Span } from './json/locate-members.ts';
 import { backslash, JsonScanner, openBrace, quote, smallN } from './json/scan.ts';
 
 const zero = 0x30;
@@ -26,6 +27,8 @@ const usualMethodBytes: readonly Buffer[] = usualMethods.map((method) => Buffer.
 /** The parts of a JSON-RPC message that a bridge needs (JSON-RPC 2.0 §4 and §5, as restricted by MCP). */
 export interface Envelope {
   readonly id: string | number | undefined;
+  /** Where the id is written; undefined if the message has been changed since it was read. */
+  readonly idSpan?: Span | undefined;
   /** Undefined in a response. */
   readonly method: string | undefined;
   readonly failed: boolean;
@@ -56,6 +59,7 @@ export function envelopeOf(text: Buffer): Envelope | undefined {
 
 class EnvelopeReader implements Envelope {
   id: string | number | undefined;
+  idSpan: Span | undefined;
   method: string | undefined;
   failed = false;
   mayHaveMeta = false;
@@ -86,6 +90,7 @@ class EnvelopeReader implements Envelope {
     } else if (isNamed(text, name, nameEnd, idName)) {
       isUsual = this.id === undefined;
       this.id = plainValue(text, start, end);
+      this.idSpan = { start, end };
       isUsual &&= this.id !== undefined;
     } else if (isNamed(text, name, nameEnd, methodName)) {
       isUsual = this.method === undefined;

@@ -29,13 +29,13 @@ export class Renumbering {
     const edited = editMessage(request, this.#plan);
     const { envelope, bytes } = edited;
     // Still without a look into it, which most messages are never given.
-    return envelope === undefined ? { ...edited, id } : lazyRequest(inOnePiece(bytes), { ...envelope, id });
+    return envelope === undefined ? { ...edited, id } : lazyRequest(inOnePiece(bytes), envelope, id);
   }
 
   response(response: RpcResponse, id: RequestId): RpcResponse {
     this.#written = Buffer.from(jsonOfId(id));
     const edited = editMessage(response, this.#plan);
     const { envelope, bytes } = edited;
-    return envelope === undefined ? { ...edited, id } : lazyResponse(inOnePiece(bytes), { ...envelope, id });
+    return envelope === undefined ? { ...edited, id } : lazyResponse(inOnePiece(bytes), envelope, id);
   }
 }

@@ -22,12 +22,17 @@ interface CancelledCall extends Pick<ModernCall<unknown>, 'party' | 'severity'> 
   readonly until: number;
 }
 
+/** Who makes calls. */
+export interface CallOwner<Owner> {
+  /** Those in flight, by the ids that it has given them. */
+  readonly calls: Map<RequestId, ModernCall<Owner>>;
+}
+
 /** The calls of several clients over one connection to a modern server. */
-export class CallsInFlight<Owner> {
+export class CallsInFlight<Owner extends CallOwner<Owner>> {
   readonly #clock: Clock;
   #last = 0;
   readonly #calls = new Map<number, ModernCall<Owner>>();
-  readonly #byOwner = new Map<Owner, Map<RequestId, ModernCall<Owner>>>();
   /** Those in flight but for subscriptions, which a server has nothing to say of without naming them. */
   readonly #nameless = new Map<number, ModernCall<Owner>>();
   /** Those among them that ask for log messages. */
@@ -50,14 +55,7 @@ export class CallsInFlight<Owner> {
       this.#nameless.set(call.id, call);
       if (call.severity !== undefined) this.#logged.set(call.id, call);
     }
-    const own = this.#byOwner.get(call.owner);
-    if (own === undefined) this.#byOwner.set(call.owner, new Map([[call.clientId, call]]));
-    else own.set(call.clientId, call);
-  }
-
-  /** Whether the client has a call in flight. */
-  isBusy(owner: Owner): boolean {
-    return this.#byOwner.has(owner);
+    call.owner.calls.set(call.clientId, call);
   }
 
   /** A call in flight that nobody has cancelled. */
@@ -75,14 +73,14 @@ export class CallsInFlight<Owner> {
 
   /** The client no longer waits for its call. */
   cancel(owner: Owner, clientId: RequestId): ModernCall<Owner> | undefined {
-    const call = this.#byOwner.get(owner)?.get(clientId);
+    const call = owner.calls.get(clientId);
     if (call !== undefined) this.#withdraw(call);
     return call;
   }
 
   /** The client has gone; returns its calls in flight. */
   release(owner: Owner): readonly ModernCall<Owner>[] {
-    const own = [...(this.#byOwner.get(owner)?.values() ?? [])];
+    const own = [...owner.calls.values()];
     for (const call of own) this.#withdraw(call);
     return own;
   }
@@ -135,8 +133,7 @@ export class CallsInFlight<Owner> {
     this.#calls.delete(call.id);
     this.#nameless.delete(call.id);
     this.#logged.delete(call.id);
-    const own = this.#byOwner.get(call.owner);
-    if (own?.get(call.clientId) === call) own.delete(call.clientId);
-    if (own?.size === 0) this.#byOwner.delete(call.owner);
+    const { calls } = call.owner;
+    if (calls.get(call.clientId) === call) calls.delete(call.clientId);
   }
 }

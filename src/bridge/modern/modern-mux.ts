@@ -114,7 +114,7 @@ export class ModernMux<Label = string> implements MuxConnection<MuxClient<Label>
 
   /** With its last answer, nothing more comes for a client: what waits for it is bounded without holding up others. */
   holdUp(client: MuxClient<Label>): void {
-    if (!client.isFull || !this.#calls.isBusy(client) || this.#full.has(client)) return;
+    if (!client.isFull || client.calls.size === 0 || this.#full.has(client)) return;
     this.#full.add(client);
     if (this.#full.size === 1) this.#upstream.pause();
   }

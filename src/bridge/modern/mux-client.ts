@@ -1,6 +1,7 @@
 import type { RequestId, RpcMessage } from '../../mcp/json-rpc.ts';
 import { ClientSession } from '../shared/client-session.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
+import type { CallOwner } from './calls-in-flight.ts';
 
 /** What a client uses of the connection that it shares with others. */
 export interface MuxConnection<Client> extends Pick<Upstream, 'isWritable' | 'whenWritable'> {
@@ -15,7 +16,8 @@ export interface MuxConnection<Client> extends Pick<Upstream, 'isWritable' | 'wh
 }
 
 /** The upstream of one client over a connection that it shares, which `close` leaves running. A class, since each exchange has one. */
-export class MuxClient<Label> implements Upstream {
+export class MuxClient<Label> implements Upstream, CallOwner<MuxClient<Label>> {
+  readonly calls: CallOwner<MuxClient<Label>>['calls'] = new Map();
   /** What is known of the client. */
   readonly label: Label | undefined;
   readonly #connection: MuxConnection<MuxClient<Label>>;

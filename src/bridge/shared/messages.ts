@@ -6,7 +6,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from '../../mcp/json-rpc.ts';
-import { lazyResponse } from '../../mcp/lazy-message.ts';
+import { lazyRequest, lazyResponse } from '../../mcp/lazy-message.ts';
 import { pathTree, replaceSpans, locateMembers, type PathTree, type Span } from '../../mcp/json/locate-members.ts';
 
 /** The members by which a message is told apart; each kind of message is searched for all of them. */
@@ -74,13 +74,16 @@ export interface RequestChanges {
 /** The same request with other values in a few places; all other bytes stay. */
 export function rewriteRequest(request: RpcRequest, places: Places, changes: RequestChanges): RpcRequest {
   const { id, progressToken: token, level } = changes;
+  const { envelope } = request;
+  // Still without a look into it, which most requests are never given.
+  if (envelope !== undefined) return lazyRequest(rewrite(request.bytes, places, changes), envelope, id);
   let params = request.json['params'];
   if (token !== undefined) {
     params = withMember(params, '_meta', withMember(memberOf(params, '_meta'), 'progressToken', token));
   }
   if (level !== undefined) params = withMember(params, 'level', level);
   const json = { ...request.json, id, ...(params === undefined ? {} : { params }) };
-  return { ...request, id, json, bytes: rewrite(request.bytes, places, { ...changes }) };
+  return { ...request, id, json, bytes: rewrite(request.bytes, places, changes) };
 }
 
 /** What `rewriteRequest` has made, with the client's own id and token again. */
@@ -92,10 +95,14 @@ export function restoreRequest(request: RpcRequest, id: RequestId, token: Reques
 
 /** @param written the id as the other side wrote it: `1.0` or `"\u0041"` are to come back as they were. */
 export function rewriteResponse(response: RpcResponse, id: RequestId, written: string): RpcResponse {
-  const bytes = replaceOne(response.bytes, responseId, written);
   const { envelope } = response;
+  const place = envelope?.idSpan;
+  const bytes =
+    place === undefined
+      ? replaceOne(response.bytes, responseId, written)
+      : replaceSpans(response.bytes, [[place, Buffer.from(written)]]);
   // Still without a look into it, which may cost a hundred times its bytes.
-  if (envelope !== undefined) return lazyResponse(bytes, { ...envelope, id });
+  if (envelope !== undefined) return lazyResponse(bytes, envelope, id);
   return { ...response, id, json: { ...response.json, id }, bytes };
 }
 
@@ -113,7 +120,7 @@ export function rewriteRevision(response: RpcResponse, revision: string): RpcRes
   return { ...response, json: { ...response.json, result }, bytes };
 }
 
-function rewrite(bytes: Bytes, places: Places, changes: Readonly<Record<string, unknown>>): Buffer {
+function rewrite(bytes: Bytes, places: Places, changes: RequestChanges): Buffer {
   const replacements: [Span, Buffer][] = [];
   for (const [name, value] of Object.entries(changes)) {
     const place = places.get(name);
