@@ -1,11 +1,12 @@
+import { envelopeKeys } from './envelope-keys.ts';
 import { rpcCode } from './json-rpc.ts';
 import { locateMembers, pathTree } from './json/locate-members.ts';
 import { inOnePiece } from '../platform/bytes.ts';
 import { listenFilterProblem } from './listen-filter.ts';
 import { listenMethod, removedMethods } from './modern-methods.ts';
-import { envelopeKeys, envelopeProblem } from './request-envelope.ts';
+import { envelopeProblem } from './request-envelope.ts';
 import { modernRevisions } from './revisions.ts';
-import type { RpcNotification, RpcRequest } from './rpc-message.ts';
+import { memberOf, type RpcNotification, type RpcRequest } from './rpc-message.ts';
 import {
   headerProblem,
   methodProblem,
@@ -46,17 +47,14 @@ const decisive = pathTree({
  * @returns undefined if it can be served.
  */
 export function checkRequest(request: RpcRequest, revision: unknown, headers: MessageHeaders): Rejection | undefined {
-  const { method, bytes } = request;
-  const { spans, duplicateKey } = locateMembers(bytes, decisive);
+  const { method } = request;
+  const { name, duplicateKey } = decisiveMembers(request);
   if (duplicateKey !== undefined) return ambiguous(duplicateKey);
   const malformed = envelopeProblem(request);
   if (malformed !== undefined || typeof revision !== 'string') return malformedEnvelope(malformed ?? 'no revision');
   const otherRevision = revisionProblem(headers, revision);
   if (otherRevision !== undefined) return mismatch(otherRevision);
   if (!modernRevisions.includes(revision)) return unsupported(revision, modernRevisions);
-  const span = spans.get(nameMemberOf(method) ?? '');
-  const isRead = span !== undefined && span.end - span.start <= maxNameBytes;
-  const name: unknown = isRead ? JSON.parse(inOnePiece(bytes).toString('utf8', span.start, span.end)) : undefined;
   const problem = headerProblem(headers, { revision, method, name: typeof name === 'string' ? name : undefined });
   if (problem !== undefined) return mismatch(problem);
   if (removedMethods.has(method)) return removed(method);
@@ -64,16 +62,28 @@ export function checkRequest(request: RpcRequest, revision: unknown, headers: Me
   return badFilter === undefined ? undefined : malformedFilter(badFilter);
 }
 
+/** The value that `Mcp-Name` repeats, and the name of a member that others would read differently. */
+function decisiveMembers({ method, envelope, bytes, json }: RpcRequest): { name: unknown; duplicateKey?: string } {
+  const member = nameMemberOf(method) ?? '';
+  // All parsers read it the same.
+  if (envelope !== undefined) return { name: memberOf(json['params'], member) };
+  const { spans, duplicateKey } = locateMembers(bytes, decisive);
+  if (duplicateKey !== undefined) return { name: undefined, duplicateKey };
+  const { start, end } = spans.get(member) ?? { start: 0, end: 0 };
+  const isRead = end > 0 && end - start <= maxNameBytes;
+  return { name: isRead ? JSON.parse(inOnePiece(bytes).toString('utf8', start, end)) : undefined };
+}
+
 /**
  * The same for a notification, which has no envelope: what a header says must be right, but it need not be there.
  * @param revision the one in the body, or else in the header.
  */
 export function checkNotification(
-  { method, bytes }: RpcNotification,
+  { method, envelope, bytes }: RpcNotification,
   revision: unknown,
   headers: MessageHeaders,
 ): Rejection | undefined {
-  const { duplicateKey } = locateMembers(bytes, decisive);
+  const duplicateKey = envelope === undefined ? locateMembers(bytes, decisive).duplicateKey : undefined;
   if (duplicateKey !== undefined) return ambiguous(duplicateKey);
   if (typeof revision !== 'string') return malformedEnvelope('the revision in params._meta is not a string');
   const problem = revisionProblem(headers, revision) ?? methodProblem(headers, method);

@@ -30,8 +30,8 @@ export function editMessage(message: RpcMessage, plan: EditPlan): RpcMessage {
 }
 
 /** Written out, since a spread takes ten times as long. */
-function edited({ id, method, failed, progressToken }: Envelope): Envelope {
-  return { id, method, failed, mayHaveMeta: true, progressToken };
+function edited({ id, method, failed, progressToken, requestToken }: Envelope): Envelope {
+  return { id, idSpan: undefined, method, failed, mayHaveMeta: true, progressToken, requestToken };
 }
 
 /** A copy, since other messages may share what is not changed. */

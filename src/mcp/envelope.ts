@@ -1,4 +1,6 @@
+import { envelopeKeys } from './envelope-keys.ts';
 import type { Span } from './json/locate-members.ts';
+import { NameTable, unclear } from './json/name-table.ts';
 import { backslash, JsonScanner, openBrace, quote, smallN } from './json/scan.ts';
 
 const zero = 0x30;
@@ -11,14 +13,32 @@ const maxDigits = 15;
 
 const versionTwo: Buffer = Buffer.from('"2.0"');
 
-const versionName: Buffer = Buffer.from('jsonrpc');
-const idName: Buffer = Buffer.from('id');
-const methodName: Buffer = Buffer.from('method');
-const paramsName: Buffer = Buffer.from('params');
-const resultName: Buffer = Buffer.from('result');
-const errorName: Buffer = Buffer.from('error');
-const metaName: Buffer = Buffer.from('_meta');
-const progressTokenName: Buffer = Buffer.from('progressToken');
+/** The members of a message by which it is told apart. */
+const framing = nameTable(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+
+/** Members of `params` that decide how a message is served, or are changed on the way to the server. */
+const decisive = nameTable([
+  '_meta',
+  'progressToken',
+  'name',
+  'uri',
+  'taskId',
+  'requestId',
+  'level',
+  'protocolVersion',
+]);
+
+const inMeta = nameTable([...envelopeKeys, 'progressToken']);
+
+interface Name {
+  readonly text: string;
+  /** Another bit for each name of a table. */
+  readonly bit: number;
+}
+
+function nameTable(names: readonly string[]): NameTable<Name> {
+  return new NameTable(new Map(names.map((text, index) => [text, { text, bit: 1 << index }])));
+}
 
 /** The methods of nearly all messages: comparing takes a few nanoseconds, decoding a string a hundred. */
 const usualMethods = ['tools/call', 'notifications/progress', 'notifications/message', 'resources/read'];
@@ -36,12 +56,15 @@ export interface Envelope {
   readonly mayHaveMeta: boolean;
   /** `params.progressToken` of a `notifications/progress`. */
   readonly progressToken: string | number | undefined;
+  /** `params._meta.progressToken`, to which the progress of a request refers. */
+  readonly requestToken: string | number | undefined;
 }
 
 /**
  * Reads the envelope of a message in the usual notation: on one line, with plain strings or whole numbers as id and progress
- * token, and no relevant name twice or with an escape. The whole message is checked, but hardly any values are created:
- * parsing 200 bytes takes twice as long and leaves a dozen objects, most of which are not needed.
+ * token, and no relevant name twice, with an escape or in other capitals, so that all parsers read the same. The whole message is
+ * checked, but hardly any values are created: parsing 200 bytes takes twice as long and leaves a dozen objects, most of which are not
+ * needed.
  * @param text valid UTF-8.
  * @returns what JSON.parse would find; undefined for another notation, or if it is not a message.
  */
@@ -64,10 +87,11 @@ class EnvelopeReader implements Envelope {
   failed = false;
   mayHaveMeta = false;
   progressToken: string | number | undefined;
-  #hasVersion = false;
-  #hasParams = false;
-  #hasResult = false;
-  #hasError = false;
+  requestToken: string | number | undefined;
+  /** The bits of the names that have been found. */
+  #found = 0;
+  #foundInParams = 0;
+  #foundInMeta = 0;
 
   /**
    * @param name where the name of the member begins, with its quote; it ends at `nameEnd`.
@@ -76,36 +100,26 @@ class EnvelopeReader implements Envelope {
    */
   readMember(scanner: JsonScanner, name: number, nameEnd: number, start: number): number {
     const { text } = scanner;
-    if (isNamed(text, name, nameEnd, paramsName)) {
-      if (this.#hasParams) return -1;
-      this.#hasParams = true;
-      return text[start] === openBrace ? this.#readParams(scanner, start) : scanner.skipValue(start, maxDepth);
-    }
+    const found = framing.find(text, name, nameEnd);
+    if (found === undefined) return scanner.skipValue(start, maxDepth);
+    if (found === unclear || (this.#found & found.bit) !== 0) return -1;
+    this.#found |= found.bit;
+    if (found.text === 'params' && text[start] === openBrace) return this.#readParams(scanner, start);
     const end = scanner.skipValue(start, maxDepth);
     if (end === -1) return -1;
     let isUsual = true;
-    if (isNamed(text, name, nameEnd, versionName)) {
-      isUsual = !this.#hasVersion && isSame(text, start, end, versionTwo);
-      this.#hasVersion = true;
-    } else if (isNamed(text, name, nameEnd, idName)) {
-      isUsual = this.id === undefined;
+    if (found.text === 'jsonrpc') {
+      isUsual = isSame(text, start, end, versionTwo);
+    } else if (found.text === 'id') {
       this.id = plainValue(text, start, end);
       this.idSpan = { start, end };
-      isUsual &&= this.id !== undefined;
-    } else if (isNamed(text, name, nameEnd, methodName)) {
-      isUsual = this.method === undefined;
+      isUsual = this.id !== undefined;
+    } else if (found.text === 'method') {
       this.method = methodAt(text, start, end);
-      isUsual &&= this.method !== undefined;
-    } else if (isNamed(text, name, nameEnd, resultName)) {
-      isUsual = !this.#hasResult;
-      this.#hasResult = true;
-    } else if (isNamed(text, name, nameEnd, errorName)) {
-      isUsual = !this.#hasError;
-      this.#hasError = true;
+      isUsual = this.method !== undefined;
+    } else if (found.text === 'error') {
       // Some servers add `"error": null` to a result.
       this.failed = text[start] !== smallN;
-    } else {
-      isUsual = !hasEscape(text, name, nameEnd);
     }
     return isUsual ? end : -1;
   }
@@ -116,16 +130,39 @@ class EnvelopeReader implements Envelope {
     while (scanner.isInObject(at)) {
       const nameEnd = scanner.skipString(at);
       const start = scanner.skipColon(nameEnd);
-      const end = start === -1 ? -1 : scanner.skipValue(start, maxDepth);
+      if (start === -1) return -1;
+      const found = decisive.find(text, at, nameEnd);
+      if (found === unclear || (found !== undefined && (this.#foundInParams & found.bit) !== 0)) return -1;
+      this.#foundInParams |= found?.bit ?? 0;
+      const isMeta = found?.text === '_meta';
+      const end =
+        isMeta && text[start] === openBrace ? this.#readMeta(scanner, start) : scanner.skipValue(start, maxDepth);
       if (end === -1) return -1;
-      if (isNamed(text, at, nameEnd, metaName)) {
+      if (isMeta) {
         this.mayHaveMeta = true;
-      } else if (isNamed(text, at, nameEnd, progressTokenName)) {
-        if (this.progressToken !== undefined) return -1;
+      } else if (found?.text === 'progressToken') {
         this.progressToken = plainValue(text, start, end);
         if (this.progressToken === undefined) return -1;
-      } else if (hasEscape(text, at, nameEnd)) {
-        return -1;
+      }
+      at = scanner.nextName(end);
+    }
+    return at === -1 ? -1 : at + 1;
+  }
+
+  #readMeta(scanner: JsonScanner, objectStart: number): number {
+    const { text } = scanner;
+    let at = scanner.enterObject(objectStart);
+    while (scanner.isInObject(at)) {
+      const nameEnd = scanner.skipString(at);
+      const start = scanner.skipColon(nameEnd);
+      const end = start === -1 ? -1 : scanner.skipValue(start, maxDepth);
+      if (end === -1) return -1;
+      const found = inMeta.find(text, at, nameEnd);
+      if (found === unclear || (found !== undefined && (this.#foundInMeta & found.bit) !== 0)) return -1;
+      this.#foundInMeta |= found?.bit ?? 0;
+      if (found?.text === 'progressToken') {
+        this.requestToken = plainValue(text, start, end);
+        if (this.requestToken === undefined) return -1;
       }
       at = scanner.nextName(end);
     }
@@ -133,10 +170,14 @@ class EnvelopeReader implements Envelope {
   }
 
   isMessage(): boolean {
-    if (!this.#hasVersion) return false;
+    if (!this.#has('jsonrpc')) return false;
     // A request that also has a result may be meant as a response.
-    if (this.method !== undefined) return !this.#hasResult && !this.#hasError;
-    return this.id !== undefined && this.failed !== this.#hasResult;
+    if (this.method !== undefined) return !this.#has('result') && !this.#has('error');
+    return this.id !== undefined && this.failed !== this.#has('result');
+  }
+
+  #has(name: string): boolean {
+    return (this.#found & (framing.get(name)?.bit ?? 0)) !== 0;
   }
 }
 

@@ -232,6 +232,7 @@ export function metaOf(message: RpcRequest | RpcNotification): unknown {
 
 /** `params._meta.progressToken`, to which the progress of a request refers. */
 export function requestTokenOf(request: RpcRequest): RequestId | undefined {
+  if (request.envelope !== undefined) return request.envelope.requestToken;
   const token = memberOf(metaOf(request), 'progressToken');
   return token === undefined ? undefined : exactValue(token, request.bytes, requestTokenPath);
 }

@@ -15,20 +15,29 @@ export function lazyMessage(bytes: Buffer, envelope: Envelope): RpcMessage {
   return new LazyResponse(bytes, envelope, id, envelope.failed);
 }
 
-/** Like `lazyMessage`, for a request that has got another id. */
-export function lazyRequest(bytes: Buffer, envelope: Envelope, id: RequestId): RpcRequest {
+/** Like `lazyMessage`, for a request that has got another id, and perhaps another progress token. */
+export function lazyRequest(
+  bytes: Buffer,
+  envelope: Envelope,
+  id: RequestId,
+  requestToken: RequestId | undefined,
+): RpcRequest {
   if (envelope.method === undefined) throw new Error('the envelope is not that of a request');
-  return new LazyRequest(bytes, renumbered(envelope, id), id, envelope.method);
+  return new LazyRequest(bytes, renumbered(envelope, id, requestToken), id, envelope.method);
 }
 
 /** Like `lazyMessage`, for a response that has got another id. */
 export function lazyResponse(bytes: Buffer, envelope: Envelope, id: RequestId): RpcResponse {
-  return new LazyResponse(bytes, renumbered(envelope, id), id, envelope.failed);
+  return new LazyResponse(bytes, renumbered(envelope, id, undefined), id, envelope.failed);
 }
 
 /** Written out, since this is done for every message, and a spread takes ten times as long. */
-function renumbered({ method, failed, mayHaveMeta, progressToken }: Envelope, id: RequestId): Envelope {
-  return { id, method, failed, mayHaveMeta, progressToken };
+function renumbered(
+  { method, failed, mayHaveMeta, progressToken }: Envelope,
+  id: RequestId,
+  requestToken: RequestId | undefined,
+): Envelope {
+  return { id, idSpan: undefined, method, failed, mayHaveMeta, progressToken, requestToken };
 }
 
 /** A class, since a spread does not copy getters: the envelope would be wrong for the new message. */

@@ -1,5 +1,6 @@
 import { inOnePiece } from '../platform/bytes.ts';
 import { editMessage } from './edit-message.ts';
+import { requestTokenPath } from './json-rpc.ts';
 import { editPlan, type Change } from './json/edit-members.ts';
 import { lazyRequest, lazyResponse } from './lazy-message.ts';
 import { jsonOfId } from './request-id.ts';
@@ -8,20 +9,18 @@ import type { RequestId, RpcRequest, RpcResponse } from './rpc-message.ts';
 /** Gives messages another id, and makes the same further changes to each of them: one scan for all of it. */
 export class Renumbering {
   readonly #plan;
+  readonly #hasToken: boolean;
   #written: Buffer = Buffer.alloc(0);
 
   /**
    * @param edits as for `editPlan`.
-   * @param tokenPath a member that becomes the same as the id, where it is there.
+   * @param hasToken whether the progress token of a request becomes the same as the id, where there is one.
    */
-  constructor(edits: Iterable<readonly [readonly string[], Change]>, tokenPath?: readonly string[]) {
+  constructor(edits: Iterable<readonly [readonly string[], Change]>, hasToken = false) {
     const set: Change = () => this.#written;
     const replace: Change = (written) => (written === undefined ? undefined : this.#written);
-    this.#plan = editPlan([
-      [['id'], set],
-      ...(tokenPath === undefined ? [] : [[tokenPath, replace] as const]),
-      ...edits,
-    ]);
+    this.#hasToken = hasToken;
+    this.#plan = editPlan([[['id'], set], ...(hasToken ? [[requestTokenPath, replace] as const] : []), ...edits]);
   }
 
   request(request: RpcRequest, id: RequestId): RpcRequest {
@@ -29,7 +28,10 @@ export class Renumbering {
     const edited = editMessage(request, this.#plan);
     const { envelope, bytes } = edited;
     // Still without a look into it, which most messages are never given.
-    return envelope === undefined ? { ...edited, id } : lazyRequest(inOnePiece(bytes), envelope, id);
+    if (envelope === undefined) return { ...edited, id };
+    const { requestToken } = envelope;
+    const token = requestToken !== undefined && this.#hasToken ? id : requestToken;
+    return lazyRequest(inOnePiece(bytes), envelope, id, token);
   }
 
   response(response: RpcResponse, id: RequestId): RpcResponse {

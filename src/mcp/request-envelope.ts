@@ -28,9 +28,6 @@ const rules: readonly Rule[] = [
   [logLevelKey, `one of ${severities.join(', ')}`, false, (level) => severities.includes(level)],
 ];
 
-/** The members of `params._meta` in which a modern request says what a session would know (MCP 2026-07-28, "Request Metadata"). */
-export const envelopeKeys: readonly string[] = rules.map(([key]) => key);
-
 function isString(value: unknown): boolean {
   return typeof value === 'string';
 }

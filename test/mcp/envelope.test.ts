@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { protocolVersionKey } from '../../src/mcp/envelope-keys.ts';
 import { envelopeOf } from '../../src/mcp/envelope.ts';
 import { createRandom, type Random } from '../harness/random.ts';
 import { randomValue, spoiled, written } from './json/texts.ts';
@@ -17,8 +18,9 @@ function expectedOf(text: string): object | undefined {
   if (id !== undefined && typeof id !== 'string' && typeof id !== 'number') return undefined;
   const failed = (message['error'] ?? undefined) !== undefined;
   if (method === undefined && (id === undefined || failed === (message['result'] !== undefined))) return undefined;
-  const token = isObject(params) ? params['progressToken'] : undefined;
-  return { id, method, failed, mayHaveMeta: isObject(params) && Object.hasOwn(params, '_meta'), progressToken: token };
+  const { progressToken, _meta: meta } = isObject(params) ? params : {};
+  const requestToken = isObject(meta) ? meta['progressToken'] : undefined;
+  return { id, method, failed, mayHaveMeta: meta !== undefined, progressToken, requestToken };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -28,8 +30,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function envelope(text: string): object | undefined {
   const found = envelopeOf(Buffer.from(text));
   if (found === undefined) return undefined;
-  const { id, method, failed, mayHaveMeta, progressToken } = found;
-  return { id, method, failed, mayHaveMeta, progressToken };
+  const { id, method, failed, mayHaveMeta, progressToken, requestToken } = found;
+  return { id, method, failed, mayHaveMeta, progressToken, requestToken };
 }
 
 describe('a message as nearly all are', () => {
@@ -81,6 +83,22 @@ describe('left to the parser', () => {
     ['a name in params with an escape', '{"jsonrpc":"2.0","method":"x","params":{"_\\u006deta":{}}}'],
     ['two progress tokens', '{"jsonrpc":"2.0","method":"x","params":{"progressToken":1,"progressToken":2}}'],
     ['a progress token that is none', '{"jsonrpc":"2.0","method":"x","params":{"progressToken":null}}'],
+    ['a name in other capitals', '{"jsonrpc":"2.0","id":1,"ID":2,"method":"x"}'],
+    ['a name in other capitals only', '{"jsonrpc":"2.0","id":1,"method":"x","Params":{}}'],
+    ['a name in params in other capitals', '{"jsonrpc":"2.0","method":"x","params":{"name":"a","Name":"b"}}'],
+    ['a letter in a name that folds to s', '{"jsonrpc":"2.0","method":"x","params":{"ta\u017fkId":"b"}}'],
+    ['two names', '{"jsonrpc":"2.0","method":"x","params":{"name":"a","name":"b"}}'],
+    ['two objects of metadata', '{"jsonrpc":"2.0","method":"x","params":{"_meta":{},"_meta":{}}}'],
+    [
+      'two tokens in the metadata',
+      '{"jsonrpc":"2.0","method":"x","params":{"_meta":{"progressToken":1,"progressToken":1}}}',
+    ],
+    ['a token in other capitals', '{"jsonrpc":"2.0","method":"x","params":{"_meta":{"ProgressToken":1}}}'],
+    ['a token that is none', '{"jsonrpc":"2.0","method":"x","params":{"_meta":{"progressToken":{}}}}'],
+    [
+      'two revisions',
+      `{"jsonrpc":"2.0","method":"x","params":{"_meta":{"${protocolVersionKey}":"a","${protocolVersionKey}":"b"}}}`,
+    ],
     ['several lines', '{"jsonrpc":"2.0",\n"method":"x"}'],
     ['a batch', '[{"jsonrpc":"2.0","method":"x"}]'],
     ['something behind it', '{"jsonrpc":"2.0","method":"x"}{}'],
@@ -91,6 +109,12 @@ describe('left to the parser', () => {
   ])('%s', (_what, text) => {
     expect(envelope(text)).toBeUndefined();
   });
+});
+
+test('it says where the id is written', () => {
+  const text = '{"jsonrpc":"2.0","method":"x","params":{"id":1}, "id" : "é" }';
+  const { start = 0, end = 0 } = envelopeOf(Buffer.from(text))?.idSpan ?? {};
+  expect(Buffer.from(text).toString('utf8', start, end)).toBe('"é"');
 });
 
 function randomMessage(random: Random): string {

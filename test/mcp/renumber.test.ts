@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { parseMessage, requestTokenPath, type RpcRequest, type RpcResponse } from '../../src/mcp/json-rpc.ts';
+import { parseMessage, type RpcRequest, type RpcResponse } from '../../src/mcp/json-rpc.ts';
 import { remove, setDefault } from '../../src/mcp/json/edit-members.ts';
 import { keptAsText } from '../../src/mcp/request-id.ts';
 import { Renumbering } from '../../src/mcp/renumber.ts';
 
-const requests = new Renumbering([[['params', 'secret'], remove]], requestTokenPath);
+const requests = new Renumbering([[['params', 'secret'], remove]], true);
 const responses = new Renumbering([[['result', 'type'], setDefault('"x"')]]);
 
 function request(text: string): RpcRequest {

@@ -1,4 +1,4 @@
-import { memberOf, requestTokenPath, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, type RequestId, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editMessage } from '../../mcp/edit-message.ts';
 import { editPlan, set } from '../../mcp/json/edit-members.ts';
 import { newRequest } from '../../mcp/new-message.ts';
@@ -9,7 +9,7 @@ import type { LegacyPeer, PeerCall } from './legacy-peer.ts';
 import type { TaskSupport } from './task-support.ts';
 
 /** A request of a modern client becomes one of a legacy client, whose progress token is its id. */
-const toLegacy = new Renumbering(strippedEdits, requestTokenPath);
+const toLegacy = new Renumbering(strippedEdits, true);
 
 export interface OutgoingCallOptions {
   /** Of the client. */

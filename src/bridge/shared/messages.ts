@@ -49,6 +49,10 @@ export type Places = ReadonlyMap<string, Span>;
  * the server might read another id than we do, and so answer or end a call of another client.
  */
 export function placesIn(message: RpcRequest | RpcNotification | RpcResponse): Places | string {
+  const { envelope } = message;
+  // All parsers read it the same, and of nearly all requests only the id matters.
+  const isPlain = message.kind === 'request' && !trees.has(message.method) && envelope?.requestToken === undefined;
+  if (isPlain && envelope?.idSpan !== undefined) return new Map([['id', envelope.idSpan]]);
   const tree = message.kind === 'response' ? plain : (trees.get(message.method) ?? call);
   const { spans, duplicateKey } = locateMembers(message.bytes, tree);
   if (duplicateKey !== undefined)
@@ -76,7 +80,8 @@ export function rewriteRequest(request: RpcRequest, places: Places, changes: Req
   const { id, progressToken: token, level } = changes;
   const { envelope } = request;
   // Still without a look into it, which most requests are never given.
-  if (envelope !== undefined) return lazyRequest(rewrite(request.bytes, places, changes), envelope, id);
+  if (envelope !== undefined)
+    return lazyRequest(rewrite(request.bytes, places, changes), envelope, id, token ?? envelope.requestToken);
   let params = request.json['params'];
   if (token !== undefined) {
     params = withMember(params, '_meta', withMember(memberOf(params, '_meta'), 'progressToken', token));

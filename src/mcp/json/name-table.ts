@@ -54,18 +54,13 @@ export class NameTable<Value> {
   find(text: Buffer, start: number, end: number): Value | typeof unclear | undefined {
     const length = end - start - 2;
     if (length > this.#maxBytes) return undefined;
-    for (const { bytes, value } of this.#byLength[length] ?? nothing) {
-      let at = 0;
-      while (at < length && text[start + 1 + at] === bytes[at]) at++;
-      if (at === length) return value;
-      while (at < length && ((text[start + 1 + at] ?? 0) | caseBit) === ((bytes[at] ?? 0) | caseBit)) at++;
-      if (at === length) return unclear;
+    const candidates = this.#byLength[length] ?? nothing;
+    for (let index = 0; index < candidates.length; index++) {
+      const candidate = candidates[index];
+      if (candidate !== undefined && isSame(text, start + 1, candidate.bytes)) return candidate.value;
     }
-    for (let at = start + 1; at < end - 1; at++) {
-      const byte = text[at] ?? 0;
-      if (byte === backslash || byte >= firstNonAscii) return unclear;
-    }
-    return undefined;
+    const isLike = candidates.some(({ bytes }) => isSameButForCase(text, start + 1, bytes));
+    return isLike || !isPlain(text, start + 1, end - 1) ? unclear : undefined;
   }
 
   /** As `find`, in any notation. */
@@ -78,6 +73,28 @@ export class NameTable<Value> {
 }
 
 const nothing: readonly never[] = [];
+
+function isSame(text: Buffer, start: number, name: Buffer): boolean {
+  for (let at = 0; at < name.length; at++) if (text[start + at] !== name[at]) return false;
+  return true;
+}
+
+/** Also true for a few other characters. */
+function isSameButForCase(text: Buffer, start: number, name: Buffer): boolean {
+  for (let at = 0; at < name.length; at++) {
+    if (((text[start + at] ?? 0) | caseBit) !== ((name[at] ?? 0) | caseBit)) return false;
+  }
+  return true;
+}
+
+/** Whether there are neither escapes nor letters beyond ASCII. */
+function isPlain(text: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = text[at] ?? 0;
+    if (byte === backslash || byte >= firstNonAscii) return false;
+  }
+  return true;
+}
 
 /** The name that is written between `start` and `end`, with its quotes; undefined if it is none. */
 export function readName(text: Buffer, start: number, end: number): string | undefined {
