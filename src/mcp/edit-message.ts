@@ -12,12 +12,12 @@ export function editMessage(message: RpcRequest, plan: EditPlan): RpcRequest;
 export function editMessage(message: RpcNotification, plan: EditPlan): RpcNotification;
 export function editMessage(message: RpcResponse, plan: EditPlan): RpcResponse;
 export function editMessage(message: RpcMessage, plan: EditPlan): RpcMessage {
-  const { bytes, changes } = editMembers(message.bytes, plan);
+  const { bytes, changes, unchangedBytes } = editMembers(message.bytes, plan);
   if (changes.length === 0) return message;
   const { envelope } = message;
   // Not parsed here: most messages never are.
   if (envelope !== undefined) {
-    return lazyMessage(inOnePiece(bytes), edited(envelope));
+    return lazyMessage(inOnePiece(bytes), edited(envelope, unchangedBytes));
   }
   let { json } = message;
   for (const {
@@ -30,8 +30,12 @@ export function editMessage(message: RpcMessage, plan: EditPlan): RpcMessage {
 }
 
 /** Written out, since a spread takes ten times as long. */
-function edited({ id, method, failed, progressToken, requestToken }: Envelope): Envelope {
-  return { id, idSpan: undefined, method, failed, mayHaveMeta: true, progressToken, requestToken };
+function edited(
+  { id, idSpan, method, failed, progressToken, requestToken }: Envelope,
+  unchangedBytes: number,
+): Envelope {
+  const keptSpan = idSpan !== undefined && idSpan.end <= unchangedBytes ? idSpan : undefined;
+  return { id, idSpan: keptSpan, method, failed, mayHaveMeta: true, progressToken, requestToken };
 }
 
 /** A copy, since other messages may share what is not changed. */

@@ -47,7 +47,7 @@ const usualMethodBytes: readonly Buffer[] = usualMethods.map((method) => Buffer.
 /** The parts of a JSON-RPC message that a bridge needs (JSON-RPC 2.0 §4 and §5, as restricted by MCP). */
 export interface Envelope {
   readonly id: string | number | undefined;
-  /** Where the id is written; undefined if the message has been changed since it was read. */
+  /** Where the id is written; undefined if the message was changed there, or before, since it was read. */
   readonly idSpan?: Span | undefined;
   /** Undefined in a response. */
   readonly method: string | undefined;

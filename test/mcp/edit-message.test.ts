@@ -38,3 +38,14 @@ test('a message that nobody has parsed is not parsed to be changed', () => {
   const { envelope } = edited('{"jsonrpc":"2.0","id":1,"method":"m","params":{}}');
   expect(envelope).toMatchObject({ id: 1, method: 'm', mayHaveMeta: true });
 });
+
+test.each([
+  ['{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":1}}', '1'],
+  ['{"jsonrpc":"2.0","params":{"a":1},"id":1,"method":"m"}', undefined],
+])('where the id is written is still known if the change is behind it: %s', (text, written) => {
+  const message = parseMessage(Buffer.from(text));
+  if (message.kind !== 'request') throw new Error('the test wrote no request');
+  const { bytes, envelope } = editMessage(message, editPlan([[['params', 'a'], set('[2,3]')]]));
+  const span = envelope?.idSpan;
+  expect(span && bytes.toString().slice(span.start, span.end)).toBe(written);
+});

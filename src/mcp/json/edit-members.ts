@@ -30,6 +30,8 @@ export interface EditedText {
   /** The same bytes where nothing had to change. */
   readonly bytes: Bytes;
   readonly changes: readonly MadeChange[];
+  /** How many bytes at the beginning are the same. */
+  readonly unchangedBytes: number;
 }
 
 const commaByte: Buffer = Buffer.from(',');
@@ -89,8 +91,8 @@ export function editMembers(text: Bytes, plan: EditPlan): EditedText {
   const start = skipSpace(bytes, 0);
   if (bytes[start] === openBrace) editor.editObject(start, plan, []);
   return editor.changes.length === 0
-    ? { bytes: text, changes: [] }
-    : { bytes: editor.result(), changes: editor.changes };
+    ? { bytes: text, changes: [], unchangedBytes: text.length }
+    : { bytes: editor.result(), changes: editor.changes, unchangedBytes: editor.unchangedBytes };
 }
 
 /** How far the members of one object have been copied. */
@@ -109,6 +111,10 @@ class MemberEditor {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+  }
+
+  get unchangedBytes(): number {
+    return this.#parts[0]?.length ?? this.#bytes.length;
   }
 
   result(): Bytes {
