@@ -23,7 +23,7 @@ export class TunnelRequest extends Readable {
   /** The relay's address says nothing about the client. */
   readonly socket: { readonly remoteAddress: undefined } = noSocket;
   /** Whether all of it has come. */
-  complete = false;
+  complete: boolean;
   readonly #stream: MuxStream;
   /** Received bytes that nobody has read. */
   #unreadBytes = 0;
@@ -31,6 +31,8 @@ export class TunnelRequest extends Readable {
   constructor(stream: MuxStream, { method, path, headers }: RequestHead) {
     super();
     this.#stream = stream;
+    // Without a body, its end came with the head.
+    this.complete = stream.isReceived;
     this.method = method;
     this.url = path;
     this.rawHeaders = headers;

@@ -19,8 +19,6 @@ export interface HeartbeatOptions {
 export interface HeartbeatSocket {
   readonly OPEN: number;
   readonly readyState: number;
-  /** True while this end does not read, so that silence does not mean that the peer is dead. */
-  readonly isPaused: boolean;
   ping(): void;
   on(event: 'message' | 'ping' | 'pong', listener: () => void): unknown;
   once(event: 'close', listener: () => void): unknown;
@@ -67,8 +65,8 @@ export function createHeartbeat({ clock: wallClock = systemClock, intervalMs }: 
     const gapMs = now - lastCheck;
     schedule();
     for (const watched of sockets) {
-      // Time in which this process did not run or did not read is not silence of the peer.
-      if (gapMs > stalledAfterMs || watched.socket.isPaused) watched.lastHeard = now;
+      // Time in which this process did not run is not silence of the peer.
+      if (gapMs > stalledAfterMs) watched.lastHeard = now;
       const reason = gapMs >= sleptAfterMs ? 'this machine slept' : check(watched, now);
       if (reason === undefined) continue;
       remove(watched);

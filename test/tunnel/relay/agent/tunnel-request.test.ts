@@ -97,6 +97,14 @@ describe('the head', () => {
 });
 
 describe('the body', () => {
+  test('that does not exist is complete when the handler is called', async () => {
+    let wasComplete: boolean | undefined;
+    const pair = servedPair((request) => (wasComplete = request.complete));
+    pair.send({ body: '' });
+    await pair.until(() => wasComplete !== undefined, 'the request');
+    expect(wasComplete).toBe(true);
+  });
+
   test('is read as it comes, and is complete at its end', async () => {
     const { request, call, until, events } = await received({ body: undefined });
     const chunks: string[] = [];

@@ -10,7 +10,6 @@ const relayMs = 20_000;
 class FakeSocket extends EventEmitter implements HeartbeatSocket {
   readonly OPEN = 1;
   readyState = 1;
-  isPaused = false;
   pings = 0;
   readonly deaths: string[] = [];
   peer: FakeSocket | undefined;
@@ -114,17 +113,6 @@ test.each([agentMs, relayMs])(
     expect(socket.deaths).toHaveLength(1);
   },
 );
-
-test('silence counts for nothing while this end does not read, and its pings go on', () => {
-  const { clock, socket } = start();
-  socket.isPaused = true;
-  clock.advance(300_000);
-  expect(socket.deaths).toEqual([]);
-  expect(socket.pings).toBe(20);
-  socket.isPaused = false;
-  clock.advance(40_000);
-  expect(socket.deaths).toHaveLength(1);
-});
 
 test('a clock that is set back changes nothing: pings go on, and silence is noticed', () => {
   const { clock, socket } = start();
