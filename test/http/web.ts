@@ -100,7 +100,10 @@ async function startTunnel(handler: Handler): Promise<Web> {
     hangUpAll: () => tunnel.close(),
     async ask({ method = 'GET', path = '/mcp', headers = {}, body } = {}) {
       const named: Headers = { host: '127.0.0.1', ...headers };
-      const raw = Object.entries(named).flatMap(([name, value]) => [value].flat().flatMap((each) => [name, each]));
+      // The relay writes names in lower case.
+      const raw = Object.entries(named).flatMap(([name, value]) =>
+        [value].flat().flatMap((each) => [name.toLowerCase(), each]),
+      );
       const request = tunnel.request(method, path, raw, body !== undefined);
       if (body !== undefined) send(request.body, body);
       const {
