@@ -17,7 +17,7 @@ import {
   tools,
   unknownTask,
 } from './task-world.ts';
-import { exchangeWorld, type CallOptions, type ExchangeWorld } from './world.ts';
+import { exchangeWorld, type CallOptions, type ExchangeWorld, type Json } from './world.ts';
 
 function listen(world: ExchangeWorld, taskIds: string[], callOptions: CallOptions = {}): FakeCall {
   return about(world, 'subscriptions/listen', { notifications: { taskIds } }, callOptions);
@@ -124,6 +124,19 @@ describe('the server of a task', () => {
     world.clock.advance(1);
     expect(other().failures).toEqual([]);
     expect(about(world, 'tasks/get', { taskId }).failures).toEqual([unknownTask]);
+  });
+
+  test('counts as a place for others then, of whom each may have several', () => {
+    const world = taskWorld({ ...options, maxChildren: 3 });
+    begun(world, {}, { ttl: null });
+    begun(world, { capabilities: { extensions: { [extension]: {} } } }, { ttl: null });
+    const other = (declared: Json): FakeCall =>
+      world.call('tools/call', { name: 'fast' }, { caller: 'other', capabilities: declared });
+    expect(other({}).failures).toEqual([]);
+    expect(other({ elicitation: {} }).failures).toMatchObject([{ data: { reason: 'too_many_children' } }]);
+    world.clock.advance(60_000);
+    expect(other({ elicitation: {} }).failures).toEqual([]);
+    expect(world.exchanges.report().counters.evictions).toBe(1);
   });
 
   test('goes when it is idle once a subscriber has heard of the result', () => {

@@ -42,6 +42,12 @@ test.each([
   expect(taskIdsIn(readRequest(`"id":1,"method":"subscriptions/listen","params":${params}`))).toEqual(ids);
 });
 
+test('a large request is read whole for its tasks', () => {
+  const ids = ['a', 'b'.repeat(100_000)];
+  const params = JSON.stringify({ notifications: { taskIds: ids } });
+  expect(taskIdsIn(readRequest(`"id":1,"method":"subscriptions/listen","params":${params}`))).toEqual(ids);
+});
+
 test('all lists of whose changes a server tells', () => {
   const filter = listChangesOf({ tools: { listChanged: true }, resources: { listChanged: true } });
   expect(filter).toEqual({ toolsListChanged: true, resourcesListChanged: true });
