@@ -51,8 +51,8 @@ export interface RelayProviderOptions {
 }
 
 /**
- * The tunnel through our own relay: it dials out, so that nothing has to listen, and serves the relay's HTTP/2 streams with the
- * target's handler in this process. The handler gets the public Host as `:authority`.
+ * The tunnel through our own relay: it dials out, so that nothing has to listen, and serves the relay's streams with the
+ * target's handler in this process. The handler gets the public Host as `host`.
  * @throws ExposeError `usage` for an invalid URL or name. `open` rejects after one attempt with `tunnel_unreachable`,
  * `tunnel_not_a_relay`, `tunnel_version`, `tunnel_rejected` or `tunnel_unavailable`; after that the tunnel reconnects for ever
  * and reports through `onStatus`.

@@ -31,6 +31,8 @@ const closeGraceMs = 1_000;
  * longer than a relay drains. It ends the connection itself when its clients are gone.
  */
 const sentAwayMs = 60_000;
+/** The content of the ping with which an agent leaves. */
+const leaving: Buffer = Buffer.from('leaving');
 /** How long requests may continue when the tunnel is closed, in milliseconds: a response that is nearly sent is completed. */
 const drainGraceMs = 500;
 
@@ -163,8 +165,13 @@ function createConnection(
     // The session may go on over the next connection.
     if (socket.readyState === socket.CLOSED) return;
     isEnding = true;
-    if (socket.readyState === socket.OPEN) socket.send(encodeMessage({ type: 'goaway' }));
-    streams.finish(() => socket.close(closeCodes.normal));
+    if (socket.readyState !== socket.OPEN) return;
+    socket.send(encodeMessage({ type: 'goaway' }));
+    // Requests that the relay sent before it read that come before its pong.
+    socket.ping(leaving);
+    socket.on('pong', (data: Buffer) => {
+      if (data.equals(leaving)) streams.finish(() => socket.close(closeCodes.normal));
+    });
   };
   return {
     publicUrls: welcome.urls,

@@ -1,7 +1,7 @@
 import type { RequestHandler } from '../../provider.ts';
 import { parseRequestHead } from '../protocol/heads.ts';
 import { Multiplexer, type FrameCarrier } from '../protocol/multiplexer.ts';
-import { resetCodes, type StreamReceiver } from '../protocol/mux-stream.ts';
+import { ignoring, resetCodes, type StreamReceiver } from '../protocol/mux-stream.ts';
 import { TunnelRequest } from './tunnel-request.ts';
 import { TunnelResponse } from './tunnel-response.ts';
 
@@ -18,7 +18,7 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
         const head = parseRequestHead(bytes);
         if (head === undefined) {
           stream.reset(resetCodes.failed);
-          return ignored;
+          return ignoring;
         }
         const request = new TunnelRequest(stream, head);
         const response = new TunnelResponse(stream, (headBytes) => streams.respond(stream, headBytes));
@@ -65,9 +65,9 @@ class ServedStream implements StreamReceiver {
     this.#response.emit('drain');
   }
 
-  onClose(): void {
+  onClose(reset: number | 'lost' | undefined): void {
+    // Nobody may take a body that was not read to its end for a request whose client waits.
+    if (reset !== undefined && !this.#request.readableEnded) this.#request.destroy();
     this.#response.close();
   }
 }
-
-const ignored: StreamReceiver = { onHead() {}, onData() {}, onEnd() {}, onDrain() {}, onClose() {} };

@@ -14,7 +14,7 @@ const singleValue: ReadonlySet<string> = new Set([
 
 /** A request that came through the tunnel, as far as a handler sees it: like an IncomingMessage of node:http. */
 export class TunnelRequest extends Readable {
-  /** A response does not close the connection, as with HTTP/2. */
+  /** The end of a response does not close the connection: as in HTTP/2, and not as in HTTP/1.1. */
   readonly httpVersionMajor = 2;
   readonly method: string;
   readonly url: string;

@@ -27,7 +27,10 @@ export function numberFrame(type: number, streamId: number, value: number): Buff
 
 /** What takes frames apart. Each method returns why the connection has to end, or undefined. */
 export interface FrameSink {
-  /** Called before anything of the payload, with the type without endFlag. */
+  /**
+   * Called before the payload is passed on, with the type without endFlag and the length; of a data frame, for each part that
+   * has come.
+   */
   onFrame(type: number, length: number): string | undefined;
   onHead(streamId: number, head: Buffer, isEnd: boolean): string | undefined;
   /** A part of a data frame; `isEnd` with the last part of the last one. */
@@ -42,7 +45,7 @@ export class FrameReader {
   /** A frame that has come in part, or only the header of one, and how much of it has come. */
   #partial: Buffer = Buffer.alloc(0);
   #filled = 0;
-  /** What is missing of a data frame. */
+  /** Bytes of the current data frame that have not come yet. */
   #bytesLeft = 0;
   #streamId = 0;
   #isEnd = false;
@@ -100,14 +103,14 @@ export class FrameReader {
     const type = flaggedType & ~endFlag;
     const isEnd = (flaggedType & endFlag) !== 0;
     const streamId = frame.readUInt32BE(4);
-    const fault = this.#sink.onFrame(type, length);
-    if (fault !== undefined) return fault;
     if (type === frameTypes.data) {
       this.#bytesLeft = length;
       this.#streamId = streamId;
       this.#isEnd = isEnd;
       return length === 0 ? this.#passData(frame.subarray(frameHeaderBytes)) : undefined;
     }
+    const fault = this.#sink.onFrame(type, length);
+    if (fault !== undefined) return fault;
     const payload = frame.subarray(frameHeaderBytes);
     if (type === frameTypes.head) return this.#sink.onHead(streamId, payload, isEnd);
     // Types of later versions.
@@ -119,7 +122,8 @@ export class FrameReader {
 
   #passData(part: Buffer): string | undefined {
     this.#bytesLeft -= part.length;
-    return this.#sink.onData(this.#streamId, part, this.#isEnd && this.#bytesLeft === 0);
+    const fault = this.#sink.onFrame(frameTypes.data, part.length);
+    return fault ?? this.#sink.onData(this.#streamId, part, this.#isEnd && this.#bytesLeft === 0);
   }
 }
 

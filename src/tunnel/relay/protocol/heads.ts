@@ -1,5 +1,5 @@
 import { parseFields } from '../../../platform/json-fields.ts';
-import { maxHeadBytes } from './limits.ts';
+import { maxHeadBytes, maxHeaders } from './limits.ts';
 
 /** The heads of a request and of a response: JSON in UTF-8 (docs/tunnel-protocol.md, "Frames"). */
 export interface RequestHead {
@@ -38,5 +38,6 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | undefined {
 }
 
 function isHeaders(headers: unknown): headers is string[] {
-  return Array.isArray(headers) && headers.length % 2 === 0 && headers.every((part) => typeof part === 'string');
+  if (!Array.isArray(headers) || headers.length % 2 === 1 || headers.length > 2 * maxHeaders) return false;
+  return headers.every((part) => typeof part === 'string');
 }

@@ -25,10 +25,12 @@ export const sleptAfterMs: number = 2 * deadAfterMs;
 export const streamWindowBytes: number = 512 * 1024;
 /** Requests to one agent whose responses have not ended. */
 export const maxStreams = 256;
-/** Streams at one agent, including those that the relay has reset while the frame is on its way. */
+/** Streams that an agent serves at once: more than a relay opens that keeps to maxStreams. */
 export const maxOpenStreams: number = 4 * maxStreams;
 /** Largest head of a request or response, in bytes of JSON: Node's own limit for HTTP/1.1 is 16 KiB. Fits into one message. */
 export const maxHeadBytes: number = maxDataBytes - 8;
+/** Headers of one request or response: as many as the relay takes from a client. */
+export const maxHeaders = 1_000;
 /** Public URLs in a welcome. */
 export const maxUrls = 16;
 /** Length of one public URL or message of the peer, in characters. */

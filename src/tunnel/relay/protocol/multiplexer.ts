@@ -181,7 +181,10 @@ export class Multiplexer implements FrameSink, StreamHost {
   sendReset(stream: MuxStream, code: number): void {
     this.#streams.delete(stream.id);
     stream.close();
-    this.#send(numberFrame(frameTypes.reset, stream.id, code));
+    // Otherwise requests that are given up would pile up here while the carrier takes nothing.
+    const isUnknown = this.#dropHead(stream) && this.#onRequest === undefined;
+    if (isUnknown) this.#scheduleFlush();
+    else this.#send(numberFrame(frameTypes.reset, stream.id, code));
   }
 
   sendWindow(stream: MuxStream, bytes: number): void {
@@ -208,6 +211,7 @@ export class Multiplexer implements FrameSink, StreamHost {
     if (stream.isClosed) return;
     this.#streams.delete(stream.id);
     stream.close();
+    this.#dropHead(stream);
     stream.receiver.onClose(reset);
     if (this.#onIdle !== undefined) this.#scheduleFlush();
   }
@@ -215,7 +219,15 @@ export class Multiplexer implements FrameSink, StreamHost {
   #sendHead(stream: MuxStream, head: Buffer, isEnd: boolean): void {
     if (head.length > maxHeadBytes) throw new RangeError(`a head of ${head.length} bytes`);
     const type = isEnd ? frameTypes.head | endFlag : frameTypes.head;
-    this.#send(Buffer.concat([frameHeader(type, stream.id, head.length), head]));
+    stream.head = Buffer.concat([frameHeader(type, stream.id, head.length), head]);
+    this.#send(stream.head);
+  }
+
+  /** Takes back the head of a stream, if it has not been sent. */
+  #dropHead({ head }: MuxStream): boolean {
+    const at = head === undefined ? -1 : this.#frames.indexOf(head);
+    if (at >= 0) this.#frames.splice(at, 1);
+    return at >= 0;
   }
 
   #send(frame: Buffer): void {

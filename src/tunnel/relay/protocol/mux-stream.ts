@@ -23,6 +23,9 @@ export interface StreamReceiver {
   onClose(reset: number | 'lost' | undefined): void;
 }
 
+/** The receiver of a stream of which nothing is to be known. */
+export const ignoring: StreamReceiver = { onHead() {}, onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+
 /** What a stream needs of its multiplexer. */
 export interface StreamHost {
   /** The stream has something to send. */
@@ -35,8 +38,9 @@ export interface StreamHost {
 export class MuxStream {
   readonly id: number;
   readonly #host: StreamHost;
-  /** Set by the multiplexer before anything is received. */
-  receiver!: StreamReceiver;
+  receiver: StreamReceiver = ignoring;
+  /** The frame of the head that this end sends. */
+  head: Buffer | undefined;
   isClosed = false;
   /** Whether the other end has sent its head. */
   hasHead = false;

@@ -45,6 +45,8 @@ export class AgentSession {
   readonly #streams: Multiplexer;
   readonly #frames = createFrameBudget();
   readonly #closed = createDeferred<string>();
+  /** Requests whose responses their clients have not got to the end. */
+  readonly #awaited = new Set<StreamReceiver>();
   /** Called when the agent is connected again, or is gone. */
   readonly #waiting = new Set<() => void>();
   /** Called every keepAliveMs while the agent is not connected. */
@@ -76,7 +78,7 @@ export class AgentSession {
     });
     this.#streams = new Multiplexer({
       carrier: this.#pipe,
-      objectTo: (_type, length) => this.#frames.objectTo(length),
+      objectTo: (type, length) => this.#frames.objectTo(type, length),
       onFault: (reason) => this.#fail(reason),
     });
     this.#watch(socket);
@@ -99,7 +101,7 @@ export class AgentSession {
 
   /** Requests whose clients wait for the end of the response. */
   get awaitedRequests(): number {
-    return this.#streams.size;
+    return this.#awaited.size;
   }
 
   /** In milliseconds of `performance.now()`. */
@@ -132,10 +134,16 @@ export class AgentSession {
    */
   request(head: Buffer, isEnd: boolean, receiver: StreamReceiver): MuxStream | 'busy' | 'gone' {
     if (!this.isConnected) return 'gone';
-    if (this.#streams.size >= maxStreams) return 'busy';
+    if (this.#awaited.size >= maxStreams) return 'busy';
     this.#lastRequestAt = performance.now();
     this.#frames.onRequest();
+    this.#awaited.add(receiver);
     return this.#streams.open(head, isEnd, receiver);
+  }
+
+  /** To be called for each request that was sent, when its client has got the response, or has gone. */
+  done(receiver: StreamReceiver): void {
+    this.#awaited.delete(receiver);
   }
 
   /**

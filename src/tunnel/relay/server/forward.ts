@@ -100,6 +100,7 @@ class ForwardedResponse implements StreamReceiver {
     this.#response.on('drain', () => this.#consume());
     this.#response.once('close', () => {
       if (!this.#response.writableFinished) stream.reset(resetCodes.cancelled);
+      this.#agent.done(this);
       this.#end();
     });
   }
@@ -110,7 +111,7 @@ class ForwardedResponse implements StreamReceiver {
       this.#setHead(bytes);
     } catch {
       failAnswer(response, `the agent of ${this.#agent.name} gave an answer that is not valid HTTP`);
-      this.#stream?.reset(resetCodes.cancelled);
+      this.#stream?.reset(resetCodes.failed);
       this.#request.resume();
       return;
     }
@@ -126,6 +127,7 @@ class ForwardedResponse implements StreamReceiver {
       this.#bytesLeft -= bytes.length;
       if (this.#bytesLeft < 0) {
         // The client would take the rest for another response.
+        this.#stream?.reset(resetCodes.failed);
         this.#response.destroy();
         return;
       }
@@ -168,10 +170,11 @@ class ForwardedResponse implements StreamReceiver {
     response.statusCode = head.status;
     for (const [name, value] of toResponseHeaders(head.headers, this.#origin)) response.setHeader(name, value);
     const length = response.getHeader('content-length');
-    // No body follows (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5); node:http sends none.
-    if (length === undefined || this.#request.method === 'HEAD' || head.status === 204 || head.status === 304) return;
+    if (length === undefined) return;
     if (typeof length !== 'string' || !/^\d{1,15}$/.test(length)) throw new TypeError('not a length');
-    this.#bytesLeft = Number(length);
+    // No body follows (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5); node:http sends none.
+    const isBodyless = this.#request.method === 'HEAD' || head.status === 204 || head.status === 304;
+    if (!isBodyless) this.#bytesLeft = Number(length);
   }
 
   #consume(): void {

@@ -74,6 +74,7 @@ export function toRequestHeaders(head: ReceivedHead): RequestHeaders {
  * its own responses. Event streams get headers that stop proxies from buffering them (`X-Accel-Buffering`, `no-transform` of
  * RFC 9111, section 5.2.2.6).
  * @param headers names and values in turn.
+ * @throws TypeError if a header that has a single value is repeated.
  */
 export function toResponseHeaders(
   headers: readonly string[],
@@ -84,7 +85,10 @@ export function toResponseHeaders(
     const name = (headers[at] ?? '').toLowerCase();
     const value = headers[at + 1] ?? '';
     const present = received.get(name);
-    received.set(name, present === undefined ? value : [present, value].flat());
+    if (present === undefined) received.set(name, value);
+    else if (singleValue.has(name)) throw new TypeError(`more than one ${name} header`);
+    else if (typeof present === 'string') received.set(name, [present, value]);
+    else present.push(value);
   }
   const result = new Map<string, string | string[]>();
   for (const [name, value] of received) {

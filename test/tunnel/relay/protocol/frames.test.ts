@@ -13,7 +13,8 @@ function collect() {
   const seen: Seen[] = [];
   const parts: Buffer[] = [];
   const reader = new FrameReader({
-    onFrame: (type, length) => void seen.push(['frame', type, length]),
+    // Of data, each part is a frame here; see below.
+    onFrame: (type, length) => void (type === 2 || seen.push(['frame', type, length])),
     onHead: (id, head, isEnd) => void seen.push(['head', id, head.toString('latin1'), isEnd]),
     onData(id, bytes, isEnd) {
       parts.push(bytes);
@@ -72,33 +73,9 @@ describe('pins of the frames', () => {
         ['head', 10, response, false],
       ],
     ],
-    [
-      'data',
-      '0000020200000007',
-      'ok',
-      [
-        ['frame', 2, 2],
-        ['data', 7, 'ok', false],
-      ],
-    ],
-    [
-      'the last data',
-      '00000282ffffffff',
-      'ok',
-      [
-        ['frame', 2, 2],
-        ['data', 4_294_967_295, 'ok', true],
-      ],
-    ],
-    [
-      'an end without data',
-      '0000008201020304',
-      '',
-      [
-        ['frame', 2, 0],
-        ['data', 16_909_060, '', true],
-      ],
-    ],
+    ['data', '0000020200000007', 'ok', [['data', 7, 'ok', false]]],
+    ['the last data', '00000282ffffffff', 'ok', [['data', 4_294_967_295, 'ok', true]]],
+    ['an end without data', '0000008201020304', '', [['data', 16_909_060, '', true]]],
     [
       'a reset: cancelled',
       '000004030000000100000000',
@@ -181,7 +158,14 @@ function randomFrame(random: Random): Written {
   const type = kind === 'head' ? 1 : kind === 'data' ? 2 : random.pick([0, 5, 6, 64, 127]);
   const bytes = rawFrame(isEnd ? type + 0x80 : type, id, content);
   const frame: Seen = ['frame', type, length];
-  return { bytes, seen: kind === 'later' ? [frame] : [frame, [kind, id, content.toString('latin1'), isEnd]] };
+  const payload: Seen = [kind, id, content.toString('latin1'), isEnd];
+  // What comes behind data tells where it ends.
+  const behind: Seen[] = [
+    ['frame', 4, 4],
+    ['window', id, 1],
+  ];
+  if (kind === 'data') return { bytes: Buffer.concat([bytes, rawFrame(4, id, 1)]), seen: [payload, ...behind] };
+  return { bytes, seen: kind === 'later' ? [frame] : [frame, payload] };
 }
 
 test('frames that come in pieces of any size are read as they were sent', () => {
@@ -218,7 +202,6 @@ test('a data frame may be as long as its length can say', () => {
   reader.read(piece.subarray(1));
   reader.read(rawFrame(3, 1, 2));
   expect(seen.map(([kind, , , isEnd]) => [kind, isEnd])).toEqual([
-    ['frame', undefined],
     ['data', true],
     ['frame', undefined],
     ['reset', undefined],
@@ -251,6 +234,21 @@ describe.each([1, 5, 8, 13, 1_000, 1_000_000])('in pieces of %i bytes', (size) =
       expect(seen).toEqual([['frame', type & 0x7f, length]]);
     }
   });
+});
+
+test('each part of a data frame that comes alone counts as one', () => {
+  const lengths: number[] = [];
+  const pass = (): undefined => undefined;
+  const reader = new FrameReader({
+    onFrame: (_type, length) => void lengths.push(length),
+    onHead: pass,
+    onData: pass,
+    onReset: pass,
+    onWindow: pass,
+  });
+  readInPieces(reader, rawFrame(2, 1, 'abc'), 1);
+  reader.read(rawFrame(2, 1, 'abc'));
+  expect(lengths).toEqual([1, 1, 1, 3]);
 });
 
 test('after a fault nothing more of the same bytes is passed on', () => {

@@ -87,3 +87,8 @@ test('a head has at most 65,528 bytes, in UTF-8', () => {
   expect(withValue('x'.repeat(65_529 - others))).toBeUndefined();
   expect(withValue('\u00e9'.repeat((65_530 - others) / 2))).toBeUndefined();
 });
+
+test('a head has at most a thousand headers', () => {
+  const head = (count: number) => Buffer.from(JSON.stringify({ status: 200, headers: Array(2 * count).fill('a') }));
+  expect([parseResponseHead(head(1_000))?.headers.length, parseResponseHead(head(1_001))]).toEqual([2_000, undefined]);
+});

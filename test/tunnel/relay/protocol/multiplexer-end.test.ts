@@ -144,3 +144,16 @@ describe('close', () => {
     expect([first.events, second.events, relay.size]).toEqual([['close lost'], [], 0]);
   });
 });
+
+test('requests that are given up before they could be sent leave nothing behind', () => {
+  const { agent, relay, toAgent, open, requests, settle } = muxPair();
+  toAgent.isWritable = false;
+  for (let count = 0; count < 1_000; count += 1) open('{"head":"of a request"}').reset(0);
+  expect(relay.size).toBe(0);
+  toAgent.isWritable = true;
+  relay.flush();
+  expect(toAgent.messages).toEqual([]);
+  const call = open('{"head":"of the next"}', true);
+  settle();
+  expect([call.stream.id, requests.map(({ events }) => events.at(-1)), agent.size]).toEqual([1_001, ['end'], 1]);
+});

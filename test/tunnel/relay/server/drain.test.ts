@@ -10,6 +10,7 @@ import { createIdentity } from '../../../../src/tunnel/relay/protocol/identity.t
 import { Arrivals } from '../../../../src/tunnel/relay/server/arrivals.ts';
 import { createFakeClock } from '../../../harness/fake-clock.ts';
 import { fakeRelay } from '../fake-relay.ts';
+import { headFrame } from '../hostile-agent.ts';
 import {
   ask,
   echo,
@@ -258,4 +259,21 @@ test('an agent that is sent away dials again, and serves the old relay for a min
   await eventually(() => relay.codes.length > 0, 'the agent to leave');
   expect(relay.codes).toEqual([1000]);
   expect(sockets[1]?.readyState).toBe(sockets[1]?.OPEN);
+});
+
+test('a request that the relay sent before it knew that the agent leaves is served', async () => {
+  const received: Buffer[] = [];
+  const relay = await fakeRelay((socket) => {
+    socket.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) received.push(data);
+      else if (data.toString().includes('goaway'))
+        socket.send(headFrame(1, '{"method":"GET","path":"/late","headers":[]}', true));
+    });
+  });
+  world.defer(() => relay.end());
+  const { tunnel } = await world.agent(echo, { relayUrl: relay.url });
+  await tunnel.close();
+  await eventually(() => relay.codes.length > 0, 'the agent to leave');
+  expect(relay.codes).toEqual([1000]);
+  expect(Buffer.concat(received).toString()).toContain('"url":"/late"');
 });

@@ -262,3 +262,9 @@ describe('what of an answer gets through a relay', () => {
     });
   });
 });
+
+test.each(['content-type', 'Content-Length', 'location'])('a response with two %s is not valid', (name) => {
+  expect(() => toResponseHeaders([name, '1', name.toLowerCase(), '2'])).toThrow(
+    `more than one ${name.toLowerCase()} header`,
+  );
+});
