@@ -2,6 +2,7 @@ import type { RpcNotification, RpcRequest } from '../../mcp/json-rpc.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { PendingRequest } from '../session/pending-request.ts';
 import type { SessionCaller } from '../session/sessions.ts';
+import type { ExchangeCounters } from './counters.ts';
 
 /** A modern request that waits for its response. */
 export interface ExchangeCall extends PendingRequest {
@@ -10,6 +11,17 @@ export interface ExchangeCall extends PendingRequest {
    * of the arguments, the call fails with -32020 (see param-header-check.ts).
    */
   readonly paramHeaders?: ReadonlyMap<string, string> | undefined;
+}
+
+/** How modern clients of a legacy server fare, for `/readyz`. */
+export interface ExchangesReport {
+  /** Connections to the server. */
+  readonly children: number;
+  /** Calls that wait for their clients. */
+  readonly parked: number;
+  /** Tasks that are kept for their clients. */
+  readonly tasks: number;
+  readonly counters: Readonly<ExchangeCounters>;
 }
 
 /** Serves the requests of modern clients (MCP 2026-07-28): each is complete in itself. */
@@ -28,6 +40,8 @@ export interface Exchanges {
    * serve from a call that failed with the same code.
    */
   capabilities?(): unknown;
+  /** Left out where nothing is translated. */
+  report?(): ExchangesReport | undefined;
   /** Ends what a caller has whose credential ended, and tells clients that wait. */
   endCaller(callerId: string): void;
   /** Ends everything and tells clients that wait; resolves when nothing of it is left. */

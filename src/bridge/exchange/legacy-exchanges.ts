@@ -20,8 +20,8 @@ import { taskIdsIn } from '../translate/subscriptions.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { ClientCall } from './client-call.ts';
 import { ConnectionPool, defaultIdleTimeoutMs, defaultMaxChildren, type NoRoom } from './connection-pool.ts';
-import { createCounters, type ExchangeCounters } from './counters.ts';
-import type { ExchangeCall, Exchanges } from './exchanges.ts';
+import { createCounters } from './counters.ts';
+import type { ExchangeCall, Exchanges, ExchangesReport } from './exchanges.ts';
 import type { Flow } from './flow.ts';
 import { LegacyConnection, type ConnectionSettings } from './legacy-connection.ts';
 import { missingFailure } from './input-request.ts';
@@ -56,17 +56,6 @@ export interface LegacyExchangesOptions extends Pick<
   readonly clientVersion: string;
   readonly clock?: Clock | undefined;
   readonly onWarning: (message: string) => void;
-}
-
-/** How modern clients of a legacy server fare, for `/healthz`. */
-export interface ExchangesReport {
-  /** Connections to the server. */
-  readonly children: number;
-  /** Calls that wait for their clients. */
-  readonly parked: number;
-  /** Tasks that are kept for their clients. */
-  readonly tasks: number;
-  readonly counters: Readonly<ExchangeCounters>;
 }
 
 export interface LegacyExchanges extends Exchanges {

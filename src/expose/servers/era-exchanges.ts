@@ -1,4 +1,4 @@
-import type { ExchangeCall, Exchanges } from '../../bridge/exchange/exchanges.ts';
+import type { ExchangeCall, Exchanges, ExchangesReport } from '../../bridge/exchange/exchanges.ts';
 import { credentialEnded, maxCalls, shuttingDown, tooManyCalls } from '../../bridge/session/call-failures.ts';
 import type { CallFailure } from '../../bridge/session/pending-request.ts';
 import type { SessionCaller } from '../../bridge/session/sessions.ts';
@@ -106,6 +106,10 @@ export class EraExchanges implements Exchanges {
 
   capabilities(): unknown {
     return this.#serving()?.capabilities?.();
+  }
+
+  report(): ExchangesReport | undefined {
+    return this.#serving()?.report?.();
   }
 
   endCaller(callerId: string): void {

@@ -6,7 +6,6 @@ import {
   type Sessions,
   type SessionsOptions,
 } from '../../bridge/session/sessions.ts';
-import type { LegacyExchanges } from '../../bridge/exchange/legacy-exchanges.ts';
 import { createSharedUpstream, type SharedUpstream } from '../../bridge/shared/shared-upstream.ts';
 import { ManagedServer } from '../../bridge/restart/managed-server.ts';
 import type { PolicyOf } from '../../http/find-session.ts';
@@ -83,8 +82,6 @@ export class ExposedServer implements ServedServer {
   readonly #shared: SharedUpstream | undefined;
   readonly #sessions: Sessions;
   readonly #exchanges: EraExchanges;
-  /** Undefined before the first modern client of a legacy server. */
-  #translation: LegacyExchanges | undefined;
   readonly #isReady: ReturnType<typeof createReadinessCheck>;
   readonly #closing = new AbortController();
   readonly #started = createDeferred<void>();
@@ -159,7 +156,7 @@ export class ExposedServer implements ServedServer {
     const why = reason === undefined ? {} : { reason };
     const { era, protocolVersion } = this.#eras.description ?? {};
     const spoken = era === undefined || protocolVersion === undefined ? {} : { era, protocolVersion };
-    const report = this.#translation?.report();
+    const report = this.#exchanges.report();
     const translation = report && { translation: { parked: report.parked, tasks: report.tasks, ...report.counters } };
     return { status, ...why, ...spoken, sessions: this.#sessions.count(), children, restarts, ...translation };
   }
@@ -238,7 +235,7 @@ export class ExposedServer implements ServedServer {
   async #translate(nextUpstream: () => Upstream): Promise<Exchanges> {
     const { settings, approvals, hasSharedCallers, onToolsChange, onWarning } = this.#options;
     const { createLegacyExchanges } = await import('../../bridge/exchange/legacy-exchanges.ts');
-    this.#translation = createLegacyExchanges({
+    return createLegacyExchanges({
       ...translationOptions(settings),
       nextUpstream,
       introduction: this.#eras.introduction,
@@ -249,7 +246,6 @@ export class ExposedServer implements ServedServer {
       clientVersion: version,
       onWarning,
     });
-    return this.#translation;
   }
 
   /** Asks the server whether it works, unless a process of it does already and may not bear another one. */

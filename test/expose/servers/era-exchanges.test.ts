@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { createCounters } from '../../../src/bridge/exchange/counters.ts';
 import type { Exchanges } from '../../../src/bridge/exchange/exchanges.ts';
 import { EraExchanges } from '../../../src/expose/servers/era-exchanges.ts';
 import { newNotification, newResult } from '../../../src/mcp/new-message.ts';
@@ -34,6 +35,7 @@ function worldOf(...made: Era[]): World {
       },
       notify: (_caller, { method }) => void log.push(`${era} ${method}`),
       capabilities: () => ({ [era]: {} }),
+      report: () => ({ children: log.length, parked: 0, tasks: 0, counters: createCounters() }),
       endCaller: (callerId) => void log.push(`${era} without ${callerId}`),
       close: async () => void log.push(`${era} closed`),
     };
@@ -117,7 +119,9 @@ test('what served a server that was replaced ends, and is made anew for the next
   const world = worldOf('legacy');
   world.call();
   await nextTurn();
+  expect(world.exchanges.report()).toMatchObject({ children: 2 });
   await world.exchanges.dismiss();
+  expect(world.exchanges.report()).toBeUndefined();
   world.call();
   await nextTurn();
   expect(world.log).toEqual(['legacy made', 'legacy request', 'legacy closed', 'legacy made', 'legacy request']);
