@@ -69,8 +69,11 @@ export class InputLoop<Call extends InteractiveCall> {
     this.#options = options;
   }
 
-  /** The server has answered a call with the result type `input_required`. */
-  begin(call: Call, response: RpcResponse): void {
+  /**
+   * The server has answered a call with the result type `input_required`, or its task has that status.
+   * @param answered keys for which the client is not asked again.
+   */
+  begin(call: Call, response: RpcResponse, answered: ReadonlySet<string> = new Set()): void {
     const { onFailed, onAnswered, clock } = this.#options;
     const required = readInputRequired(response);
     if (required === undefined) {
@@ -81,7 +84,8 @@ export class InputLoop<Call extends InteractiveCall> {
       onFailed(call, `the server has asked for input more than ${maxRounds} times`, false);
       return;
     }
-    const { requests, requestState } = required;
+    const { requestState } = required;
+    const requests = required.requests.filter(({ key }) => !answered.has(key));
     if (requests.length > maxRequests) {
       onFailed(call, `the server asks for ${requests.length} things at once, and ${maxRequests} are the most`, false);
       return;

@@ -99,7 +99,7 @@ export class LegacyFace implements Upstream {
       clock,
       ask: (call, request) => this.#sendAgain(call, request),
       tell: (request) => void server.send(this.#envelope.stamp(withId(request, this.#nextId()))),
-      onInputRequired: (call, response) => this.#loop.begin(call, response),
+      onInputRequired: (call, response, answered) => this.#loop.begin(call, response, answered),
       onDone: (call, response) => this.#finish(call, this.#translate(call.request, response, resultTypeOf(response))),
       onFailed: (call, message, isServerFault) => this.#failCall(call, message, isServerFault),
     });

@@ -1,6 +1,7 @@
 import type { Clock } from '../../platform/clock.ts';
-import type { RpcRequest, RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { newRequest } from '../../mcp/new-message.ts';
+import { isObject } from '../../mcp/rpc-message.ts';
 import { withInput } from '../translate/input-required.ts';
 import { resultTypeOf } from '../translate/results.ts';
 import { hasEnded, readTask, taskOutcome } from '../translate/tasks.ts';
@@ -14,8 +15,10 @@ const maxIntervalMs = 60_000;
 interface Task {
   readonly id: string;
   readonly intervalMs: number;
-  /** Whether it was given input that the server has not confirmed. */
-  isUpdating: boolean;
+  /** The keys of the input that the server has confirmed. */
+  readonly answered: Set<string>;
+  /** Those of the input that it was given and has not confirmed; undefined if there is none. */
+  updating: readonly string[] | undefined;
   /** Stops the wait for the next look. */
   cancelWait: () => void;
 }
@@ -26,8 +29,8 @@ export interface TaskDriverOptions<Call> {
   readonly ask: (call: Call, request: RpcRequest) => void;
   /** Sends a request whose answer nobody needs. */
   readonly tell: (request: RpcRequest) => void;
-  /** The server wants input for the task: `answered` is called with it. */
-  readonly onInputRequired: (call: Call, response: RpcResponse) => void;
+  /** The server wants input for the task, some of which it may have been given: `answered` is called with the rest. */
+  readonly onInputRequired: (call: Call, response: RpcResponse, answered: ReadonlySet<string>) => void;
   /** The task has come to an end, with the response to the call. */
   readonly onDone: (call: Call, response: RpcResponse) => void;
   /** The task, or the server, has failed without one. */
@@ -54,18 +57,19 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
   /** The server has answered a call with the result type `task`, or has answered what was asked about it. */
   received(call: Call, response: RpcResponse): void {
     const known = this.#tasks.get(call);
-    if (known?.isUpdating === true) {
-      // Whether it was taken or not, the task says what it wants now.
-      known.isUpdating = false;
+    if (known?.updating !== undefined) {
+      // Input that was not taken is asked for again.
+      if (!response.failed) for (const key of known.updating) known.answered.add(key);
+      known.updating = undefined;
       this.#lookLater(call, known);
       return;
     }
     this.#tasks.delete(call);
     if (response.failed) this.#options.onDone(call, response);
-    else this.#follow(call, response);
+    else this.#follow(call, response, known?.answered ?? new Set());
   }
 
-  #follow(call: Call, response: RpcResponse): void {
+  #follow(call: Call, response: RpcResponse, answered: Set<string>): void {
     const { onDone, onFailed, onInputRequired } = this.#options;
     const state = readTask(response);
     if (state === undefined) {
@@ -88,17 +92,20 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
     }
     const { taskId: id, pollIntervalMs } = state;
     const intervalMs = typeof pollIntervalMs === 'number' ? pollIntervalMs : usualIntervalMs;
-    const task = { id, intervalMs, isUpdating: false, cancelWait() {} };
+    const task: Task = { id, intervalMs, answered, updating: undefined, cancelWait() {} };
     this.#tasks.set(call, task);
-    if (state.status === 'input_required' && isAnswer) onInputRequired(call, response);
-    else this.#lookLater(call, task);
+    if (state.status === 'input_required' && isAnswer && !isAnswered(response, answered)) {
+      onInputRequired(call, response, answered);
+    } else {
+      this.#lookLater(call, task);
+    }
   }
 
   /** The client has given what the server wants for the task. */
   answered(call: Call, answers: ReadonlyMap<string, Buffer>): void {
     const task = this.#tasks.get(call);
     if (task === undefined) return;
-    task.isUpdating = true;
+    task.updating = [...answers.keys()];
     this.#options.ask(
       call,
       withInput(newRequest(call.request.id, 'tasks/update', { taskId: task.id }), answers, undefined),
@@ -127,4 +134,13 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
       this.#options.ask(call, newRequest(call.request.id, 'tasks/get', { taskId: task.id }));
     });
   }
+}
+
+/**
+ * Whether a task asks for nothing but what it was given: until a server has acted on `tasks/update`, it may go on to list it
+ * (SEP-2663, `inputRequests`).
+ */
+function isAnswered(response: RpcResponse, answered: ReadonlySet<string>): boolean {
+  const asked = memberOf(response.json['result'], 'inputRequests');
+  return isObject(asked) && Object.keys(asked).every((key) => answered.has(key));
 }

@@ -159,6 +159,31 @@ describe('a task that wants input', () => {
     expect(outcomeOf(task)).toEqual([{ content: [] }]);
   });
 
+  test('is not given the same twice, however long the server takes to act on it', async () => {
+    const { look, answer, task, forward, toServer } = await taskWorld();
+    answer(look(500), wants);
+    forward(response(1, { action: 'accept' }));
+    answer(toServer()[0] ?? {}, { resultType: 'complete' });
+    for (let times = 0; times <= 10; times++) answer(look(1000), wants);
+    answer(look(1000), state('input_required', { inputRequests: {} }));
+    expect(methodsOf(task)).toEqual(['elicitation/create']);
+    answer(look(1000), state('input_required', { inputRequests: { a: form, b: form } }));
+    expect(methodsOf(task)).toEqual(['elicitation/create', 'elicitation/create']);
+    forward(response(2, { action: 'decline' }));
+    const [update] = toServer();
+    expect(update?.params?.['inputResponses']).toEqual({ b: { action: 'decline' } });
+    expect(outcomeOf(task)).toEqual([]);
+  });
+
+  test('is given it again when the server has not taken it', async () => {
+    const { look, answer, task, forward, toServer, say } = await taskWorld();
+    answer(look(500), wants);
+    forward(response(1, { action: 'accept' }));
+    say(failedResponse(toServer()[0]?.id ?? '', { code: -32603, message: 'busy' }));
+    answer(look(1000), wants);
+    expect(methodsOf(task)).toEqual(['elicitation/create', 'elicitation/create']);
+  });
+
   test('and does not get it, is cancelled', async () => {
     const { look, answer, task, forward, toServer, clock } = await taskWorld();
     answer(look(500), wants);
