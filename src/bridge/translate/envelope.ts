@@ -26,7 +26,10 @@ export function stampEnvelope(request: RpcRequest, envelope: EditPlan): RpcReque
   return editMessage(request, envelope);
 }
 
-/** What `stripEnvelope` changes, as for `editPlan`. */
+/**
+ * What makes a modern request a legacy one, as for `editPlan`: it goes without its envelope and what only a modern server reads.
+ * Progress token and trace stay.
+ */
 export const strippedEdits: readonly (readonly [readonly string[], Change])[] = [
   metaEdit(protocolVersionKey, remove),
   metaEdit(clientCapabilitiesKey, remove),
@@ -37,13 +40,6 @@ export const strippedEdits: readonly (readonly [readonly string[], Change])[] = 
   // A modern server ignores it (SEP-2663); a legacy one would run the call as a task.
   [['params', 'task'], remove],
 ];
-
-const stripped = editPlan(strippedEdits);
-
-/** A modern request as a legacy one: without its envelope and what only a modern server reads. Progress token and trace stay. */
-export function stripEnvelope(request: RpcRequest): RpcRequest {
-  return editMessage(request, stripped);
-}
 
 function metaEdit(key: string, change: Change): readonly [readonly string[], Change] {
   return [['params', '_meta', key], change];

@@ -71,27 +71,19 @@ const notCached = [
 const withoutExecution = [[['result', 'tools', eachItem, 'execution'], remove]] as const;
 
 /**
- * A legacy server's result as a modern one: its type, its server, and that it must not be cached, where the result does not
- * say so. Errors pass.
+ * What makes a legacy server's result a modern one, as for `editPlan`: its type, its server, and that it must not be cached, where the
+ * result does not say so.
  * @param method of the request that it answers.
  * @param serverInfo as JSON, from the server's `initialize`.
  */
-export function resultToModern(response: RpcResponse, method: string, serverInfo: Buffer | undefined): RpcResponse {
-  if (response.failed) return response;
-  const mayBeCached = cacheable.has(method) && resultTypeOf(response) !== 'input_required';
-  return editMessage(response, editPlan(modernResultEdits(method, serverInfo, mayBeCached)));
-}
-
-/** What `resultToModern` changes, as for `editPlan`. */
 export function modernResultEdits(
   method: string,
   serverInfo: Buffer | undefined,
-  mayBeCached: boolean = cacheable.has(method),
 ): readonly (readonly [readonly string[], Change])[] {
   return [
     [['result', 'resultType'], setDefault('"complete"')],
     ...(serverInfo === undefined ? [] : [[['result', '_meta', serverInfoKey], set(serverInfo)] as const]),
-    ...(mayBeCached ? notCached : []),
+    ...(cacheable.has(method) ? notCached : []),
     ...(method === 'tools/list' ? withoutExecution : []),
   ];
 }
