@@ -304,9 +304,10 @@ export class LegacyFace implements Upstream {
   /** @param next the call with what the server has asked for, or a question about its task. */
   #sendAgain(call: Call, next: RpcRequest): void {
     call.serverId = this.#nextId();
-    if (!this.#forward(call, withId(next, call.serverId))) {
-      this.#finish(call, newError({ id: call.request.id, ...notTaken }));
-    }
+    if (this.#forward(call, withId(next, call.serverId))) return;
+    const failure = newError({ id: call.request.id, ...notTaken });
+    if (this.#tasks.has(call)) this.#tasks.received(call, failure);
+    else this.#finish(call, failure);
   }
 
   /** A model can do something about a tool that fails, a person or a program about the rest. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../platform/clock.ts';
-import { memberOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, rpcCode, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { newRequest } from '../../mcp/new-message.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 import { withInput } from '../translate/input-required.ts';
@@ -11,6 +11,9 @@ const usualIntervalMs = 1000;
 const minIntervalMs = 100;
 const maxIntervalMs = 60_000;
 
+/** Looks at a task in a row whose answer may be lost: it runs on without them, but not for nobody. */
+const maxLostLooks = 5;
+
 /** What is known of the task of a call. */
 interface Task {
   readonly id: string;
@@ -19,6 +22,8 @@ interface Task {
   readonly answered: Set<string>;
   /** Those of the input that it was given and has not confirmed; undefined if there is none. */
   updating: readonly string[] | undefined;
+  /** Looks since the last one that was answered. */
+  lostLooks: number;
   /** Stops the wait for the next look. */
   cancelWait: () => void;
 }
@@ -64,6 +69,13 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
       this.#lookLater(call, known);
       return;
     }
+    if (known !== undefined && isLost(response)) {
+      if (++known.lostLooks <= maxLostLooks) {
+        this.#lookLater(call, known);
+        return;
+      }
+      this.cancel(call);
+    }
     this.#tasks.delete(call);
     if (response.failed) this.#options.onDone(call, response);
     else this.#follow(call, response, known?.answered ?? new Set());
@@ -92,7 +104,7 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
     }
     const { taskId: id, pollIntervalMs } = state;
     const intervalMs = typeof pollIntervalMs === 'number' ? pollIntervalMs : usualIntervalMs;
-    const task: Task = { id, intervalMs, answered, updating: undefined, cancelWait() {} };
+    const task: Task = { id, intervalMs, answered, updating: undefined, lostLooks: 0, cancelWait() {} };
     this.#tasks.set(call, task);
     if (state.status === 'input_required' && isAnswer && !isAnswered(response, answered)) {
       onInputRequired(call, response, answered);
@@ -143,4 +155,13 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
 function isAnswered(response: RpcResponse, answered: ReadonlySet<string>): boolean {
   const asked = memberOf(response.json['result'], 'inputRequests');
   return isObject(asked) && Object.keys(asked).every((key) => answered.has(key));
+}
+
+/** Whether it is our own error for a request without an answer, which says nothing of the task. */
+function isLost(response: RpcResponse): boolean {
+  if (!response.failed) return false;
+  const { error } = response.json;
+  const reason = memberOf(memberOf(error, 'data'), 'reason');
+  const isOurs = typeof reason === 'string' && reason.startsWith('upstream_');
+  return isOurs && memberOf(error, 'code') === rpcCode.internalError;
 }

@@ -107,6 +107,23 @@ describe('a task ends without a result', () => {
     expect(outcomeOf(task)).toEqual([{ code: -32602, message: 'unknown task' }]);
   });
 
+  test('that nobody can look at: it is cancelled after some attempts in a row', async () => {
+    const { look, answer, say, task, toServer, server, clock } = await taskWorld();
+    const lost = { code: -32603, message: 'lost', data: { reason: 'upstream_stream_lost' } };
+    const lose = (asked: Sent): void => say(failedResponse(asked.id ?? '', lost));
+    for (let times = 0; times < 5; times++) lose(look(500));
+    answer(look(500), state('working', { pollIntervalMs: 500 }));
+    for (let times = 0; times < 4; times++) lose(look(500));
+    server.accepting = false;
+    clock.advance(500);
+    server.accepting = true;
+    expect(outcomeOf(task)).toEqual([]);
+    lose(look(500));
+    expect(outcomeOf(task)).toEqual([lost]);
+    expect(toServer()).toMatchObject([{ method: 'tasks/cancel', params: { taskId: 't' } }]);
+    expect(clock.pending).toBe(0);
+  });
+
   test('that the client cancels', async () => {
     const { look, answer, task, forward, toServer, clock } = await taskWorld();
     answer(look(500), state('working'));
