@@ -130,7 +130,7 @@ export class LegacyConnection implements FlowContext {
       },
       onEnd: (failure) => this.#end(failure),
     });
-    this.taskSupport = new TaskSupport(this.peer);
+    this.taskSupport = new TaskSupport(this.peer, clock);
     this.#logs = new Logs(this.peer);
     this.#listeners = new Listeners({
       peer: this.peer,
@@ -247,6 +247,7 @@ export class LegacyConnection implements FlowContext {
   onEnd(flow: Flow, tokens: readonly RequestId[]): void {
     this.#running.delete(flow);
     this.#queue.delete(flow);
+    this.taskSupport.drop(flow);
     for (const token of tokens) this.#progress.delete(token);
     if (this.#current === flow && this.peer.isOpen) {
       const [next] = this.#queue;
@@ -257,10 +258,13 @@ export class LegacyConnection implements FlowContext {
     this.#options.onIdle();
   }
 
-  /** Before a call, the server is to ask what it asks first, and it has to be known what it runs as a task. */
-  #whenReadyFor({ isInteractive }: Flow, callback: () => void): void {
-    const proceed = (): void => this.taskSupport.whenKnown(callback);
-    if (!isInteractive) callback();
+  /** Before a call, the server is to ask what it asks first, and of a tool it has to be known whether it runs as a task. */
+  #whenReadyFor(flow: Flow, callback: () => void): void {
+    const proceed = (): void => {
+      if (flow.call?.request.method === 'tools/call') this.taskSupport.whenKnown(flow, callback);
+      else callback();
+    };
+    if (!flow.isInteractive) callback();
     else if (this.#whenSettled === undefined) proceed();
     else this.#whenSettled.push(proceed);
   }

@@ -173,7 +173,9 @@ export class LegacyPeer {
   }
 
   #failCalls(failure: CallFailure, surviving: ReadonlySet<RequestId> = new Set()): void {
-    for (const [id, call] of this.#calls) {
+    // Without what they send instead.
+    const calls = [...this.#calls];
+    for (const [id, call] of calls) {
       if (!surviving.has(id) && this.#calls.delete(id)) call.failed(failure);
     }
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { heldBytes } from '../../harness/collect-garbage.ts';
 import type { FakeCall } from '../session/fake-sink.ts';
 import { askedIn, exchangeWorld, resultOf, type ExchangeWorld } from './world.ts';
 
@@ -80,4 +81,91 @@ test('a server that does not list its tools gets plain calls', () => {
   world.call('tools/call', { name: 'slow' }, { capabilities });
   world.say({ id: world.sent().at(-1)?.['id'], error: { code: -32601, message: 'no' } });
   expect(world.sent()).toMatchObject([{ method: 'tools/call', params: { name: 'slow' } }]);
+});
+
+/** Calls of a server that has yet to say which tools run as tasks. */
+function unread(...names: string[]): { world: ExchangeWorld; calls: FakeCall[]; id: unknown } {
+  const world = exchangeWorld();
+  world.introduction = { ...world.introduction, capabilities: { tasks: { requests: { tools: { call: {} } } } } };
+  const calls = names.map((name) => world.call('tools/call', { name }, { capabilities }));
+  const lists = world.sent().filter(({ method }) => method === 'tools/list');
+  expect(lists).toHaveLength(1);
+  return { world, calls, id: lists[0]?.['id'] };
+}
+
+const slowAsTask = { method: 'tools/call', params: { name: 'slow', task: {} } };
+
+test('a list whose server was lost is read again before the calls that wait for it', () => {
+  const { world, calls } = unread('slow');
+  world.server().lose();
+  const [again] = world.sent();
+  expect(again).toMatchObject({ method: 'tools/list' });
+  world.say({ id: again?.['id'], result: { tools } });
+  expect(world.sent()).toMatchObject([slowAsTask]);
+  expect(calls[0]?.failures).toEqual([]);
+});
+
+test('a list that changes while it is read is read again', () => {
+  const { world, id } = unread('slow');
+  world.say({ method: 'notifications/tools/list_changed' });
+  world.say({ id, result: { tools: [] } });
+  const [again] = world.sent();
+  expect(again).toMatchObject({ method: 'tools/list', params: {} });
+  world.say({ id: again?.['id'], result: { tools } });
+  expect(world.sent()).toMatchObject([slowAsTask]);
+});
+
+test('one that changes whenever it is read is read a hundred times', () => {
+  const { world, id } = unread('slow');
+  let list: unknown = id;
+  for (let time = 0; time < 100; time++) {
+    world.say({ method: 'notifications/tools/list_changed' });
+    world.say({ id: list, result: { tools } });
+    const [sent] = world.sent();
+    expect(sent?.['method']).toBe(time < 99 ? 'tools/list' : 'tools/call');
+    list = sent?.['id'];
+  }
+});
+
+test('a list that was refused is asked for again by the next call', () => {
+  const { world, id } = unread('slow');
+  world.say({ id, error: { code: -32603, message: 'busy' } });
+  expect(world.sent()).toMatchObject([{ method: 'tools/call' }]);
+  world.call('tools/call', { name: 'slow' }, { capabilities });
+  const [again] = world.sent();
+  world.say({ id: again?.['id'], result: { tools } });
+  expect(world.sent()).toMatchObject([slowAsTask]);
+});
+
+test('a list that was refused after a change leaves what was known before', () => {
+  const { world, id } = unread('slow');
+  world.say({ id, result: { tools } });
+  world.say({ method: 'notifications/tools/list_changed' });
+  world.sent();
+  world.call('tools/call', { name: 'slow' }, { capabilities });
+  world.say({ id: world.sent()[0]?.['id'], error: { code: -32603, message: 'busy' } });
+  expect(world.sent()).toMatchObject([slowAsTask]);
+});
+
+test('a server that does not list its tools holds up their calls for ten seconds, and nothing else', () => {
+  const { world, calls, id } = unread('slow', 'gone');
+  world.call('prompts/get', { name: 'p' }, { capabilities });
+  expect(world.sent()).toMatchObject([{ method: 'prompts/get' }]);
+  calls[1]?.leave();
+  world.clock.advance(9999);
+  expect(world.sent()).toEqual([]);
+  world.clock.advance(1);
+  expect(world.sent()).toMatchObject([
+    { method: 'notifications/cancelled', params: { requestId: id } },
+    { method: 'tools/call', params: { name: 'slow' } },
+  ]);
+});
+
+test('a call whose client has gone is not kept while it would wait for the list', () => {
+  const { world } = unread('slow');
+  const before = heldBytes();
+  for (let call = 0; call < 50; call++) {
+    world.call('tools/call', { name: 'slow', text: 'x'.repeat(1_000_000) }, { capabilities }).leave();
+  }
+  expect(heldBytes() - before).toBeLessThan(10_000_000);
 });
