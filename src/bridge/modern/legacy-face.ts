@@ -131,6 +131,8 @@ export class LegacyFace implements Upstream {
   }
 
   close(): Promise<void> {
+    // The server goes on, for others; between two looks at a task, nothing is in flight that would end with the session.
+    this.#tasks.cancelAll();
     this.#end();
     return this.#server.close();
   }

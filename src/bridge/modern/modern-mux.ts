@@ -92,7 +92,9 @@ export class ModernMux<Label = string> implements MuxConnection<MuxClient<Label>
 
   leave(client: MuxClient<Label>): void {
     if (!this.#clients.delete(client)) return;
-    for (const { id } of this.#calls.release(client)) {
+    for (const { id, method } of this.#calls.release(client)) {
+      // The last thing that it has to say.
+      if (method === 'tasks/cancel') continue;
       this.#upstream.send(newNotification('notifications/cancelled', { requestId: id, reason: 'the client has gone' }));
     }
     client.dismiss(left);

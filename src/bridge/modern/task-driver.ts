@@ -134,6 +134,11 @@ export class TaskDriver<Call extends { readonly request: RpcRequest }> {
     return true;
   }
 
+  /** Nobody waits for any of them any more. */
+  cancelAll(): void {
+    for (const call of this.#tasks.keys()) this.cancel(call);
+  }
+
   /** Forgets all of it, without a word to the server. */
   clear(): void {
     for (const { cancelWait } of this.#tasks.values()) cancelWait();

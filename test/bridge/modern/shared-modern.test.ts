@@ -225,6 +225,14 @@ describe('the end of a call', () => {
     expect([b.upstream.send(request(1)), world.server().closeCalls]).toEqual([false, 0]);
   });
 
+  test('that cancels a task is carried out after its client has left', async () => {
+    const { world, b } = twoCallers();
+    b.upstream.send(request(8, 'tasks/cancel', { taskId: 't' }));
+    world.sent();
+    await b.upstream.close();
+    expect(world.sent().map((line) => JSON.parse(line))).toMatchObject([{ params: { requestId: 2 } }]);
+  });
+
   test('that the server would read otherwise is an error at once', async () => {
     const { world, a } = twoCallers();
     world.sent();

@@ -136,6 +136,13 @@ describe('a task ends without a result', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('whose session ends: it is cancelled', async () => {
+    const { channel, toServer, clock } = await taskWorld();
+    await channel.close();
+    expect(toServer()).toMatchObject([{ method: 'tasks/cancel', params: { taskId: 't' } }]);
+    expect(clock.pending).toBe(0);
+  });
+
   test('that is lost with its server while it is looked at', async () => {
     const { server, look, task, say, toServer, standalone } = await taskWorld();
     const asked = look(500);
