@@ -86,7 +86,7 @@ const includedMembers = new Map([
   ['Attempt', 'provider outcome reason?'],
   [
     'RequestReport',
-    'caller client? clientInfo? session? method tool? resource? prompt? outcome code? reason? durationMs requestBytes responseBytes',
+    'caller client? clientInfo? session? method tool? resource? prompt? task? outcome code? reason? durationMs requestBytes responseBytes',
   ],
   ['ApprovalReport', 'outcome reason? server? tool caller client? clientInfo waitedMs'],
 ]);

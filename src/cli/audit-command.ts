@@ -42,9 +42,9 @@ function lineOf(entry: AuditEntry): string {
   const { time, event, caller, client, server, outcome } = entry;
   const parts = [time, caller ?? client ?? '-'];
   if (event === 'call') {
-    const { method, tool, resource, prompt, durationMs, requestBytes, responseBytes, code, reason } = entry;
+    const { method, tool, resource, prompt, task, durationMs, requestBytes, responseBytes, code, reason } = entry;
     parts.push(
-      [server, method, tool ?? resource ?? prompt]
+      [server, method, tool ?? resource ?? prompt, task]
         .map(shown)
         .filter((text) => text !== '')
         .join(' '),

@@ -63,6 +63,10 @@ describe('a server at a URL is replaced by one of the other era', () => {
       const told = `warning: the server was replaced by one of the ${now} era: its clients have to connect again`;
       await exposed.waitForStderr(new RegExp(told));
       expect(await echoOf(await openSession(exposed.url, exposed.token), 'again')).toBe('again');
+      const { body } = await send(exposed.localUrl.replace('/mcp', '/readyz'), {
+        headers: clientHeaders(exposed.token),
+      });
+      expect(body.includes('"translation"')).toBe(now === 'legacy');
       await eventually(
         async () => expect((await before.post({ jsonrpc: '2.0', id: 9, method: 'ping' })).status).toBe(404),
         10_000,

@@ -66,6 +66,8 @@ export interface RequestReport extends Origin {
   readonly tool?: string | undefined;
   readonly resource?: string | undefined;
   readonly prompt?: string | undefined;
+  /** The id of the task that the request is about, or that its answer has begun. */
+  readonly task?: string | undefined;
   readonly outcome: Outcome;
   /** Of an `error`. */
   readonly code?: number | undefined;
@@ -119,7 +121,7 @@ const sessionFacts = new WeakMap<Session, SessionFacts>();
 export class CallReport {
   readonly #readers: ReportReaders;
   readonly #origin: Pick<Origin, 'caller' | 'client'>;
-  readonly #about: Pick<RequestReport, 'method' | 'tool' | 'resource' | 'prompt' | 'requestBytes'>;
+  #about: Pick<RequestReport, 'method' | 'tool' | 'resource' | 'prompt' | 'task' | 'requestBytes'>;
   readonly #startedAt = performance.now();
   #facts: SessionFacts;
   /** The session that the request opens. */
@@ -157,7 +159,7 @@ export class CallReport {
       const name = response.failed ? 'error' : 'result';
       this.#bodies = { ...this.#bodies, [name]: this.#bodyIn(response, [name]) };
     }
-    const isPlain = this.#readers.isSelective === true || lacks(response, ['isError', 'input_required']);
+    const isPlain = this.#readers.isSelective === true || lacks(response, ['isError', 'input_required', 'taskId']);
     if (!response.failed && isPlain) {
       this.#end = { outcome: 'ok', responseBytes };
       return;
@@ -172,6 +174,8 @@ export class CallReport {
     } else if (read('resultType') === 'input_required') {
       this.#end = { outcome: 'input_required', responseBytes };
     } else {
+      const task = read('resultType') === 'task' ? read('task') : read('legacyTask');
+      if (typeof task === 'string') this.#about = { task: cut(task), ...this.#about };
       const isError = read(this.#about.method === 'tasks/get' ? 'isTaskError' : 'isError');
       this.#end = { outcome: isError === true ? 'tool_error' : 'ok', responseBytes };
     }
@@ -198,7 +202,7 @@ export class CallReport {
     if (this.#isMade) return;
     this.#isMade = true;
     const { onRequest, onSession } = this.#readers;
-    const { method, tool, resource, prompt, requestBytes } = this.#about;
+    const { method, tool, resource, prompt, task, requestBytes } = this.#about;
     const { caller, client } = this.#origin;
     const { clientInfo, session } = this.#facts;
     const { outcome, code, reason, responseBytes } = this.#end;
@@ -210,6 +214,7 @@ export class CallReport {
         tool,
         resource,
         prompt,
+        task,
         caller,
         client,
         clientInfo,
@@ -244,6 +249,7 @@ const requestMembers = memberReader({
   uri: ['params', 'uri'],
   promptRef: ['params', 'ref', 'name'],
   resourceRef: ['params', 'ref', 'uri'],
+  task: ['params', 'taskId'],
 });
 
 const clientMembers = memberReader({
@@ -259,6 +265,9 @@ const envelopeMembers = memberReader({
 const responseMembers = memberReader({
   isError: ['result', 'isError'],
   resultType: ['result', 'resultType'],
+  /** What the call has become, in SEP-2663 and in 2025-11-25. */
+  task: ['result', 'taskId'],
+  legacyTask: ['result', 'task', 'taskId'],
   /** Of the call that has become a task (SEP-2663). */
   isTaskError: ['result', 'result', 'isError'],
   code: ['error', 'code'],
@@ -287,8 +296,12 @@ function lacks({ bytes }: RpcMessage, texts: readonly string[]): boolean {
   return Buffer.isBuffer(bytes) && !texts.some((text) => bytes.includes(text)) && !bytes.includes('\\u');
 }
 
-function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 'prompt'> {
+function nameIn(request: RpcRequest): Pick<RequestReport, 'tool' | 'resource' | 'prompt' | 'task'> {
   const { method } = request;
+  if (method.startsWith('tasks/')) {
+    const task = requestMembers(request)('task');
+    return typeof task === 'string' ? { task: cut(task) } : {};
+  }
   if (!/^(?:tools|prompts|resources|completion)\/(?!(?:templates\/)?list$)/.test(method)) return {};
   const read = requestMembers(request);
   const [name, uri] = method.startsWith('completion/')

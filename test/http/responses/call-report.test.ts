@@ -93,6 +93,27 @@ describe('the outcome', () => {
   });
 });
 
+describe('the task', () => {
+  const taskOf = (asked: RpcRequest, result: object): unknown =>
+    reportOf(asked, (call) => call.answered(response(1, result))).task;
+
+  test('of a request about one is the id that it names', () => {
+    for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel', 'tasks/result'])
+      expect(taskOf(request(1, method, { taskId: 't' }), { resultType: 'task', taskId: 'other' })).toBe('t');
+    expect(taskOf(request(1, 'tasks/get', { taskId: 'x'.repeat(1000) }), {})).toBe('x'.repeat(200));
+    for (const taskId of [undefined, 7, ['a']]) expect(taskOf(request(1, 'tasks/get', { taskId }), {})).toBeUndefined();
+  });
+
+  test('that a call has become is the one that the server says, and no other', () => {
+    const call = request(1, 'tools/call', { name: 'slow' });
+    expect(taskOf(call, { resultType: 'task', taskId: 't', status: 'working' })).toBe('t');
+    expect(taskOf(call, { task: { taskId: 'x'.repeat(1000) } })).toBe('x'.repeat(200));
+    expect(taskOf(call, { structuredContent: { taskId: 't' }, taskId: 't' })).toBeUndefined();
+    expect(taskOf(call, { content: [] })).toBeUndefined();
+    expect(reportOf(call, (asked) => asked.answered(response(1, { task: { taskId: 't' } }))).tool).toBe('slow');
+  });
+});
+
 describe('the name', () => {
   test('of the tool, the resource or the prompt', () => {
     expect(nameOf('tools/call', { name: 'read', uri: 7, arguments: { name: 'no' } })).toEqual([
