@@ -42,13 +42,13 @@ export class ConnectionTasks implements TaskContext {
   }
 
   /** Takes up what the server has made of a call, if the client knows tasks and there is room. */
-  add(created: LegacyTask, call: RpcRequest, capabilities: unknown): Task | undefined {
+  add(created: LegacyTask, capabilities: unknown): Task | undefined {
     if (!declaresTasks(capabilities)) return undefined;
     const { tasks, owner, running } = this.#options;
     const task = tasks.add(
       owner,
       ttlOf(created),
-      (identity) => new Task({ ...identity, owner, created, call, capabilities, context: this }),
+      (identity) => new Task({ ...identity, owner, created, capabilities, context: this }),
     );
     if (task !== undefined) running.add(task);
     return task;

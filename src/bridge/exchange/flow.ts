@@ -66,7 +66,6 @@ export class Flow implements PeerCall, ParkedCall, RunningCall {
   readonly callerId: string;
   readonly isInteractive: boolean;
   readonly #context: FlowContext;
-  readonly #request: RpcRequest;
   readonly #outgoing: OutgoingCall;
   readonly #tokens: RequestId[] = [];
   /** The client's request that is to be answered; undefined while it is parked. */
@@ -94,7 +93,6 @@ export class Flow implements PeerCall, ParkedCall, RunningCall {
     this.callerId = context.callerId;
     this.isInteractive = isInteractive(call.request.method);
     this.#context = context;
-    this.#request = call.request;
     const { peer, taskSupport } = context;
     const onToken = (token: RequestId): void => {
       this.#tokens.push(token);
@@ -204,7 +202,7 @@ export class Flow implements PeerCall, ParkedCall, RunningCall {
 
   answered(response: RpcResponse): void {
     const created = this.#outgoing.createdTask(response);
-    if (created !== undefined) this.#task = this.#context.tasks.add(created, this.#request, this.#capabilities);
+    if (created !== undefined) this.#task = this.#context.tasks.add(created, this.#capabilities);
     if (created !== undefined && this.#task === undefined) {
       this.#outgoing.awaitTask(created, this);
       return;

@@ -1,11 +1,4 @@
-import {
-  memberOf,
-  rpcCode,
-  type RequestId,
-  type RpcNotification,
-  type RpcRequest,
-  type RpcResponse,
-} from '../../mcp/json-rpc.ts';
+import { memberOf, rpcCode, type RequestId, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { newRequest } from '../../mcp/new-message.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 import { maxOpenServerRequests } from '../limits.ts';
@@ -47,15 +40,13 @@ export interface TaskOptions extends TaskIdentity {
   readonly owner: string;
   /** As the server has created it. */
   readonly created: LegacyTask;
-  /** Of which it was made. */
-  readonly call: RpcRequest;
   /** Those of the client that has made it. */
   readonly capabilities: unknown;
   readonly context: TaskContext;
 }
 
 /**
- * A task of a legacy server, for modern clients (SEP-2663). What the server asks in it comes only to whom waits for its
+ * A task of a legacy server, for modern clients (SEP-2663). What the server asks in it comes only to whoever waits for its
  * result (MCP 2025-11-25, tasks, "Input Required Status"), so its result is waited for here. It is not kept: the server has it, and
  * gives it again.
  */
@@ -215,7 +206,6 @@ export class Task implements RunningCall {
 
   /** @param onSeen told whether nothing can become of it any more. */
   #look(onSeen: (task: Buffer, isOver: boolean) => void, onFailed: (failure: RpcResponse | CallFailure) => void): void {
-    const { call } = this.#options;
     const seen = (task: LegacyTask, outcome?: ReturnType<typeof outcomeOf>): void =>
       onSeen(detailedTask(task, this.#options, this.#inputs.texts(), outcome), isTerminal(task));
     this.#request('tasks/get', onFailed, (response) => {
@@ -223,7 +213,7 @@ export class Task implements RunningCall {
       if (task === undefined) {
         onFailed(response.failed ? response : unreadable);
       } else if (isTerminal(task) && task['status'] !== 'cancelled') {
-        this.#request('tasks/result', onFailed, (result) => seen(task, outcomeOf(result, call)));
+        this.#request('tasks/result', onFailed, (result) => seen(task, outcomeOf(result)));
       } else {
         // The connection may have been lost on which it was waited for.
         if (this.#waitingId === undefined && !this.#isSettled) this.#wait();

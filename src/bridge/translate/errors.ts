@@ -33,13 +33,13 @@ export function errorToLegacy(response: RpcResponse): RpcResponse {
  * A legacy server's error for a modern client. Results pass.
  * @param request that failed: a resource that is not there is named in the data.
  */
-export function errorToModern(response: RpcResponse, request: RpcRequest): RpcResponse {
+export function errorToModern(response: RpcResponse, request?: RpcRequest): RpcResponse {
   const code = errorCodeOf(response);
   if (code === urlElicitationRequired) {
     return withCode(response, rpcCode.internalError, 'reason', '"url_elicitation_required"');
   }
   if (code !== resourceNotFound) return response;
-  const uri = memberOf(request.json['params'], 'uri');
+  const uri = memberOf(request?.json['params'], 'uri');
   return withCode(response, rpcCode.invalidParams, 'uri', typeof uri === 'string' ? JSON.stringify(uri) : undefined);
 }
 

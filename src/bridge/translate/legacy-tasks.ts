@@ -1,5 +1,5 @@
 import { editMessage } from '../../mcp/edit-message.ts';
-import { memberOf, parseMessage, type RpcNotification, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
+import { memberOf, parseMessage, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editPlan, remove, setDefault } from '../../mcp/json/edit-members.ts';
 import { spanOf } from '../../mcp/json/locate-members.ts';
 import { newResult } from '../../mcp/new-message.ts';
@@ -61,11 +61,10 @@ export function taskCreated(task: LegacyTask, identity: TaskIdentity): RpcRespon
 /**
  * What a task has come to, from the answer to `tasks/result`. A modern client reads the task next to it, so the result does
  * not name it.
- * @param call of which the task was made.
  */
-export function outcomeOf(response: RpcResponse, call: RpcRequest): TaskOutcome | undefined {
+export function outcomeOf(response: RpcResponse): TaskOutcome | undefined {
   const member = response.failed ? 'error' : 'result';
-  const translated = response.failed ? errorToModern(response, call) : editMessage(response, inlined);
+  const translated = response.failed ? errorToModern(response) : editMessage(response, inlined);
   const bytes = inOnePiece(translated.bytes);
   const span = spanOf(bytes, [member]);
   return span && { member, text: bytes.subarray(span.start, span.end) };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPolicy } from '../../../src/policy/policy.ts';
+import { heldBytes } from '../../harness/collect-garbage.ts';
 import { message } from '../messages.ts';
 import { methodsOf, type FakeCall } from '../session/fake-sink.ts';
 import {
@@ -17,7 +18,7 @@ import {
   tools,
   unknownTask,
 } from './task-world.ts';
-import { exchangeWorld, type CallOptions, type ExchangeWorld, type Json } from './world.ts';
+import { exchangeWorld, jsonOf, type CallOptions, type ExchangeWorld, type Json } from './world.ts';
 
 function listen(world: ExchangeWorld, taskIds: string[], callOptions: CallOptions = {}): FakeCall {
   return about(world, 'subscriptions/listen', { notifications: { taskIds } }, callOptions);
@@ -214,4 +215,21 @@ describe('a subscription to tasks', () => {
     world.server().say(message({ method: 'notifications/tasks/status' }));
     expect(world.sent()).toEqual([]);
   });
+});
+
+test('a task does not keep the call of which it was made', () => {
+  const world = taskWorld();
+  const before = heldBytes();
+  for (let task = 0; task < 20; task++) {
+    world.call('tools/call', { name: 'slow', text: String(task).repeat(1_000_000) }, { capabilities });
+    for (const { id, method } of world.sent()) {
+      if (method === 'tools/list') world.say({ id, result: { tools } });
+    }
+  }
+  for (const line of world.server().sent.splice(0)) {
+    const { id, method } = jsonOf(line);
+    if (method === 'tools/call') world.say({ id, result: { task: { taskId: `t${String(id)}` } } });
+  }
+  expect(world.exchanges.report().tasks).toBe(20);
+  expect(heldBytes() - before).toBeLessThan(10_000_000);
 });

@@ -11,14 +11,13 @@ import {
   ttlOf,
   type LegacyTask,
 } from '../../../src/bridge/translate/legacy-tasks.ts';
-import { readRequest, readResponse, written } from './read.ts';
+import { readResponse, written } from './read.ts';
 
 const times = { createdAt: '2025-11-25T10:30:00Z', lastUpdatedAt: '2025-11-25T10:40:00Z' };
 const task: LegacyTask = { taskId: 't', status: 'working', ...times, ttl: null, pollInterval: 5000 };
 const ours = { taskId: 'ours', ttlMs: 60_000 };
 const modernTimes = '"createdAt":"2025-11-25T10:30:00Z","lastUpdatedAt":"2025-11-25T10:40:00Z"';
 const rest = '"ttlMs":60000,"pollIntervalMs":5000';
-const call = readRequest('"id":1,"method":"tools/call","params":{"name":"slow"}');
 const none = new Map<string, string>();
 
 test('the task that a server makes of a call becomes the flat result of the call', () => {
@@ -119,7 +118,7 @@ test.each([
     '"error":{"code":-32603,"message":"m","data":{"elicitations":[],"reason":"url_elicitation_required"}}',
   ],
 ])('a tasks/result with %s makes it %s', (members, status, shown) => {
-  const outcome = outcomeOf(readResponse(`"id":1,${members}`), call);
+  const outcome = outcomeOf(readResponse(`"id":1,${members}`));
   const text = detailedTask({ ...task, status: 'failed' }, ours, none, outcome);
   expect(text.toString()).toBe(`{"taskId":"ours","status":"${status}",${modernTimes},${rest},${shown}}`);
 });
