@@ -2,10 +2,12 @@ import { editMessage } from '../../mcp/edit-message.ts';
 import { clientCapabilitiesKey } from '../../mcp/envelope-keys.ts';
 import { memberOf, metaOf, type RpcRequest, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { editPlan, set } from '../../mcp/json/edit-members.ts';
+import { locateMembers, pathTree } from '../../mcp/json/locate-members.ts';
 import { listenMethod, taskMethods } from '../../mcp/modern-methods.ts';
 import { missingFailure } from '../exchange/input-request.ts';
 import { unknownTask } from '../exchange/tasks.ts';
 import { makeRoom } from '../limits.ts';
+import { ambiguous } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import { declaresTasks, tasksRequired } from '../translate/capabilities.ts';
 import { resultTypeOf } from '../translate/results.ts';
@@ -19,6 +21,9 @@ const maxTasks = 10_000;
 const maxIdLength = 1024;
 
 const taskId: Buffer = Buffer.from('"taskId"');
+
+const taskIds = ['params', 'notifications', 'taskIds'] as const;
+const judged = pathTree({ taskIds });
 
 /**
  * Binds the tasks of a modern server to their callers (SEP-2663, "Auth binding"): the server knows only one client, us. Their ids are
@@ -55,6 +60,8 @@ export class ForwardedTasks {
       if (!declaresTasks(memberOf(metaOf(request), clientCapabilitiesKey))) return missingFailure(tasksRequired);
       return this.#isOwn(memberOf(request.json['params'], 'taskId'), owner) ? request : unknownTask;
     }
+    const { duplicateKey } = locateMembers(request.bytes, judged);
+    if (duplicateKey !== undefined) return ambiguous(duplicateKey);
     const ids = taskIdsIn(request);
     const own = ids.filter((id) => this.#isOwn(id, owner));
     return own.length === ids.length ? request : editMessage(request, withTaskIds(own));
@@ -66,5 +73,5 @@ export class ForwardedTasks {
 }
 
 function withTaskIds(ids: readonly string[]): ReturnType<typeof editPlan> {
-  return editPlan([[['params', 'notifications', 'taskIds'], set(JSON.stringify(ids))]]);
+  return editPlan([[taskIds, set(JSON.stringify(ids))]]);
 }

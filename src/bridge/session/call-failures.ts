@@ -29,6 +29,12 @@ export const shuttingDown: CallFailure = callFailure('shutting_down', 'the serve
 
 export const sessionEnded: CallFailure = callFailure('session_ended', 'the session was ended');
 
+/** What is judged here may not be what the server reads. @param name of the member that parsers read differently. */
+export function ambiguous(name: string): CallFailure {
+  const message = `the member ${JSON.stringify(name)} occurs twice or with different capitalization`;
+  return { code: rpcCode.invalidRequest, message, data: { reason: 'ambiguous_request' } };
+}
+
 /** What a client is told when the server has gone: why, and the last that the server said. */
 export function failureOf({ code, reason, exitCode, signal, stderr }: UpstreamEnd): CallFailure {
   return {

@@ -19,7 +19,7 @@ import { newError } from '../../mcp/new-message.ts';
 import type { ApprovalNeed } from '../../policy/approval-rule.ts';
 import type { Denied, Policy, ToolFacts } from '../../policy/policy.ts';
 import type { Upstream, UpstreamEnd, UpstreamEvents } from '../upstream/upstream.ts';
-import { clientGone, notTaken } from './call-failures.ts';
+import { ambiguous, clientGone, notTaken } from './call-failures.ts';
 import { argumentsOf, PendingApprovals, tooLargeToApprove, type Approvals } from './pending-approvals.ts';
 import type { CallFailure } from './pending-request.ts';
 import { ServerTools } from './server-tools.ts';
@@ -306,10 +306,4 @@ function failureOf({ what, name, reason }: Denied, isUnlisted = false): CallFail
         : [reason, ', since the server does not mark it as read-only'];
   const message = `${what} not allowed: ${shown}${why}`;
   return { code: rpcCode.invalidParams, message, data: { reason: code, [what]: shown } };
-}
-
-/** What the policy reads may not be what the server reads. */
-function ambiguous(name: string): CallFailure {
-  const message = `the member ${JSON.stringify(name)} occurs twice or with different capitalization`;
-  return { code: rpcCode.invalidRequest, message, data: { reason: 'ambiguous_request' } };
 }

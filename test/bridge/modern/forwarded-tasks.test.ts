@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { RpcRequest } from '../../../src/mcp/json-rpc.ts';
+import { parseMessage, type RpcRequest } from '../../../src/mcp/json-rpc.ts';
 import { createPolicy } from '../../../src/policy/policy.ts';
 import { request, response } from '../messages.ts';
 import { call, envelope, exchangesWorld, type ExchangesWorld, type RunOptions } from './exchanges-world.ts';
@@ -95,4 +95,19 @@ test('a subscription is to the tasks of its caller', () => {
   };
   expect(listen()).toEqual({ toolsListChanged: true, taskIds: ['t'] });
   expect(listen('you')).toEqual({ toolsListChanged: true, taskIds: [] });
+});
+
+test.each([
+  '"notifications":{"taskIds":["t"],"taskIds":["own"]}',
+  '"notifications":{"taskIds":["own"],"TaskIds":["t"]}',
+  '"notifications":{"taskIds":["t"]},"notifications":{"taskIds":["own"]}',
+])('a subscription that the server may read otherwise does not reach it: %s', (params) => {
+  const { run, sent } = begun('own', { caller: 'you' }, begun());
+  const bytes = `{"jsonrpc":"2.0","id":2,"method":"subscriptions/listen","params":{${params},"_meta":${JSON.stringify(declaring)}}}`;
+  const listen = parseMessage(Buffer.from(bytes));
+  if (listen.kind !== 'request') throw new Error('it is no request');
+  expect(run(listen, { caller: 'you' }).failures).toMatchObject([
+    { code: -32600, data: { reason: 'ambiguous_request' } },
+  ]);
+  expect(sent()).toEqual([]);
 });
