@@ -89,7 +89,7 @@ class TranslatedExchanges implements LegacyExchanges {
   readonly #settings: ConnectionSettings;
   readonly #pool: ConnectionPool;
   readonly #parkedCalls: ParkedCalls<Flow>;
-  readonly #paramHeaders = new ParamHeaderCheck();
+  readonly #paramHeaders: ParamHeaderCheck;
   readonly #tasks: Tasks;
   readonly #counters = createCounters();
   readonly #warned = new Set<string>();
@@ -112,6 +112,7 @@ class TranslatedExchanges implements LegacyExchanges {
     });
     this.#parkedCalls = new ParkedCalls(clock, parkTtlMs);
     this.#tasks = new Tasks(clock);
+    this.#paramHeaders = new ParamHeaderCheck(clock);
     this.#settings = {
       clientInfo: { name: 'mcp-expose', version: clientVersion },
       startTimeoutMs,
@@ -144,7 +145,8 @@ class TranslatedExchanges implements LegacyExchanges {
 
   request(caller: SessionCaller, request: RpcRequest, pending: ExchangeCall, policy?: Policy): void {
     const ask = (list: RpcRequest, listing: ExchangeCall): void => this.request(caller, list, listing, policy);
-    this.#paramHeaders.check(request, pending, ask, () => this.#serve(caller, request, pending, policy));
+    const owner = (): string => this.#owners.of(caller.id, policy);
+    this.#paramHeaders.check(request, pending, owner, ask, () => this.#serve(caller, request, pending, policy));
   }
 
   #serve(caller: SessionCaller, request: RpcRequest, pending: ExchangeCall, policy: Policy | undefined): void {

@@ -39,7 +39,7 @@ class SameEraExchanges implements Exchanges {
   readonly #states: ForwardedStates | undefined;
   readonly #tasks: ForwardedTasks | undefined;
   readonly #owners = new Owners();
-  readonly #paramHeaders = new ParamHeaderCheck();
+  readonly #paramHeaders: ParamHeaderCheck;
   /** By caller. */
   readonly #open = new Map<string, Set<Exchange>>();
   #capabilities: unknown;
@@ -48,6 +48,7 @@ class SameEraExchanges implements Exchanges {
   constructor(options: SameEraExchangesOptions) {
     const { areCallersKnown, introduction, clock = systemClock } = options;
     this.#noteCapabilities(introduction);
+    this.#paramHeaders = new ParamHeaderCheck(clock);
     this.#connections = new CallerConnections({ ...options, clock });
     this.#states = areCallersKnown ? new ForwardedStates() : undefined;
     this.#tasks = areCallersKnown ? new ForwardedTasks() : undefined;
@@ -55,7 +56,8 @@ class SameEraExchanges implements Exchanges {
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {
     const ask = (list: RpcRequest, pending: ExchangeCall): void => this.request(caller, list, pending, policy);
-    this.#paramHeaders.check(request, call, ask, () => this.#serve(caller, request, call, policy));
+    const owner = (): string => this.#owners.of(caller.id, policy);
+    this.#paramHeaders.check(request, call, owner, ask, () => this.#serve(caller, request, call, policy));
   }
 
   notify(caller: SessionCaller, notification: RpcNotification, policy?: Policy): void {
