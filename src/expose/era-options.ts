@@ -25,7 +25,8 @@ export const eraOptions: Readonly<Record<keyof EraSettings, OptionSpec>> = {
   },
   maxChildren: {
     flag: '--max-children <n>',
-    description: 'legacy servers that run for modern clients at once (default: 16)',
+    description:
+      'legacy servers that run for modern clients at once, the last one for another token than the rest (default: 16)',
     parse: parseCount,
     needs: { translation: true },
   },

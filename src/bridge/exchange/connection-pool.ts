@@ -31,8 +31,8 @@ export type NoRoom = 'full' | 'share';
 
 /**
  * The connections to one server, by what they are for. When there are too many, the one that has been idle longest gives way. A
- * caller with several gets another one only while more are left for others than it has itself: so however many it wants, half
- * of the places are for others, and a caller that comes later has fewer, but one.
+ * caller that is alone gets all but one: the last place is for a caller without any. As long as others have some, it gets another
+ * one only while more are left for them than it has itself, so that who comes later has fewer, but one.
  */
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions;
@@ -106,7 +106,8 @@ export class ConnectionPool {
     const own = all.filter((connection) => connection.callerId === callerId);
     const evictable = this.#evictable();
     const leftToOthers = free + evictable.filter((connection) => connection.callerId !== callerId).length;
-    const mayGrow = own.length === 0 || leftToOthers > own.length;
+    const keptForOthers = own.length === all.length ? 1 : own.length;
+    const mayGrow = own.length === 0 || leftToOthers > keptForOthers;
     if (mayGrow && free > 0) return undefined;
     const evicted = mayGrow ? evictable[0] : evictable.find((connection) => connection.callerId === callerId);
     if (evicted === undefined) return mayGrow ? 'full' : 'share';

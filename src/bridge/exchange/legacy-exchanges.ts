@@ -292,7 +292,7 @@ class TranslatedExchanges implements LegacyExchanges {
     const message =
       why === 'full'
         ? `${maxChildren} connections to the server are in use, the most that it may have`
-        : `the share of this caller in the ${maxChildren} connections that the server may have is in use; the others are for other callers`;
+        : `this caller uses its share of the ${maxChildren} connections that the server may have; what is left is kept for other callers`;
     this.#warnOnce(why, `refused a request: ${message} (--max-children)`);
     return callFailure('too_many_children', message);
   }

@@ -253,20 +253,29 @@ describe('connections', () => {
     expect(world.warnings).toHaveLength(2);
   });
 
-  test('of one caller are never all, however many it wants: half of them are for others', () => {
+  test('of a caller that is alone are all but one, which another caller gets', () => {
     const world = exchangeWorld({ maxChildren: 4 });
+    const failuresOf = (caller: string, n: number): number =>
+      world.call('tools/call', { name: 'x' }, { caller, capabilities: capabilitySet(n) }).failures.length;
+    expect([1, 2, 3, 4].map((n) => failuresOf('me', n))).toEqual([0, 0, 0, 1]);
+    expect([1, 2].map((n) => failuresOf('you', n))).toEqual([0, 1]);
+  });
+
+  test('of one of several callers are never all, however many it wants: half of them are for others', () => {
+    const world = exchangeWorld({ maxChildren: 4 });
+    world.call('tools/call', { name: 'x' }, { caller: 'you' });
     const calls = [1, 2, 3].map((n) => world.call('tools/call', { name: 'x' }, { capabilities: capabilitySet(n) }));
     expect(calls.map(({ failures }) => failures.length)).toEqual([0, 0, 1]);
     expect(calls[2]?.failures).toMatchObject([
       {
         code: -32603,
         data: { reason: 'too_many_children' },
-        message: expect.stringContaining('the share of this caller in the 4 connections'),
+        message: expect.stringContaining('this caller uses its share of the 4 connections'),
       },
     ]);
     expect(world.warnings).toEqual([expect.stringContaining('--max-children')]);
+    expect(world.call('tools/call', { name: 'x' }, { caller: 'she' }).failures).toEqual([]);
     for (const caller of ['you', 'she']) {
-      expect(world.call('tools/call', { name: 'x' }, { caller }).failures).toEqual([]);
       expect(world.call('tools/call', { name: 'x' }, { caller, capabilities: capabilitySet(1) }).failures).toHaveLength(
         1,
       );
