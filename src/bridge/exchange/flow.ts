@@ -1,11 +1,5 @@
 import type { Clock } from '../../platform/clock.ts';
-import {
-  rpcCode,
-  type RequestId,
-  type RpcNotification,
-  type RpcRequest,
-  type RpcResponse,
-} from '../../mcp/json-rpc.ts';
+import { rpcCode, type RequestId, type RpcNotification, type RpcResponse } from '../../mcp/json-rpc.ts';
 import { maxOpenServerRequests } from '../limits.ts';
 import { callFailure } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';

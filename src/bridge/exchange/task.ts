@@ -2,7 +2,7 @@ import { memberOf, rpcCode, type RequestId, type RpcNotification, type RpcRespon
 import { newRequest } from '../../mcp/new-message.ts';
 import { isObject } from '../../mcp/rpc-message.ts';
 import { maxOpenServerRequests } from '../limits.ts';
-import { callFailure } from '../session/call-failures.ts';
+import { callFailure, maxCalls, tooManyCalls } from '../session/call-failures.ts';
 import type { CallFailure } from '../session/pending-request.ts';
 import {
   describedTaskIn,
@@ -105,18 +105,29 @@ export class Task implements RunningCall {
 
   /** `tasks/get` */
   get(call: ClientCall): void {
-    call.whenCancelled(() => {});
-    this.#options.context.touch();
+    const { context } = this.#options;
+    if (context.peer.size >= maxCalls) {
+      call.fail(tooManyCalls);
+      return;
+    }
+    let asked: RequestId | undefined;
+    call.whenCancelled(() => {
+      if (asked !== undefined) context.peer.cancel(asked, 'the client has cancelled it');
+    });
+    context.touch();
     this.#look(
       (task, isOver) => {
         const response = taskResponse(task);
         if (response === undefined) call.fail(unreadable);
-        else call.answer(response, this.#options.context.server);
+        else call.answer(response, context.server);
         if (isOver) this.#settle('the task has ended');
       },
       (failure) => {
-        if ('kind' in failure) call.answer(failure, this.#options.context.server);
+        if ('kind' in failure) call.answer(failure, context.server);
         else call.fail(failure);
+      },
+      (id) => {
+        asked = id;
       },
     );
   }
@@ -204,32 +215,37 @@ export class Task implements RunningCall {
     peer.request(newRequest(id, 'tasks/result', { taskId: this.taskId }), { answered: over, failed: over });
   }
 
-  /** @param onSeen told whether nothing can become of it any more. */
-  #look(onSeen: (task: Buffer, isOver: boolean) => void, onFailed: (failure: RpcResponse | CallFailure) => void): void {
+  /**
+   * @param onSeen told whether nothing can become of it any more.
+   * @param onAsk told the id of each request for it, before it is sent.
+   */
+  #look(
+    onSeen: (task: Buffer, isOver: boolean) => void,
+    onFailed: (failure: RpcResponse | CallFailure) => void,
+    onAsk: (id: RequestId) => void = () => {},
+  ): void {
+    const ask = (method: string, onAnswered: (response: RpcResponse) => void): void => {
+      const id = this.#options.context.peer.nextId();
+      onAsk(id);
+      this.#options.context.peer.request(newRequest(id, method, { taskId: this.taskId }), {
+        answered: onAnswered,
+        failed: onFailed,
+      });
+    };
     const seen = (task: LegacyTask, outcome?: ReturnType<typeof outcomeOf>): void =>
       onSeen(detailedTask(task, this.#options, this.#inputs.texts(), outcome), isTerminal(task));
-    this.#request('tasks/get', onFailed, (response) => {
+    ask('tasks/get', (response) => {
       const task = describedTaskIn(response);
       if (task === undefined) {
         onFailed(response.failed ? response : unreadable);
       } else if (isTerminal(task) && task['status'] !== 'cancelled') {
-        this.#request('tasks/result', onFailed, (result) => seen(task, outcomeOf(result)));
+        ask('tasks/result', (result) => seen(task, outcomeOf(result)));
       } else {
         // The connection may have been lost on which it was waited for.
         if (this.#waitingId === undefined && !this.#isSettled) this.#wait();
         seen(task);
       }
     });
-  }
-
-  #request(
-    method: string,
-    onFailed: (failure: CallFailure) => void,
-    onAnswered: (response: RpcResponse) => void,
-  ): void {
-    const { peer } = this.#options.context;
-    const request = newRequest(peer.nextId(), method, { taskId: this.taskId });
-    peer.request(request, { answered: onAnswered, failed: onFailed });
   }
 
   #settle(reason: string): void {

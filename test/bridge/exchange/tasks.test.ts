@@ -15,7 +15,7 @@ import {
   times,
   unknownTask,
 } from './task-world.ts';
-import { objectIn, resultOf } from './world.ts';
+import { jsonOf, objectIn, resultOf, type Json } from './world.ts';
 
 describe('a call of a client that knows tasks', () => {
   test.each(['slow', 'either'])('becomes a task in a server that runs the tool %s as one', (name) => {
@@ -140,6 +140,32 @@ describe('tasks/get', () => {
     const other = about(world, 'tasks/get', { taskId });
     answer(world, { 'tasks/get': { result: {} } });
     expect(other.failures).toMatchObject([{ data: { reason: 'message_unreadable' } }]);
+  });
+
+  test('is withdrawn when its client goes, and so is what it asks next', () => {
+    const { world, taskId } = begun();
+    const leftAfter = (answers: Json): void => {
+      const call = about(world, 'tasks/get', { taskId });
+      answer(world, answers);
+      const asked = world
+        .server()
+        .sent.map(jsonOf)
+        .findLast(({ params }) => objectIn(params)['taskId'] === 't');
+      world.sent();
+      call.leave();
+      expect(world.sent()).toMatchObject([{ method: 'notifications/cancelled', params: { requestId: asked?.['id'] } }]);
+    };
+    leftAfter({});
+    leftAfter({ 'tasks/get': { result: { taskId: 't', status: 'completed' } } });
+  });
+
+  test('is refused beyond a thousand that the server has not answered', () => {
+    const { world, taskId } = begun();
+    const calls = Array.from({ length: 1001 }, () => about(world, 'tasks/get', { taskId }));
+    expect(calls.filter(({ failures }) => failures.length === 0)).toHaveLength(999);
+    expect(calls.at(-1)?.failures).toMatchObject([{ data: { reason: 'too_many_calls' } }]);
+    for (const call of calls) call.leave();
+    expect(about(world, 'tasks/get', { taskId }).failures).toEqual([]);
   });
 
   test('waits for the result again if the server has refused to say it before', () => {
