@@ -37,14 +37,20 @@ export class ForwardedTasks {
     // Most results have none, and need not be parsed.
     if (Buffer.isBuffer(response.bytes) && !response.bytes.includes(taskId)) return;
     const id = resultTypeOf(response) === 'task' ? memberOf(response.json['result'], 'taskId') : undefined;
-    // Who was there first keeps it: a server that takes up an id again must not give it away.
-    if (typeof id !== 'string' || id.length > maxIdLength || this.#owners.has(id)) return;
+    if (typeof id !== 'string' || id.length > maxIdLength) return;
     const owner = ownerOf();
+    // A server that takes up an id again has forgotten the task of before.
+    this.#owners.delete(id);
     const own = [...this.#owners].filter(([, each]) => each === owner);
     const [oldest] = own.length < maxPerOwner ? [] : own;
     if (oldest !== undefined) this.#owners.delete(oldest[0]);
     makeRoom(this.#owners, maxTasks);
     this.#owners.set(id, owner);
+  }
+
+  /** The server may have been started again: one that counts its ids gives them to others. */
+  clear(): void {
+    this.#owners.clear();
   }
 
   /**

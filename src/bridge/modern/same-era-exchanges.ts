@@ -52,6 +52,7 @@ class SameEraExchanges implements Exchanges {
     this.#connections = new CallerConnections({ ...options, clock });
     this.#states = areCallersKnown ? new ForwardedStates() : undefined;
     this.#tasks = areCallersKnown ? new ForwardedTasks() : undefined;
+    options.shared.attach().start({ onMessage() {}, onLost: () => this.#tasks?.clear(), onClose() {} });
   }
 
   request(caller: SessionCaller, request: RpcRequest, call: ExchangeCall, policy?: Policy): void {

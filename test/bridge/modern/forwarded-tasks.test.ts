@@ -52,11 +52,17 @@ describe('a task of a server', () => {
     expect(sent()).toEqual([]);
   });
 
-  test('stays with the first of two callers whose tasks have the same name', () => {
+  test('is that of the last of two callers whose tasks have the same name', () => {
     const all = begun('t', { caller: 'you' }, begun());
-    expect(all.run(about('tasks/get', 't'), { caller: 'you' }).failures).toMatchObject([unknownTask]);
-    all.run(about('tasks/get', 't'));
+    expect(all.run(about('tasks/get', 't')).failures).toMatchObject([unknownTask]);
+    all.run(about('tasks/get', 't'), { caller: 'you' });
     expect(all.sent()).toHaveLength(1);
+  });
+
+  test('is forgotten with its server: the next one may give its name to a caller who is not known here', () => {
+    const { world, run } = begun();
+    world.server().die();
+    expect(run(about('tasks/get', 't')).failures).toMatchObject([unknownTask]);
   });
 
   test('is made by a result of its type alone', () => {
