@@ -93,10 +93,10 @@ describe('the outcome', () => {
   });
 });
 
-describe('the task', () => {
-  const taskOf = (asked: RpcRequest, result: object): unknown =>
-    reportOf(asked, (call) => call.answered(response(1, result))).task;
+const taskOf = (asked: RpcRequest, result: object): unknown =>
+  reportOf(asked, (call) => call.answered(response(1, result))).task;
 
+describe('the task', () => {
   test('of a request about one is the id that it names', () => {
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel', 'tasks/result'])
       expect(taskOf(request(1, method, { taskId: 't' }), { resultType: 'task', taskId: 'other' })).toBe('t');
