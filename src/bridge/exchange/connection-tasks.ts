@@ -77,8 +77,8 @@ export class ConnectionTasks implements TaskContext {
     return this.#options.listeners.hasTask(taskId);
   }
 
-  publish(taskId: string, notification: RpcNotification): void {
-    this.#options.listeners.notifyTask(taskId, notification);
+  publish(taskId: string, notification: RpcNotification, onTaken: () => void): void {
+    this.#options.listeners.notifyTask(taskId, notification, onTaken);
   }
 
   touch(): void {

@@ -17,6 +17,12 @@ import type { LegacyPeer } from './legacy-peer.ts';
 /** Notifications that wait for one client to read, without those that say the same. */
 const maxWaiting = 1000;
 
+interface News {
+  readonly notification: RpcNotification;
+  /** The client has taken it. */
+  readonly onTaken?: (() => void) | undefined;
+}
+
 interface Listener {
   readonly call: ClientCall;
   readonly lists: SubscriptionFilter;
@@ -24,7 +30,7 @@ interface Listener {
   readonly uris: string[];
   readonly taskIds: readonly string[];
   /** What has come before the acknowledgement, or while the client does not read: one of each kind. */
-  readonly waiting: Map<string, RpcNotification>;
+  readonly waiting: Map<string, News>;
   isWaiting: boolean;
 }
 
@@ -101,10 +107,11 @@ export class Listeners {
     return [...this.#listeners].some(({ taskIds }) => taskIds.includes(taskId));
   }
 
-  /** @param notification that says how the task stands now. */
-  notifyTask(taskId: string, notification: RpcNotification): void {
+  /** @param notification that says how the task stands now. @param onTaken called for each client that has taken it. */
+  notifyTask(taskId: string, notification: RpcNotification, onTaken: () => void): void {
+    const kind = `${notification.method} ${taskId}`;
     for (const listener of this.#listeners) {
-      if (listener.taskIds.includes(taskId)) this.#deliver(listener, `${notification.method} ${taskId}`, notification);
+      if (listener.taskIds.includes(taskId)) this.#deliver(listener, kind, notification, onTaken);
     }
   }
 
@@ -126,30 +133,37 @@ export class Listeners {
     else this.#flush(listener);
   }
 
-  #deliver(listener: Listener, kind: string, notification: RpcNotification): void {
-    const tagged = withSubscriptionId(notification, listener.call.request.id);
+  #deliver(listener: Listener, kind: string, notification: RpcNotification, onTaken?: () => void): void {
+    const news = { notification: withSubscriptionId(notification, listener.call.request.id), onTaken };
     if (!listener.isWaiting) {
-      this.#send(listener, tagged);
+      this.#send(listener, news);
       return;
     }
     listener.waiting.delete(kind);
     if (makeRoom(listener.waiting, maxWaiting) !== undefined) this.#options.onDropped();
-    listener.waiting.set(kind, tagged);
+    listener.waiting.set(kind, news);
   }
 
   /** One that does not read must not hold up what else the server has to say. */
-  #send(listener: Listener, notification: RpcNotification): void {
-    if (listener.call.offer(notification)) return;
+  #send(listener: Listener, { notification, onTaken }: News): void {
+    const { call } = listener;
+    if (call.offer(notification)) {
+      onTaken?.();
+      return;
+    }
     listener.isWaiting = true;
-    listener.call.whenWritable(() => this.#flush(listener));
+    call.whenWritable(() => {
+      if (call.isOpen()) onTaken?.();
+      this.#flush(listener);
+    });
   }
 
   #flush(listener: Listener): void {
     listener.isWaiting = false;
-    for (const [kind, notification] of listener.waiting) {
+    for (const [kind, news] of listener.waiting) {
       if (listener.isWaiting) return;
       listener.waiting.delete(kind);
-      this.#send(listener, notification);
+      this.#send(listener, news);
     }
   }
 

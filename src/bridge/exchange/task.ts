@@ -27,8 +27,8 @@ export interface TaskContext {
   readonly server: ServerSide;
   /** Whether somebody subscribes to the changes of this task. */
   isWatched(taskId: string): boolean;
-  /** Tells them. */
-  publish(taskId: string, notification: RpcNotification): void;
+  /** Tells them. @param onTaken called when one of them has taken it. */
+  publish(taskId: string, notification: RpcNotification, onTaken: () => void): void;
   /** The connection is in use. */
   touch(): void;
   /** The client knows what has come of it: it need not keep its connection any more. Called once. */
@@ -118,9 +118,10 @@ export class Task implements RunningCall {
     this.#look(
       (task, isOver) => {
         const response = taskResponse(task);
+        const isHeard = response !== undefined && call.isOpen();
         if (response === undefined) call.fail(unreadable);
         else call.answer(response, context.server);
-        if (isOver) this.#settle('the task has ended');
+        if (isOver && isHeard) this.#settle('the task has ended');
       },
       (failure) => {
         if ('kind' in failure) call.answer(failure, context.server);
@@ -196,8 +197,10 @@ export class Task implements RunningCall {
     };
     this.#look((task, isOver) => {
       const notification = taskNotification(task);
-      if (notification !== undefined) context.publish(this.id, notification);
-      if (isOver) this.#settle('the task has ended');
+      const onTaken = (): void => {
+        if (isOver) this.#settle('the task has ended');
+      };
+      if (notification !== undefined) context.publish(this.id, notification, onTaken);
       done();
     }, done);
   }

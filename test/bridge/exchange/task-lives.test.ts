@@ -152,6 +152,28 @@ describe('the server of a task', () => {
     expect(world.exchanges.report()).toMatchObject({ children: 0, tasks: 0 });
   });
 
+  test('stays while nobody has got the result: not a client that is away, nor one that does not read yet', () => {
+    const task = begun(taskWorld(options), {}, { ttl: null });
+    const { world, taskId } = task;
+    const completed = { 'tasks/get': { result: { taskId: 't', status: 'completed' } } };
+    const away = about(world, 'tasks/get', { taskId });
+    away.open = false;
+    answer(world, completed);
+    answer(world, { 'tasks/result': { result: {} } });
+    const call = listen(world, [taskId]);
+    call.fast = false;
+    world.say({ method: 'notifications/tasks/status', params: { taskId: 't' } });
+    answer(world, completed);
+    answer(world, { 'tasks/result': { result: {} } });
+    call.leave();
+    call.drain();
+    world.clock.advance(600_000);
+    expect(world.exchanges.report()).toMatchObject({ children: 1, tasks: 1 });
+    seen(task, 'completed', { result: {} });
+    world.clock.advance(63_000);
+    expect(world.exchanges.report()).toMatchObject({ children: 0, tasks: 0 });
+  });
+
   test('takes its tasks with it when it is lost', () => {
     const { world, taskId } = begun();
     const waiting = about(world, 'tasks/get', { taskId });
