@@ -1,5 +1,7 @@
 import { Outbox } from '../restart/outbox.ts';
 import type { RpcMessage } from '../../mcp/json-rpc.ts';
+import { newError } from '../../mcp/new-message.ts';
+import { notTaken } from '../session/call-failures.ts';
 import type { Upstream, UpstreamEvents } from '../upstream/upstream.ts';
 
 /** In the place of an upstream that can be chosen only later: what it is sent until then waits. */
@@ -10,6 +12,7 @@ export class DeferredUpstream implements Upstream {
   #chosen: Upstream | undefined;
   #events: UpstreamEvents | undefined;
   #isClosed = false;
+  #isPaused = false;
 
   /** @param known resolves when `choose` may be called. Never rejects. */
   constructor(known: Promise<unknown>, choose: () => Upstream) {
@@ -37,10 +40,12 @@ export class DeferredUpstream implements Upstream {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#chosen?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#chosen?.resume();
   }
 
@@ -59,6 +64,11 @@ export class DeferredUpstream implements Upstream {
     const chosen = this.#choose();
     this.#chosen = chosen;
     chosen.start(events);
-    for (const message of this.#waiting.takeAll()) chosen.send(message);
+    if (this.#isPaused) chosen.pause();
+    for (const message of this.#waiting.takeAll()) {
+      if (!chosen.send(message) && message.kind === 'request') {
+        events.onMessage(newError({ id: message.id, ...notTaken }));
+      }
+    }
   }
 }

@@ -64,3 +64,23 @@ test('one that is closed afterwards ends with its choice', async () => {
   await upstream.close();
   expect([chosen.closeCalls, got]).toEqual([1, ['the server was ended by SIGTERM']]);
 });
+
+test('who reads nothing before the choice is not read for afterwards', async () => {
+  const { upstream, chosen, open } = world();
+  upstream.pause();
+  open();
+  await turn();
+  expect(chosen.paused).toBe(true);
+  upstream.resume();
+  expect(chosen.paused).toBe(false);
+});
+
+test('what has waited and is not taken then fails', async () => {
+  const { upstream, chosen, got, open } = world();
+  chosen.accepting = false;
+  upstream.send(notification('x/y'));
+  upstream.send(initialize);
+  open();
+  await turn();
+  expect([chosen.sent, got]).toEqual([[], ['response']]);
+});
