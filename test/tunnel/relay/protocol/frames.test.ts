@@ -236,9 +236,10 @@ describe.each([1, 5, 8, 13, 1_000, 1_000_000])('in pieces of %i bytes', (size) =
   });
 });
 
+const pass = (): undefined => undefined;
+
 test('each part of a data frame that comes alone counts as one', () => {
   const lengths: number[] = [];
-  const pass = (): undefined => undefined;
   const reader = new FrameReader({
     onFrame: (_type, length) => void lengths.push(length),
     onHead: pass,

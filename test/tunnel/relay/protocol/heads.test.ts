@@ -88,7 +88,9 @@ test('a head has at most 65,528 bytes, in UTF-8', () => {
   expect(withValue('\u00e9'.repeat((65_530 - others) / 2))).toBeUndefined();
 });
 
+const withHeaders = (count: number): string => JSON.stringify({ status: 200, headers: Array(2 * count).fill('a') });
+
 test('a head has at most a thousand headers', () => {
-  const head = (count: number) => Buffer.from(JSON.stringify({ status: 200, headers: Array(2 * count).fill('a') }));
-  expect([parseResponseHead(head(1_000))?.headers.length, parseResponseHead(head(1_001))]).toEqual([2_000, undefined]);
+  expect(parseResponse(withHeaders(1_000))?.headers).toHaveLength(2_000);
+  expect(parseResponse(withHeaders(1_001))).toBeUndefined();
 });
