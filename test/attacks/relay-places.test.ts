@@ -57,7 +57,7 @@ test.each<[string, string, string[]]>([
     const calls = await Promise.all([working, work(comes, 500), work(back, 500)]);
     expect(Math.min(...calls)).toBeGreaterThan(0);
     // It was no attack if the relay had turned all of it away.
-    expect((await attacker.end())[struck]).toBeGreaterThan(10);
+    expect((await attacker.end())[struck]).toBeGreaterThan(3);
     expect(there.events().filter(({ event }) => event === 'tunnel')).toEqual([]);
   },
 );

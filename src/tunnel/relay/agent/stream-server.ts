@@ -1,7 +1,7 @@
 import type { RequestHandler } from '../../provider.ts';
 import { parseRequestHead } from '../protocol/heads.ts';
 import { Multiplexer, type FrameCarrier } from '../protocol/multiplexer.ts';
-import { ignoring, resetCodes, type StreamReceiver } from '../protocol/mux-stream.ts';
+import { resetCodes, type StreamReceiver } from '../protocol/mux-stream.ts';
 import { TunnelRequest } from './tunnel-request.ts';
 import { TunnelResponse } from './tunnel-response.ts';
 
@@ -18,10 +18,11 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
         const head = parseRequestHead(bytes);
         if (head === undefined) {
           stream.reset(resetCodes.failed);
-          return ignoring;
+          return;
         }
         const request = new TunnelRequest(stream, head);
         const response = new TunnelResponse(stream, (headBytes) => streams.respond(stream, headBytes));
+        stream.receiver = new ServedStream(request, response);
         // As with node:http, to destroy one ends the other.
         request.once('close', () => {
           if (stream.isClosed) response.close();
@@ -35,7 +36,6 @@ export function createStreamServer(handler: RequestHandler): ServePipe {
         } catch {
           response.destroy();
         }
-        return new ServedStream(request, response);
       },
     });
     return streams;

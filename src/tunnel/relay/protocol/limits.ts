@@ -29,8 +29,8 @@ export const maxStreams = 256;
 export const maxOpenStreams: number = 4 * maxStreams;
 /** Largest head of a request or response, in bytes of JSON: Node's own limit for HTTP/1.1 is 16 KiB. Fits into one message. */
 export const maxHeadBytes: number = maxDataBytes - 8;
-/** Headers of one request or response: as many as the relay takes from a client. */
-export const maxHeaders = 1_000;
+/** Headers of one request or response: the 1,000 that the relay takes from a client, and its own. */
+export const maxHeaders = 1_024;
 /** Public URLs in a welcome. */
 export const maxUrls = 16;
 /** Length of one public URL or message of the peer, in characters. */

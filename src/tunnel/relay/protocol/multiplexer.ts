@@ -16,10 +16,10 @@ export interface FrameCarrier {
 export interface MultiplexerOptions {
   readonly carrier: FrameCarrier;
   /**
-   * At the agent: takes a request that the relay sends, whose head is JSON as in `parseRequestHead`. Undefined at the relay, to
-   * which no requests are sent.
+   * At the agent: takes a request that the relay sends, whose head is JSON as in `parseRequestHead`, and sets the receiver of the
+   * stream. Undefined at the relay, to which no requests are sent.
    */
-  readonly onRequest?: (stream: MuxStream, head: Buffer) => StreamReceiver;
+  readonly onRequest?: (stream: MuxStream, head: Buffer) => void;
   /** Sees each frame that arrives. Returns why the connection has to end, or undefined. */
   readonly objectTo?: (type: number, length: number) => string | undefined;
   /** The other end broke the protocol: the connection has to end. Called once. */
@@ -144,7 +144,7 @@ export class Multiplexer implements FrameSink, StreamHost {
       stream.reset(resetCodes.refused);
       return undefined;
     }
-    stream.receiver = this.#onRequest(stream, head);
+    this.#onRequest(stream, head);
     if (isEnd && !stream.isClosed) stream.receiver.onEnd();
     return undefined;
   }

@@ -23,8 +23,8 @@ export interface StreamReceiver {
   onClose(reset: number | 'lost' | undefined): void;
 }
 
-/** The receiver of a stream of which nothing is to be known. */
-export const ignoring: StreamReceiver = { onHead() {}, onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+/** The receiver of a stream whose request cannot be read. */
+const ignoring: StreamReceiver = { onHead() {}, onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
 /** What a stream needs of its multiplexer. */
 export interface StreamHost {

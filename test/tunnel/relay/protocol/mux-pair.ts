@@ -135,8 +135,8 @@ export function muxPair(onRequest: (request: OpenRecorder) => void = () => undef
       const request = Object.assign(new Recorder(), { stream });
       request.events.push(`request ${head.toString()}`);
       requests.push(request);
+      stream.receiver = request;
       onRequest(request);
-      return request;
     },
   });
   const settle = (): void => exchange({ relay, agent, toAgent, toRelay });
