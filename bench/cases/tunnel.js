@@ -7,6 +7,8 @@ import { megabytesPerSecond, perSecond, typicalMicroseconds } from './one-kind.j
 
 /** @typedef {import('../subjects.js').Subject} Subject */
 
+/** As many of each before anything is measured: a slow one would be measured with code that is not compiled yet. */
+const warmUpCalls = 20_000;
 const warmUpMs = 1200;
 const rounds = 7;
 const roundMs = 500;
@@ -83,7 +85,9 @@ export const tunnel = {
     /* oxlint-disable no-await-in-loop -- one at a time */
     for (const subject of subjects) {
       const bridge = await subject.start();
-      started.set(subject, { bridge, client: await connect(bridge) });
+      const client = await connect(bridge);
+      await client.run(echo, { inFlight, calls: warmUpCalls });
+      started.set(subject, { bridge, client });
     }
     for (const { what, unit, work, inFlight: atATime, valueOf, floor, limit } of kinds) {
       const outcome = await inTurn(subjects, rounds, async (subject) => {
