@@ -11,7 +11,7 @@ export interface HostMatch {
 }
 
 export interface HostList {
-  /** For a Host header (or `:authority`) that names this server; undefined for any other. */
+  /** For a Host header that names this server; undefined for any other. */
   matchHost(host: string | undefined): HostMatch | undefined;
   /**
    * Whether a page of this Origin may call this server; a request without one does not come from a web page.

@@ -185,7 +185,7 @@ const cases: Record<string, Case> = {
       request.resume();
       response.writeHead(200, { 'content-type': 'text/plain' });
       response.write('part');
-      request.on('end', () => setTimeout(() => response.destroy(), 20));
+      request.on('end', () => setImmediate(() => response.destroy()));
     },
   },
   'destroy of the request while it is read': {

@@ -61,3 +61,20 @@ export function servedPair(handler: (request: TunnelRequest, response: TunnelRes
     over: async (call) => await until(() => call.events.at(-1)?.startsWith('close') === true, 'the end of the stream'),
   };
 }
+
+export interface ServedRequest extends ServedPair {
+  readonly call: OpenRecorder;
+  readonly request: TunnelRequest;
+  readonly response: TunnelResponse;
+}
+
+/** Sends a request to a handler that does nothing. */
+export async function servedRequest(options: RequestOptions): Promise<ServedRequest> {
+  let found: { request: TunnelRequest; response: TunnelResponse } | undefined;
+  const pair = servedPair((request, response) => (found = { request, response }));
+  const call = pair.send(options);
+  await pair.until(() => found !== undefined, 'the request');
+  if (found === undefined) throw new Error('no request');
+  const { request, response } = found;
+  return { ...pair, call, request, response };
+}

@@ -3,25 +3,18 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { TunnelRequest } from '../../../../src/tunnel/relay/agent/tunnel-request.ts';
-import type { TunnelResponse } from '../../../../src/tunnel/relay/agent/tunnel-response.ts';
 import { rawFrame } from '../protocol/raw-frame.ts';
 import { portOf } from '../world.ts';
-import { servedPair, type RequestOptions } from './served-pair.ts';
+import { servedPair, servedRequest, type RequestOptions } from './served-pair.ts';
 
 const kib = 1024;
 
-/** Sends a request to a handler that does nothing; what happens to the request is in `events`. */
+/** What happens to the request is in `events`. */
 async function received(options: RequestOptions = {}) {
-  let found: { request: TunnelRequest; response: TunnelResponse } | undefined;
-  const pair = servedPair((request, response) => (found = { request, response }));
-  const call = pair.send(options);
-  await pair.until(() => found !== undefined, 'the request');
-  if (found === undefined) throw new Error('no request');
-  const { request, response } = found;
+  const served = await servedRequest(options);
   const events: string[] = [];
-  for (const event of ['end', 'close', 'error']) request.on(event, () => events.push(event));
-  return { ...pair, call, request, response, events };
+  for (const event of ['end', 'close', 'error']) served.request.on(event, () => events.push(event));
+  return { ...served, events };
 }
 
 async function headersAtNode(rawHeaders: readonly string[]): Promise<IncomingHttpHeaders> {

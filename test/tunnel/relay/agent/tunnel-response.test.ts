@@ -1,22 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { TunnelRequest } from '../../../../src/tunnel/relay/agent/tunnel-request.ts';
-import type { TunnelResponse } from '../../../../src/tunnel/relay/agent/tunnel-response.ts';
-import { servedPair, type RequestOptions } from './served-pair.ts';
+import { servedPair, servedRequest, type RequestOptions } from './served-pair.ts';
 
 const kib = 1024;
 
-/** Sends a request to a handler that does nothing. */
+/** What happens to the response is in `events`. */
 async function received(options: RequestOptions = {}) {
-  let found: { request: TunnelRequest; response: TunnelResponse } | undefined;
-  const pair = servedPair((request, response) => (found = { request, response }));
-  const call = pair.send(options);
-  await pair.until(() => found !== undefined, 'the request');
-  if (found === undefined) throw new Error('no request');
-  const { request, response } = found;
+  const served = await servedRequest(options);
   const events: string[] = [];
-  for (const event of ['drain', 'close', 'error']) response.on(event, () => events.push(event));
-  return { ...pair, call, request, response, events };
+  for (const event of ['drain', 'close', 'error']) served.response.on(event, () => events.push(event));
+  return { ...served, events };
 }
 
 /** The head that the relay has received. */
